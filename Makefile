@@ -1,0 +1,54 @@
+PYTHON ?= python3
+PORT ?= 5000
+DATA ?= .slipway
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup up reset check format test test-clients lock
+
+help:  ## Show what this Makefile can do
+	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*?## "} {printf "  make %-14s %s\n", $$1, $$2}'
+
+# The virtual environment is made anew when a lock file changes.
+$(VENV)/.made: requirements/local.txt
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) not found: install Python 3.11 or newer, or name it with PYTHON=..."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: name one with PYTHON=..."; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' || { echo "The venv module is missing: on Debian, apt-get install python3-venv"; exit 1; }
+	@echo "Making $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/local.txt
+	@touch $@
+
+$(VENV)/.made-dev: requirements/dev.txt $(VENV)/.made
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/dev.txt
+	@touch $@
+
+setup: $(VENV)/.made  ## Make the virtual environment
+
+up: $(VENV)/.made  ## Run the whole registry on this machine (PORT=5000 DATA=.slipway)
+	@exec $(BIN)/python -m local up --port $(PORT) --data $(DATA)
+
+reset: $(VENV)/.made  ## Empty the data folder
+	@$(BIN)/python -m local reset --data $(DATA)
+
+check: $(VENV)/.made-dev  ## Lint, types, and the one-way rule between rooms
+	@$(BIN)/ruff format --check --quiet . || { echo "run: make format"; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy functions local tests benchmarks
+	@$(BIN)/lint-imports --no-logo
+
+format: $(VENV)/.made-dev  ## Format the code
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+test: $(VENV)/.made-dev  ## Run the tests
+	@$(BIN)/python -m pytest -m "not clients and not slow" $(ARGS)
+
+test-clients: $(VENV)/.made-dev  ## Push and pull with every real client that is installed
+	@$(BIN)/python -m pytest -m clients $(ARGS)
+
+lock: $(VENV)/.made-dev  ## Lock the dependencies of pyproject.toml again (needs uv)
+	@uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 pyproject.toml -o functions/requirements.txt
+	@uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 -c functions/requirements.txt pyproject.toml --group local -o requirements/local.txt
+	@uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 -c requirements/local.txt pyproject.toml --group local --group dev -o requirements/dev.txt

@@ -1,0 +1,73 @@
+"""Blobs: HEAD from the metadata, GET from the bucket."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from flask import Response
+
+from functions.api.context import Context
+from functions.api.responses import empty
+from functions.registry.metadata import blobs
+from functions.registry.metadata.db import Conflict
+from functions.registry.oci.byte_range import parse_range
+from functions.registry.oci.digest import Digest
+from functions.registry.oci.errors import BlobReferenced, BlobUnknown
+from functions.registry.oci.route import DeleteBlob, GetBlob, HeadBlob
+
+
+def get(context: Context, route: GetBlob) -> Response:
+    """One statement and one signature; the store answers the rest, ranges too."""
+    services = context.services
+    blob = blobs.get(services.database, route.repository, route.digest)
+    if blob is None:
+        raise BlobUnknown(digest=str(route.digest))
+    if services.settings.blob_delivery == "streaming":
+        return _streamed(context, route.digest, blob)
+    headers = {"Location": services.signed_urls.url(blob.object_name), "Docker-Content-Digest": str(route.digest)}
+    return empty(HTTPStatus.TEMPORARY_REDIRECT, headers)
+
+
+def head(context: Context, route: HeadBlob) -> Response:
+    size = blobs.confirm(context.services.database, route.repository, route.digest)
+    if size is None:
+        raise BlobUnknown(digest=str(route.digest))
+    response = Response(content_type="application/octet-stream")
+    response.headers.update(_described(route.digest, size))
+    return response
+
+
+def delete(context: Context, route: DeleteBlob) -> Response:
+    """Takes the blob from this repository. Refused while a manifest names it: its image could not be pulled."""
+    try:
+        is_deleted = blobs.delete(context.services.database, route.repository, route.digest)
+    except Conflict as conflict:
+        raise BlobReferenced(digest=str(route.digest)) from conflict
+    if not is_deleted:
+        raise BlobUnknown(digest=str(route.digest))
+    return empty(HTTPStatus.ACCEPTED, {"Content-Length": "0"})
+
+
+def _streamed(context: Context, digest: Digest, blob: blobs.Blob) -> Response:
+    """The blob through this function, for clients that can't follow a redirect."""
+    wanted = parse_range(context.request.headers.get("Range"), blob.size)
+    bucket = context.services.bucket
+    if wanted is None:
+        content = bucket.read(blob.object_name)
+        response = Response(content, content_type="application/octet-stream")
+        response.headers.update(_described(digest, blob.size))
+        return response
+    content = bucket.read(blob.object_name, wanted.first, wanted.last)
+    response = Response(content, HTTPStatus.PARTIAL_CONTENT, content_type="application/octet-stream")
+    response.headers.update(_described(digest, wanted.length))
+    response.headers["Content-Range"] = f"bytes {wanted.first}-{wanted.last}/{blob.size}"
+    return response
+
+
+def _described(digest: Digest, length: int) -> dict[str, str]:
+    return {
+        "Content-Length": str(length),
+        "Docker-Content-Digest": str(digest),
+        "ETag": f'"{digest}"',
+        "Accept-Ranges": "bytes",
+    }

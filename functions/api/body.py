@@ -1,0 +1,74 @@
+"""A request's body, read in pieces and counted.
+
+Two traps of the server beneath are met here: a body cut short looks complete, so what arrived is compared with what was
+announced; and a body that nobody reads would be read into memory whole after the answer, so what is left is thrown
+away in pieces first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from flask import Request
+from werkzeug.exceptions import HTTPException
+
+PIECE_BYTES: Final = 256 << 10
+# A client still sending more than this gets its answer at once, and the connection is closed.
+_MOST_DRAINED: Final = 32 << 20
+
+
+class Body:
+    """`received` bytes so far; `is_cut` if the client went away or stopped sending before the end."""
+
+    def __init__(self, request: Request, idle_seconds: int) -> None:
+        self._stream = request.stream
+        self.announced = request.content_length
+        self.received = 0
+        self.is_cut = False
+        self._is_read = False
+        socket = request.environ.get("gunicorn.socket")
+        if socket is not None:
+            socket.settimeout(idle_seconds)
+
+    def pieces(self) -> Iterator[bytes]:
+        """What comes, until the end or the cut."""
+        while piece := self._read():
+            yield piece
+
+    def read(self, limit: int) -> bytes | None:
+        """The whole body, or None if it has more than `limit` bytes."""
+        if self.announced is not None and self.announced > limit:
+            return None
+        content = bytearray()
+        for piece in self.pieces():
+            content += piece
+            if len(content) > limit:
+                return None
+        return bytes(content)
+
+    def drain(self) -> bool:
+        """Throws away what was not read; False if the client has too much left to wait for."""
+        if self.announced is not None and self.announced - self.received > _MOST_DRAINED:
+            return self._is_read
+        drained = 0
+        while drained <= _MOST_DRAINED:
+            piece = self._read()
+            if not piece:
+                return True
+            drained += len(piece)
+        return False
+
+    def _read(self) -> bytes:
+        if self._is_read:
+            return b""
+        try:
+            piece: bytes = self._stream.read(PIECE_BYTES)
+        except (OSError, HTTPException):
+            piece, self.is_cut = b"", True
+        self.received += len(piece)
+        if not piece:
+            self._is_read = True
+            # A connection that closes early looks like an end to some servers.
+            self.is_cut |= self.announced is not None and self.received < self.announced
+        return piece

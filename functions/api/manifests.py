@@ -1,0 +1,101 @@
+"""Manifests: pull, push, delete."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from flask import Response
+
+from functions.api.context import Context
+from functions.api.responses import empty
+from functions.registry.metadata import manifests, repositories, tags
+from functions.registry.oci.digest import Digest
+from functions.registry.oci.errors import (
+    DigestInvalid,
+    ManifestBlobUnknown,
+    ManifestReferenced,
+    ManifestTooLarge,
+    ManifestUnknown,
+    NameUnknown,
+    OciError,
+    SizeInvalid,
+)
+from functions.registry.oci.manifest import parse_manifest
+from functions.registry.oci.name import Tag
+from functions.registry.oci.route import DeleteManifest, GetManifest, PutManifest, manifest_path
+
+
+def get(context: Context, route: GetManifest) -> Response:
+    """One statement. HEAD does not read the payload."""
+    database = context.services.database
+    if context.request.method == "HEAD":
+        head = manifests.confirm(database, route.repository, route.reference)
+        if head is None:
+            raise _unknown(context, route)
+        return _described(context, head.digest, head.media_type, b"", head.size)
+    stored = manifests.get(database, route.repository, route.reference)
+    if stored is None:
+        raise _unknown(context, route)
+    return _described(context, stored.digest, stored.media_type, stored.payload, len(stored.payload))
+
+
+def _described(context: Context, digest: Digest, media_type: str, payload: bytes, size: int) -> Response:
+    headers = {"Docker-Content-Digest": str(digest), "ETag": f'"{digest}"'}
+    if context.request.if_none_match.contains(str(digest)):
+        return empty(HTTPStatus.NOT_MODIFIED, headers)
+    response = Response(payload, content_type=media_type)
+    response.headers.update({**headers, "Content-Length": str(size)})
+    return response
+
+
+def put(context: Context, route: PutManifest) -> Response:
+    """The manifest, its references and its tags become visible together, or not at all."""
+    payload = _payload(context)
+    reference = route.reference
+    digest = Digest.of(payload) if isinstance(reference, Tag) else Digest.of(payload, reference.algorithm)
+    if not isinstance(reference, Tag) and digest != reference:
+        raise DigestInvalid(expected=str(reference), actual=str(digest))
+    manifest = parse_manifest(payload, context.request.content_type)
+    names = [*route.tags, *([reference] if isinstance(reference, Tag) else [])]
+    try:
+        manifests.put(context.services.database, route.repository, digest, manifest, payload, names)
+    except manifests.ReferenceMissing as missing:
+        raise ManifestBlobUnknown(missing=[str(digest) for digest in missing.digests]) from missing
+    headers = {"Location": manifest_path(route.repository, digest), "Docker-Content-Digest": str(digest)}
+    if manifest.subject is not None:
+        headers["OCI-Subject"] = str(manifest.subject.digest)
+    response = empty(HTTPStatus.CREATED, headers)
+    for tag in route.tags:
+        response.headers.add("OCI-Tag", tag)
+    return response
+
+
+def _payload(context: Context) -> bytes:
+    limit = context.services.settings.largest_manifest_bytes
+    payload = context.body.read(limit)
+    if payload is None:
+        raise ManifestTooLarge(f"a manifest has at most {limit} bytes")
+    if context.body.is_cut:
+        raise SizeInvalid("the body ended early", announced=context.body.announced, received=context.body.received)
+    return payload
+
+
+def delete(context: Context, route: DeleteManifest) -> Response:
+    """A tag goes alone; a digest takes all its tags with it."""
+    database, reference = context.services.database, route.reference
+    try:
+        if isinstance(reference, Tag):
+            is_deleted = tags.delete(database, route.repository, reference)
+        else:
+            is_deleted = manifests.delete(database, route.repository, reference)
+    except manifests.ListedByIndex as listed:
+        raise ManifestReferenced("an index lists this manifest: delete the index first") from listed
+    if not is_deleted:
+        raise _unknown(context, route)
+    return empty(HTTPStatus.ACCEPTED, {"Content-Length": "0"})
+
+
+def _unknown(context: Context, route: GetManifest | DeleteManifest) -> OciError:
+    if not repositories.exists(context.services.database, route.repository):
+        return NameUnknown(name=route.repository)
+    return ManifestUnknown(reference=str(route.reference))

@@ -1,0 +1,84 @@
+"""How answers look: the one table from errors to statuses, and the one place that renders them."""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+from typing import Any, Final
+
+from flask import Response
+
+from functions.registry.oci import errors
+from functions.registry.oci.errors import OciError
+
+STATUSES: Final[dict[type[OciError], HTTPStatus]] = {
+    errors.NameInvalid: HTTPStatus.BAD_REQUEST,
+    errors.NameUnknown: HTTPStatus.NOT_FOUND,
+    errors.DigestInvalid: HTTPStatus.BAD_REQUEST,
+    errors.BlobUnknown: HTTPStatus.NOT_FOUND,
+    errors.BlobReferenced: HTTPStatus.FORBIDDEN,
+    errors.UploadUnknown: HTTPStatus.NOT_FOUND,
+    errors.UploadInvalid: HTTPStatus.BAD_REQUEST,
+    errors.UploadOutOfOrder: HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
+    errors.ManifestUnknown: HTTPStatus.NOT_FOUND,
+    errors.ManifestInvalid: HTTPStatus.BAD_REQUEST,
+    errors.ManifestBlobUnknown: HTTPStatus.NOT_FOUND,
+    errors.ManifestReferenced: HTTPStatus.FORBIDDEN,
+    errors.ManifestTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.SizeInvalid: HTTPStatus.BAD_REQUEST,
+    errors.RangeInvalid: HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
+    errors.PageInvalid: HTTPStatus.BAD_REQUEST,
+    errors.EndpointUnknown: HTTPStatus.NOT_FOUND,
+    errors.MethodNotAllowed: HTTPStatus.METHOD_NOT_ALLOWED,
+}
+RETRY_AFTER_SECONDS: Final = 1
+
+
+def json_response(document: Any, content_type: str = "application/json", **headers: str) -> Response:
+    response = Response(json.dumps(document, ensure_ascii=False, separators=(",", ":")), content_type=content_type)
+    response.headers.update(headers)
+    return response
+
+
+def empty(status: HTTPStatus, headers: dict[str, str]) -> Response:
+    response = Response(status=status)
+    response.headers.remove("Content-Type")
+    response.headers.update(headers)
+    return response
+
+
+def refused(error: OciError) -> Response:
+    """Distribution-spec, "Error Codes"."""
+    entry: dict[str, Any] = {"code": error.code, "message": error.reason or error.message}
+    if error.detail:
+        entry["detail"] = error.detail
+    response = json_response({"errors": [entry]})
+    response.status_code = STATUSES[type(error)]
+    match error:
+        case errors.MethodNotAllowed(allow=allow):
+            response.headers["Allow"] = ", ".join(allow)
+        case errors.UploadOutOfOrder(offset=offset, location=location):
+            response.headers.update({"Location": location, "Range": upload_range(offset)})
+        case errors.RangeInvalid(size=size):
+            response.headers["Content-Range"] = f"bytes */{size}"
+    return response
+
+
+def unavailable() -> Response:
+    """A dependency is down: the client may try again."""
+    response = json_response({"errors": [{"code": "UNKNOWN", "message": "temporarily unavailable: try again"}]})
+    response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
+    response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return response
+
+
+def failed() -> Response:
+    """A fault of ours: nothing of it is shown."""
+    response = json_response({"errors": [{"code": "UNKNOWN", "message": "unknown error"}]})
+    response.status_code = HTTPStatus.INTERNAL_SERVER_ERROR
+    return response
+
+
+def upload_range(received: int) -> str:
+    """What an upload has: `0-0` also when that is nothing, which is the form that clients read."""
+    return f"0-{max(received - 1, 0)}"

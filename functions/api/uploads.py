@@ -1,0 +1,128 @@
+"""Uploads: in one request, in two, or in chunks; or no upload at all, if another repository has the blob."""
+
+from __future__ import annotations
+
+import uuid
+from http import HTTPStatus
+
+from flask import Response
+
+from functions.api.context import Context
+from functions.api.finish import finish
+from functions.api.receive import Overtaken, receive
+from functions.api.responses import empty, upload_range
+from functions.registry.metadata import blobs, uploads
+from functions.registry.metadata.uploads import Upload
+from functions.registry.oci.byte_range import ByteRange, parse_content_range
+from functions.registry.oci.digest import CANONICAL, Digest
+from functions.registry.oci.errors import SizeInvalid, UploadOutOfOrder, UploadUnknown
+from functions.registry.oci.name import RepositoryName
+from functions.registry.oci.route import (
+    DeleteUpload,
+    GetUpload,
+    PatchUpload,
+    PutUpload,
+    StartUpload,
+    blob_path,
+    upload_path,
+)
+
+
+def start(context: Context, route: StartUpload) -> Response:
+    """A mount that can't be made becomes an upload: nothing tells why."""
+    if route.mount is not None and _is_mounted(context, route, route.mount):
+        return _created(route.repository, route.mount)
+    algorithm = route.digest.algorithm if route.digest else route.algorithm or CANONICAL
+    services = context.services
+    upload_id = uploads.start(services.database, route.repository, algorithm, services.settings.upload_expiry_seconds)
+    if route.digest is None:
+        return _accepted(route.repository, upload_id, 0)
+    upload = Upload(upload_id, version=0, received=0, algorithm=algorithm, hash_state=None, parts=[])
+    upload = _receive(context, route.repository, upload, algorithm)
+    finish(services, route.repository, upload, route.digest)
+    return _created(route.repository, route.digest)
+
+
+def _is_mounted(context: Context, route: StartUpload, digest: Digest) -> bool:
+    """Without a source only this repository itself is asked: what others hold is not told."""
+    database = context.services.database
+    if route.source is not None:
+        return blobs.mount(database, route.repository, digest, route.source)
+    return blobs.confirm(database, route.repository, digest) is not None
+
+
+def status(context: Context, route: GetUpload) -> Response:
+    upload = _require(context, route.repository, route.upload)
+    response = _accepted(route.repository, upload.id, upload.received)
+    response.status_code = HTTPStatus.NO_CONTENT
+    return response
+
+
+def patch(context: Context, route: PatchUpload) -> Response:
+    upload = _require(context, route.repository, route.upload)
+    upload = _receive(context, route.repository, upload, upload.algorithm)
+    return _accepted(route.repository, upload.id, upload.received)
+
+
+def put(context: Context, route: PutUpload) -> Response:
+    """The body, if any, is the last chunk, or the whole blob."""
+    upload = _require(context, route.repository, route.upload)
+    algorithm = upload.algorithm if upload.received else route.digest.algorithm
+    upload = _receive(context, route.repository, upload, algorithm)
+    finish(context.services, route.repository, upload, route.digest)
+    return _created(route.repository, route.digest)
+
+
+def cancel(context: Context, route: DeleteUpload) -> Response:
+    if not uploads.cancel(context.services.database, route.repository, route.upload):
+        raise UploadUnknown
+    return empty(HTTPStatus.NO_CONTENT, {})
+
+
+def _require(context: Context, repository: RepositoryName, upload_id: uuid.UUID) -> Upload:
+    upload = uploads.get(context.services.database, repository, upload_id)
+    if upload is None:
+        raise UploadUnknown
+    return upload
+
+
+def _receive(context: Context, repository: RepositoryName, upload: Upload, algorithm: str) -> Upload:
+    announced = _announced(context, repository, upload)
+    try:
+        return receive(context.services, upload, context.body, announced, algorithm)
+    except Overtaken as overtaken:
+        now = _require(context, repository, upload.id)
+        raise UploadOutOfOrder(now.received, upload_path(repository, upload.id)) from overtaken
+
+
+def _announced(context: Context, repository: RepositoryName, upload: Upload) -> ByteRange | None:
+    """Where the client says that its chunk belongs: next, or the chunk is refused."""
+    header = context.request.headers.get("Content-Range")
+    if header is None:
+        return None
+    announced = parse_content_range(header)
+    if announced.first != upload.received:
+        raise UploadOutOfOrder(upload.received, upload_path(repository, upload.id))
+    length = context.body.announced
+    if length is not None and length != announced.length:
+        raise SizeInvalid("Content-Length differs from Content-Range", content_length=length)
+    return announced
+
+
+def _accepted(repository: RepositoryName, upload_id: uuid.UUID, received: int) -> Response:
+    headers = {
+        "Location": upload_path(repository, upload_id),
+        "Range": upload_range(received),
+        "Docker-Upload-UUID": str(upload_id),
+        "Content-Length": "0",
+    }
+    return empty(HTTPStatus.ACCEPTED, headers)
+
+
+def _created(repository: RepositoryName, digest: Digest) -> Response:
+    headers = {
+        "Location": blob_path(repository, digest),
+        "Docker-Content-Digest": str(digest),
+        "Content-Length": "0",
+    }
+    return empty(HTTPStatus.CREATED, headers)

@@ -1,0 +1,32 @@
+"""One run of the collection: batch after batch, until nothing is due or the time is over."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+from functions.gc import deletions, uploads
+from functions.registry import telemetry
+from functions.registry.wiring import Services
+
+BATCH: Final = 200
+# Well below the ten minutes after which a message is delivered again.
+BUDGET_SECONDS: Final = 240.0
+
+_COLLECTORS: Final[dict[str, Callable[[Services, int], int]]] = {
+    "uploads": uploads.collect,
+    "deletions": deletions.collect,
+}
+
+
+def run(services: Services, budget_seconds: float = BUDGET_SECONDS) -> dict[str, int]:
+    """What each collector handled. Several runs at once are fine: each claims its own batches."""
+    deadline = time.monotonic() + budget_seconds
+    handled = dict.fromkeys(_COLLECTORS, 0)
+    with telemetry.recording() as record:
+        for name, collect in _COLLECTORS.items():
+            while time.monotonic() < deadline and (count := collect(services, BATCH)):
+                handled[name] += count
+        telemetry.log("INFO", "collection", ms=record.milliseconds, statements=len(record.statements), **handled)
+    return handled

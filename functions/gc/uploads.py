@@ -1,0 +1,11 @@
+"""Uploads that nobody finished: their rows go, and a trigger condemns what they wrote."""
+
+from __future__ import annotations
+
+from functions.registry.metadata import uploads
+from functions.registry.wiring import Services
+
+
+def collect(services: Services, limit: int) -> int:
+    """How many of at most `limit` expired uploads were ended."""
+    return uploads.expire(services.database, limit)

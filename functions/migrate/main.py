@@ -1,0 +1,36 @@
+"""The function `migrate`: private, called by the deployment. GET tells where the schema stands, POST moves it.
+
+POST takes `{"lines": ["pre"]}`, `{"lines": ["post"]}` or, without a body, both.
+"""
+
+from __future__ import annotations
+
+from flask import Request, Response, jsonify
+
+from functions.migrate.schema import LINES, SchemaNewer, inspect, upgrade
+from functions.registry import telemetry
+from functions.registry.config import Settings
+
+
+def migrate(request: Request) -> Response:
+    """200 with what was done; 400 for an unknown line; 409 if the database is newer than this release."""
+    url = Settings.from_environment().database
+    try:
+        if request.method == "GET":
+            schema = inspect(url)
+            return jsonify(current=schema.current, pending=schema.pending)
+        lines = (request.get_json(silent=True) or {}).get("lines", list(LINES))
+        if request.method != "POST" or not isinstance(lines, list) or not set(lines) <= set(LINES):
+            return _refused(400, f"POST with lines from {', '.join(LINES)}")
+        applied = upgrade(url, tuple(line for line in LINES if line in lines))
+    except SchemaNewer as error:
+        telemetry.log("ERROR", "schema is newer than this release", reason=str(error))
+        return _refused(409, str(error))
+    telemetry.log("INFO", "schema migrated", lines=lines, applied=applied)
+    return jsonify(applied=applied)
+
+
+def _refused(status: int, reason: str) -> Response:
+    response = jsonify(error=reason)
+    response.status_code = status
+    return response

@@ -1,0 +1,113 @@
+"""Brings a database's schema up to what this release knows.
+
+There are two lines of migrations: *pre* (expand: run before the new code serves; the previous release goes on working)
+and *post* (contract: run once no older code is left).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+import sqlalchemy
+from alembic.config import Config
+from alembic.runtime.environment import EnvironmentContext
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+from sqlalchemy.pool import NullPool
+
+from functions.migrate.sql import VERSIONS
+from functions.registry.metadata.driver import connect_dbapi
+
+LINES: Final = ("pre", "post")
+# Any number will do, as long as every release uses the same.
+_LOCK: Final = 7_305_411_929
+
+
+class SchemaNewer(Exception):
+    """The database was migrated by a later release than this one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """Where a database stands: the revisions it has, and those of each line that it lacks."""
+
+    current: list[str]
+    pending: dict[str, list[str]]
+
+
+def inspect(url: str) -> Schema:
+    """Raises SchemaNewer."""
+    script = _script()
+    with _connected(url) as connection:
+        return _inspect(connection, script)
+
+
+def upgrade(url: str, lines: tuple[str, ...] = LINES) -> list[str]:
+    """Applies what is pending of `lines` and returns it. Each migration is one transaction.
+
+    Safe to call twice at once: the second waits for the first and finds nothing to do. Raises SchemaNewer.
+    """
+    script = _script()
+    with _connected(url) as connection:
+        connection.exec_driver_sql(f"SELECT pg_advisory_lock({_LOCK})")
+        try:
+            pending = _inspect(connection, script).pending
+            for line in lines:
+                if pending[line]:
+                    _upgrade(connection, script, line)
+        finally:
+            connection.exec_driver_sql(f"SELECT pg_advisory_unlock({_LOCK})")
+    return [revision for line in lines for revision in pending[line]]
+
+
+def _inspect(connection: Connection, script: ScriptDirectory) -> Schema:
+    current = list(MigrationContext.configure(connection).get_current_heads())
+    known = {revision.revision: revision for revision in script.walk_revisions()}
+    unknown = [revision for revision in current if revision not in known]
+    if unknown:
+        raise SchemaNewer(
+            f"the database is at {', '.join(unknown)}, which this release does not know: deploy a newer one"
+        )
+    applied = {revision.revision for revision in script.iterate_revisions(tuple(current), "base")} if current else set()
+    pending = {
+        line: [
+            name for name, revision in reversed(known.items()) if line in revision.branch_labels and name not in applied
+        ]
+        for line in LINES
+    }
+    return Schema(sorted(current), pending)
+
+
+def _upgrade(connection: Connection, script: ScriptDirectory, line: str) -> None:
+    with EnvironmentContext(
+        _config(),
+        script,
+        fn=lambda revision, _: script._upgrade_revs(f"{line}@head", revision),  # noqa: SLF001  # Alembic's own way in
+    ) as environment:
+        environment.configure(connection=connection, transaction_per_migration=True)
+        with environment.begin_transaction():
+            environment.run_migrations()
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(VERSIONS.parent))
+    config.set_main_option("version_locations", os.pathsep.join(str(VERSIONS / line) for line in LINES))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+def _script() -> ScriptDirectory:
+    return ScriptDirectory.from_config(_config())
+
+
+@contextmanager
+def _connected(url: str) -> Iterator[Connection]:
+    engine = sqlalchemy.create_engine("postgresql+pg8000://", creator=lambda: connect_dbapi(url), poolclass=NullPool)
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        yield connection

@@ -1,0 +1,12 @@
+"""Queues are small, and all of their rows come and go: vacuum them early."""
+
+from functions.migrate.sql import execute
+
+revision = "post_0001"
+down_revision = None
+branch_labels = ("post",)
+depends_on = ("pre_0001",)
+
+
+def upgrade() -> None:
+    execute("post", "0001_queues")

@@ -1,0 +1,171 @@
+-- Review queues: a row says "may be garbage after review_after". Triggers write them, so that no path can forget;
+-- they run once a statement and write in key order, so that two pushes never wait for each other crosswise.
+
+-- How long what became unreferenced is kept, by what happened to it. `delete` is how long an object outlives its row:
+-- longer than any signed URL to it.
+CREATE TABLE gc_settings (
+    event text PRIMARY KEY,
+    grace interval NOT NULL CHECK (grace >= interval '0' AND grace <= interval '1 year')
+);
+INSERT INTO gc_settings VALUES
+    ('upload', '24 hours'),
+    ('push', '24 hours'),
+    ('untag', '24 hours'),
+    ('cascade', '12 hours'),
+    ('lease', '24 hours'),
+    ('unlink', '0'),
+    ('delete', '65 minutes');
+
+CREATE TABLE manifest_reviews (
+    manifest_id bigint PRIMARY KEY REFERENCES manifests ON DELETE CASCADE,
+    review_after timestamptz NOT NULL,
+    event text NOT NULL
+);
+CREATE INDEX manifest_reviews_due ON manifest_reviews (review_after);
+
+CREATE TABLE link_reviews (
+    repository_id bigint NOT NULL,
+    digest bytea NOT NULL,
+    review_after timestamptz NOT NULL,
+    event text NOT NULL,
+    PRIMARY KEY (repository_id, digest),
+    FOREIGN KEY (repository_id, digest) REFERENCES repository_blobs ON DELETE CASCADE
+);
+CREATE INDEX link_reviews_due ON link_reviews (review_after);
+
+CREATE TABLE blob_reviews (
+    digest bytea PRIMARY KEY REFERENCES blobs ON DELETE CASCADE,
+    review_after timestamptz NOT NULL,
+    event text NOT NULL
+);
+CREATE INDEX blob_reviews_due ON blob_reviews (review_after);
+
+-- Condemned objects: nothing names them any more, and they go after `not_before`.
+CREATE TABLE deletions (
+    object_name text COLLATE "C" PRIMARY KEY,
+    size bigint,
+    not_before timestamptz NOT NULL,
+    attempts int NOT NULL DEFAULT 0,
+    error text
+);
+CREATE INDEX deletions_due ON deletions (not_before);
+
+-- The jitter spreads what was pushed at once over a minute.
+CREATE FUNCTION grace(happened text) RETURNS interval STABLE LANGUAGE sql AS $$
+    SELECT CASE WHEN grace = interval '0' THEN grace ELSE grace + random() * interval '1 minute' END
+      FROM gc_settings WHERE event = happened
+$$;
+
+-- An event never shortens what an earlier one promised.
+CREATE FUNCTION review_manifests(ids bigint[], happened text) RETURNS void LANGUAGE sql AS $$
+    INSERT INTO manifest_reviews AS review (manifest_id, review_after, event)
+    SELECT id, now() + grace(happened), happened FROM manifests WHERE id = ANY (ids) ORDER BY id
+    ON CONFLICT (manifest_id) DO UPDATE SET review_after = excluded.review_after, event = excluded.event
+     WHERE review.review_after < excluded.review_after
+$$;
+
+-- Pushed, or pushed again.
+CREATE FUNCTION review_pushed_manifests() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    PERFORM review_manifests(ARRAY(SELECT id FROM new_rows), 'push');
+    RETURN NULL;
+END $$;
+CREATE TRIGGER review_inserted AFTER INSERT ON manifests REFERENCING NEW TABLE AS new_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION review_pushed_manifests();
+CREATE TRIGGER review_updated AFTER UPDATE ON manifests REFERENCING NEW TABLE AS new_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION review_pushed_manifests();
+
+-- The subject is gone: its referrers lived with it.
+CREATE FUNCTION review_referrers() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    PERFORM review_manifests(ARRAY(
+        SELECT referrer.id
+          FROM old_rows JOIN manifests AS referrer
+            ON referrer.repository_id = old_rows.repository_id AND referrer.subject = old_rows.digest), 'cascade');
+    RETURN NULL;
+END $$;
+CREATE TRIGGER review_referrers AFTER DELETE ON manifests REFERENCING OLD TABLE AS old_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION review_referrers();
+
+-- The index is gone: its children lived with it.
+CREATE FUNCTION review_children() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    PERFORM review_manifests(ARRAY(SELECT child_id FROM old_rows), 'cascade');
+    RETURN NULL;
+END $$;
+CREATE TRIGGER review_children AFTER DELETE ON manifest_children REFERENCING OLD TABLE AS old_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION review_children();
+
+CREATE FUNCTION review_untagged() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    PERFORM review_manifests(ARRAY(SELECT manifest_id FROM old_rows), 'untag');
+    RETURN NULL;
+END $$;
+CREATE TRIGGER review_untagged AFTER DELETE ON tags REFERENCING OLD TABLE AS old_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION review_untagged();
+
+CREATE FUNCTION review_moved() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    PERFORM review_manifests(ARRAY(
+        SELECT old_rows.manifest_id
+          FROM old_rows JOIN new_rows USING (repository_id, name)
+         WHERE old_rows.manifest_id <> new_rows.manifest_id), 'untag');
+    RETURN NULL;
+END $$;
+CREATE TRIGGER review_moved AFTER UPDATE ON tags REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION review_moved();
+
+-- A manifest that named the blobs is gone.
+CREATE FUNCTION review_released_links() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    INSERT INTO link_reviews AS review (repository_id, digest, review_after, event)
+    SELECT repository_id, digest, now() + grace('cascade'), 'cascade'
+      FROM (SELECT DISTINCT repository_id, digest FROM old_rows) AS released
+      JOIN repository_blobs USING (repository_id, digest)
+     ORDER BY repository_id, digest
+    ON CONFLICT (repository_id, digest) DO UPDATE SET review_after = excluded.review_after, event = excluded.event
+     WHERE review.review_after < excluded.review_after;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER review_released AFTER DELETE ON manifest_blobs REFERENCING OLD TABLE AS old_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION review_released_links();
+
+-- Uploaded or mounted, for the first time or again.
+CREATE FUNCTION review_new_links() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    INSERT INTO link_reviews AS review (repository_id, digest, review_after, event)
+    SELECT repository_id, digest, now() + grace('upload'), 'upload' FROM new_rows ORDER BY repository_id, digest
+    ON CONFLICT (repository_id, digest) DO UPDATE SET review_after = excluded.review_after, event = excluded.event
+     WHERE review.review_after < excluded.review_after;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER review_inserted AFTER INSERT ON repository_blobs REFERENCING NEW TABLE AS new_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION review_new_links();
+CREATE TRIGGER review_updated AFTER UPDATE ON repository_blobs REFERENCING NEW TABLE AS new_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION review_new_links();
+
+CREATE FUNCTION review_unlinked_blobs() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    INSERT INTO blob_reviews AS review (digest, review_after, event)
+    SELECT digest, now() + grace('unlink'), 'unlink'
+      FROM (SELECT DISTINCT digest FROM old_rows) AS unlinked JOIN blobs USING (digest)
+     ORDER BY digest
+    ON CONFLICT (digest) DO UPDATE SET review_after = excluded.review_after, event = excluded.event
+     WHERE review.review_after < excluded.review_after;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER review_unlinked AFTER DELETE ON repository_blobs REFERENCING OLD TABLE AS old_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION review_unlinked_blobs();
+
+CREATE FUNCTION condemn_blobs() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    INSERT INTO deletions (object_name, size, not_before)
+    SELECT object_name, size, now() + grace('delete') FROM old_rows ORDER BY object_name
+    ON CONFLICT (object_name) DO NOTHING;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER condemn AFTER DELETE ON blobs REFERENCING OLD TABLE AS old_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION condemn_blobs();
+
+-- All that an upload wrote, but for the object that became a blob.
+CREATE FUNCTION condemn_upload_objects() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    INSERT INTO deletions (object_name, size, not_before)
+    SELECT object_name, size, now() + grace('delete') FROM old_rows
+     WHERE NOT EXISTS (SELECT FROM blobs WHERE blobs.object_name = old_rows.object_name)
+     ORDER BY object_name
+    ON CONFLICT (object_name) DO NOTHING;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER condemn AFTER DELETE ON upload_objects REFERENCING OLD TABLE AS old_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION condemn_upload_objects();

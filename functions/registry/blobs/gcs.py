@@ -1,0 +1,100 @@
+"""The bucket: the one module that knows the Google client."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import cached_property
+from typing import Any, Final
+
+from functions.registry.blobs.errors import BlobStoreUnavailable, ObjectMissing
+from functions.registry.blobs.part import PartWriter
+from functions.registry.config import MEBIBYTE, Settings
+
+# Cloud Storage's limit for one composition.
+MOST_COMPOSED: Final = 32
+# A read is made of requests of this size, each tried again by itself.
+_READ_BYTES: Final = 8 * MEBIBYTE
+_PIECE_BYTES: Final = MEBIBYTE
+
+# Otherwise the client looks the bucket up, once for each process, in a thread of its own.
+os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")
+
+
+def new_object_name(upload_id: uuid.UUID) -> str:
+    """Never the same twice, so that a late deletion can't hit a newer object. Random first: loads spread evenly."""
+    return f"blobs/{upload_id}/{uuid.uuid4().hex[:12]}"
+
+
+class Bucket:
+    """All methods raise BlobStoreUnavailable."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def start_object(self, object_name: str) -> PartWriter:
+        """A writer for a new object, which must not exist yet."""
+        with _translating():
+            url = self._object(object_name).create_resumable_upload_session(
+                content_type="application/octet-stream",
+                if_generation_match=0,
+                checksum=None,
+                timeout=self._settings.storage_timeout_seconds,
+            )
+        return PartWriter(url, self._settings.upload_chunk_bytes, self._settings.storage_timeout_seconds)
+
+    def create_empty(self, object_name: str) -> None:
+        with _translating():
+            self._object(object_name).upload_from_string(
+                b"", content_type="application/octet-stream", if_generation_match=0
+            )
+
+    def compose(self, object_name: str, sources: Sequence[str]) -> None:
+        """Joins up to 32 objects, in order, into a new one. The sources stay. Raises ObjectMissing."""
+        target = self._object(object_name)
+        target.content_type = "application/octet-stream"
+        with _translating():
+            target.compose([self._object(source) for source in sources], if_generation_match=0)
+
+    def read(self, object_name: str, first: int = 0, last: int | None = None) -> Iterator[bytes]:
+        """The object's bytes from `first` to `last`, both included, in pieces. Raises ObjectMissing."""
+        with _translating(), self._object(object_name).open("rb", chunk_size=_READ_BYTES) as reader:
+            reader.seek(first)
+            left = None if last is None else last - first + 1
+            while left is None or left > 0:
+                piece = reader.read(_PIECE_BYTES if left is None else min(_PIECE_BYTES, left))
+                if not piece:
+                    return
+                left = None if left is None else left - len(piece)
+                yield piece
+
+    def delete(self, object_name: str) -> None:
+        """Deleting what is not there is fine."""
+        with suppress(ObjectMissing), _translating():
+            self._object(object_name).delete(timeout=self._settings.storage_timeout_seconds)
+
+    def _object(self, object_name: str) -> Any:
+        return self._bucket.blob(object_name)
+
+    @cached_property
+    def _bucket(self) -> Any:
+        # Imported here: most requests never touch the store, and the client costs a third of a second at a cold start.
+        from google.cloud.storage import Client  # noqa: PLC0415
+
+        return Client().bucket(self._settings.bucket)
+
+
+@contextmanager
+def _translating() -> Iterator[None]:
+    from google.api_core.exceptions import GoogleAPIError, NotFound  # noqa: PLC0415  # as above
+    from google.auth.exceptions import GoogleAuthError  # noqa: PLC0415
+    from requests.exceptions import RequestException  # noqa: PLC0415
+
+    try:
+        yield
+    except NotFound as error:
+        raise ObjectMissing from error
+    except (GoogleAPIError, GoogleAuthError, RequestException) as error:
+        raise BlobStoreUnavailable(f"{type(error).__name__}: {error}") from error

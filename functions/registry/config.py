@@ -1,0 +1,86 @@
+"""Settings, read once from the environment, checked, frozen. docs/configuration.md describes each."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Final, TypeVar
+
+MEBIBYTE: Final = 1 << 20
+# Cloud Storage takes resumable uploads in pieces of this.
+QUANTUM: Final = 256 << 10
+
+Value = TypeVar("Value")
+
+
+class SettingInvalid(ValueError):
+    """A setting is missing or out of range; the message names it and says what it takes."""
+
+
+def _text(text: str) -> str:
+    return text
+
+
+def _number(least: int, most: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not text.isdigit() or not least <= int(text) <= most:
+            raise ValueError(f"takes a whole number from {least} to {most}")
+        return int(text)
+
+    return read
+
+
+def _chunk(text: str) -> int:
+    size = _number(QUANTUM, 256 * MEBIBYTE)(text)
+    if size % QUANTUM:
+        raise ValueError(f"takes a multiple of {QUANTUM}")
+    return size
+
+
+def _one_of(*choices: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in choices:
+            raise ValueError(f"takes one of {', '.join(choices)}")
+        return text
+
+    return read
+
+
+def _setting(read: Callable[[str], Value], default: str | None = None) -> Value:
+    """A field read from SLIPWAY_<FIELD>; without a default it must be given."""
+    value: Value = field(metadata={"read": read, "default": default})
+    return value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    database: str = _setting(_text)
+    database_connections: int = _setting(_number(1, 100), "8")
+    bucket: str = _setting(_text)
+    blob_delivery: str = _setting(_one_of("redirect", "streaming"), "redirect")
+    signer: str = _setting(_one_of("iam", "hmac", "key-file"), "iam")
+    signer_identity: str = _setting(_text, "")
+    signer_secret: str = _setting(_text, "")
+    signed_url_base: str = _setting(_text, "https://storage.googleapis.com")
+    signed_url_seconds: int = _setting(_number(60, 604_800), "1200")
+    upload_chunk_bytes: int = _setting(_chunk, str(4 * MEBIBYTE))
+    upload_expiry_seconds: int = _setting(_number(60, 30 * 86_400), "86400")
+    body_idle_seconds: int = _setting(_number(1, 3600), "60")
+    storage_timeout_seconds: int = _setting(_number(1, 600), "60")
+    largest_manifest_bytes: int = _setting(_number(1024, 64 * MEBIBYTE), str(4 * MEBIBYTE))
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
+        """Raises SettingInvalid."""
+        values: dict[str, Any] = {}
+        for setting in fields(cls):
+            name = f"SLIPWAY_{setting.name.upper()}"
+            text = environment.get(name, setting.metadata["default"])
+            if text is None:
+                raise SettingInvalid(f"{name} is not set")
+            try:
+                values[setting.name] = setting.metadata["read"](text)
+            except ValueError as error:
+                raise SettingInvalid(f"{name} {error}, not {text!r}") from error
+        return cls(**values)

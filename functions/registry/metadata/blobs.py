@@ -1,0 +1,99 @@
+"""Blobs as repositories link them. A blob is served only through a link."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from functions.registry.metadata import repositories
+from functions.registry.metadata.db import Database, Statement
+from functions.registry.oci.digest import Digest
+from functions.registry.oci.name import RepositoryName
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """`size` in bytes; `object_name` is where they are in the bucket."""
+
+    size: int
+    object_name: str
+
+
+_GET: Final = Statement(
+    "blobs_get",
+    Blob,
+    """
+    SELECT blobs.size, blobs.object_name
+      FROM repositories
+      JOIN repository_blobs AS link ON link.repository_id = repositories.id
+      JOIN blobs ON blobs.digest = link.digest
+     WHERE repositories.name = :repository AND link.digest = :digest
+    """,
+)
+
+# The link is locked in the statement that reads it: one that a collection is taking away is waited for, and is then
+# not seen. A lease is written only where less than half of it is left.
+_CONFIRM: Final = Statement(
+    "blobs_confirm",
+    int,
+    """
+    WITH confirmed AS (
+        SELECT link.repository_id, link.digest, link.size
+          FROM repositories
+          JOIN repository_blobs AS link ON link.repository_id = repositories.id
+         WHERE repositories.name = :repository AND link.digest = :digest
+           FOR KEY SHARE OF link
+    ), renewed AS (
+        UPDATE link_reviews AS review SET review_after = now() + grace('lease'), event = 'lease'
+          FROM confirmed
+         WHERE review.repository_id = confirmed.repository_id AND review.digest = confirmed.digest
+           AND review.review_after < now() + (SELECT grace / 2 FROM gc_settings WHERE event = 'lease')
+    )
+    SELECT size FROM confirmed
+    """,
+)
+
+_MOUNT: Final = Statement(
+    "blobs_mount",
+    int,
+    """
+    INSERT INTO repository_blobs (repository_id, digest, size)
+    SELECT target.id, link.digest, link.size
+      FROM repositories AS source
+      JOIN repository_blobs AS link ON link.repository_id = source.id AND link.digest = :digest
+      JOIN repositories AS target ON target.name = :repository
+     WHERE source.name = :source
+       FOR KEY SHARE OF link
+    ON CONFLICT (repository_id, digest) DO UPDATE SET linked_at = now()
+    """,
+)
+
+_DELETE: Final = Statement(
+    "blobs_delete_link",
+    int,
+    """
+    DELETE FROM repository_blobs AS link
+     USING repositories
+     WHERE repositories.name = :repository AND link.repository_id = repositories.id AND link.digest = :digest
+    """,
+)
+
+
+def get(db: Database, repository: RepositoryName, digest: Digest) -> Blob | None:
+    return db.one_or_none(_GET(repository=repository, digest=digest))
+
+
+def confirm(db: Database, repository: RepositoryName, digest: Digest) -> int | None:
+    """The blob's size, or None. The link then stays for at least half a lease, so that a push may rely on it."""
+    return db.one_or_none(_CONFIRM(repository=repository, digest=digest))
+
+
+def mount(db: Database, repository: RepositoryName, digest: Digest, source: RepositoryName) -> bool:
+    """Links the blob from `source`; False if `source` has no such blob. The repository is created either way."""
+    call = _MOUNT(repository=repository, digest=digest, source=source)
+    return db.batch([*repositories.creating(repository), call])[-1].count > 0
+
+
+def delete(db: Database, repository: RepositoryName, digest: Digest) -> bool:
+    """Takes the link away; False if there is none. Raises Conflict while a manifest of the repository names it."""
+    return db.count(_DELETE(repository=repository, digest=digest)) > 0

@@ -1,0 +1,239 @@
+"""The database as the rest of the program sees it: typed statements, one round trip each.
+
+A statement is a named constant beside the function that runs it. Its name labels logs and metrics, and every one is
+listed in STATEMENTS, so that a test can look at each one's plan.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, is_dataclass
+from functools import cached_property
+from typing import Any, Final, Generic, TypeVar, get_type_hints
+
+from functions.registry import telemetry
+from functions.registry.metadata.driver import (
+    Connection,
+    ConnectionFailed,
+    DriverError,
+    Outcome,
+    sqlstate,
+)
+from functions.registry.oci.digest import Digest
+
+Row = TypeVar("Row")
+
+# Serialization failure and deadlock: the whole transaction may be run again.
+_RETRIABLE: Final = ("40001", "40P01")
+# Out of connections, shutting down, gone, or not answering in time.
+_UNAVAILABLE_CLASSES: Final = ("08", "53", "57", "58")
+_LOCK_TIMEOUT: Final = "55P03"
+_ATTEMPTS: Final = 3
+
+
+class MetadataUnavailable(Exception):
+    """The database can't be reached or can't answer now. Trying again later may work."""
+
+
+class Conflict(Exception):
+    """A constraint refused the change: `constraint` names it (a column, for a missing value)."""
+
+    def __init__(self, constraint: str) -> None:
+        super().__init__(constraint)
+        self.constraint = constraint
+
+
+STATEMENTS: Final[dict[str, Statement[Any]]] = {}
+
+
+@dataclass(frozen=True)
+class Statement(Generic[Row]):
+    """SQL with `:name` parameters, and what its rows become.
+
+    `row` is a dataclass whose fields stand in the order of the columns, or the type of the only column. A column
+    whose field is a Digest is read as one.
+    """
+
+    name: str
+    row: type[Row]
+    sql: str
+
+    def __post_init__(self) -> None:
+        if self.name in STATEMENTS:
+            raise ValueError(f"two statements are named {self.name}")
+        STATEMENTS[self.name] = self
+
+    @property
+    def _is_scalar(self) -> bool:
+        return self.row is Digest or not is_dataclass(self.row)
+
+    @cached_property
+    def _readers(self) -> list[Callable[[Any], Any]]:
+        if self._is_scalar or not is_dataclass(self.row):
+            return [_reader(self.row)]
+        hints = get_type_hints(self.row)
+        return [_reader(hints[column.name]) for column in fields(self.row)]
+
+    def read(self, outcome: Outcome) -> list[Row]:
+        readers = self._readers
+        if self._is_scalar:
+            return [readers[0](row[0]) for row in outcome.rows]
+        return [self.row(*(read(value) for read, value in zip(readers, row, strict=True))) for row in outcome.rows]
+
+    def __call__(self, **values: object) -> Call[Row]:
+        """The statement with its parameters, to be run alone or in a batch."""
+        return Call(self, {name: _parameter(value) for name, value in values.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[Row]):
+    statement: Statement[Row]
+    values: Mapping[str, Any]
+
+
+def _reader(kind: Any) -> Callable[[Any], Any]:
+    if kind == Digest:
+        return Digest.from_bytes
+    if kind == (Digest | None):
+        return lambda stored: None if stored is None else Digest.from_bytes(stored)
+    return lambda value: value
+
+
+def _parameter(value: object) -> object:
+    if isinstance(value, Digest):
+        return value.to_bytes()
+    if isinstance(value, list | tuple):
+        return [_parameter(item) for item in value]
+    return str(value) if isinstance(value, str) else value
+
+
+class Session:
+    """Runs statements on one connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def all(self, call: Call[Row]) -> list[Row]:
+        return call.statement.read(self.batch([call])[0])
+
+    def one_or_none(self, call: Call[Row]) -> Row | None:
+        rows = self.all(call)
+        return rows[0] if rows else None
+
+    def count(self, call: Call[Any]) -> int:
+        """How many rows the statement touched."""
+        return self.batch([call])[0].count
+
+    def batch(self, calls: Sequence[Call[Any]]) -> list[Outcome]:
+        started = time.monotonic()
+        try:
+            return self._connection.run([(call.statement.sql, call.values) for call in calls])
+        finally:
+            telemetry.count_statements([call.statement.name for call in calls], time.monotonic() - started)
+
+
+class Database:
+    """A small pool: a connection is used by one thread at a time, and made when there is none to take.
+
+    All methods raise MetadataUnavailable, and Conflict where a constraint can refuse.
+    """
+
+    def __init__(self, url: str, size: int) -> None:
+        self._url = url
+        self._idle: queue.LifoQueue[Connection] = queue.LifoQueue()
+        self._free = threading.Semaphore(size)
+
+    def all(self, call: Call[Row]) -> list[Row]:
+        return self._run(lambda session: session.all(call))
+
+    def one_or_none(self, call: Call[Row]) -> Row | None:
+        return self._run(lambda session: session.one_or_none(call))
+
+    def count(self, call: Call[Any]) -> int:
+        return self._run(lambda session: session.count(call))
+
+    def batch(self, calls: Sequence[Call[Any]]) -> list[Outcome]:
+        """All of them, in order, in one round trip and one transaction."""
+        return self._run(lambda session: session.batch(calls))
+
+    def transaction(self, work: Callable[[Session], Row]) -> Row:
+        """Runs `work` in one transaction; it may be run again if others got in its way, so it touches nothing else."""
+
+        def run(session: Session, connection: Connection) -> Row:
+            connection.simple("BEGIN")
+            result = work(session)
+            connection.simple("COMMIT")
+            return result
+
+        return self._retrying(run)
+
+    def close(self) -> None:
+        while not self._idle.empty():
+            self._idle.get_nowait().close()
+
+    def _run(self, work: Callable[[Session], Row]) -> Row:
+        return self._retrying(lambda session, _: work(session))
+
+    def _retrying(self, work: Callable[[Session, Connection], Row]) -> Row:
+        for attempt in range(_ATTEMPTS):
+            try:
+                with self._connection() as connection:
+                    return work(Session(connection), connection)
+            except DriverError as error:
+                state, constraint = sqlstate(error)
+                if state in _RETRIABLE and attempt + 1 < _ATTEMPTS:
+                    continue
+                raise _translated(error, state, constraint) from error
+        raise AssertionError  # the last attempt returns or raises
+
+    @contextmanager
+    def _connection(self) -> Iterator[Connection]:
+        """One that works as far as can be told; it goes back to the pool only if it still does afterwards."""
+        with self._free:
+            try:
+                connection = self._take()
+            except ConnectionFailed as error:
+                raise MetadataUnavailable("the database can't be reached") from error
+            try:
+                yield connection
+            except DriverError:
+                self._put_back(connection)
+                raise
+            except ConnectionFailed as error:
+                connection.close()
+                raise MetadataUnavailable("the connection to the database broke") from error
+            except BaseException:
+                self._put_back(connection)
+                raise
+            self._idle.put(connection)
+
+    def _put_back(self, connection: Connection) -> None:
+        """After an error: end the transaction that may be open, and keep the connection only if that works."""
+        try:
+            connection.simple("ROLLBACK")
+        except (DriverError, *ConnectionFailed):
+            connection.close()
+        else:
+            self._idle.put(connection)
+
+    def _take(self) -> Connection:
+        while True:
+            try:
+                connection = self._idle.get_nowait()
+            except queue.Empty:
+                return Connection(self._url)
+            if not connection.is_stale():
+                return connection
+            connection.close()
+
+
+def _translated(error: Exception, state: str, constraint: str) -> Exception:
+    if state.startswith("23"):
+        return Conflict(constraint or str(error.args[0].get("c", "")))
+    if state in _RETRIABLE or state == _LOCK_TIMEOUT or state[:2] in _UNAVAILABLE_CLASSES:
+        return MetadataUnavailable(f"the database answered SQLSTATE {state}")
+    return error

@@ -1,0 +1,58 @@
+"""Condemned objects: nothing names them any more; they wait until the last signed URL to them has expired."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from functions.registry.metadata.db import Database, Statement
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """`attempts` counts this one too."""
+
+    object_name: str
+    size: int | None
+    attempts: int
+
+
+# Claiming puts the next attempt off: another collector passes the row by, and a crash costs only that time.
+# 1, 2, 4, … minutes after the last attempt, at most a day.
+_CLAIM: Final = Statement(
+    "deletions_claim",
+    Deletion,
+    """
+    UPDATE deletions
+       SET attempts = attempts + 1,
+           not_before = now() + least(interval '1 minute' * power(2, least(attempts, 20)), interval '1 day')
+     WHERE object_name IN (
+           SELECT object_name FROM deletions
+            WHERE not_before <= now()
+            ORDER BY not_before
+            LIMIT :limit
+              FOR UPDATE SKIP LOCKED)
+    RETURNING object_name, size, attempts
+    """,
+)
+
+_DONE: Final = Statement(
+    "deletions_done", int, "DELETE FROM deletions WHERE object_name = ANY (CAST(:object_names AS text[]))"
+)
+
+_FAILED: Final = Statement(
+    "deletions_failed", int, "UPDATE deletions SET error = :error WHERE object_name = :object_name"
+)
+
+
+def claim(db: Database, limit: int) -> list[Deletion]:
+    """Some that are due. Whatever is not reported as done comes up again, later each time."""
+    return db.all(_CLAIM(limit=limit))
+
+
+def done(db: Database, object_names: list[str]) -> None:
+    db.count(_DONE(object_names=object_names))
+
+
+def failed(db: Database, object_name: str, error: str) -> None:
+    db.count(_FAILED(object_name=object_name, error=error))

@@ -1,0 +1,163 @@
+"""The one module that knows the database driver: pg8000, made to need a single round trip.
+
+As its API stands pg8000 takes three round trips for a statement with parameters. Here Parse, Describe, Bind and
+Execute of one or several statements go out in one flush before one Sync: one round trip, and, as the protocol has
+it, one implicit transaction (docs/adr/0003-one-round-trip.md). The names used are semi-private: the release is
+pinned and a test counts the trips.
+"""
+
+from __future__ import annotations
+
+import select
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import pg8000.dbapi
+import pg8000.native
+from pg8000.core import NULL_BYTE, SYNC_MSG, Context, _flush, _write, make_params
+from pg8000.native import to_statement
+
+CONNECT_SECONDS: Final = 10
+# The server gives up a statement sooner than this: past it, the network is broken.
+ANSWER_SECONDS: Final = 40
+# Sent with the connection's first message, so they cost no round trip of their own. A statement that takes longer is
+# given up; a transaction left open is ended by the server.
+_SESSION: Final = {
+    "statement_timeout": "30s",
+    "lock_timeout": "10s",
+    "idle_in_transaction_session_timeout": "30s",
+    "timezone": "UTC",
+}
+_COMMAND_COMPLETE: Final = b"C"
+
+DriverError = pg8000.native.DatabaseError
+# What a broken or refused connection raises: the driver's own, and the socket's.
+ConnectionFailed: Final = (pg8000.native.InterfaceError, OSError)
+
+Values = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A statement's rows as the driver reads them, and how many it touched."""
+
+    rows: list[list[Any]]
+    count: int
+
+
+class _BatchContext(Context):  # type: ignore[misc]  # the driver has no types
+    """Gathers each statement's rows where the driver would run them together."""
+
+    def __init__(self) -> None:
+        super().__init__("batch")
+        self.outcomes: list[Outcome] = []
+        self.rows: list[list[Any]] | None = None
+
+    def complete(self, data: bytes) -> None:
+        """`data` is a command's tag: `INSERT 0 3`, `SELECT 1`, `BEGIN`."""
+        last = data.rstrip(NULL_BYTE).rsplit(b" ", 1)[-1]
+        self.outcomes.append(Outcome(self.rows or [], int(last) if last.isdigit() else 0))
+        self.rows, self.columns = None, None
+
+
+class Connection:
+    """One session. It belongs to one thread at a time."""
+
+    def __init__(self, url: str) -> None:
+        """`url` names the database in one of three ways.
+
+        `postgresql://user@/database?host=DIRECTORY` is a unix socket, `postgresql://user@host:port/database` is TCP,
+        `cloudsql://user@/database?instance=PROJECT:REGION:NAME` is the Cloud SQL connector.
+        """
+        self._driver = _connect(url)
+        self._driver._usock.settimeout(ANSWER_SECONDS)  # noqa: SLF001
+        self._driver.message_types[_COMMAND_COMPLETE] = self._command_complete
+        self._translated: dict[str, tuple[str, Any]] = {}
+
+    def run(self, statements: Sequence[tuple[str, Values]]) -> list[Outcome]:
+        """All statements in one round trip and one transaction; an error undoes them all.
+
+        In a transaction opened by `simple("BEGIN")` they are part of that one.
+        """
+        context = _BatchContext()
+        for sql, values in statements:
+            statement, order = self._translate(sql)
+            self._driver.send_PARSE(NULL_BYTE, statement, ())
+            self._driver.send_DESCRIBE_STATEMENT(NULL_BYTE)
+            self._driver.send_BIND(NULL_BYTE, make_params(self._driver.py_types, order(values)))
+            self._driver.send_EXECUTE()
+        _write(self._driver._sock, SYNC_MSG)  # noqa: SLF001
+        _flush(self._driver._sock)  # noqa: SLF001
+        self._driver.handle_messages(context)
+        return context.outcomes
+
+    def simple(self, sql: str) -> None:
+        """Text without parameters, by the simple protocol: one round trip, several statements allowed."""
+        self._driver.execute_simple(sql)
+
+    def is_stale(self) -> bool:
+        """Whether the server has closed an idle connection: nothing else makes its socket readable."""
+        return bool(select.select([self._driver._usock], [], [], 0)[0])  # noqa: SLF001
+
+    def close(self) -> None:
+        with suppress(*ConnectionFailed):  # it may be gone already
+            self._driver.close()
+
+    def _translate(self, sql: str) -> tuple[str, Any]:
+        if sql not in self._translated:
+            self._translated[sql] = to_statement(sql)
+        return self._translated[sql]
+
+    def _command_complete(self, data: bytes, context: Context) -> None:
+        if isinstance(context, _BatchContext):
+            context.complete(data)
+        else:
+            self._driver.handle_COMMAND_COMPLETE(data, context)
+
+
+def connect_dbapi(url: str) -> Any:
+    """A plain DB-API connection, for Alembic."""
+    return _connect(url, pg8000.dbapi.connect)
+
+
+def _connect(url: str, connect: Any = pg8000.native.Connection) -> Any:
+    parts = urlsplit(url)
+    options = {name: values[0] for name, values in parse_qs(parts.query).items()}
+    user, database = unquote(parts.username or "postgres"), parts.path.lstrip("/")
+    if parts.scheme == "cloudsql":
+        network = options.get("network", "private")
+        return _connector(network).connect(
+            options["instance"], "pg8000", user=user, db=database, startup_params=_SESSION
+        )
+    arguments: dict[str, Any] = {
+        "user": user,
+        "database": database,
+        "timeout": CONNECT_SECONDS,
+        "startup_params": _SESSION,
+    }
+    if parts.password:
+        arguments["password"] = unquote(parts.password)
+    if parts.hostname:
+        arguments |= {"host": parts.hostname, "port": parts.port or 5432}
+    else:
+        # Building a TLS context costs 25 ms, and a unix socket has no use for it.
+        arguments |= {"unix_sock": f"{options['host']}/.s.PGSQL.{options.get('port', '5432')}", "ssl_context": False}
+    return connect(**arguments)
+
+
+@cache
+def _connector(network: str) -> Any:
+    # Imported here: it costs half a second of a cold start, and only this kind of address needs it.
+    from google.cloud.sql.connector import Connector  # noqa: PLC0415
+
+    return Connector(refresh_strategy="lazy", enable_iam_auth=True, ip_type=network)
+
+
+def sqlstate(error: Exception) -> tuple[str, str]:
+    """The SQLSTATE and the constraint's name of a driver error, empty if it has none."""
+    fields = error.args[0] if error.args and isinstance(error.args[0], dict) else {}
+    return fields.get("C", ""), fields.get("n", "")

@@ -1,0 +1,30 @@
+"""Pages of a list: `n` and `last` (distribution-spec, "Listing Tags")."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from functions.registry.oci.errors import PageInvalid
+
+DEFAULT_SIZE: Final = 1000
+LARGEST_SIZE: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """At most `size` entries, those that sort after `last`."""
+
+    size: int = DEFAULT_SIZE
+    last: str = ""
+
+    @classmethod
+    def parse(cls, n: str | None, last: str | None) -> Page:
+        """A size over the largest is cut to it: clients in use ask for 10,000. Raises PageInvalid."""
+        size = DEFAULT_SIZE
+        if n is not None:
+            if not (n.isascii() and n.isdigit()):
+                raise PageInvalid("n is a whole number, 0 or more", n=n[:50])
+            # Digits beyond any sane size need not be read.
+            size = LARGEST_SIZE if len(n) > len(str(LARGEST_SIZE)) + 20 else min(int(n), LARGEST_SIZE)
+        return cls(size, (last or "").replace("\0", ""))

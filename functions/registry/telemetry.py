@@ -1,0 +1,72 @@
+"""Structured logs: one JSON line per request or collection, in the form Cloud Logging reads.
+
+A `Record` is opened around a piece of work; whatever happens meanwhile on that thread adds to it.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+
+@dataclass(slots=True)
+class Record:
+    """What is known of the work in hand. `fields` are logged as they stand."""
+
+    started: float = field(default_factory=time.monotonic)
+    statements: list[str] = field(default_factory=list)
+    database_seconds: float = 0.0
+    fields: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def milliseconds(self) -> float:
+        return round((time.monotonic() - self.started) * 1000, 1)
+
+
+_current: Final[ContextVar[Record | None]] = ContextVar("record", default=None)
+
+
+@contextmanager
+def recording() -> Iterator[Record]:
+    """Everything until the end of the block is counted in one record."""
+    record = Record()
+    token = _current.set(record)
+    try:
+        yield record
+    finally:
+        _current.reset(token)
+
+
+def count_statements(names: list[str], seconds: float) -> None:
+    """Adds to the work in hand, if any: what the database was asked, and for how long."""
+    record = _current.get()
+    if record is not None:
+        record.statements += names
+        record.database_seconds += seconds
+
+
+def note(**fields: Any) -> None:
+    """Adds fields to the record of the work in hand, if any."""
+    record = _current.get()
+    if record is not None:
+        record.fields |= fields
+
+
+def log(severity: str, message: str, **fields: Any) -> None:
+    """One line. `fields` hold no secrets: headers, bodies and signed URLs stay out."""
+    line = {"severity": severity, "message": message, **fields}
+    sys.stdout.write(json.dumps(line, default=str, separators=(",", ":")) + "\n")
+    sys.stdout.flush()
+
+
+def log_exception(message: str, error: BaseException, **fields: Any) -> None:
+    """An unexpected error with its trace, which goes to the log alone."""
+    trace = "".join(traceback.format_exception(error))
+    log("ERROR", message, error=type(error).__name__, stack_trace=trace, **fields)

@@ -1,0 +1,34 @@
+"""What a function is made of, put together once for each process, at its first request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+from functions.registry.blobs.gcs import Bucket
+from functions.registry.blobs.signing import SignedUrls, signer_from
+from functions.registry.config import Settings
+from functions.registry.metadata.db import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    settings: Settings
+    database: Database
+    bucket: Bucket
+    signed_urls: SignedUrls
+
+
+def build(settings: Settings) -> Services:
+    return Services(
+        settings=settings,
+        database=Database(settings.database, settings.database_connections),
+        bucket=Bucket(settings),
+        signed_urls=SignedUrls(settings, signer_from(settings)),
+    )
+
+
+@cache
+def services() -> Services:
+    """One set for each process, made at its first request: so after the fork, where a server forks."""
+    return build(Settings.from_environment())

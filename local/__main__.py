@@ -1,0 +1,94 @@
+"""`python -m local up` runs the whole registry on this machine; `python -m local reset` empties its data folder."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+from local.guard import StartRefused
+from local.postgres import PostgresFailed
+from local.processes import ChildFailed
+from local.stack import Options, Stack
+
+WATCH_SECONDS: Final = 0.5
+
+_WELCOME: Final = """
+Push an image, and pull it back:
+
+  docker pull hello-world && docker tag hello-world {address}/demo/hello:1
+  docker push {address}/demo/hello:1
+  docker pull {address}/demo/hello:1
+
+  podman push --tls-verify=false hello-world {address}/demo/hello:2
+  podman pull --tls-verify=false {address}/demo/hello:2
+
+  skopeo copy --dest-tls-verify=false docker://docker.io/library/busybox docker://{address}/demo/busybox:1
+  skopeo inspect --tls-verify=false docker://{address}/demo/busybox:1
+
+Data and logs are in {data}. Ctrl-C stops everything; the data stays.
+"""
+
+
+def main() -> int:
+    arguments = _parser().parse_args()
+    try:
+        return _reset(arguments.data) if arguments.command == "reset" else _up(arguments)
+    except (StartRefused, PostgresFailed, ChildFailed) as error:
+        print(f"slipway: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    up = commands.add_parser("up", help="run the whole registry on this machine")
+    up.add_argument("--port", type=int, default=5000, help="the registry's port on 127.0.0.1; 0 for any (default 5000)")
+    up.add_argument("--data", type=Path, default=Path(".slipway"), help="where data and logs are kept")
+    up.add_argument("--ephemeral", action="store_true", help="faster, but data may be lost if the machine crashes")
+    up.add_argument("--api-processes", type=int, default=1, metavar="N", help="processes of the api function")
+    reset = commands.add_parser("reset", help="empty the data folder")
+    reset.add_argument("--data", type=Path, default=Path(".slipway"), help="the folder to empty")
+    return parser
+
+
+def _up(arguments: argparse.Namespace) -> int:
+    """Until it is told to stop, or a child ends by itself."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    print("Starting Slipway ...", flush=True)
+    started = time.monotonic()
+    options = Options(arguments.port, arguments.data, arguments.ephemeral, arguments.api_processes)
+    with Stack(options) as stack:
+        print(_WELCOME.format(address=stack.address, data=arguments.data))
+        print(f"started in {time.monotonic() - started:.1f} s")
+        print(f"ready: http://{stack.address}", flush=True)
+        try:
+            while True:
+                time.sleep(WATCH_SECONDS)
+                stack.children.require_running()
+        finally:
+            print("Stopping ...", flush=True)
+
+
+def _interrupt(_: int, __: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _reset(data: Path) -> int:
+    """Only a folder that this harness made is emptied."""
+    if data.exists() and not (data / ".lock").exists():
+        raise StartRefused(f"{data} does not look like a data folder of Slipway: nothing was deleted")
+    shutil.rmtree(data, ignore_errors=True)
+    print(f"{data} is empty")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

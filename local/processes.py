@@ -1,0 +1,113 @@
+"""Child processes: started together, watched, and stopped together, so that nothing is left running."""
+
+from __future__ import annotations
+
+import ctypes
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+STOP_SECONDS: Final = 10
+TAIL_LINES: Final = 15
+_PR_SET_PDEATHSIG: Final = 1
+
+
+class ChildFailed(RuntimeError):
+    """A child ended or never became ready; the message has the end of its log."""
+
+
+def end_with_parent() -> None:
+    """Called in a child between fork and exec: should its parent be killed outright, the kernel ends it as well."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def tail(log: Path) -> str:
+    """The last lines of a log, indented."""
+    lines = log.read_text(errors="replace").splitlines()[-TAIL_LINES:] if log.exists() else []
+    return "\n".join(f"    {line}" for line in lines) or "    (its log is empty)"
+
+
+@dataclass
+class Child:
+    """One program with its output in a log of its own."""
+
+    name: str
+    command: Sequence[str | Path]
+    log: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+    stop_signal: signal.Signals = signal.SIGTERM
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        # A session of its own: Ctrl-C reaches the harness alone, which then stops everything in order.
+        with ExitStack() as files:
+            log = files.enter_context(self.log.open("ab"))
+            self.process = subprocess.Popen(
+                self.command,
+                env=dict(self.environment),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=end_with_parent,  # noqa: PLW1509  # started before the harness has threads
+            )
+
+    def require_running(self) -> None:
+        """Raises ChildFailed if it has ended."""
+        if self.process is not None and (code := self.process.poll()) is not None:
+            raise ChildFailed(f"{self.name} ended with code {code}. The end of {self.log}:\n{tail(self.log)}")
+
+    def ask_to_stop(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(self.stop_signal)
+
+    def wait(self) -> None:
+        """Until it has ended; it is killed only if it takes too long."""
+        if self.process is None:
+            return
+        try:
+            self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+class Children:
+    """All of them. The first one started carries the others: it is stopped when they have ended."""
+
+    def __init__(self) -> None:
+        self._children: list[Child] = []
+
+    def start(self, child: Child) -> Child:
+        self._children.append(child)
+        child.start()
+        return child
+
+    def require_running(self) -> None:
+        for child in self._children:
+            child.require_running()
+
+    def wait_until(self, child: Child, is_ready: Callable[[], bool], seconds: float) -> None:
+        """Raises ChildFailed if `child` ends or is not ready in time."""
+        deadline = time.monotonic() + seconds
+        while not is_ready():
+            child.require_running()
+            if time.monotonic() > deadline:
+                raise ChildFailed(f"{child.name} is not ready after {seconds:.0f} s. Its log:\n{tail(child.log)}")
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        first, others = self._children[:1], self._children[1:]
+        for group in (others, first):
+            for child in group:
+                child.ask_to_stop()
+            for child in group:
+                child.wait()
+        self._children.clear()

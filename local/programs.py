@@ -1,0 +1,125 @@
+"""The programs that the harness runs, and what each is told: the only seam between local and deployed is the
+environment.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from local.guard import HOST
+from local.processes import Child
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+PROJECT: Final = "slipway-local"
+TOPIC: Final = f"projects/{PROJECT}/topics/slipway-collect"
+SUBSCRIPTION: Final = f"projects/{PROJECT}/subscriptions/slipway-collect"
+BUCKET: Final = "slipway-blobs"
+SIGNER: Final = "GOOGLOCALSLIPWAY"
+# Uploads hold a thread each for as long as they last.
+THREADS: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    api: int
+    gc: int
+    migrate: int
+    storage: int
+    pubsub: int
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """Where things are kept: `folder` is the project's, all else lies below."""
+
+    folder: Path
+
+    @property
+    def postgres(self) -> Path:
+        return self.folder / "postgres"
+
+    @property
+    def storage(self) -> Path:
+        return self.folder / "storage"
+
+    @property
+    def keys(self) -> Path:
+        return self.folder / "storage-keys.json"
+
+    def log(self, name: str) -> Path:
+        logs = self.folder / "logs"
+        logs.mkdir(exist_ok=True)
+        return logs / f"{name}.log"
+
+    def signing_secret(self) -> str:
+        """Made at the first start; the fake store knows it too and checks every signature with it."""
+        if not self.keys.exists():
+            self.keys.touch(mode=0o600)
+            self.keys.write_text(json.dumps({SIGNER: secrets.token_hex(20)}))
+        secret: str = json.loads(self.keys.read_text())[SIGNER]
+        return secret
+
+
+def base_environment() -> dict[str, str]:
+    """Only what programs need: credentials, proxies and hosts that the caller's environment names stay out of it."""
+    kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
+    return {**kept, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "NO_PROXY": "*"}
+
+
+def function_environment(database: str, ports: Ports, secret: str) -> dict[str, str]:
+    """What a deployment gives the functions, pointed at this machine. SLIPWAY_* of the caller go over it."""
+    chosen = {name: value for name, value in os.environ.items() if name.startswith("SLIPWAY_")}
+    return {
+        **base_environment(),
+        "GOOGLE_CLOUD_PROJECT": PROJECT,
+        "STORAGE_EMULATOR_HOST": f"http://{HOST}:{ports.storage}",
+        "PUBSUB_EMULATOR_HOST": f"{HOST}:{ports.pubsub}",
+        "SLIPWAY_DATABASE": database,
+        "SLIPWAY_BUCKET": BUCKET,
+        "SLIPWAY_SIGNER": "hmac",
+        "SLIPWAY_SIGNER_IDENTITY": SIGNER,
+        "SLIPWAY_SIGNER_SECRET": secret,
+        # A name other than the registry's: clients send their password to the same name, whatever the port.
+        "SLIPWAY_SIGNED_URL_BASE": f"http://localhost:{ports.storage}",
+        **chosen,
+    }
+
+
+def storage(data: Data, ports: Ports) -> Child:
+    environment = {
+        **base_environment(),
+        "SLIPWAY_STORAGE_ROOT": str(data.storage),
+        "SLIPWAY_STORAGE_KEYS": str(data.keys),
+    }
+    server = ["--worker-class", "gthread", "--threads", str(THREADS), "--bind", f"{HOST}:{ports.storage}"]
+    command = [sys.executable, "-m", "gunicorn", *server, "local.storage.server:create_app()"]
+    return Child("storage", command, data.log("storage"), environment)
+
+
+def pubsub(data: Data, ports: Ports) -> Child:
+    command = [sys.executable, "-m", "local.pubsub", "--port", str(ports.pubsub)]
+    return Child("pubsub", command, data.log("pubsub"), base_environment())
+
+
+def function(name: str, data: Data, port: int, environment: dict[str, str], processes: int = 1) -> Child:
+    """One function under the unchanged framework. `name` is its folder; its target has a name of its own for gc."""
+    target, signature = ("collect", "cloudevent") if name == "gc" else (name, "http")
+    command = [
+        sys.executable,
+        "-m",
+        "functions_framework",
+        "--target",
+        target,
+        "--source",
+        str(ROOT / "functions" / name / "main.py"),
+        "--signature-type",
+        signature,
+    ]
+    server = {"HOST": HOST, "PORT": str(port), "THREADS": str(THREADS), "WORKERS": str(processes)}
+    return Child(name, command, data.log(name), {**environment, **server})
