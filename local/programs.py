@@ -109,17 +109,13 @@ def pubsub(data: Data, ports: Ports) -> Child:
 
 def function(name: str, data: Data, port: int, environment: dict[str, str], processes: int = 1) -> Child:
     """One function under the unchanged framework. `name` is its folder; its target has a name of its own for gc."""
-    target, signature = ("collect", "cloudevent") if name == "gc" else (name, "http")
-    command = [
-        sys.executable,
-        "-m",
-        "functions_framework",
-        "--target",
-        target,
-        "--source",
-        str(ROOT / "functions" / name / "main.py"),
-        "--signature-type",
-        signature,
-    ]
     server = {"HOST": HOST, "PORT": str(port), "THREADS": str(THREADS), "WORKERS": str(processes)}
-    return Child(name, command, data.log(name), {**environment, **server})
+    return Child(name, function_command(name), data.log(name), {**environment, **server})
+
+
+def function_command(name: str) -> list[str]:
+    target, signature = ("collect", "cloudevent") if name == "gc" else (name, "http")
+    # Only the registry's own port meets clients that try TLS first.
+    framework = "local.framework" if name == "api" else "functions_framework"
+    source = str(ROOT / "functions" / name / "main.py")
+    return [sys.executable, "-m", framework, "--target", target, "--source", source, "--signature-type", signature]

@@ -26,6 +26,18 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 SIGNER: Final = "GOOGTESTSIGNER"
 SECRET: Final = "a secret that the fake store knows too"
 _TEMPLATE: Final = "slipway_template"
+_SHARED: Final = "slipway_shared"
+_END_SESSIONS: Final = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'slipway_shared'"
+# Without triggers and foreign keys: everything goes, in any order, and nothing is queued for collection.
+_EMPTY: Final = """
+    SET session_replication_role = replica;
+    DO $$ DECLARE name text; BEGIN
+        FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
+            IF name <> 'alembic_version' THEN EXECUTE format('DELETE FROM %I', name); END IF;
+        END LOOP;
+    END $$;
+    INSERT INTO gc_settings TABLE kept.gc_settings;
+"""
 _numbers = itertools.count(1)
 
 
@@ -50,13 +62,23 @@ def administer(server: Postgres, sql: str) -> None:
     connection.close()
 
 
+@pytest.fixture(scope="session")
+def _shared_database(postgres: Postgres) -> str:
+    administer(postgres, f"CREATE DATABASE {_SHARED} TEMPLATE {_TEMPLATE}")
+    connection = Connection(postgres.url(_SHARED))
+    connection.simple("CREATE SCHEMA kept; CREATE TABLE kept.gc_settings AS TABLE gc_settings")
+    connection.close()
+    return postgres.url(_SHARED)
+
+
 @pytest.fixture
-def database_url(postgres: Postgres) -> Iterator[str]:
-    """A migrated database of this test's own."""
-    name = f"test_{next(_numbers)}"
-    administer(postgres, f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE}")
-    yield postgres.url(name)
-    administer(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+def database_url(postgres: Postgres, _shared_database: str) -> Iterator[str]:
+    """A migrated database with nothing in it. Emptying one takes a tenth of the time of making one."""
+    yield _shared_database
+    administer(postgres, _END_SESSIONS)
+    connection = Connection(_shared_database)
+    connection.simple(_EMPTY)
+    connection.close()
 
 
 @pytest.fixture

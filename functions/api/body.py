@@ -48,16 +48,13 @@ class Body:
         return bytes(content)
 
     def drain(self) -> bool:
-        """Throws away what was not read; False if the client has too much left to wait for."""
-        if self.announced is not None and self.announced - self.received > _MOST_DRAINED:
-            return self._is_read
+        """Throws away what was not read; False if it did not come to the end: cut, or too much to wait for."""
+        is_too_long = self.announced is not None and self.announced - self.received > _MOST_DRAINED
         drained = 0
-        while drained <= _MOST_DRAINED:
-            piece = self._read()
-            if not piece:
-                return True
-            drained += len(piece)
-        return False
+        while not self._is_read and not is_too_long:
+            drained += len(self._read())
+            is_too_long = drained > _MOST_DRAINED
+        return self._is_read and not self.is_cut
 
     def _read(self) -> bytes:
         if self._is_read:

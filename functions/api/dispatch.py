@@ -44,7 +44,7 @@ def handle(services: Services, request: Request) -> Response:
         body = Body(request, services.settings.body_idle_seconds)
         response = _answer(Context(services, request, body))
         if not body.drain():
-            # A streamed answer keeps the framework from reading the rest into memory.
+            # A streamed answer keeps the framework from reading on: into memory, or from a client that is gone.
             response = Response(iter([response.get_data()]), response.status_code, response.headers)
             response.headers["Connection"] = "close"
         response.headers["Docker-Distribution-Api-Version"] = "registry/2.0"

@@ -164,7 +164,6 @@ def test_many_uploads_and_downloads_at_once_are_all_whole(api: Api, bucket: Any)
         assert all(pool.map(go_up_and_down, range(8)))
 
 
-@pytest.mark.filterwarnings("ignore:Connection pool is full")
 def test_writers_readers_and_deleters_of_one_name_see_whole_objects_or_none(api: Api) -> None:
     contents = {letter: letter.encode() * 300_000 for letter in "abcd"}
     path = f"{api.object_path('x')}?alt=media"

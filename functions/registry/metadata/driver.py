@@ -18,6 +18,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import pg8000.dbapi
 import pg8000.native
+from pg8000.converters import array_out
 from pg8000.core import NULL_BYTE, SYNC_MSG, Context, _flush, _write, make_params
 from pg8000.native import to_statement
 
@@ -76,6 +77,7 @@ class Connection:
         self._driver = _connect(url)
         self._driver._usock.settimeout(ANSWER_SECONDS)  # noqa: SLF001
         self._driver.message_types[_COMMAND_COMPLETE] = self._command_complete
+        self._driver.register_out_adapter(list, _array)
         self._translated: dict[str, tuple[str, Any]] = {}
 
     def run(self, statements: Sequence[tuple[str, Values]]) -> list[Outcome]:
@@ -147,6 +149,12 @@ def _connect(url: str, connect: Any = pg8000.native.Connection) -> Any:
         # Building a TLS context costs 25 ms, and a unix socket has no use for it.
         arguments |= {"unix_sock": f"{options['host']}/.s.PGSQL.{options.get('port', '5432')}", "ssl_context": False}
     return connect(**arguments)
+
+
+def _array(values: Sequence[Any]) -> str:
+    """As the driver writes it, but for the word null, which it leaves bare: a tag may be named so."""
+    items = (f'"{value}"' if isinstance(value, str) and value.lower() == "null" else array_out(value) for value in values)
+    return f"{{{','.join(items)}}}"
 
 
 @cache

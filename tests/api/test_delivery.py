@@ -1,0 +1,85 @@
+"""How a blob leaves: by a redirect to a URL that the store verifies, or through the function."""
+
+from __future__ import annotations
+
+import pytest
+import requests
+from werkzeug.test import Client
+
+from functions.registry import wiring
+from functions.registry.oci.digest import Digest
+from functions.registry.wiring import Services
+from tests.support import Registry
+
+CONTENT = bytes(range(100))
+DIGEST = Digest.of(CONTENT)
+
+
+@pytest.fixture
+def streaming(
+    api_function: Client, services: Services, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> Registry:
+    """A registry that streams. `services` has set the environment up."""
+    assert environment["SLIPWAY_BUCKET"] == services.settings.bucket
+    monkeypatch.setenv("SLIPWAY_BLOB_DELIVERY", "streaming")
+    wiring.services.cache_clear()
+    return Registry(api_function, wiring.services())
+
+
+def test_a_redirect_carries_a_url_that_the_store_accepts(registry: Registry) -> None:
+    registry.push_blob("a/b", CONTENT)
+    response = registry.get(f"/v2/a/b/blobs/{DIGEST}")
+    assert response.status_code == 307
+    location = response.headers["Location"]
+    assert requests.get(location, headers={"Range": "bytes=10-19"}, timeout=10).content == CONTENT[10:20]
+    assert requests.get(location[:-6] + "000000", timeout=10).status_code == 403
+
+
+def test_the_url_is_for_reading_this_object_alone(registry: Registry) -> None:
+    registry.push_blob("a/b", CONTENT)
+    location = registry.get(f"/v2/a/b/blobs/{DIGEST}").headers["Location"]
+    assert requests.put(location, data=b"overwritten", timeout=10).status_code == 403
+    other = location.replace("/blobs/", "/blobs/x")
+    assert requests.get(other, timeout=10).status_code == 403
+
+
+def test_streaming_gives_the_whole_blob(streaming: Registry) -> None:
+    streaming.push_blob("a/b", CONTENT)
+    response = streaming.get(f"/v2/a/b/blobs/{DIGEST}")
+    assert (response.status_code, response.data) == (200, CONTENT)
+    assert response.headers["Content-Length"] == "100"
+    assert response.headers["Docker-Content-Digest"] == str(DIGEST)
+    assert response.headers["Accept-Ranges"] == "bytes"
+
+
+@pytest.mark.parametrize(
+    ("asked", "first", "last"),
+    [
+        ("bytes=0-0", 0, 0),
+        ("bytes=10-19", 10, 19),
+        ("bytes=90-", 90, 99),
+        ("bytes=-5", 95, 99),
+        ("bytes=50-999", 50, 99),
+    ],
+)
+def test_streaming_gives_a_range(streaming: Registry, asked: str, first: int, last: int) -> None:
+    streaming.push_blob("a/b", CONTENT)
+    response = streaming.get(f"/v2/a/b/blobs/{DIGEST}", headers={"Range": asked})
+    assert (response.status_code, response.data) == (206, CONTENT[first : last + 1])
+    assert response.headers["Content-Range"] == f"bytes {first}-{last}/100"
+    assert response.headers["Content-Length"] == str(last - first + 1)
+
+
+@pytest.mark.parametrize("asked", ["bytes=100-", "bytes=500-600", "bytes=20-10", "bytes=-0"])
+def test_a_range_outside_the_blob(streaming: Registry, asked: str) -> None:
+    streaming.push_blob("a/b", CONTENT)
+    response = streaming.get(f"/v2/a/b/blobs/{DIGEST}", headers={"Range": asked})
+    assert (response.status_code, response.headers["Content-Range"]) == (416, "bytes */100")
+    assert streaming.error_code(response) == "RANGE_INVALID"
+
+
+@pytest.mark.parametrize("asked", ["lines=0-1", "bytes=0-1,5-6", "nonsense"])
+def test_a_range_that_need_not_be_understood_gives_the_whole(streaming: Registry, asked: str) -> None:
+    streaming.push_blob("a/b", CONTENT)
+    response = streaming.get(f"/v2/a/b/blobs/{DIGEST}", headers={"Range": asked})
+    assert (response.status_code, response.data) == (200, CONTENT)
