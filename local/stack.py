@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+from functions.registry.events import hints
 from local import programs
 from local.guard import HOST, StartRefused, choose_port, require_loopback, require_writable
 from local.postgres import Postgres
@@ -112,7 +113,7 @@ class Stack:
         messages = Messages(self.ports)
         self._resources.callback(messages.close)
         messages.create()
-        self._resources.enter_context(Scheduler(TICK_SECONDS, messages.publish, b"tick", {"source": "scheduler"}))
+        self._resources.enter_context(Scheduler(TICK_SECONDS, messages.publish, hints.encode(), {"kind": "tick"}))
 
     def __enter__(self) -> Self:
         return self.start()

@@ -10,7 +10,7 @@ from functions.api.context import Context
 from functions.api.responses import empty
 from functions.registry.metadata import blobs
 from functions.registry.metadata.db import Conflict
-from functions.registry.oci.byte_range import parse_range
+from functions.registry.oci.byte_range import ByteRange, parse_range
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.errors import BlobReferenced, BlobUnknown
 from functions.registry.oci.route import DeleteBlob, GetBlob, HeadBlob
@@ -22,8 +22,10 @@ def get(context: Context, route: GetBlob) -> Response:
     blob = blobs.get(services.database, route.repository, route.digest)
     if blob is None:
         raise BlobUnknown(digest=str(route.digest))
+    # A range that can't be met is refused here whatever the delivery: a store may answer it with the whole blob.
+    wanted = parse_range(context.request.headers.get("Range"), blob.size)
     if services.settings.blob_delivery == "streaming":
-        return _streamed(context, route.digest, blob)
+        return _streamed(context, route.digest, blob, wanted)
     headers = {"Location": services.signed_urls.url(blob.object_name), "Docker-Content-Digest": str(route.digest)}
     return empty(HTTPStatus.TEMPORARY_REDIRECT, headers)
 
@@ -48,9 +50,8 @@ def delete(context: Context, route: DeleteBlob) -> Response:
     return empty(HTTPStatus.ACCEPTED, {"Content-Length": "0"})
 
 
-def _streamed(context: Context, digest: Digest, blob: blobs.Blob) -> Response:
+def _streamed(context: Context, digest: Digest, blob: blobs.Blob, wanted: ByteRange | None) -> Response:
     """The blob through this function, for clients that can't follow a redirect."""
-    wanted = parse_range(context.request.headers.get("Range"), blob.size)
     bucket = context.services.bucket
     if wanted is None:
         content = bucket.read(blob.object_name)

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from flask import Request, Response
 
-from functions.api import base, blobs, catalog, manifests, referrers, responses, tags, uploads
+from functions.api import base, blobs, catalog, description, manifests, referrers, responses, tags, uploads
 from functions.api.body import Body
 from functions.api.context import Context
 from functions.registry import telemetry
@@ -21,6 +21,7 @@ Handler = Callable[[Context, Any], Response]
 
 ROUTES: Final[dict[type[routes.Route], Handler]] = {
     routes.CheckVersion: base.check,
+    routes.GetDescription: description.get,
     routes.ListRepositories: catalog.list_repositories,
     routes.ListTags: tags.list_tags,
     routes.GetManifest: manifests.get,
@@ -36,6 +37,15 @@ ROUTES: Final[dict[type[routes.Route], Handler]] = {
     routes.DeleteUpload: uploads.cancel,
     routes.ListReferrers: referrers.list_referrers,
 }
+
+# What they committed may have left something to collect.
+_LEAVING_GARBAGE: Final = (
+    routes.PutManifest,
+    routes.DeleteManifest,
+    routes.DeleteBlob,
+    routes.PutUpload,
+    routes.DeleteUpload,
+)
 
 
 def handle(services: Services, request: Request) -> Response:
@@ -58,7 +68,7 @@ def _answer(context: Context) -> Response:
         query = routes.Query(list(request.args.items(multi=True)))
         route = routes.parse(request.method, request.path, query)
         telemetry.note(route=type(route).__name__, repository=getattr(route, "repository", None))
-        return ROUTES[type(route)](context, route)
+        response = ROUTES[type(route)](context, route)
     except OciError as error:
         telemetry.note(code=error.code, reason=error.reason)
         return responses.refused(error)
@@ -69,6 +79,9 @@ def _answer(context: Context) -> Response:
         telemetry.log_exception("unexpected error", error, method=request.method, path=request.path)
         telemetry.note(code="UNKNOWN")
         return responses.failed()
+    if isinstance(route, _LEAVING_GARBAGE):
+        context.services.hints.send()
+    return response
 
 
 def _log(request: Request, response: Response, body: Body, record: telemetry.Record) -> None:

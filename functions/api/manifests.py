@@ -8,7 +8,8 @@ from flask import Response
 
 from functions.api.context import Context
 from functions.api.responses import empty
-from functions.registry.metadata import manifests, repositories, tags
+from functions.registry.metadata import manifests, pushes, repositories, tags
+from functions.registry.metadata.pushes import Push
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.errors import (
     DigestInvalid,
@@ -57,9 +58,11 @@ def put(context: Context, route: PutManifest) -> Response:
         raise DigestInvalid(expected=str(reference), actual=str(digest))
     manifest = parse_manifest(payload, context.request.content_type)
     names = [*route.tags, *([reference] if isinstance(reference, Tag) else [])]
+    accepts_missing = context.services.settings.sparse_manifests == "accept"
+    push = Push(route.repository, digest, manifest, payload, names, accepts_missing)
     try:
-        manifests.put(context.services.database, route.repository, digest, manifest, payload, names)
-    except manifests.ReferenceMissing as missing:
+        pushes.put(context.services.database, push)
+    except pushes.ReferenceMissing as missing:
         raise ManifestBlobUnknown(missing=[str(digest) for digest in missing.digests]) from missing
     headers = {"Location": manifest_path(route.repository, digest), "Docker-Content-Digest": str(digest)}
     if manifest.subject is not None:

@@ -25,7 +25,7 @@ def collect(services: Services, limit: int) -> int:
         is_deleted = list(pool.map(lambda deletion: _delete(services, deletion), claimed))
     gone = [deletion for deletion, succeeded in zip(claimed, is_deleted, strict=True) if succeeded]
     if gone:
-        deletions.done(services.database, [deletion.object_name for deletion in gone])
+        deletions.done(services.database, gone)
     return len(claimed)
 
 

@@ -1,17 +1,37 @@
 """The function `collect`: woken by Pub/Sub, it collects what is due.
 
-What a message says is of no account: it is a hint, which may be lost, doubled or late. The database knows what is due.
+A message is a hint, which may be lost, doubled or late: the database knows what is due.
 """
 
 from __future__ import annotations
+
+import base64
+import binascii
+from typing import Any
 
 import functions_framework
 from cloudevents.http import CloudEvent
 
 from functions.gc.run import run
+from functions.registry import telemetry
+from functions.registry.events.hints import is_hint
 from functions.registry.wiring import services
 
 
 @functions_framework.cloud_event
-def collect(_: CloudEvent) -> None:
+def collect(event: CloudEvent) -> None:
+    """Acknowledges what is no hint of ours: sending it again would not make it one."""
+    if not is_hint(_data(event.data)):
+        telemetry.log("WARNING", "not a hint", event_id=event["id"], source=event["source"])
+        return
     run(services())
+
+
+def _data(payload: Any) -> bytes:
+    """What the message holds, whichever way it was delivered; nothing if it can't be read."""
+    message = payload.get("message") if isinstance(payload, dict) else None
+    encoded = message.get("data") if isinstance(message, dict) else None
+    try:
+        return base64.b64decode(encoded or "", validate=True)
+    except (binascii.Error, TypeError, ValueError):
+        return b""

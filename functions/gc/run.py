@@ -1,4 +1,4 @@
-"""One run of the collection: batch after batch, until nothing is due or the time is over."""
+"""One run of the collection: level after level, batch after batch, until nothing is due or the time is over."""
 
 from __future__ import annotations
 
@@ -7,26 +7,44 @@ from collections.abc import Callable
 from typing import Final
 
 from functions.gc import deletions, uploads
+from functions.gc.reviews import BLOBS, LINKS, MANIFESTS
 from functions.registry import telemetry
 from functions.registry.wiring import Services
 
-BATCH: Final = 200
+BATCH: Final = 500
 # Well below the ten minutes after which a message is delivered again.
 BUDGET_SECONDS: Final = 240.0
 
+# In the order in which garbage falls through them.
 _COLLECTORS: Final[dict[str, Callable[[Services, int], int]]] = {
+    "manifests": MANIFESTS,
+    "links": LINKS,
+    "blobs": BLOBS,
     "uploads": uploads.collect,
     "deletions": deletions.collect,
 }
 
 
 def run(services: Services, budget_seconds: float = BUDGET_SECONDS) -> dict[str, int]:
-    """What each collector handled. Several runs at once are fine: each claims its own batches."""
+    """What each collector handled. Several runs at once are fine: each claims its own batches.
+
+    Out of time, it sends the next hint itself. Raises MetadataUnavailable: then the message comes again.
+    """
     deadline = time.monotonic() + budget_seconds
     handled = dict.fromkeys(_COLLECTORS, 0)
     with telemetry.recording() as record:
         for name, collect in _COLLECTORS.items():
             while time.monotonic() < deadline and (count := collect(services, BATCH)):
                 handled[name] += count
-        telemetry.log("INFO", "collection", ms=record.milliseconds, statements=len(record.statements), **handled)
+        is_out_of_time = time.monotonic() >= deadline
+        if is_out_of_time:
+            services.hints.publish()
+        telemetry.log(
+            "INFO",
+            "collection",
+            ms=record.milliseconds,
+            statements=len(record.statements),
+            out_of_time=is_out_of_time,
+            **handled,
+        )
     return handled

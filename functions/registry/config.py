@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Final, TypeVar
@@ -24,7 +25,7 @@ def _text(text: str) -> str:
 
 def _number(least: int, most: int) -> Callable[[str], int]:
     def read(text: str) -> int:
-        if not text.isdigit() or not least <= int(text) <= most:
+        if not re.fullmatch(r"[0-9]{1,19}", text) or not least <= int(text) <= most:
             raise ValueError(f"takes a whole number from {least} to {most}")
         return int(text)
 
@@ -68,6 +69,9 @@ class Settings:
     upload_expiry_seconds: int = _setting(_number(60, 30 * 86_400), "86400")
     body_idle_seconds: int = _setting(_number(1, 3600), "60")
     storage_timeout_seconds: int = _setting(_number(1, 600), "60")
+    topic: str = _setting(_text, "")
+    hint_interval_seconds: int = _setting(_number(0, 3600), "60")
+    sparse_manifests: str = _setting(_one_of("refuse", "accept"), "refuse")
     largest_manifest_bytes: int = _setting(_number(1024, 64 * MEBIBYTE), str(4 * MEBIBYTE))
 
     @classmethod
@@ -77,7 +81,7 @@ class Settings:
         for setting in fields(cls):
             name = f"SLIPWAY_{setting.name.upper()}"
             text = environment.get(name, setting.metadata["default"])
-            if text is None:
+            if not text and setting.metadata["default"] is None:
                 raise SettingInvalid(f"{name} is not set")
             try:
                 values[setting.name] = setting.metadata["read"](text)

@@ -8,6 +8,7 @@ from functools import cache
 from functions.registry.blobs.gcs import Bucket
 from functions.registry.blobs.signing import SignedUrls, signer_from
 from functions.registry.config import Settings
+from functions.registry.events.hints import Hints
 from functions.registry.metadata.db import Database
 
 
@@ -17,6 +18,7 @@ class Services:
     database: Database
     bucket: Bucket
     signed_urls: SignedUrls
+    hints: Hints
 
 
 def build(settings: Settings) -> Services:
@@ -25,6 +27,7 @@ def build(settings: Settings) -> Services:
         database=Database(settings.database, settings.database_connections),
         bucket=Bucket(settings),
         signed_urls=SignedUrls(settings, signer_from(settings)),
+        hints=Hints(settings.topic, settings.hint_interval_seconds),
     )
 
 

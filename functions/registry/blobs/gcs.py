@@ -53,9 +53,9 @@ class Bucket:
 
     def compose(self, object_name: str, sources: Sequence[str]) -> None:
         """Joins up to 32 objects, in order, into a new one. The sources stay. Raises ObjectMissing."""
-        target = self._object(object_name)
-        target.content_type = "application/octet-stream"
         with _translating():
+            target = self._object(object_name)
+            target.content_type = "application/octet-stream"
             target.compose([self._object(source) for source in sources], if_generation_match=0)
 
     def read(self, object_name: str, first: int = 0, last: int | None = None) -> Iterator[bytes]:

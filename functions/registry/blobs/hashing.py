@@ -54,7 +54,7 @@ def _library() -> ctypes.CDLL | None:
             library = ctypes.CDLL(path)
             if all(_works(library, algorithm) for algorithm in _CONTEXTS):
                 return library
-        except (OSError, AttributeError):
+        except (OSError, AttributeError, RuntimeError):
             continue
     return None
 

@@ -64,7 +64,7 @@ class PartWriter:
         self._kept_bytes += len(data)
         self._checksum = google_crc32c.extend(self._checksum, data)
         # Longer than a chunk, not equal: so the last request always has bytes to send.
-        if self._kept_bytes > self._chunk_bytes:
+        while self._kept_bytes > self._chunk_bytes:
             self._send_until(self._acknowledged + self._chunk_bytes)
 
     def close(self) -> None:
@@ -87,12 +87,14 @@ class PartWriter:
         must_ask = False
         total = str(end) if is_last else "*"
         while not self._is_done(end, is_last=is_last):
-            before = self._acknowledged
+            before, has_asked = self._acknowledged, must_ask
             answer = self._ask(total) if must_ask else self._send(end, total)
             must_ask = self._take(answer)
             if self._object is not None or self._acknowledged > before:
                 failures = 0
                 continue
+            if has_asked and not must_ask:
+                continue  # the session is alive, and what failed before is counted: send again at once
             failures += 1
             if failures >= _ATTEMPTS_WITHOUT_PROGRESS:
                 raise BlobStoreUnavailable(f"no progress after {failures} attempts")
@@ -176,6 +178,8 @@ class PartWriter:
         """One a thread, kept open from part to part."""
         connection: http.client.HTTPConnection | None = getattr(_thread, "connection", None)
         if connection is None or _thread.origin != self._url.netloc:
+            if connection is not None:
+                connection.close()
             kind = http.client.HTTPSConnection if self._url.scheme == "https" else http.client.HTTPConnection
             connection = kind(self._url.netloc, timeout=self._timeout_seconds)
             _thread.connection, _thread.origin = connection, self._url.netloc

@@ -44,10 +44,11 @@ _CONFIRM: Final = Statement(
          WHERE repositories.name = :repository AND link.digest = :digest
            FOR KEY SHARE OF link
     ), renewed AS (
-        UPDATE link_reviews AS review SET review_after = now() + grace('lease'), event = 'lease'
+        UPDATE link_reviews AS review
+           SET review_after = now() + grace('lease', review.repository_id), event = 'lease'
           FROM confirmed
          WHERE review.repository_id = confirmed.repository_id AND review.digest = confirmed.digest
-           AND review.review_after < now() + (SELECT grace / 2 FROM gc_settings WHERE event = 'lease')
+           AND review.review_after < now() + grace('lease', review.repository_id) / 2
     )
     SELECT size FROM confirmed
     """,

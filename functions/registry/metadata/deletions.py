@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from functions.registry.metadata import totals
 from functions.registry.metadata.db import Database, Statement
+from functions.registry.metadata.totals import Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +52,13 @@ def claim(db: Database, limit: int) -> list[Deletion]:
     return db.all(_CLAIM(limit=limit))
 
 
-def done(db: Database, object_names: list[str]) -> None:
-    db.count(_DONE(object_names=object_names))
+def done(db: Database, deletions: list[Deletion]) -> None:
+    """Their objects are gone: so are they, into the totals."""
+    outcome = Outcome()
+    for deletion in deletions:
+        outcome.add("delete", deletion.size or 0)
+    names = [deletion.object_name for deletion in deletions]
+    db.batch([_DONE(object_names=names), totals.adding("object", outcome)])
 
 
 def failed(db: Database, object_name: str, error: str) -> None:

@@ -153,7 +153,9 @@ def _connect(url: str, connect: Any = pg8000.native.Connection) -> Any:
 
 def _array(values: Sequence[Any]) -> str:
     """As the driver writes it, but for the word null, which it leaves bare: a tag may be named so."""
-    items = (f'"{value}"' if isinstance(value, str) and value.lower() == "null" else array_out(value) for value in values)
+    items = (
+        f'"{value}"' if isinstance(value, str) and value.lower() == "null" else array_out(value) for value in values
+    )
     return f"{{{','.join(items)}}}"
 
 

@@ -31,6 +31,11 @@ class CheckVersion:
 
 
 @dataclass(frozen=True, slots=True)
+class GetDescription:
+    """What this API is, for programs (docs/api.md is for people)."""
+
+
+@dataclass(frozen=True, slots=True)
 class ListRepositories:
     page: Page
 
@@ -142,6 +147,7 @@ class ListReferrers(InRepository):
 
 Route = (
     CheckVersion
+    | GetDescription
     | ListRepositories
     | ListTags
     | GetManifest
@@ -230,6 +236,7 @@ def _list_referrers(match: re.Match[str], query: Query) -> Route:
 # A name may itself contain `manifests`, `blobs`, … as parts: the last one divides, since `.+` takes all it can.
 _ENDPOINTS: Final[Sequence[tuple[re.Pattern[str], dict[str, Parser]]]] = (
     (re.compile(r"/v2/?"), {"GET": lambda _, __: CheckVersion()}),
+    (re.compile(r"/api/openapi\.json"), {"GET": lambda _, __: GetDescription()}),
     (re.compile(r"/v2/_catalog"), {"GET": _list_repositories}),
     (re.compile(r"/v2/(?P<name>.+)/tags/list"), {"GET": _list_tags}),
     (

@@ -1,5 +1,6 @@
 -- Review queues: a row says "may be garbage after review_after". Triggers write them, so that no path can forget;
 -- they run once a statement and write in key order, so that two pushes never wait for each other crosswise.
+-- A review that could not be carried out is put off: `attempts` counts, `error` says why.
 
 -- How long what became unreferenced is kept, by what happened to it. `delete` is how long an object outlives its row:
 -- longer than any signed URL to it.
@@ -19,7 +20,9 @@ INSERT INTO gc_settings VALUES
 CREATE TABLE manifest_reviews (
     manifest_id bigint PRIMARY KEY REFERENCES manifests ON DELETE CASCADE,
     review_after timestamptz NOT NULL,
-    event text NOT NULL
+    event text NOT NULL,
+    attempts int NOT NULL DEFAULT 0,
+    error text
 );
 CREATE INDEX manifest_reviews_due ON manifest_reviews (review_after);
 
@@ -28,6 +31,8 @@ CREATE TABLE link_reviews (
     digest bytea NOT NULL,
     review_after timestamptz NOT NULL,
     event text NOT NULL,
+    attempts int NOT NULL DEFAULT 0,
+    error text,
     PRIMARY KEY (repository_id, digest),
     FOREIGN KEY (repository_id, digest) REFERENCES repository_blobs ON DELETE CASCADE
 );
@@ -36,7 +41,9 @@ CREATE INDEX link_reviews_due ON link_reviews (review_after);
 CREATE TABLE blob_reviews (
     digest bytea PRIMARY KEY REFERENCES blobs ON DELETE CASCADE,
     review_after timestamptz NOT NULL,
-    event text NOT NULL
+    event text NOT NULL,
+    attempts int NOT NULL DEFAULT 0,
+    error text
 );
 CREATE INDEX blob_reviews_due ON blob_reviews (review_after);
 
@@ -50,16 +57,28 @@ CREATE TABLE deletions (
 );
 CREATE INDEX deletions_due ON deletions (not_before);
 
--- The jitter spreads what was pushed at once over a minute.
-CREATE FUNCTION grace(happened text) RETURNS interval STABLE LANGUAGE sql AS $$
-    SELECT CASE WHEN grace = interval '0' THEN grace ELSE grace + random() * interval '1 minute' END
-      FROM gc_settings WHERE event = happened
+-- What was collected, by day, by level (manifest, link, blob, object) and by the event that had queued it.
+CREATE TABLE collected (
+    day date NOT NULL,
+    level text NOT NULL,
+    event text NOT NULL,
+    rows bigint NOT NULL,
+    bytes bigint NOT NULL,
+    PRIMARY KEY (day, level, event)
+);
+
+-- A repository's own grace, if it has one, else the registry's for this event. The jitter spreads what was pushed at
+-- once over a minute.
+CREATE FUNCTION grace(happened text, repository bigint DEFAULT NULL) RETURNS interval STABLE LANGUAGE sql AS $$
+    SELECT CASE WHEN chosen = interval '0' THEN chosen ELSE chosen + random() * interval '1 minute' END
+      FROM (SELECT coalesce((SELECT grace FROM repositories WHERE id = repository), grace) AS chosen
+              FROM gc_settings WHERE event = happened) AS settings
 $$;
 
 -- An event never shortens what an earlier one promised.
 CREATE FUNCTION review_manifests(ids bigint[], happened text) RETURNS void LANGUAGE sql AS $$
     INSERT INTO manifest_reviews AS review (manifest_id, review_after, event)
-    SELECT id, now() + grace(happened), happened FROM manifests WHERE id = ANY (ids) ORDER BY id
+    SELECT id, now() + grace(happened, repository_id), happened FROM manifests WHERE id = ANY (ids) ORDER BY id
     ON CONFLICT (manifest_id) DO UPDATE SET review_after = excluded.review_after, event = excluded.event
      WHERE review.review_after < excluded.review_after
 $$;
@@ -113,7 +132,7 @@ CREATE TRIGGER review_moved AFTER UPDATE ON tags REFERENCING OLD TABLE AS old_ro
 -- A manifest that named the blobs is gone.
 CREATE FUNCTION review_released_links() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
     INSERT INTO link_reviews AS review (repository_id, digest, review_after, event)
-    SELECT repository_id, digest, now() + grace('cascade'), 'cascade'
+    SELECT repository_id, digest, now() + grace('cascade', repository_id), 'cascade'
       FROM (SELECT DISTINCT repository_id, digest FROM old_rows) AS released
       JOIN repository_blobs USING (repository_id, digest)
      ORDER BY repository_id, digest
@@ -123,11 +142,22 @@ CREATE FUNCTION review_released_links() RETURNS trigger LANGUAGE plpgsql AS $$ B
 END $$;
 CREATE TRIGGER review_released AFTER DELETE ON manifest_blobs REFERENCING OLD TABLE AS old_rows
     FOR EACH STATEMENT EXECUTE FUNCTION review_released_links();
+CREATE TRIGGER review_released AFTER DELETE ON sparse_references REFERENCING OLD TABLE AS old_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION review_released_links();
+
+-- As for an index's children, where they came after it.
+CREATE FUNCTION review_sparse_children() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    PERFORM review_manifests(ARRAY(SELECT id FROM old_rows JOIN manifests USING (repository_id, digest)), 'cascade');
+    RETURN NULL;
+END $$;
+CREATE TRIGGER review_children AFTER DELETE ON sparse_references REFERENCING OLD TABLE AS old_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION review_sparse_children();
 
 -- Uploaded or mounted, for the first time or again.
 CREATE FUNCTION review_new_links() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
     INSERT INTO link_reviews AS review (repository_id, digest, review_after, event)
-    SELECT repository_id, digest, now() + grace('upload'), 'upload' FROM new_rows ORDER BY repository_id, digest
+    SELECT repository_id, digest, now() + grace('upload', repository_id), 'upload'
+      FROM new_rows ORDER BY repository_id, digest
     ON CONFLICT (repository_id, digest) DO UPDATE SET review_after = excluded.review_after, event = excluded.event
      WHERE review.review_after < excluded.review_after;
     RETURN NULL;
@@ -169,3 +199,46 @@ CREATE FUNCTION condemn_upload_objects() RETURNS trigger LANGUAGE plpgsql AS $$ 
 END $$;
 CREATE TRIGGER condemn AFTER DELETE ON upload_objects REFERENCING OLD TABLE AS old_rows
     FOR EACH STATEMENT EXECUTE FUNCTION condemn_upload_objects();
+
+-- Whether a tag reaches a manifest: it has one itself, or an index that lists it is reached, or its subject is. Upwards,
+-- level by level, until a tag is found or nothing is left; every manifest is visited once, so circles end.
+CREATE FUNCTION is_reached(manifest bigint) RETURNS boolean STABLE LANGUAGE plpgsql AS $$
+DECLARE
+    visited bigint[] := ARRAY[manifest];
+    level bigint[] := visited;
+BEGIN
+    WHILE level <> '{}' LOOP
+        IF EXISTS (SELECT FROM tags WHERE manifest_id = ANY (level)) THEN RETURN true; END IF;
+        level := ARRAY(
+            SELECT parent_id FROM manifest_children WHERE child_id = ANY (level)
+            UNION
+            SELECT sparse.manifest_id
+              FROM manifests AS child
+              JOIN sparse_references AS sparse
+                ON sparse.repository_id = child.repository_id AND sparse.digest = child.digest
+             WHERE child.id = ANY (level)
+            UNION
+            SELECT subject.id
+              FROM manifests AS referrer
+              JOIN manifests AS subject
+                ON subject.repository_id = referrer.repository_id AND subject.digest = referrer.subject
+             WHERE referrer.id = ANY (level)
+            EXCEPT
+            SELECT unnest(visited));
+        visited := visited || level;
+    END LOOP;
+    RETURN false;
+END $$;
+
+-- Untagged manifests are kept no longer: all of them may be garbage now.
+CREATE FUNCTION review_kept_manifests() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    PERFORM review_manifests(ARRAY(
+        SELECT manifests.id
+          FROM old_rows
+          JOIN new_rows ON new_rows.id = old_rows.id AND old_rows.keep_untagged AND NOT new_rows.keep_untagged
+          JOIN manifests ON manifests.repository_id = new_rows.id
+         WHERE NOT EXISTS (SELECT FROM tags WHERE tags.manifest_id = manifests.id)), 'untag');
+    RETURN NULL;
+END $$;
+CREATE TRIGGER review_kept AFTER UPDATE ON repositories REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION review_kept_manifests();

@@ -5,10 +5,13 @@ CREATE TABLE namespaces (
     name text COLLATE "C" NOT NULL UNIQUE
 );
 
+-- `keep_untagged` manifests stay until they are deleted; `grace` stands in for the registry's own.
 CREATE TABLE repositories (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     namespace_id bigint NOT NULL REFERENCES namespaces,
     name text COLLATE "C" NOT NULL UNIQUE,
+    keep_untagged boolean NOT NULL DEFAULT false,
+    grace interval CHECK (grace >= interval '0' AND grace <= interval '1 year'),
     created_at timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX repositories_namespace ON repositories (namespace_id, name);
@@ -65,6 +68,16 @@ CREATE TABLE manifest_children (
     CONSTRAINT manifest_children_child FOREIGN KEY (child_id) REFERENCES manifests ON DELETE RESTRICT
 );
 CREATE INDEX manifest_children_child ON manifest_children (child_id);
+
+-- What a manifest names and its repository did not hold when it was pushed, where a registry accepts that. It is kept
+-- once it comes.
+CREATE TABLE sparse_references (
+    manifest_id bigint NOT NULL REFERENCES manifests ON DELETE CASCADE,
+    repository_id bigint NOT NULL,
+    digest bytea NOT NULL,
+    PRIMARY KEY (manifest_id, digest)
+);
+CREATE INDEX sparse_references_digest ON sparse_references (repository_id, digest);
 
 CREATE TABLE tags (
     repository_id bigint NOT NULL REFERENCES repositories,

@@ -1,0 +1,71 @@
+"""Hints that wake the collection. Losing one costs only time: the database knows what is due, and a clock ticks too."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from functools import cached_property
+from typing import Any, Final
+
+from functions.registry import telemetry
+
+VERSION: Final = 1
+PUBLISH_SECONDS: Final = 5.0
+
+
+def encode() -> bytes:
+    """Always with data: a message without any does not reach a function."""
+    return json.dumps({"collect": VERSION}).encode()
+
+
+def is_hint(data: bytes) -> bool:
+    """Whether a message is one of ours, of a version that we know."""
+    try:
+        document = json.loads(data)
+    except ValueError:
+        return False
+    return isinstance(document, dict) and document.get("collect") == VERSION
+
+
+class Hints:
+    """At most one in `interval_seconds` from each process. Without a topic nothing is sent."""
+
+    def __init__(self, topic: str, interval_seconds: float) -> None:
+        self._topic = topic
+        self._interval_seconds = interval_seconds
+        self._next = 0.0
+        self._lock = threading.Lock()
+
+    def send(self) -> None:
+        """Returns at once: a thread of its own publishes, and whether that works is of no account to the caller."""
+        if not self._topic:
+            return
+        with self._lock:
+            now = time.monotonic()
+            if now < self._next:
+                return
+            self._next = now + self._interval_seconds
+        threading.Thread(target=self.publish, name="hint", daemon=True).start()
+
+    def publish(self) -> bool:
+        """Now, waiting for the answer; False if it can't be done, which is logged."""
+        if not self._topic:
+            return False
+        try:
+            self._publisher.publish(
+                topic=self._topic,
+                messages=[{"data": encode(), "attributes": {"kind": "hint"}}],
+                timeout=PUBLISH_SECONDS,
+            )
+        except Exception as error:  # noqa: BLE001  # nothing that goes wrong with a hint may go further
+            telemetry.log("WARNING", "a hint could not be sent", reason=type(error).__name__)
+            return False
+        return True
+
+    @cached_property
+    def _publisher(self) -> Any:
+        # Imported here: it costs a third of a second, and most requests send nothing.
+        from google.pubsub_v1 import PublisherClient  # noqa: PLC0415
+
+        return PublisherClient()

@@ -1,0 +1,203 @@
+"""A push: the manifest, what it refers to and its tags, in one transaction of a few statements."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from functions.registry.metadata import repositories
+from functions.registry.metadata.db import Call, Conflict, Database, Statement
+from functions.registry.oci.digest import Digest
+from functions.registry.oci.manifest import Manifest
+from functions.registry.oci.name import RepositoryName, Tag
+
+_ATTEMPTS: Final = 3
+
+
+class ReferenceMissing(Exception):
+    """A manifest names what its repository does not hold; `digests` are some of them."""
+
+    def __init__(self, digests: Sequence[Digest]) -> None:
+        super().__init__(", ".join(map(str, digests)))
+        self.digests = digests
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """`accepts_missing` references are remembered, and kept once they come; otherwise the push is refused."""
+
+    repository: RepositoryName
+    digest: Digest
+    manifest: Manifest
+    payload: bytes
+    tags: Sequence[Tag]
+    accepts_missing: bool = False
+
+
+_PUT: Final = Statement(
+    "manifests_put",
+    int,
+    """
+    INSERT INTO manifests (repository_id, digest, media_type, artifact_type, subject, annotations, payload)
+    SELECT id, :digest, :media_type, :artifact_type, :subject, CAST(:annotations AS jsonb), :payload
+      FROM repositories WHERE name = :repository
+    ON CONFLICT (repository_id, digest) DO UPDATE SET pushed_at = now(), media_type = excluded.media_type
+    """,
+)
+
+# A blob that the repository does not hold breaks the foreign key to its link.
+_PUT_BLOBS: Final = Statement(
+    "manifests_put_blobs",
+    int,
+    """
+    INSERT INTO manifest_blobs (manifest_id, repository_id, digest)
+    SELECT manifests.id, manifests.repository_id, named.digest
+      FROM repositories
+      JOIN manifests ON manifests.repository_id = repositories.id AND manifests.digest = :digest
+     CROSS JOIN LATERAL (
+           SELECT unnest(CAST(:required AS bytea[])) AS digest
+           UNION
+           SELECT link.digest FROM repository_blobs AS link
+            WHERE link.repository_id = repositories.id AND link.digest = ANY (CAST(:optional AS bytea[]))
+           ) AS named
+     WHERE repositories.name = :repository
+     ORDER BY named.digest
+    ON CONFLICT (manifest_id, digest) DO NOTHING
+    """,
+)
+
+# A child that the repository does not hold becomes a NULL, which the column refuses; unless that is accepted.
+_PUT_CHILDREN: Final = Statement(
+    "manifests_put_children",
+    int,
+    """
+    INSERT INTO manifest_children (parent_id, child_id)
+    SELECT parent.id, child.id
+      FROM repositories
+      JOIN manifests AS parent ON parent.repository_id = repositories.id AND parent.digest = :digest
+     CROSS JOIN unnest(CAST(:children AS bytea[])) AS listed (digest)
+      LEFT JOIN manifests AS child ON child.repository_id = repositories.id AND child.digest = listed.digest
+     WHERE repositories.name = :repository AND (child.id IS NOT NULL OR NOT CAST(:accepts_missing AS boolean))
+     ORDER BY child.id
+    ON CONFLICT (parent_id, child_id) DO NOTHING
+    """,
+)
+
+_PUT_SPARSE: Final = Statement(
+    "manifests_put_sparse",
+    int,
+    """
+    INSERT INTO sparse_references (manifest_id, repository_id, digest)
+    SELECT manifests.id, repositories.id, missing.digest
+      FROM repositories
+      JOIN manifests ON manifests.repository_id = repositories.id AND manifests.digest = :digest
+     CROSS JOIN LATERAL (
+           SELECT named.digest FROM unnest(CAST(:required AS bytea[])) AS named (digest)
+            WHERE NOT EXISTS (SELECT FROM repository_blobs AS link
+                               WHERE link.repository_id = repositories.id AND link.digest = named.digest)
+           UNION
+           SELECT listed.digest FROM unnest(CAST(:children AS bytea[])) AS listed (digest)
+            WHERE NOT EXISTS (SELECT FROM manifests AS child
+                               WHERE child.repository_id = repositories.id AND child.digest = listed.digest)
+           ) AS missing
+     WHERE repositories.name = :repository
+     ORDER BY missing.digest
+    ON CONFLICT (manifest_id, digest) DO NOTHING
+    """,
+)
+
+# In the order of their names: two pushes of the same tags never wait for each other crosswise.
+_PUT_TAGS: Final = Statement(
+    "manifests_put_tags",
+    int,
+    """
+    INSERT INTO tags (repository_id, name, manifest_id)
+    SELECT manifests.repository_id, tag.name, manifests.id
+      FROM repositories
+      JOIN manifests ON manifests.repository_id = repositories.id AND manifests.digest = :digest
+     CROSS JOIN unnest(CAST(:tags AS text[])) AS tag (name)
+     WHERE repositories.name = :repository
+     ORDER BY tag.name COLLATE "C"
+    ON CONFLICT (repository_id, name) DO UPDATE SET manifest_id = excluded.manifest_id, updated_at = now()
+    """,
+)
+
+_MISSING_BLOBS: Final = Statement(
+    "manifests_missing_blobs",
+    Digest,
+    """
+    SELECT named.digest
+      FROM unnest(CAST(:required AS bytea[])) AS named (digest)
+     WHERE NOT EXISTS (
+           SELECT FROM repositories
+             JOIN repository_blobs AS link ON link.repository_id = repositories.id
+            WHERE repositories.name = :repository AND link.digest = named.digest)
+     LIMIT 10
+    """,
+)
+
+_MISSING_CHILDREN: Final = Statement(
+    "manifests_missing_children",
+    Digest,
+    """
+    SELECT listed.digest
+      FROM unnest(CAST(:children AS bytea[])) AS listed (digest)
+     WHERE NOT EXISTS (
+           SELECT FROM repositories
+             JOIN manifests ON manifests.repository_id = repositories.id
+            WHERE repositories.name = :repository AND manifests.digest = listed.digest)
+     LIMIT 10
+    """,
+)
+
+
+def put(db: Database, push: Push) -> None:
+    """All of it becomes visible together, or nothing does. Raises ReferenceMissing."""
+    calls = _calls(push)
+    for attempt in range(_ATTEMPTS):
+        try:
+            if not db.batch(calls)[0].count:
+                db.batch([*repositories.creating(push.repository), *calls])
+        except Conflict as conflict:
+            # Where missing references are accepted, one was collected between two statements: it is missing now.
+            if not push.accepts_missing or attempt + 1 == _ATTEMPTS:
+                raise ReferenceMissing(_missing(db, push)) from conflict
+        else:
+            return
+
+
+def _calls(push: Push) -> list[Call[Any]]:
+    """The same few statements whatever the number of references; those with nothing to do are left out."""
+    manifest = push.manifest
+    where = {"repository": push.repository, "digest": push.digest}
+    required, optional = manifest.required_blobs, manifest.optional_blobs
+    calls: list[Call[Any]] = [
+        _PUT(
+            **where,
+            media_type=manifest.media_type,
+            artifact_type=manifest.artifact_type,
+            subject=manifest.subject.digest if manifest.subject else None,
+            annotations=json.dumps(manifest.annotations),
+            payload=push.payload,
+        )
+    ]
+    if manifest.blobs and push.accepts_missing:
+        calls.append(_PUT_BLOBS(**where, required=[], optional=sorted({*required, *optional})))
+    elif manifest.blobs:
+        calls.append(_PUT_BLOBS(**where, required=required, optional=optional))
+    if manifest.children:
+        calls.append(_PUT_CHILDREN(**where, children=manifest.child_digests, accepts_missing=push.accepts_missing))
+    if push.accepts_missing:
+        calls.append(_PUT_SPARSE(**where, required=required, children=manifest.child_digests))
+    if push.tags:
+        calls.append(_PUT_TAGS(**where, tags=sorted(set(push.tags))))
+    return calls
+
+
+def _missing(db: Database, push: Push) -> list[Digest]:
+    """Some of what the repository does not hold."""
+    return db.all(_MISSING_BLOBS(repository=push.repository, required=push.manifest.required_blobs)) + db.all(
+        _MISSING_CHILDREN(repository=push.repository, children=push.manifest.child_digests)
+    )

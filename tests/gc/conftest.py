@@ -1,0 +1,39 @@
+"""A registry whose garbage is due at once."""
+
+from __future__ import annotations
+
+import pytest
+
+from functions.gc.run import run
+from functions.registry.metadata.driver import Connection
+from tests.support import Registry
+
+
+def execute(registry: Registry, sql: str) -> None:
+    """For settings and for looking inside; tests change what the registry holds through its api."""
+    connection = Connection(registry.services.settings.database)
+    connection.simple(sql)
+    connection.close()
+
+
+@pytest.fixture
+def hasty(registry: Registry) -> Registry:
+    """No grace, for anything."""
+    execute(registry, "UPDATE gc_settings SET grace = '0'")
+    return registry
+
+
+def collect(registry: Registry) -> dict[str, int]:
+    """Until nothing is left to do: what one run queues without grace, it may not see itself."""
+    total: dict[str, int] = {}
+    while any((handled := run(registry.services)).values()):
+        for name, count in handled.items():
+            total[name] = total.get(name, 0) + count
+    return total
+
+
+def rows(registry: Registry, table: str) -> int:
+    connection = Connection(registry.services.settings.database)
+    outcome = connection.run([(f"SELECT count(*) FROM {table}", {})])  # noqa: S608  # a table's name from the test
+    connection.close()
+    return int(outcome[0].rows[0][0])
