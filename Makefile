@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up reset check format test test-clients lock
+.PHONY: help setup up reset gc-status check format test test-slow test-clients conformance soak schema bench bench-gc lock
 
 help:  ## Show what this Makefile can do
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*?## "} {printf "  make %-14s %s\n", $$1, $$2}'
@@ -32,6 +32,9 @@ up: $(VENV)/.made  ## Run the whole registry on this machine (PORT=5000 DATA=.sl
 reset: $(VENV)/.made  ## Empty the data folder
 	@$(BIN)/python -m local reset --data $(DATA)
 
+gc-status: $(VENV)/.made  ## How the garbage collection of the running registry stands
+	@$(BIN)/python -m local gc --data $(DATA) status
+
 check: $(VENV)/.made-dev  ## Lint, types, and the one-way rule between rooms
 	@$(BIN)/ruff format --check --quiet . || { echo "run: make format"; exit 1; }
 	@$(BIN)/ruff check --quiet .
@@ -47,6 +50,26 @@ test: $(VENV)/.made-dev  ## Run the tests
 
 test-clients: $(VENV)/.made-dev  ## Push and pull with every real client that is installed
 	@$(BIN)/python -m pytest -m clients $(ARGS)
+
+test-slow: $(VENV)/.made-dev  ## Run the tests that take minutes: every race, long random runs, the fuzz
+	@$(BIN)/python -m pytest -m slow --timeout 3600 $(ARGS)
+
+conformance: $(VENV)/.made-dev  ## Run the official OCI conformance suite (needs Go)
+	@$(BIN)/python -m tests.conformance.run
+
+soak: $(VENV)/.made-dev  ## Push, pull, delete and collect at full speed for ten minutes
+	@$(BIN)/python -m tests.soak $(ARGS)
+
+schema: $(VENV)/.made-dev  ## Write docs/schema.sql anew from the migrations
+	@$(BIN)/python -m local.schema > docs/schema.sql.new && mv docs/schema.sql.new docs/schema.sql
+
+bench: $(VENV)/.made-dev  ## Measure transfers, starts and requests; writes benchmarks/results
+	@$(BIN)/python -m benchmarks.transfer
+	@$(BIN)/python -m benchmarks.start
+	@$(BIN)/python -m benchmarks.requests
+
+bench-gc: $(VENV)/.made-dev  ## Measure the garbage collection; writes benchmarks/results
+	@$(BIN)/python -m benchmarks.collection
 
 lock: $(VENV)/.made-dev  ## Lock the dependencies of pyproject.toml again (needs uv)
 	@uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 pyproject.toml -o functions/requirements.txt

@@ -11,9 +11,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
+from functions.gc import admin
 from local.guard import StartRefused
-from local.postgres import PostgresFailed
+from local.postgres import Postgres, PostgresFailed
 from local.processes import ChildFailed
+from local.programs import Data
 from local.stack import Options, Stack
 
 WATCH_SECONDS: Final = 0.5
@@ -38,7 +40,7 @@ Data and logs are in {data}. Ctrl-C stops everything; the data stays.
 def main() -> int:
     arguments = _parser().parse_args()
     try:
-        return _reset(arguments.data) if arguments.command == "reset" else _up(arguments)
+        return _COMMANDS[arguments.command](arguments)
     except (StartRefused, PostgresFailed, ChildFailed) as error:
         print(f"slipway: {error}", file=sys.stderr)
         return 1
@@ -56,7 +58,15 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--api-processes", type=int, default=1, metavar="N", help="processes of the api function")
     reset = commands.add_parser("reset", help="empty the data folder")
     reset.add_argument("--data", type=Path, default=Path(".slipway"), help="the folder to empty")
+    gc = commands.add_parser("gc", help="how the collection of a running registry stands; --help after it tells more")
+    gc.add_argument("--data", type=Path, default=Path(".slipway"), help="the data folder of the registry")
+    gc.add_argument("rest", nargs=argparse.REMAINDER, metavar="COMMAND", help="status, preview, grace or repository")
     return parser
+
+
+def _gc(arguments: argparse.Namespace) -> int:
+    url = Postgres(Data(arguments.data.resolve()).postgres).url()
+    return admin.main(arguments.rest or ["status"], url)
 
 
 def _up(arguments: argparse.Namespace) -> int:
@@ -81,13 +91,17 @@ def _interrupt(_: int, __: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _reset(data: Path) -> int:
+def _reset(arguments: argparse.Namespace) -> int:
     """Only a folder that this harness made is emptied."""
+    data: Path = arguments.data
     if data.exists() and not (data / ".lock").exists():
         raise StartRefused(f"{data} does not look like a data folder of Slipway: nothing was deleted")
     shutil.rmtree(data, ignore_errors=True)
     print(f"{data} is empty")
     return 0
+
+
+_COMMANDS: Final = {"up": _up, "reset": _reset, "gc": _gc}
 
 
 if __name__ == "__main__":

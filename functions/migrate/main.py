@@ -19,8 +19,9 @@ def migrate(request: Request) -> Response:
         if request.method == "GET":
             schema = inspect(url)
             return jsonify(current=schema.current, pending=schema.pending)
-        lines = (request.get_json(silent=True) or {}).get("lines", list(LINES))
-        if request.method != "POST" or not isinstance(lines, list) or not set(lines) <= set(LINES):
+        body = request.get_json(force=True, silent=True) if request.get_data() else {}
+        lines = body.get("lines", list(LINES)) if isinstance(body, dict) else None
+        if request.method != "POST" or not isinstance(lines, list) or not all(line in LINES for line in lines):
             return _refused(400, f"POST with lines from {', '.join(LINES)}")
         applied = upgrade(url, tuple(line for line in LINES if line in lines))
     except SchemaNewer as error:

@@ -54,9 +54,12 @@ def upgrade(url: str, lines: tuple[str, ...] = LINES) -> list[str]:
     """
     script = _script()
     with _connected(url) as connection:
+        # A migration, and waiting for another caller's, takes as long as it takes; a table's lock does not.
+        connection.exec_driver_sql("SET statement_timeout = 0; SET LOCAL lock_timeout = 0")
         connection.exec_driver_sql(f"SELECT pg_advisory_lock({_LOCK})")
         try:
             pending = _inspect(connection, script).pending
+            connection.commit()  # the lock is the session's; each migration now begins a transaction of its own
             for line in lines:
                 if pending[line]:
                     _upgrade(connection, script, line)
@@ -109,5 +112,5 @@ def _script() -> ScriptDirectory:
 @contextmanager
 def _connected(url: str) -> Iterator[Connection]:
     engine = sqlalchemy.create_engine("postgresql+pg8000://", creator=lambda: connect_dbapi(url), poolclass=NullPool)
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    with engine.connect() as connection:
         yield connection

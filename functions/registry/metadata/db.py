@@ -32,6 +32,8 @@ _RETRIABLE: Final = ("40001", "40P01")
 # Out of connections, shutting down, gone, or not answering in time.
 _UNAVAILABLE_CLASSES: Final = ("08", "53", "57", "58")
 _LOCK_TIMEOUT: Final = "55P03"
+# A table, a column or a function that this release needs: the migrations have not been run yet.
+_NOT_MIGRATED: Final = ("42P01", "42703", "42883")
 _ATTEMPTS: Final = 3
 
 
@@ -236,4 +238,6 @@ def _translated(error: Exception, state: str, constraint: str) -> Exception:
         return Conflict(constraint or str(error.args[0].get("c", "")))
     if state in _RETRIABLE or state == _LOCK_TIMEOUT or state[:2] in _UNAVAILABLE_CLASSES:
         return MetadataUnavailable(f"the database answered SQLSTATE {state}")
+    if state in _NOT_MIGRATED:
+        return MetadataUnavailable("the schema is not this release's: run the migrations")
     return error

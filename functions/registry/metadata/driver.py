@@ -123,7 +123,9 @@ class Connection:
 
 def connect_dbapi(url: str) -> Any:
     """A plain DB-API connection, for Alembic."""
-    return _connect(url, pg8000.dbapi.connect)
+    connection = _connect(url, pg8000.dbapi.connect)
+    connection._usock.settimeout(None)  # noqa: SLF001  # a migration takes as long as it takes
+    return connection
 
 
 def _connect(url: str, connect: Any = pg8000.native.Connection) -> Any:
