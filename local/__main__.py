@@ -52,7 +52,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     up = commands.add_parser("up", help="run the whole registry on this machine")
-    up.add_argument("--port", type=int, default=5000, help="the registry's port on 127.0.0.1; 0 for any (default 5000)")
+    up.add_argument(
+        "--port", type=_port, default=5000, help="the registry's port on 127.0.0.1; 0 for any (default 5000)"
+    )
     up.add_argument("--data", type=Path, default=Path(".slipway"), help="where data and logs are kept")
     up.add_argument("--ephemeral", action="store_true", help="faster, but data may be lost if the machine crashes")
     up.add_argument("--api-processes", type=int, default=1, metavar="N", help="processes of the api function")
@@ -62,6 +64,12 @@ def _parser() -> argparse.ArgumentParser:
     gc.add_argument("--data", type=Path, default=Path(".slipway"), help="the data folder of the registry")
     gc.add_argument("rest", nargs=argparse.REMAINDER, metavar="COMMAND", help="status, preview, grace or repository")
     return parser
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > 65535:  # noqa: PLR2004  # the last port there is
+        raise argparse.ArgumentTypeError("a port is a number from 0 to 65535")
+    return int(text)
 
 
 def _gc(arguments: argparse.Namespace) -> int:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from flask import Request
+from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import HTTPException
 
 PIECE_BYTES: Final = 256 << 10
@@ -61,7 +62,7 @@ class Body:
             return b""
         try:
             piece: bytes = self._stream.read(PIECE_BYTES)
-        except (OSError, HTTPException):
+        except (OSError, HTTPException, ParseException):  # the last: chunks that are none
             piece, self.is_cut = b"", True
         self.received += len(piece)
         if not piece:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import flask
+import functions_framework
 from flask import Request, Response
+from werkzeug.exceptions import HTTPException
 
 from functions.api.dispatch import handle
 from functions.registry.wiring import services
@@ -10,3 +13,10 @@ from functions.registry.wiring import services
 
 def api(request: Request) -> Response:
     return handle(services(), request)
+
+
+# Some paths never come to the function: with a line end, with doubled slashes, /robots.txt. The framework would answer
+# them with a page for people, or a redirect; clients are owed an OCI error.
+@functions_framework.errorhandler(HTTPException)  # type: ignore[untyped-decorator]  # the framework has no types
+def unrouted(_: HTTPException) -> Response:
+    return handle(services(), flask.request)

@@ -42,7 +42,8 @@ def get(context: Context, route: GetManifest) -> Response:
 
 def _described(context: Context, digest: Digest, media_type: str, payload: bytes, size: int) -> Response:
     headers = {"Docker-Content-Digest": str(digest), "ETag": f'"{digest}"'}
-    if context.request.if_none_match.contains(str(digest)):
+    # Weakly: a proxy that compresses on its way marks an ETag as weak (RFC 9110 section 13.1.2).
+    if context.request.if_none_match.contains_weak(str(digest)):
         return empty(HTTPStatus.NOT_MODIFIED, headers)
     response = Response(payload, content_type=media_type)
     response.headers.update({**headers, "Content-Length": str(size)})

@@ -63,9 +63,10 @@ def upgrade(url: str, lines: tuple[str, ...] = LINES) -> list[str]:
             for line in lines:
                 if pending[line]:
                     _upgrade(connection, script, line)
+            left = _inspect(connection, script).pending
         finally:
             connection.exec_driver_sql(f"SELECT pg_advisory_unlock({_LOCK})")
-    return [revision for line in lines for revision in pending[line]]
+    return [revision for line in LINES for revision in pending[line] if revision not in left[line]]
 
 
 def _inspect(connection: Connection, script: ScriptDirectory) -> Schema:

@@ -48,9 +48,9 @@ def _one_of(*choices: str) -> Callable[[str], str]:
     return read
 
 
-def _setting(read: Callable[[str], Value], default: str | None = None) -> Value:
-    """A field read from SLIPWAY_<FIELD>; without a default it must be given."""
-    value: Value = field(metadata={"read": read, "default": default})
+def _setting(read: Callable[[str], Value], default: str | None = None, *, is_secret: bool = False) -> Value:
+    """A field read from SLIPWAY_<FIELD>; without a default it must be given. A secret is never shown."""
+    value: Value = field(repr=not is_secret, metadata={"read": read, "default": default})
     return value
 
 
@@ -62,7 +62,7 @@ class Settings:
     blob_delivery: str = _setting(_one_of("redirect", "streaming"), "redirect")
     signer: str = _setting(_one_of("iam", "hmac", "key-file"), "iam")
     signer_identity: str = _setting(_text, "")
-    signer_secret: str = _setting(_text, "")
+    signer_secret: str = _setting(_text, "", is_secret=True)
     signed_url_base: str = _setting(_text, "https://storage.googleapis.com")
     signed_url_seconds: int = _setting(_number(60, 604_800), "1200")
     upload_chunk_bytes: int = _setting(_chunk, str(4 * MEBIBYTE))

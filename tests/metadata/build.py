@@ -12,7 +12,6 @@ from functions.registry.metadata import pushes, uploads
 from functions.registry.metadata.db import Database, Session
 from functions.registry.metadata.driver import Connection
 from functions.registry.metadata.pushes import Push
-from functions.registry.metadata.pushes import Push
 from functions.registry.metadata.uploads import Part, Upload
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.manifest import parse_manifest

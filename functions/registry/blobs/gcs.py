@@ -16,8 +16,8 @@ from functions.registry.config import MEBIBYTE, Settings
 # Cloud Storage's limit for one composition.
 MOST_COMPOSED: Final = 32
 # A read is made of requests of this size, each tried again by itself.
-_READ_BYTES: Final = 8 * MEBIBYTE
-_PIECE_BYTES: Final = MEBIBYTE
+_READ_BYTES: Final = 4 * MEBIBYTE
+_RETRY_SECONDS: Final = 15.0
 
 # Otherwise the client looks the bucket up, once for each process, in a thread of its own.
 os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")
@@ -41,14 +41,14 @@ class Bucket:
                 content_type="application/octet-stream",
                 if_generation_match=0,
                 checksum=None,
-                timeout=self._settings.storage_timeout_seconds,
+                **self._patience(),
             )
         return PartWriter(url, self._settings.upload_chunk_bytes, self._settings.storage_timeout_seconds)
 
     def create_empty(self, object_name: str) -> None:
         with _translating():
             self._object(object_name).upload_from_string(
-                b"", content_type="application/octet-stream", if_generation_match=0
+                b"", content_type="application/octet-stream", if_generation_match=0, **self._patience()
             )
 
     def compose(self, object_name: str, sources: Sequence[str]) -> None:
@@ -56,27 +56,52 @@ class Bucket:
         with _translating():
             target = self._object(object_name)
             target.content_type = "application/octet-stream"
-            target.compose([self._object(source) for source in sources], if_generation_match=0)
+            parts = [self._object(source) for source in sources]
+            target.compose(parts, if_generation_match=0, **self._patience())
 
     def read(self, object_name: str, first: int = 0, last: int | None = None) -> Iterator[bytes]:
-        """The object's bytes from `first` to `last`, both included, in pieces. Raises ObjectMissing."""
-        with _translating(), self._object(object_name).open("rb", chunk_size=_READ_BYTES) as reader:
-            reader.seek(first)
-            left = None if last is None else last - first + 1
-            while left is None or left > 0:
-                piece = reader.read(_PIECE_BYTES if left is None else min(_PIECE_BYTES, left))
-                if not piece:
-                    return
-                left = None if left is None else left - len(piece)
+        """The object's bytes from `first` to `last` or the end, both included, in pieces. Raises ObjectMissing."""
+        while last is None or first <= last:
+            end = first + _READ_BYTES - 1 if last is None else min(first + _READ_BYTES - 1, last)
+            piece = self._read(object_name, first, end)
+            if piece:
                 yield piece
+            if len(piece) < end - first + 1:
+                return
+            first = end + 1
+
+    def _read(self, object_name: str, first: int, last: int) -> bytes:
+        """One request; empty past the object's end."""
+        from google.api_core.exceptions import RequestRangeNotSatisfiable  # noqa: PLC0415  # as below
+
+        with _translating():
+            try:
+                content: bytes = self._object(object_name).download_as_bytes(
+                    start=first, end=last, raw_download=True, checksum=None, **self._patience()
+                )
+            except RequestRangeNotSatisfiable:
+                return b""
+            return content
 
     def delete(self, object_name: str) -> None:
         """Deleting what is not there is fine."""
         with suppress(ObjectMissing), _translating():
-            self._object(object_name).delete(timeout=self._settings.storage_timeout_seconds)
+            self._object(object_name).delete(**self._patience())
 
     def _object(self, object_name: str) -> Any:
         return self._bucket.blob(object_name)
+
+    def _patience(self) -> dict[str, Any]:
+        """How long one request may take, and for how long it is tried again.
+
+        The client's own two minutes are too long for somebody who waits for an answer.
+        """
+        from google.cloud.storage.retry import DEFAULT_RETRY  # noqa: PLC0415  # as below
+
+        return {
+            "timeout": self._settings.storage_timeout_seconds,
+            "retry": DEFAULT_RETRY.with_timeout(_RETRY_SECONDS),
+        }
 
     @cached_property
     def _bucket(self) -> Any:

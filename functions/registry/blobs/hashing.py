@@ -95,6 +95,8 @@ class _LibraryHash:
     def _restore(self, state: bytes) -> None:
         *words, length = self._header.unpack_from(state)
         tail = state[self._header.size :]
+        if len(tail) >= ctypes.sizeof(self._context.tail):
+            raise ValueError("not the state of a hash")
         self._context.words[:] = words
         self._context.bits = length * 8
         self._context.tail_length = len(tail)

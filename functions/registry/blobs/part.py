@@ -24,7 +24,7 @@ from functions.registry.blobs.errors import BlobStoreUnavailable
 
 _RETRIABLE: Final = frozenset({408, 429, 500, 502, 503, 504})
 _INCOMPLETE: Final = 308
-_ATTEMPTS_WITHOUT_PROGRESS: Final = 6
+_ATTEMPTS_WITHOUT_PROGRESS: Final = 9
 _FIRST_WAIT_SECONDS: Final = 0.05
 _LONGEST_WAIT_SECONDS: Final = 8.0
 

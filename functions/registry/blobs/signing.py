@@ -9,11 +9,11 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
-from typing import Final, Protocol
+from functools import cached_property, lru_cache
+from typing import Any, Final, Protocol
 from urllib.parse import quote, urlsplit
 
-from functions.registry.config import Settings
+from functions.registry.config import SettingInvalid, Settings
 
 _MOST_REMEMBERED: Final = 10_000
 
@@ -63,22 +63,41 @@ class RsaSigner:
 
 
 def signer_from(settings: Settings) -> Signer:
+    """Raises SettingInvalid if the chosen signer lacks what it needs."""
+    if settings.signer == "iam":
+        return RsaSigner(settings.signer_identity, _IamService(settings.signer_identity))
+    if not settings.signer_secret:
+        raise SettingInvalid(f"SLIPWAY_SIGNER_SECRET is not set: the signer {settings.signer} needs it")
     if settings.signer == "hmac":
         return HmacSigner(settings.signer_identity, settings.signer_secret)
-    # Imported here: only these signers need Google's authentication.
-    if settings.signer == "key-file":
-        from google.oauth2 import service_account  # noqa: PLC0415
+    # Imported here, and below: only these signers need Google's authentication.
+    from google.oauth2 import service_account  # noqa: PLC0415
 
-        credentials = service_account.Credentials.from_service_account_file(settings.signer_secret)
-        return RsaSigner(credentials.service_account_email, credentials.sign_bytes)
-    import google.auth  # noqa: PLC0415
-    import google.auth.iam  # noqa: PLC0415
-    import google.auth.transport.requests  # noqa: PLC0415
+    credentials = service_account.Credentials.from_service_account_file(settings.signer_secret)
+    return RsaSigner(credentials.service_account_email, credentials.sign_bytes)
 
-    credentials, _ = google.auth.default(scopes=["https://www.googleapis.com/auth/cloud-platform"])
-    request = google.auth.transport.requests.Request()
-    iam = google.auth.iam.Signer(request, credentials, settings.signer_identity)
-    return RsaSigner(settings.signer_identity, iam.sign)
+
+class _IamService:
+    """Signs as a service account, without its key. Connected at the first signature: the collection never makes one."""
+
+    def __init__(self, identity: str) -> None:
+        self._identity = identity
+
+    def __call__(self, text: bytes) -> bytes:
+        if not self._identity:
+            raise SettingInvalid("SLIPWAY_SIGNER_IDENTITY is not set: it names the service account that signs URLs")
+        signature: bytes = self._service.sign(text)
+        return signature
+
+    @cached_property
+    def _service(self) -> Any:
+        import google.auth  # noqa: PLC0415
+        import google.auth.iam  # noqa: PLC0415
+        import google.auth.transport.requests  # noqa: PLC0415
+
+        credentials, _ = google.auth.default(scopes=["https://www.googleapis.com/auth/cloud-platform"])
+        request = google.auth.transport.requests.Request()
+        return google.auth.iam.Signer(request, credentials, self._identity)
 
 
 @dataclass(frozen=True, slots=True)

@@ -161,9 +161,10 @@ def put(db: Database, push: Push) -> None:
             if not db.batch(calls)[0].count:
                 db.batch([*repositories.creating(push.repository), *calls])
         except Conflict as conflict:
-            # Where missing references are accepted, one was collected between two statements: it is missing now.
-            if not push.accepts_missing or attempt + 1 == _ATTEMPTS:
-                raise ReferenceMissing(_missing(db, push)) from conflict
+            # Nothing is missing, or that is accepted: something went or came between two statements, so once more.
+            missing = [] if push.accepts_missing else _missing(db, push)
+            if missing or attempt + 1 == _ATTEMPTS:
+                raise ReferenceMissing(missing) from conflict
         else:
             return
 

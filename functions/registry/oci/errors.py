@@ -104,10 +104,6 @@ class PageInvalid(OciError):
     code, message = "PAGINATION_NUMBER_INVALID", "invalid number of results requested"
 
 
-class Unsupported(OciError):
-    code, message = "UNSUPPORTED", "the operation is unsupported"
-
-
 class EndpointUnknown(OciError):
     code, message = "UNSUPPORTED", "no such endpoint"
 

@@ -23,6 +23,11 @@ from functions.registry.oci.media_type import (
 MOST_REFERENCES: Final = 5000
 LARGEST_BLOB: Final = 1 << 62
 
+_FIELDS: Final = frozenset(
+    {"schemaVersion", "mediaType", "artifactType", "config", "layers", "blobs", "manifests", "subject", "annotations"}
+)
+_FIELDS_LOWER: Final = frozenset(name.lower() for name in _FIELDS)
+
 
 @dataclass(frozen=True, slots=True)
 class Descriptor:
@@ -79,13 +84,22 @@ def parse_manifest(payload: bytes, content_type: str | None) -> Manifest:
     )
 
 
+def _refuse_constant(name: str) -> None:
+    """NaN and Infinity, which Python reads and JSON does not have."""
+    raise ValueError(name)
+
+
 def _load(payload: bytes) -> dict[str, Any]:
     try:
-        document = json.loads(payload.decode("utf-8"))
+        document = json.loads(payload.decode("utf-8"), parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise ManifestInvalid("a manifest is a JSON object in UTF-8") from error
     if not isinstance(document, dict):
         raise ManifestInvalid("a manifest is a JSON object")
+    for key in document:
+        if key not in _FIELDS and key.lower() in _FIELDS_LOWER:
+            # Clients that ignore case would read references that are not kept here.
+            raise ManifestInvalid(f"{key[:50]}: fields are written as the specification writes them")
     if document.get("schemaVersion") == 1:
         raise ManifestInvalid("Docker image manifest version 2, schema 1 is not supported: push with schema 2 or OCI")
     if "manifests" in document and ("layers" in document or "config" in document):

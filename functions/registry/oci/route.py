@@ -230,7 +230,9 @@ def _put_upload(match: re.Match[str], query: Query) -> Route:
 
 def _list_referrers(match: re.Match[str], query: Query) -> Route:
     digest = Digest.parse(match["digest"])
-    return ListReferrers(_name(match), digest, query.get("artifactType") or None, query.get("last") or "")
+    # No type has a NUL, and a database can't be asked for one: with another character it matches nothing as well.
+    artifact_type = (query.get("artifactType") or "").replace("\0", "\ufffd")
+    return ListReferrers(_name(match), digest, artifact_type or None, query.get("last") or "")
 
 
 # A name may itself contain `manifests`, `blobs`, … as parts: the last one divides, since `.+` takes all it can.

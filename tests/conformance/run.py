@@ -1,0 +1,153 @@
+"""`python -m tests.conformance.run`: the OCI conformance suite, in every version and both ways of delivering blobs.
+
+Needs Go, or the suite already built. docs/conformance.md tells what is run and why.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Final
+
+from local.guard import StartRefused
+from local.postgres import PostgresFailed
+from local.processes import ChildFailed, end_with_parent
+from local.programs import ROOT
+from local.stack import Options, Stack
+from tests.conformance.results import Case, Results
+from tests.conformance.suite import VERSION, SuiteFailed, program, run
+
+REPORTS: Final = ROOT / "build" / "conformance"
+VERSIONS: Final = ("1.0", "1.1", "dev")
+DELIVERIES: Final = ("redirect", "streaming")
+# Without a source repository only the repository itself is asked for a blob; that is answered with an upload.
+EXPECTED_SKIPS: Final = frozenset(
+    f"{algorithm} blobs/mount anonymous/blob-mount-anonymous" for algorithm in ("sha256", "sha512")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One run of the suite: its version, how the registry delivers blobs, what else is set, and why."""
+
+    version: str
+    delivery: str
+    settings: dict[str, str] = field(default_factory=dict)
+    remark: str = ""
+
+    @property
+    def name(self) -> str:
+        return f"{self.version} {self.delivery}"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    trial: Trial
+    results: Results | None = None
+    problem: str = ""
+
+    @property
+    def unexpected_skips(self) -> list[Case]:
+        """What the registry could do once and now can't would only be skipped: the suite calls that no failure."""
+        return [case for case in self.results.skips if case.name not in EXPECTED_SKIPS] if self.results else []
+
+    @property
+    def is_good(self) -> bool:
+        return self.results is not None and not self.results.failed and not self.unexpected_skips
+
+    def lines(self) -> Iterator[str]:
+        remark = f" ({self.trial.remark})" if self.trial.remark else ""
+        if self.results is None:
+            yield f"{self.trial.name}{remark}: not run: {self.problem}"
+            return
+        yield f"{self.trial.name}{remark}: {self.results}"
+        yield from _named("FAILED", self.results.failures)
+        yield from _named("SKIPPED, UNEXPECTED", self.unexpected_skips)
+        yield from _named("skipped", [case for case in self.results.skips if case.name in EXPECTED_SKIPS])
+
+
+def trials(delivery: str) -> Iterator[Trial]:
+    for version in VERSIONS:
+        if version == "dev" and delivery == "redirect":
+            settings = {"OCI_API_BLOBS_DIGEST_HEADER": "false"}
+            remark = "Docker-Content-Digest of blobs not required: the last answer to a GET is the store's"
+            yield Trial(version, delivery, settings, remark)
+        else:
+            yield Trial(version, delivery)
+
+
+def run_all(suite: Path, delivery: str) -> list[Outcome]:
+    """Every version against one registry. In a process of its own: a setting of the registry is one of its process."""
+    os.environ["SLIPWAY_BLOB_DELIVERY"] = delivery
+    # The suite pushes manifests whose references are missing; by default they are refused, as the specification allows.
+    os.environ["SLIPWAY_SPARSE_MANIFESTS"] = "accept"
+    chosen = list(trials(delivery))
+    try:
+        with tempfile.TemporaryDirectory() as data, Stack(Options(0, Path(data), ephemeral=True)) as stack:
+            return [_run_one(suite, stack.address, trial) for trial in chosen]
+    except (StartRefused, PostgresFailed, ChildFailed) as error:
+        return [Outcome(trial, problem=f"the registry did not start: {error}") for trial in chosen]
+
+
+def _run_one(suite: Path, address: str, trial: Trial) -> Outcome:
+    settings = {
+        "OCI_VERSION": trial.version,
+        # Repositories of its own: the suite also asks for what an empty one answers.
+        "OCI_REPO1": f"conformance/{trial.version}/one",
+        "OCI_REPO2": f"conformance/{trial.version}/two",
+        # Off by default, all other data is on.
+        "OCI_DATA_SPARSE": "true",
+        **trial.settings,
+    }
+    try:
+        results = run(suite, address, settings, REPORTS / f"{trial.version}-{trial.delivery}")
+    except SuiteFailed as error:
+        return Outcome(trial, problem=str(error))
+    return Outcome(trial, results)
+
+
+def _named(label: str, cases: Iterable[Case]) -> Iterator[str]:
+    """Each once: the suite repeats a test for every blob and manifest."""
+    for text, times in Counter(str(case) for case in cases).items():
+        yield f"  {label} {text}" + (f" ({times} times)" if times > 1 else "")
+
+
+def report(outcomes: Sequence[Outcome]) -> int:
+    """Says what was found; gives the exit code."""
+    for outcome in outcomes:
+        for line in outcome.lines():
+            _say(line)
+    return 0 if outcomes and all(outcome.is_good for outcome in outcomes) else 1
+
+
+def main() -> int:
+    try:
+        suite = program()
+    except SuiteFailed as error:
+        _say(f"conformance: not run: {error}")
+        return 1
+    if suite is None:
+        _say("conformance: not run: the suite is built with Go, and there is no go on the PATH")
+        return 0
+    _say(f"OCI distribution conformance suite {VERSION}; reports in {REPORTS.relative_to(ROOT)}")
+    try:
+        with ProcessPoolExecutor(len(DELIVERIES), get_context("spawn"), end_with_parent) as pool:
+            runs = [pool.submit(run_all, suite, delivery) for delivery in DELIVERIES]
+            return report([outcome for run in runs for outcome in run.result()])
+    except KeyboardInterrupt:
+        return 1
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)  # noqa: T201  # a command line talks to its user
+
+
+if __name__ == "__main__":
+    sys.exit(main())

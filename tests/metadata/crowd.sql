@@ -1,0 +1,44 @@
+-- A registry with enough in it that the planner takes care: written straight into the tables, without triggers.
+SET session_replication_role = replica;
+
+INSERT INTO namespaces (name) SELECT 'n' || n FROM generate_series(1, 20) AS n;
+INSERT INTO repositories (namespace_id, name)
+SELECT namespaces.id, namespaces.name || '/r' || n FROM namespaces, generate_series(1, 100) AS n;
+INSERT INTO repository_usage (repository_id, manifests) SELECT id, 10 FROM repositories;
+INSERT INTO namespace_usage (namespace_id) SELECT id FROM namespaces;
+
+INSERT INTO blobs (digest, size, object_name)
+SELECT '\x01' || sha256(int4send(n)), 1000, 'crowd/' || n FROM generate_series(1, 10000) AS n;
+INSERT INTO repository_blobs (repository_id, digest, size)
+SELECT repositories.id, '\x01' || sha256(int4send((10 * repositories.id + n)::int % 10000)), 1000
+  FROM repositories, generate_series(1, 10) AS n;
+INSERT INTO namespace_blobs (namespace_id, digest, size, links)
+SELECT DISTINCT namespace_id, digest, size, 1 FROM repositories JOIN repository_blobs ON repository_id = id;
+
+INSERT INTO manifests (repository_id, digest, media_type, subject, payload)
+SELECT id, '\x01' || sha256(int4send(n)), 'application/vnd.oci.image.manifest.v1+json',
+       CASE WHEN n > 7 THEN '\x01' || sha256(int4send(n - 7)) END, '{}'
+  FROM repositories, generate_series(1, 10) AS n;
+INSERT INTO manifest_blobs (manifest_id, repository_id, digest)
+SELECT manifests.id, repository_id, link.digest FROM manifests JOIN repository_blobs AS link USING (repository_id)
+ WHERE get_byte(link.digest, 1) < 50;
+INSERT INTO manifest_children (parent_id, child_id) SELECT id, id - 1 FROM manifests WHERE id % 10 = 5;
+INSERT INTO sparse_references (manifest_id, repository_id, digest)
+SELECT id, repository_id, digest FROM manifests WHERE id % 3 = 0;
+INSERT INTO tags (repository_id, name, manifest_id)
+SELECT repository_id, 'v' || row_number() OVER (PARTITION BY repository_id), id FROM manifests;
+
+INSERT INTO uploads (id, repository_id, algorithm, expires_at)
+SELECT gen_random_uuid(), id, 'sha256', now() + id * interval '1 minute' FROM repositories;
+INSERT INTO upload_objects (object_name, upload_id, number)
+SELECT id || '-' || n, id, n FROM uploads, generate_series(1, 3) AS n;
+
+INSERT INTO manifest_reviews SELECT id, now() + id * interval '1 second', 'push' FROM manifests;
+INSERT INTO link_reviews
+SELECT repository_id, digest, now() + repository_id * interval '1 second', 'upload' FROM repository_blobs;
+INSERT INTO blob_reviews SELECT digest, now() + interval '1 hour', 'unlink' FROM blobs;
+INSERT INTO deletions (object_name, not_before)
+SELECT 'gone/' || n, now() + n * interval '1 minute' FROM generate_series(1, 5000) AS n;
+
+SET session_replication_role = origin;
+ANALYZE;

@@ -1,0 +1,145 @@
+"""Pushes, deletions and collections of the same manifests at once: whichever is second sees the other."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import pytest
+
+from functions.registry.metadata import blobs, manifests, tags
+from functions.registry.metadata.db import Database
+from functions.registry.metadata.pushes import ReferenceMissing
+from functions.registry.oci.digest import Digest
+from functions.registry.oci.name import Tag
+from functions.registry.oci.page import Page
+from tests.metadata.build import (
+    APP,
+    OpenTransaction,
+    push_blob,
+    push_image,
+    put,
+    value,
+    wait_until_blocked,
+)
+from tests.support import Image, index_of
+
+PATIENCE = 10
+
+
+def test_a_push_waits_for_a_collection_of_its_blob_and_then_misses_it(database: Database, database_url: str) -> None:
+    image = Image()
+    for content in image.blobs:
+        push_blob(database, APP, content)
+    lost = Digest.of(image.layers[1])
+    with OpenTransaction(database_url) as collector, ThreadPoolExecutor() as pool:
+        assert blobs.delete(collector, APP, lost)
+        pushed = pool.submit(put, database, APP, image.manifest, "one")
+        wait_until_blocked(database)
+        collector.commit()
+        with pytest.raises(ReferenceMissing) as refused:
+            pushed.result(PATIENCE)
+    assert refused.value.digests == [lost]
+    assert manifests.get(database, APP, image.digest) is None
+    assert tags.list_names(database, APP, Page()) == []
+
+
+def test_a_push_waits_for_a_collection_of_its_child_and_then_misses_it(database: Database, database_url: str) -> None:
+    child = push_image(database, APP)
+    with OpenTransaction(database_url) as collector, ThreadPoolExecutor() as pool:
+        assert manifests.delete(collector, APP, child.digest)
+        pushed = pool.submit(put, database, APP, index_of(child.manifest), "one")
+        wait_until_blocked(database)
+        collector.commit()
+        with pytest.raises(ReferenceMissing) as refused:
+            pushed.result(PATIENCE)
+    assert refused.value.digests == [child.digest]
+    assert tags.list_names(database, APP, Page()) == []
+
+
+def test_a_push_of_a_manifest_that_is_being_collected_makes_it_anew(database: Database, database_url: str) -> None:
+    image = push_image(database, APP)
+    with OpenTransaction(database_url) as collector, ThreadPoolExecutor() as pool:
+        assert manifests.delete(collector, APP, image.digest)
+        pushed = pool.submit(put, database, APP, image.manifest, "one")
+        wait_until_blocked(database)
+        collector.commit()
+        pushed.result(PATIENCE)
+    assert manifests.get(database, APP, Tag("one")) is not None
+    assert value(database, "SELECT count(*) FROM manifest_blobs") == len(image.blobs)
+    assert value(database, "SELECT count(*) FROM manifest_reviews") == 1
+
+
+def test_confirming_waits_for_a_collector_that_deletes_the_manifest(database: Database, database_url: str) -> None:
+    image = push_image(database, APP)
+    with OpenTransaction(database_url) as collector, ThreadPoolExecutor() as pool:
+        assert manifests.delete(collector, APP, image.digest)
+        confirmed = pool.submit(manifests.confirm, database, APP, image.digest)
+        wait_until_blocked(database)
+        collector.commit()
+        assert confirmed.result(PATIENCE) is None
+
+
+def test_a_deletion_takes_along_the_tag_that_came_meanwhile(database: Database, database_url: str) -> None:
+    image = push_image(database, APP, "one")
+    with OpenTransaction(database_url) as client, ThreadPoolExecutor() as pool:
+        put(client, APP, image.manifest, "two")
+        deleted = pool.submit(manifests.delete, database, APP, image.digest)
+        wait_until_blocked(database)
+        client.commit()
+        assert deleted.result(PATIENCE) is True
+    assert tags.list_names(database, APP, Page()) == []
+
+
+def test_a_deletion_leaves_the_tag_that_moved_away_meanwhile(database: Database, database_url: str) -> None:
+    old, new = push_image(database, APP, "one"), push_image(database, APP)
+    with OpenTransaction(database_url) as client, ThreadPoolExecutor() as pool:
+        put(client, APP, new.manifest, "one")
+        deleted = pool.submit(manifests.delete, database, APP, old.digest)
+        wait_until_blocked(database)
+        client.commit()
+        assert deleted.result(PATIENCE) is True
+    head = manifests.confirm(database, APP, Tag("one"))
+    assert head is not None
+    assert head.digest == new.digest
+
+
+def test_eight_that_push_the_same_new_manifest_at_once_all_succeed(database: Database) -> None:
+    image = Image()
+    for content in image.blobs:
+        push_blob(database, APP, content)
+    together = Barrier(8, timeout=PATIENCE)
+
+    def push(number: int) -> Digest:
+        together.wait()
+        return put(database, APP, image.manifest, f"tag-{number}", "latest")
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(push, range(8))) == {image.digest}
+    assert value(database, "SELECT count(*) FROM manifests") == 1
+    assert tags.list_names(database, APP, Page()) == ["latest", *(f"tag-{number}" for number in range(8))]
+
+
+def test_two_that_push_the_same_tags_in_opposite_order_wait_only_in_turn(database: Database, database_url: str) -> None:
+    one, two = push_image(database, APP, "a", "b"), push_image(database, APP)
+    with OpenTransaction(database_url) as other, ThreadPoolExecutor() as pool:
+        put(other, APP, one.manifest, "b", "a")
+        second = pool.submit(put, database, APP, two.manifest, "a", "b")
+        wait_until_blocked(database)
+        other.commit()
+        assert second.result(PATIENCE) == two.digest
+    for name in ("a", "b"):
+        head = manifests.confirm(database, APP, Tag(name))
+        assert head is not None
+        assert head.digest == two.digest
+
+
+def test_two_new_images_that_share_layers_in_opposite_order_both_succeed(database: Database) -> None:
+    layers = (b"one layer", b"another layer")
+    images = [Image(layers=layers), Image(layers=layers[::-1])]
+    for image in images:
+        for content in image.blobs:
+            push_blob(database, APP, content)
+    with ThreadPoolExecutor(2) as pool:
+        digests = list(pool.map(lambda image: put(database, APP, image.manifest), images))
+    assert digests == [image.digest for image in images]

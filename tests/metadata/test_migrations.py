@@ -1,0 +1,192 @@
+"""A database comes to what this release knows, once, in two lines, and is left alone by an older release."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from typing import Any
+
+import functions_framework
+import pytest
+from werkzeug.test import Client, TestResponse
+
+from functions.migrate.schema import _LOCK, SchemaNewer, inspect, upgrade
+from functions.registry.metadata.db import Database
+from functions.registry.metadata.driver import _SESSION, Connection
+from local.schema import dump
+from tests.conftest import ROOT
+from tests.metadata.build import APP, push_image, wait_until_blocked
+
+PATIENCE = 10
+PRE, POST = ["pre_0001"], ["post_0001"]
+DOCUMENTED = ROOT / "docs" / "schema.sql"
+
+
+def run(url: str, sql: str) -> list[list[Any]]:
+    with closing(Connection(url)) as connection:
+        return connection.run([(sql, {})])[0].rows
+
+
+def tables(url: str) -> set[str]:
+    return {row[0] for row in run(url, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'")}
+
+
+def tuned(url: str) -> bool:
+    """Whether the second line was applied: it says how early to vacuum."""
+    return run(url, "SELECT reloptions IS NOT NULL FROM pg_class WHERE relname = 'link_reviews'") == [[True]]
+
+
+def release_a_later_one(url: str) -> None:
+    """The database of a release that knows more than this one."""
+    upgrade(url)
+    run(url, "UPDATE alembic_version SET version_num = 'pre_9999' WHERE version_num LIKE 'pre%'")
+    run(
+        url,
+        "INSERT INTO alembic_version SELECT 'pre_9999' WHERE NOT EXISTS"
+        " (SELECT FROM alembic_version WHERE version_num = 'pre_9999')",
+    )
+
+
+def test_an_empty_database_comes_to_what_the_release_knows_and_serves(empty_database_url: str) -> None:
+    before = inspect(empty_database_url)
+    assert (before.current, before.pending) == ([], {"pre": PRE, "post": POST})
+    assert upgrade(empty_database_url) == [*PRE, *POST]
+    after = inspect(empty_database_url)
+    assert after.pending == {"pre": [], "post": []}
+    assert set(after.current) & {*PRE, *POST}
+    assert tuned(empty_database_url)
+    assert upgrade(empty_database_url) == []
+    with closing(Database(empty_database_url, size=1)) as database:
+        push_image(database, APP, "one")
+
+
+def test_looking_changes_nothing(empty_database_url: str) -> None:
+    inspect(empty_database_url)
+    assert tables(empty_database_url) == set()
+
+
+def test_migrating_at_once_from_several_sides_applies_each_migration_once(empty_database_url: str) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        applied = list(pool.map(lambda _: upgrade(empty_database_url), range(4)))
+    assert sorted(applied) == [[], [], [], [*PRE, *POST]]
+    assert run(empty_database_url, "SELECT count(*) FROM gc_settings WHERE event = 'push'") == [[1]]
+
+
+def test_a_caller_waits_for_another_longer_than_a_statement_may_take(
+    empty_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(Connection(empty_database_url)) as other, closing(Database(empty_database_url, 1)) as database:
+        other.run([("SELECT pg_advisory_lock(:lock)", {"lock": _LOCK})])
+        for limit in ("statement_timeout", "lock_timeout"):
+            monkeypatch.setitem(_SESSION, limit, "50ms")
+        with ThreadPoolExecutor() as pool:
+            waiting = pool.submit(upgrade, empty_database_url)
+            wait_until_blocked(database)
+            with pytest.raises(TimeoutError):
+                waiting.result(0.2)
+            other.simple("SELECT pg_advisory_unlock_all()")
+            assert waiting.result(PATIENCE) == [*PRE, *POST]
+
+
+def test_the_first_line_goes_alone_and_the_second_after_it(empty_database_url: str) -> None:
+    assert upgrade(empty_database_url, ("pre",)) == PRE
+    assert inspect(empty_database_url).pending == {"pre": [], "post": POST}
+    assert not tuned(empty_database_url)
+    assert upgrade(empty_database_url, ("pre",)) == []
+    assert upgrade(empty_database_url, ("post",)) == POST
+    assert inspect(empty_database_url).pending == {"pre": [], "post": []}
+    assert tuned(empty_database_url)
+
+
+def test_the_second_line_brings_what_it_depends_on(empty_database_url: str) -> None:
+    applied = upgrade(empty_database_url, ("post",))
+    assert applied[-1:] == POST
+    assert "tags" in tables(empty_database_url)
+    assert inspect(empty_database_url).pending == {"pre": [], "post": []}
+
+
+def test_a_migration_that_fails_leaves_nothing_behind(empty_database_url: str) -> None:
+    run(empty_database_url, "CREATE TABLE namespace_usage ()")  # in the way of the last file
+    with pytest.raises(Exception, match="namespace_usage"):
+        upgrade(empty_database_url)
+    assert tables(empty_database_url) <= {"namespace_usage", "alembic_version"}
+    run(empty_database_url, "DROP TABLE namespace_usage")
+    assert upgrade(empty_database_url) == [*PRE, *POST]
+
+
+def test_a_schema_newer_than_the_release_is_refused_and_left_alone(empty_database_url: str) -> None:
+    release_a_later_one(empty_database_url)
+    for attempt in (inspect, upgrade):
+        with pytest.raises(SchemaNewer, match="pre_9999"):
+            attempt(empty_database_url)
+    assert ["pre_9999"] in run(empty_database_url, "SELECT version_num FROM alembic_version")
+
+
+def test_the_documented_schema_is_what_the_migrations_make(empty_database_url: str) -> None:
+    upgrade(empty_database_url)
+    assert dump(empty_database_url) == DOCUMENTED.read_text(), "run: make schema"
+    assert dump(empty_database_url) == dump(empty_database_url)
+
+
+@pytest.fixture
+def migrate(empty_database_url: str, monkeypatch: pytest.MonkeyPatch) -> Client:
+    """The function as the framework serves it, before an empty database."""
+    monkeypatch.setenv("SLIPWAY_DATABASE", empty_database_url)
+    monkeypatch.setenv("SLIPWAY_BUCKET", "unused")
+    return Client(functions_framework.create_app("migrate", str(ROOT / "functions" / "migrate" / "main.py")))
+
+
+def answer(response: TestResponse) -> tuple[int, Any]:
+    return response.status_code, response.get_json()
+
+
+def test_the_function_tells_where_the_schema_stands_and_moves_it_line_by_line(migrate: Client) -> None:
+    assert answer(migrate.get("/")) == (200, {"current": [], "pending": {"pre": PRE, "post": POST}})
+    assert answer(migrate.post("/", json={"lines": ["pre"]})) == (200, {"applied": PRE})
+    assert answer(migrate.get("/")) == (200, {"current": PRE, "pending": {"pre": [], "post": POST}})
+    assert answer(migrate.post("/", json={"lines": ["post", "pre"]})) == (200, {"applied": POST})
+    assert answer(migrate.post("/", json={"lines": []})) == (200, {"applied": []})
+    assert migrate.get("/").get_json()["pending"] == {"pre": [], "post": []}
+
+
+def test_the_function_moves_both_lines_where_none_is_named(migrate: Client) -> None:
+    assert answer(migrate.post("/")) == (200, {"applied": [*PRE, *POST]})
+    assert answer(migrate.post("/", json={})) == (200, {"applied": []})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"lines": ["pre", "sideways"]}',
+        b'{"lines": "pre"}',
+        b'{"lines": null}',
+        b'{"lines": [["pre"]]}',
+        b'{"lines": [1]}',
+        b'["pre"]',
+        b'{"lines": ["pre"',
+        b"pre",
+    ],
+)
+def test_the_function_refuses_lines_it_does_not_know_and_moves_nothing(migrate: Client, body: bytes) -> None:
+    for content_type in ("application/json", "application/x-www-form-urlencoded"):
+        assert migrate.post("/", data=body, content_type=content_type).status_code == 400
+    assert migrate.get("/").get_json()["current"] == []
+
+
+def test_the_function_heeds_the_lines_whatever_the_content_type(migrate: Client) -> None:
+    response = migrate.post("/", data=b'{"lines": ["pre"]}', content_type="application/x-www-form-urlencoded")
+    assert answer(response) == (200, {"applied": PRE})
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "HEAD"])
+def test_the_function_refuses_other_methods_and_moves_nothing(migrate: Client, method: str) -> None:
+    assert migrate.open("/", method=method, json={"lines": ["pre"]}).status_code == 400
+    assert migrate.get("/").get_json()["current"] == []
+
+
+def test_the_function_refuses_a_schema_newer_than_the_release(migrate: Client, empty_database_url: str) -> None:
+    release_a_later_one(empty_database_url)
+    for response in (migrate.get("/"), migrate.post("/", json={"lines": ["pre"]})):
+        status, body = answer(response)
+        assert status == 409
+        assert "pre_9999" in body["error"]

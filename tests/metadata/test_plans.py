@@ -1,0 +1,131 @@
+"""Cost follows the work: no statement reads a table or an index from end to end, nor does what its triggers run."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import pkgutil
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from pg8000.native import to_statement
+
+from functions.migrate.schema import upgrade
+from functions.registry import metadata
+from functions.registry.metadata import blobs, deletions, manifests, tags, uploads
+from functions.registry.metadata.db import STATEMENTS, Database
+from functions.registry.metadata.driver import Connection
+from functions.registry.oci.digest import Digest
+from functions.registry.oci.name import RepositoryName, Tag
+from local.postgres import Postgres
+from tests.conftest import administer
+from tests.metadata.build import APP, OTHER, push_blob, push_image, push_index, query, start_upload, write_part
+from tests.support import index_of
+
+for _module in pkgutil.iter_modules(metadata.__path__):
+    importlib.import_module(f"{metadata.__name__}.{_module.name}")
+
+CROWD: Final = Path(__file__).with_name("crowd.sql")
+# A handful of rows, one for each event, that never grow more.
+SMALL: Final = {"gc_settings"}
+# What an operator asks now and then reads whole queues, or the last of them in order: never on a request.
+REPORTS: Final = {
+    "collection_queues",
+    "collection_failures",
+    "collection_condemned_bytes",
+    "collection_totals",
+}
+INDEX_SCANS: Final = {"Index Scan", "Index Only Scan", "Bitmap Index Scan"}
+# Every statement's plan, and those of the statements that it sets off, come back as notices.
+EXPLAIN_ALL: Final = """
+    LOAD 'auto_explain';
+    SET auto_explain.log_min_duration = 0;
+    SET auto_explain.log_nested_statements = on;
+    SET auto_explain.log_format = json;
+    SET auto_explain.log_level = notice;
+    SET enable_seqscan = off;
+"""
+
+
+@pytest.fixture(scope="module")
+def crowded(postgres: Postgres) -> Iterator[str]:
+    """The address of a database with thousands of repositories."""
+    administer(postgres, "CREATE DATABASE crowded")
+    url = postgres.url("crowded")
+    upgrade(url)
+    with closing(Connection(url)) as connection:
+        connection.simple(CROWD.read_text())
+    yield url
+    administer(postgres, "DROP DATABASE crowded WITH (FORCE)")
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for part in plan.get("Plans", []):
+        yield from nodes(part)
+
+
+def read_whole(plan: dict[str, Any]) -> list[str]:
+    """The tables and indexes that the plan reads from end to end."""
+    tables = [node["Relation Name"] for node in nodes(plan) if node["Node Type"] == "Seq Scan"]
+    indexes = [
+        node["Index Name"] for node in nodes(plan) if node["Node Type"] in INDEX_SCANS and "Index Cond" not in node
+    ]
+    return [name for name in tables if name not in SMALL] + indexes
+
+
+def explain(url: str, sql: str) -> dict[str, Any]:
+    """As planned for whatever parameters come, with sequential scans only where there is no other way."""
+    with closing(Connection(url)) as connection:
+        connection.simple("SET enable_seqscan = off")
+        ((document,),) = connection._driver.execute_simple(f"EXPLAIN (GENERIC_PLAN, FORMAT JSON) {sql}").rows
+    plan: dict[str, Any] = document[0]["Plan"]
+    return plan
+
+
+@pytest.mark.parametrize("name", sorted(STATEMENTS.keys() - REPORTS))
+def test_a_statement_finds_its_rows_by_an_index(crowded: str, name: str) -> None:
+    numbered, _ = to_statement(STATEMENTS[name].sql)
+    plan = explain(crowded, numbered)
+    assert read_whole(plan) == [], json.dumps(plan, indent=1)
+
+
+def test_a_statement_without_an_index_is_noticed(crowded: str) -> None:
+    assert read_whole(explain(crowded, "SELECT FROM tags WHERE created_at < now()")) == ["tags"]
+    assert read_whole(explain(crowded, "SELECT name FROM repositories ORDER BY name")) == ["repositories_name_key"]
+
+
+def test_triggers_and_foreign_keys_find_their_rows_by_an_index(crowded: str) -> None:
+    notices: list[dict[bytes, bytes]] = []
+    database = Database(crowded, size=1)
+    with database._connection() as connection:
+        connection.simple(EXPLAIN_ALL)
+        connection._driver.notices = notices
+    _live(database)
+    database.close()
+    plans = [json.loads(notice[b"M"].partition(b"plan:")[2]) for notice in notices]
+    assert len(plans) > 200, "plans of nested statements are missing"
+    assert {(plan["Query Text"], name) for plan in plans for name in read_whole(plan["Plan"])} == set()
+
+
+def _live(database: Database) -> None:
+    """All that may happen to a repository in the crowd, so that every trigger fires with rows."""
+    crowded_one = RepositoryName("n7/r7")
+    first, second = push_image(database, APP, "a", "b"), push_image(database, APP)
+    index = push_index(database, APP, "index", of=[first, second])
+    push_image(database, APP, "a")
+    shared = Digest.of(first.layers[0])
+    assert blobs.mount(database, OTHER, shared, APP)
+    assert blobs.delete(database, OTHER, shared)
+    for digest in (index, first.digest, second.digest, Digest.of(index_of())):
+        manifests.delete(database, APP, digest)
+    assert tags.delete(database, crowded_one, Tag("v1"))
+    loose = push_blob(database, crowded_one, b"loose")
+    assert blobs.delete(database, crowded_one, loose)
+    query(database, "DELETE FROM blobs WHERE digest = :digest", digest=loose.to_bytes())
+    assert uploads.cancel(database, APP, write_part(database, start_upload(database)).id)
+    uploads.expire(database, 10)
+    deletions.claim(database, 10)

@@ -1,0 +1,133 @@
+"""Logs: one JSON line per piece of work, with what was counted meanwhile and nothing of any other."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from functions.registry import telemetry
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    output = capsys.readouterr().out
+    assert not output or output.endswith("\n")
+    # Only a line feed ends a line here: a reader of logs knows no other.
+    return [json.loads(line) for line in output.split("\n")[:-1]]
+
+
+def test_a_log_entry_is_one_line_of_json(capsys: pytest.CaptureFixture[str]) -> None:
+    telemetry.log("INFO", "request", status=200, ms=1.5, trace=None)
+    assert lines(capsys) == [{"severity": "INFO", "message": "request", "status": 200, "ms": 1.5, "trace": None}]
+
+
+@pytest.mark.parametrize("text", ["a\nb", "a\r\nb", "\u2028", "\0", '"', "\\", "\ud800", "🐳", "\x1b[31m", "\x85"])
+def test_nothing_that_a_client_sends_breaks_the_line(capsys: pytest.CaptureFixture[str], text: str) -> None:
+    telemetry.log("INFO", "request", client=text)
+    output = capsys.readouterr().out
+    assert output.isascii()
+    assert output.count("\n") == 1
+    assert output.strip().isprintable()
+    assert json.loads(output)["client"] == text
+
+
+def test_values_that_json_does_not_know_are_written_as_text(capsys: pytest.CaptureFixture[str]) -> None:
+    telemetry.log("INFO", "request", error=ValueError("bad"), data=b"x", names={"a"})
+    [line] = lines(capsys)
+    assert (line["error"], line["data"], line["names"]) == ("bad", "b'x'", "{'a'}")
+
+
+def test_an_exception_is_one_line_with_its_trace(capsys: pytest.CaptureFixture[str]) -> None:
+    def fail() -> None:
+        raise KeyError("inner")
+
+    try:
+        fail()
+    except KeyError as error:
+        telemetry.log_exception("unexpected error", error, path="/v2/")
+    [line] = lines(capsys)
+    assert (line["severity"], line["message"], line["error"], line["path"]) == (
+        "ERROR",
+        "unexpected error",
+        "KeyError",
+        "/v2/",
+    )
+    assert "in fail" in line["stack_trace"]
+    assert "KeyError: 'inner'" in line["stack_trace"]
+
+
+def test_statements_are_counted_with_their_time() -> None:
+    with telemetry.recording() as record:
+        telemetry.count_statements(["one"], 0.25)
+        telemetry.count_statements(["two", "three"], 0.5)
+    assert record.statements == ["one", "two", "three"]
+    assert record.database_seconds == 0.75
+
+
+def test_notes_add_up_and_the_latest_counts() -> None:
+    with telemetry.recording() as record:
+        telemetry.note(route="GetBlob", code="A")
+        telemetry.note(code="B")
+    assert record.fields == {"route": "GetBlob", "code": "B"}
+
+
+def test_outside_of_a_record_nothing_is_kept_and_nothing_fails() -> None:
+    telemetry.count_statements(["lost"], 1.0)
+    telemetry.note(route="lost")
+    with telemetry.recording() as record:
+        pass
+    telemetry.count_statements(["late"], 1.0)
+    telemetry.note(route="late")
+    assert (record.statements, record.database_seconds, record.fields) == ([], 0.0, {})
+
+
+def test_one_record_knows_nothing_of_the_next() -> None:
+    with telemetry.recording() as first:
+        telemetry.note(a=1)
+        telemetry.count_statements(["one"], 1.0)
+    with telemetry.recording() as second:
+        telemetry.note(b=2)
+    assert (first.fields, first.statements) == ({"a": 1}, ["one"])
+    assert (second.fields, second.statements) == ({"b": 2}, [])
+
+
+def test_a_record_within_a_record_has_its_own_counts() -> None:
+    with telemetry.recording() as outer:
+        telemetry.note(outer=1)
+        with telemetry.recording() as inner:
+            telemetry.note(inner=1)
+        telemetry.note(after=1)
+    assert outer.fields == {"outer": 1, "after": 1}
+    assert inner.fields == {"inner": 1}
+
+
+def test_a_record_ends_when_its_work_fails() -> None:
+    with pytest.raises(ValueError, match="failed"), telemetry.recording() as record:
+        raise ValueError("failed")
+    telemetry.note(late=1)
+    assert record.fields == {}
+
+
+def test_threads_count_for_themselves() -> None:
+    together = threading.Barrier(4)
+
+    def work(number: int) -> telemetry.Record:
+        with telemetry.recording() as record:
+            together.wait(timeout=5)
+            telemetry.count_statements([str(number)] * number, float(number))
+            together.wait(timeout=5)
+        return record
+
+    with ThreadPoolExecutor(4) as pool:
+        records = list(pool.map(work, range(4)))
+    assert [record.statements for record in records] == [[str(number)] * number for number in range(4)]
+
+
+def test_time_passes_from_the_start_of_a_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    with telemetry.recording() as record:
+        monkeypatch.setattr(time, "monotonic", lambda: record.started + 1.23456)
+        assert record.milliseconds == 1234.6
