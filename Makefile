@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up reset gc-status check format test test-slow test-clients conformance soak schema bench bench-gc lock
+.PHONY: help setup up reset gc-status check format test test-slow test-fuzz test-clients conformance soak schema bench bench-gc lock
 
 help:  ## Show what this Makefile can do
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*?## "} {printf "  make %-14s %s\n", $$1, $$2}'
@@ -53,6 +53,9 @@ test-clients: $(VENV)/.made-dev  ## Push and pull with every real client that is
 
 test-slow: $(VENV)/.made-dev  ## Run the tests that take minutes: every race, long random runs, the fuzz
 	@$(BIN)/python -m pytest -m slow --timeout 3600 $(ARGS)
+
+test-fuzz: $(VENV)/.made-dev  ## A hundred thousand odd requests (SLIPWAY_FUZZ_REQUESTS, SLIPWAY_FUZZ_SEED)
+	@$(BIN)/python -m pytest tests/property/test_fuzz.py -m slow -s --timeout 7200 $(ARGS)
 
 conformance: $(VENV)/.made-dev  ## Run the official OCI conformance suite (needs Go)
 	@$(BIN)/python -m tests.conformance.run

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes
+import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -15,17 +14,16 @@ from typing import Final
 
 STOP_SECONDS: Final = 10
 TAIL_LINES: Final = 15
-_PR_SET_PDEATHSIG: Final = 1
 
 
 class ChildFailed(RuntimeError):
     """A child ended or never became ready; the message has the end of its log."""
 
 
-def end_with_parent() -> None:
-    """Called in a child between fork and exec: should its parent be killed outright, the kernel ends it as well."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+def ending_with_parent() -> list[str]:
+    """What to put before a command: should its parent be killed outright, the kernel ends it as well."""
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []
 
 
 def tail(log: Path) -> str:
@@ -50,13 +48,12 @@ class Child:
         with ExitStack() as files:
             log = files.enter_context(self.log.open("ab"))
             self.process = subprocess.Popen(
-                self.command,
+                [*ending_with_parent(), *self.command],
                 env=dict(self.environment),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=end_with_parent,  # noqa: PLW1509  # started before the harness has threads
             )
 
     def require_running(self) -> None:

@@ -62,12 +62,14 @@ def put(context: Context, route: PutManifest) -> Response:
     accepts_missing = context.services.settings.sparse_manifests == "accept"
     push = Push(route.repository, digest, manifest, payload, names, accepts_missing)
     try:
-        pushes.put(context.services.database, push)
+        missing_references = pushes.put(context.services.database, push)
     except pushes.ReferenceMissing as missing:
         raise ManifestBlobUnknown(missing=[str(digest) for digest in missing.digests]) from missing
     headers = {"Location": manifest_path(route.repository, digest), "Docker-Content-Digest": str(digest)}
     if manifest.subject is not None:
         headers["OCI-Subject"] = str(manifest.subject.digest)
+    if missing_references:
+        headers["Warning"] = f'299 - "{missing_references} references of this manifest are not in the repository"'
     response = empty(HTTPStatus.CREATED, headers)
     for tag in route.tags:
         response.headers.add("OCI-Tag", tag)

@@ -51,7 +51,9 @@ def test_without_a_database(
 
 def test_connections_that_the_server_closed_are_replaced(registry: Registry, postgres: Postgres) -> None:
     image = registry.push_image("a/b", "v1")
-    administer(postgres, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'slipway_shared'")
+    administer(
+        postgres, "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = 'slipway_shared'"
+    )
     assert registry.get("/v2/a/b/manifests/v1").data == image.manifest
 
 

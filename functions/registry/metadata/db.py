@@ -27,8 +27,8 @@ from functions.registry.oci.digest import Digest
 
 Row = TypeVar("Row")
 
-# Serialization failure and deadlock: the whole transaction may be run again.
-_RETRIABLE: Final = ("40001", "40P01")
+# Serialization failure, deadlock, a session that the server ended: nothing was committed, all of it may be run again.
+_RETRIABLE: Final = ("40001", "40P01", "57P01")
 # Out of connections, shutting down, gone, or not answering in time.
 _UNAVAILABLE_CLASSES: Final = ("08", "53", "57", "58")
 _LOCK_TIMEOUT: Final = "55P03"

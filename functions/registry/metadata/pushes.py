@@ -36,13 +36,23 @@ class Push:
     accepts_missing: bool = False
 
 
+# Its tags are locked before anything is written (counting them makes that happen first): whoever takes a tag away locks
+# it before its manifest, and the other way round both would wait for each other.
 _PUT: Final = Statement(
     "manifests_put",
     int,
     """
+    WITH locked AS (
+        SELECT tags.name
+          FROM repositories
+          JOIN tags ON tags.repository_id = repositories.id AND tags.name = ANY (CAST(:tags AS text[]))
+         WHERE repositories.name = :repository
+         ORDER BY tags.name
+           FOR UPDATE OF tags
+    )
     INSERT INTO manifests (repository_id, digest, media_type, artifact_type, subject, annotations, payload)
     SELECT id, :digest, :media_type, :artifact_type, :subject, CAST(:annotations AS jsonb), :payload
-      FROM repositories WHERE name = :repository
+      FROM repositories WHERE name = :repository AND (SELECT count(*) FROM locked) >= 0
     ON CONFLICT (repository_id, digest) DO UPDATE SET pushed_at = now(), media_type = excluded.media_type
     """,
 )
@@ -153,20 +163,26 @@ _MISSING_CHILDREN: Final = Statement(
 )
 
 
-def put(db: Database, push: Push) -> None:
-    """All of it becomes visible together, or nothing does. Raises ReferenceMissing."""
+def put(db: Database, push: Push) -> int:
+    """All of it becomes visible together, or nothing does. Raises ReferenceMissing.
+
+    Returns how many references are missing, where that is accepted.
+    """
     calls = _calls(push)
     for attempt in range(_ATTEMPTS):
         try:
-            if not db.batch(calls)[0].count:
-                db.batch([*repositories.creating(push.repository), *calls])
+            outcomes = db.batch(calls)
+            if not outcomes[0].count:
+                outcomes = db.batch([*repositories.creating(push.repository), *calls])[-len(calls) :]
         except Conflict as conflict:
             # Nothing is missing, or that is accepted: something went or came between two statements, so once more.
             missing = [] if push.accepts_missing else _missing(db, push)
             if missing or attempt + 1 == _ATTEMPTS:
                 raise ReferenceMissing(missing) from conflict
         else:
-            return
+            run = zip(calls, outcomes, strict=True)
+            return sum(outcome.count for call, outcome in run if call.statement is _PUT_SPARSE)
+    raise AssertionError  # the last attempt returns or raises
 
 
 def _calls(push: Push) -> list[Call[Any]]:
@@ -182,6 +198,7 @@ def _calls(push: Push) -> list[Call[Any]]:
             subject=manifest.subject.digest if manifest.subject else None,
             annotations=json.dumps(manifest.annotations),
             payload=push.payload,
+            tags=sorted(set(push.tags)),
         )
     ]
     if manifest.blobs and push.accepts_missing:
