@@ -56,6 +56,10 @@ class Image:
     def blobs(self) -> tuple[bytes, ...]:
         return (self.config, *self.layers)
 
+    @property
+    def blob_digests(self) -> list[Digest]:
+        return [Digest.of(blob) for blob in self.blobs]
+
 
 def index_of(*manifests: bytes, **more: Any) -> bytes:
     children = [descriptor(manifest, OCI_MANIFEST) for manifest in manifests]

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from flask import Request, Response
 
-from functions.api import base, blobs, catalog, description, manifests, referrers, responses, tags, uploads
+from functions.api import base, blobs, catalog, collection, description, manifests, referrers, responses, tags, uploads
 from functions.api.body import Body
 from functions.api.context import Context
 from functions.registry import telemetry
@@ -15,6 +15,7 @@ from functions.registry.blobs.errors import BlobStoreUnavailable
 from functions.registry.metadata.db import MetadataUnavailable
 from functions.registry.oci import route as routes
 from functions.registry.oci.errors import OciError
+from functions.registry.oci.routing import parse
 from functions.registry.wiring import Services
 
 Handler = Callable[[Context, Any], Response]
@@ -22,6 +23,8 @@ Handler = Callable[[Context, Any], Response]
 ROUTES: Final[dict[type[routes.Route], Handler]] = {
     routes.CheckVersion: base.check,
     routes.GetDescription: description.get,
+    routes.GetCollection: collection.get,
+    routes.PreviewCollection: collection.preview,
     routes.ListRepositories: catalog.list_repositories,
     routes.ListTags: tags.list_tags,
     routes.GetManifest: manifests.get,
@@ -66,7 +69,7 @@ def _answer(context: Context) -> Response:
     request = context.request
     try:
         query = routes.Query(list(request.args.items(multi=True)))
-        route = routes.parse(request.method, request.path, query)
+        route = parse(request.method, request.path, query)
         telemetry.note(route=type(route).__name__, repository=getattr(route, "repository", None))
         response = ROUTES[type(route)](context, route)
     except OciError as error:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from functions.api.responses import STATUSES
-from functions.registry.oci import route as routes
+from functions.registry.oci import routing
 from functions.registry.oci.errors import OciError
 from tests.conftest import ROOT
 
@@ -25,16 +25,16 @@ def template(pattern: re.Pattern[str]) -> str:
     return named.replace("/?", "/").replace("\\", "")
 
 
-def methods(parsers: dict[str, routes.Parser]) -> set[str]:
-    return set(routes._allow(parsers))
+def methods(parsers: dict[str, routing.Parser]) -> set[str]:
+    return set(routing._allow(parsers))
 
 
-SERVED: Final = {template(pattern): methods(parsers) for pattern, parsers in routes._ENDPOINTS}
+SERVED: Final = {template(pattern): methods(parsers) for pattern, parsers in routing._ENDPOINTS}
 
 
 def template_of(path: str) -> str | None:
     """The endpoint that serves `path`, percent-decoded."""
-    return next((template(pattern) for pattern, _ in routes._ENDPOINTS if pattern.fullmatch(path)), None)
+    return next((template(pattern) for pattern, _ in routing._ENDPOINTS if pattern.fullmatch(path)), None)
 
 
 def resolve(value: dict[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from functions.api.responses import STATUSES, failed, unavailable
 from functions.registry.oci.manifest import MOST_REFERENCES
 from functions.registry.oci.name import NAME_LENGTH
 from functions.registry.oci.page import LARGEST_SIZE
-from functions.registry.oci.route import MOST_TAGS_PER_PUSH
+from functions.registry.oci.routing import MOST_TAGS_PER_PUSH
 from tests.api.description import ANYWHERE, OPERATIONS, REFUSALS, SERVED, Operation
 from tests.conftest import ROOT
 

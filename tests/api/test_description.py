@@ -13,6 +13,7 @@ import pytest
 from functions.registry.oci import route as routes
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.errors import OciError
+from functions.registry.oci.routing import parse
 from tests.api.description import DOCUMENT, OPERATIONS, REFUSALS, SERVED, Operation, resolve, template_of
 from tests.api.test_live_description import HEADER_EFFECTS
 from tests.support import Registry
@@ -80,7 +81,7 @@ def test_the_parameters_of_the_query_are_those_that_are_read(
     operation: Operation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Asked, "names", set())
-    routes.parse(operation.method, operation.path.format(**PARTS), Asked())
+    parse(operation.method, operation.path.format(**PARTS), Asked())
     assert set(operation.parameters("query")) == Asked.names
 
 

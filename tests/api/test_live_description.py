@@ -46,6 +46,8 @@ class Example:
 EXAMPLES: Final = {
     "GET /v2/": [Example(200, "/v2/")],
     "GET /api/openapi.json": [Example(200, "/api/openapi.json")],
+    "GET /api/v1/collection": [Example(200, "/api/v1/collection")],
+    "GET /api/v1/repositories/{name}/collection": [Example(200, "/api/v1/repositories/a/b/collection")],
     "GET /v2/_catalog": [Example(200, "/v2/_catalog"), Example(200, "/v2/_catalog?n=1")],
     "GET /v2/{name}/tags/list": [Example(200, "/v2/a/b/tags/list"), Example(200, "/v2/a/b/tags/list?n=1")],
     "GET /v2/{name}/referrers/{digest}": [

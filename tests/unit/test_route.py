@@ -25,7 +25,8 @@ from functions.registry.oci.errors import (
 )
 from functions.registry.oci.name import NAME_LENGTH, Reference, RepositoryName, Tag
 from functions.registry.oci.page import Page
-from functions.registry.oci.route import MOST_TAGS_PER_PUSH, Query, Route, blob_path, manifest_path, parse, upload_path
+from functions.registry.oci.route import Query, Route, blob_path, manifest_path, upload_path
+from functions.registry.oci.routing import MOST_TAGS_PER_PUSH, parse
 from tests.unit import strategies
 
 NAME: Final = RepositoryName("team/app")

@@ -1,28 +1,14 @@
-"""From a request's method, path and query to a typed route, and back to a path.
-
-Everything in a URL is checked here, before anything is touched. Distribution-spec, "Endpoints".
-"""
+"""Everything that can be asked of the registry, as types (distribution-spec, "Endpoints"), and the paths to it."""
 
 from __future__ import annotations
 
-import re
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
 
-from functions.registry.oci.digest import Digest, parse_algorithm
-from functions.registry.oci.errors import (
-    DigestInvalid,
-    EndpointUnknown,
-    ManifestInvalid,
-    MethodNotAllowed,
-    UploadUnknown,
-)
-from functions.registry.oci.name import Reference, RepositoryName, Tag, parse_reference
+from functions.registry.oci.digest import Digest
+from functions.registry.oci.name import Reference, RepositoryName, Tag
 from functions.registry.oci.page import Page
-
-MOST_TAGS_PER_PUSH: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +22,11 @@ class GetDescription:
 
 
 @dataclass(frozen=True, slots=True)
+class GetCollection:
+    """How the garbage collection stands."""
+
+
+@dataclass(frozen=True, slots=True)
 class ListRepositories:
     page: Page
 
@@ -45,6 +36,11 @@ class InRepository:
     """What every route below shares."""
 
     repository: RepositoryName
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewCollection(InRepository):
+    """What the garbage collection would take from a repository."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +144,8 @@ class ListReferrers(InRepository):
 Route = (
     CheckVersion
     | GetDescription
+    | GetCollection
+    | PreviewCollection
     | ListRepositories
     | ListTags
     | GetManifest
@@ -176,119 +174,6 @@ class Query:
 
     def all(self, name: str) -> list[str]:
         return [value for key, value in self.pairs if key == name]
-
-
-Parser = Callable[[re.Match[str], Query], Route]
-
-
-def _name(match: re.Match[str]) -> RepositoryName:
-    return RepositoryName.parse(match["name"])
-
-
-def _list_tags(match: re.Match[str], query: Query) -> Route:
-    return ListTags(_name(match), Page.parse(query.get("n"), query.get("last")))
-
-
-def _list_repositories(_: re.Match[str], query: Query) -> Route:
-    return ListRepositories(Page.parse(query.get("n"), query.get("last")))
-
-
-def _put_manifest(match: re.Match[str], query: Query) -> Route:
-    tags = query.all("tag")
-    if len(tags) > MOST_TAGS_PER_PUSH:
-        raise ManifestInvalid(f"at most {MOST_TAGS_PER_PUSH} tags in one push")
-    parsed = tuple(sorted({Tag.parse(tag) for tag in tags}))
-    return PutManifest(_name(match), parse_reference(match["reference"]), parsed)
-
-
-def _start_upload(match: re.Match[str], query: Query) -> Route:
-    digest, algorithm = query.get("digest"), query.get("digest-algorithm")
-    mount, source = query.get("mount"), query.get("from")
-    return StartUpload(
-        _name(match),
-        digest=Digest.parse(digest) if digest is not None else None,
-        algorithm=parse_algorithm(algorithm) if algorithm is not None else None,
-        mount=Digest.parse(mount) if mount is not None else None,
-        source=RepositoryName.parse(source) if source else None,
-    )
-
-
-def _upload(match: re.Match[str]) -> uuid.UUID:
-    """An id that is none of ours is answered like one that has expired."""
-    try:
-        return uuid.UUID(match["upload"])
-    except ValueError as error:
-        raise UploadUnknown from error
-
-
-def _put_upload(match: re.Match[str], query: Query) -> Route:
-    digest = query.get("digest")
-    if digest is None:
-        raise DigestInvalid("the closing PUT names the blob: ?digest=ALGORITHM:HEX")
-    return PutUpload(_name(match), _upload(match), Digest.parse(digest))
-
-
-def _list_referrers(match: re.Match[str], query: Query) -> Route:
-    digest = Digest.parse(match["digest"])
-    # No type has a NUL, and a database can't be asked for one: with another character it matches nothing as well.
-    artifact_type = (query.get("artifactType") or "").replace("\0", "\ufffd")
-    return ListReferrers(_name(match), digest, artifact_type or None, query.get("last") or "")
-
-
-# A name may itself contain `manifests`, `blobs`, … as parts: the last one divides, since `.+` takes all it can.
-_ENDPOINTS: Final[Sequence[tuple[re.Pattern[str], dict[str, Parser]]]] = (
-    (re.compile(r"/v2/?"), {"GET": lambda _, __: CheckVersion()}),
-    (re.compile(r"/api/openapi\.json"), {"GET": lambda _, __: GetDescription()}),
-    (re.compile(r"/v2/_catalog"), {"GET": _list_repositories}),
-    (re.compile(r"/v2/(?P<name>.+)/tags/list"), {"GET": _list_tags}),
-    (
-        re.compile(r"/v2/(?P<name>.+)/manifests/(?P<reference>[^/]*)"),
-        {
-            "GET": lambda match, _: GetManifest(_name(match), parse_reference(match["reference"])),
-            "PUT": _put_manifest,
-            "DELETE": lambda match, _: DeleteManifest(_name(match), parse_reference(match["reference"])),
-        },
-    ),
-    (re.compile(r"/v2/(?P<name>.+)/blobs/uploads/?"), {"POST": _start_upload}),
-    (
-        re.compile(r"/v2/(?P<name>.+)/blobs/uploads/(?P<upload>[^/]+)"),
-        {
-            "GET": lambda match, _: GetUpload(_name(match), _upload(match)),
-            "PATCH": lambda match, _: PatchUpload(_name(match), _upload(match)),
-            "PUT": _put_upload,
-            "DELETE": lambda match, _: DeleteUpload(_name(match), _upload(match)),
-        },
-    ),
-    (
-        re.compile(r"/v2/(?P<name>.+)/blobs/(?P<digest>[^/]*)"),
-        {
-            "GET": lambda match, _: GetBlob(_name(match), Digest.parse(match["digest"])),
-            "HEAD": lambda match, _: HeadBlob(_name(match), Digest.parse(match["digest"])),
-            "DELETE": lambda match, _: DeleteBlob(_name(match), Digest.parse(match["digest"])),
-        },
-    ),
-    (re.compile(r"/v2/(?P<name>.+)/referrers/(?P<digest>[^/]*)"), {"GET": _list_referrers}),
-)
-
-
-def parse(method: str, path: str, query: Query) -> Route:
-    """`path` is percent-decoded. HEAD is GET's route where it has none of its own.
-
-    Raises EndpointUnknown, MethodNotAllowed, and whatever the parts of the path and the query raise.
-    """
-    for pattern, parsers in _ENDPOINTS:
-        match = pattern.fullmatch(path)
-        if match is None:
-            continue
-        parser = parsers.get(method) or (parsers.get("GET") if method == "HEAD" else None)
-        if parser is None:
-            raise MethodNotAllowed(_allow(parsers))
-        return parser(match, query)
-    raise EndpointUnknown
-
-
-def _allow(parsers: dict[str, Parser]) -> tuple[str, ...]:
-    return tuple(sorted({*parsers, *({"HEAD"} if "GET" in parsers else ())}))
 
 
 def manifest_path(repository: RepositoryName, reference: Reference) -> str:
