@@ -103,7 +103,8 @@ def _as_account() -> list[str | Path]:
         raise PostgresFailed(
             "as root, PostgreSQL needs the command setpriv (package util-linux); or use another account"
         )
-    reach = ["--inh-caps", "+dac_override", "--ambient-caps", "+dac_override"]
+    # Without the last of these, access(2), which the server asks too, would not heed the capability.
+    reach = ["--inh-caps", "+dac_override", "--ambient-caps", "+dac_override", "--securebits", "+no_setuid_fixup"]
     return [
         setpriv,
         "--reuid",

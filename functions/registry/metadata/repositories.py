@@ -29,14 +29,15 @@ _EXISTS: Final = Statement("repositories_exists", int, "SELECT 1 FROM repositori
 # Those that hold something: an upload that was never finished makes a repository too.
 _LIST: Final = Statement(
     "repositories_list",
-    str,
+    list,
     """
-    SELECT repositories.name
-      FROM repositories
-      JOIN repository_usage ON repository_usage.repository_id = repositories.id
-     WHERE repositories.name > :last AND repository_usage.manifests > 0
-     ORDER BY repositories.name
-     LIMIT :size
+    SELECT coalesce(json_agg(page.name ORDER BY page.name), '[]')
+      FROM (SELECT repositories.name
+              FROM repositories
+              JOIN repository_usage ON repository_usage.repository_id = repositories.id
+             WHERE repositories.name > :last AND repository_usage.manifests > 0
+             ORDER BY repositories.name
+             LIMIT :size) AS page
     """,
 )
 
@@ -55,4 +56,4 @@ def exists(db: Database, repository: RepositoryName) -> bool:
 
 def list_names(db: Database, page: Page) -> list[str]:
     """One more than the page holds, if there are more."""
-    return db.all(_LIST(last=page.last, size=page.size + 1))
+    return db.one_or_none(_LIST(last=page.last, size=page.size + 1)) or []

@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from functions.registry.metadata.db import Database, Statement
 from functions.registry.oci.name import RepositoryName, Tag
 from functions.registry.oci.page import Page
 
-
-@dataclass(frozen=True, slots=True)
-class _ListedTag:
-    name: str | None
-
-
-# A repository without a tag on the page gives one row, of NULL; an unknown one gives none.
+# A page is one row: a thousand rows would cost more to read than to find. An unknown repository gives none.
 _LIST: Final = Statement(
     "tags_list",
-    _ListedTag,
+    list,
     """
-    SELECT page.name
+    SELECT (SELECT coalesce(json_agg(page.name ORDER BY page.name), '[]')
+              FROM (SELECT tags.name FROM tags
+                     WHERE tags.repository_id = repositories.id AND tags.name > :last
+                     ORDER BY tags.name
+                     LIMIT :size) AS page)
       FROM repositories
-      LEFT JOIN LATERAL (
-           SELECT tags.name FROM tags
-            WHERE tags.repository_id = repositories.id AND tags.name > :last
-            ORDER BY tags.name
-            LIMIT :size
-           ) AS page ON true
      WHERE repositories.name = :repository
-     ORDER BY page.name
     """,
 )
 
@@ -45,8 +35,7 @@ _DELETE: Final = Statement(
 
 def list_names(db: Database, repository: RepositoryName, page: Page) -> list[str] | None:
     """One more than the page holds, if there are more; None if there is no such repository."""
-    rows = db.all(_LIST(repository=repository, last=page.last, size=page.size + 1))
-    return [row.name for row in rows if row.name is not None] if rows else None
+    return db.one_or_none(_LIST(repository=repository, last=page.last, size=page.size + 1))
 
 
 def delete(db: Database, repository: RepositoryName, tag: Tag) -> bool:
