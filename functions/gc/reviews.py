@@ -4,34 +4,48 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
 
 from functions.registry import telemetry
 from functions.registry.metadata import reviews, totals
-from functions.registry.metadata.db import MetadataUnavailable, Session
+from functions.registry.metadata.db import Database, Session
 from functions.registry.metadata.totals import Outcome
 from functions.registry.wiring import Services
 
+Review = TypeVar("Review")
+
 
 @dataclass(frozen=True, slots=True)
-class Level:
+class Level(Generic[Review]):
     name: str
-    collect: Callable[[Session, int], Outcome]
+    claim: Callable[[Session, int], list[Review]]
+    carry_out: Callable[[Session, list[Review]], Outcome]
+    put_off: Callable[[Database, Review, str], None]
 
     def __call__(self, services: Services, limit: int) -> int:
-        """How many reviews were carried out, of at most `limit`. A batch that fails is gone through one by one."""
-        try:
-            return self._batch(services, limit)
-        except MetadataUnavailable:
-            raise
-        except Exception as error:  # noqa: BLE001  # whatever it is, the rest of the queue must go on
-            if limit > 1:
-                return sum(self(services, 1) for _ in range(limit))
-            self._put_off(services, error)
-            return 1
+        """How many reviews were carried out, of at most `limit`.
 
-    def _batch(self, services: Services, limit: int) -> int:
+        A batch that fails is gone through one by one, and the review that fails alone is put off. Without a database
+        even that raises MetadataUnavailable.
+        """
+        claimed: list[Review] = []
+        try:
+            self._batch(services, limit, claimed)
+        except Exception as error:
+            if not claimed:
+                raise  # no review is to blame
+            if len(claimed) > 1:
+                return sum(self(services, 1) for _ in range(len(claimed)))
+            telemetry.log_exception("a review failed and was put off", error, level=self.name)
+            self.put_off(services.database, claimed[0], f"{type(error).__name__}: {error}")
+        return len(claimed)
+
+    def _batch(self, services: Services, limit: int, claimed: list[Review]) -> None:
+        """Fills `claimed`, which tells whose fault a failure may be."""
+
         def work(session: Session) -> Outcome:
-            outcome = self.collect(session, limit)
+            claimed[:] = self.claim(session, limit)
+            outcome = self.carry_out(session, claimed) if claimed else Outcome()
             if outcome.rows:
                 session.count(totals.adding(self.name, outcome))
             return outcome
@@ -47,14 +61,8 @@ class Level:
                 bytes=outcome.size.total(),
                 by_event=dict(outcome.rows),
             )
-        return outcome.reviewed
-
-    def _put_off(self, services: Services, error: Exception) -> None:
-        telemetry.log_exception("a review failed and was put off", error, level=self.name)
-        reason = f"{type(error).__name__}: {error}"
-        services.database.transaction(lambda session: reviews.put_off_first(session, self.name, reason))
 
 
-MANIFESTS = Level("manifest", reviews.collect_manifests)
-LINKS = Level("link", reviews.collect_links)
-BLOBS = Level("blob", reviews.collect_blobs)
+MANIFESTS: Final = Level("manifest", reviews.claim_manifests, reviews.carry_out_manifests, reviews.put_off_manifest)
+LINKS: Final = Level("link", reviews.claim_links, reviews.carry_out_links, reviews.put_off_link)
+BLOBS: Final = Level("blob", reviews.claim_blobs, reviews.carry_out_blobs, reviews.put_off_blob)

@@ -21,6 +21,9 @@ BLOCK: Final = 1 << 20
 
 _JSON_LIMIT: Final = 16 << 20
 
+CALLS: Final = "slipway.calls"
+"""In a request's environ: the application that answers each call of a batch."""
+
 
 def target_of(environ: "WSGIEnvironment") -> str:
     """Path and query as they came over the wire: a decoded path no longer tells `a%2Fb` from `a/b`."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, Self
 from werkzeug.wrappers import Response
 
 from local.storage import answers
-from local.storage.calls import BLOCK, Call, Document, target_of
+from local.storage.calls import BLOCK, CALLS, Call, Document, target_of
 from local.storage.errors import StorageError, invalid
 
 if TYPE_CHECKING:
@@ -85,6 +85,8 @@ class Faults:
         self._lock = threading.Lock()
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        # The calls in a batch come back here, each by itself.
+        environ[CALLS] = self
         if environ["PATH_INFO"] == _PATH:
             return self._plan(Call(environ))(environ, start_response)
         fault = self._next(environ)

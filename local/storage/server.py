@@ -24,7 +24,7 @@ from local.storage import (
     signed_calls,
     uploads,
 )
-from local.storage.calls import Call
+from local.storage.calls import CALLS, Call
 from local.storage.errors import StorageError, no_such_call
 from local.storage.faults import Faults
 from local.storage.sessions import Sessions
@@ -76,7 +76,7 @@ class Storage:
             case ["GET", ""]:
                 return Response("ok")
             case ["POST", "batch", "storage", "v1"]:
-                return batch.answer(self, call)
+                return batch.answer(call.environ.get(CALLS, self), call)
             case [_, "storage", "v1", "b", *rest]:
                 return self._answer_about_buckets(call, rest)
             case ["GET", "download", "storage", "v1", "b", bucket, "o", name]:

@@ -18,7 +18,7 @@ from typing import Final
 
 from local.guard import StartRefused
 from local.postgres import PostgresFailed
-from local.processes import ChildFailed, end_with_parent
+from local.processes import ChildFailed
 from local.programs import ROOT
 from local.stack import Options, Stack
 from tests.conformance.results import Case, Results
@@ -138,7 +138,7 @@ def main() -> int:
         return 0
     _say(f"OCI distribution conformance suite {VERSION}; reports in {REPORTS.relative_to(ROOT)}")
     try:
-        with ProcessPoolExecutor(len(DELIVERIES), get_context("spawn"), end_with_parent) as pool:
+        with ProcessPoolExecutor(len(DELIVERIES), get_context("spawn")) as pool:
             runs = [pool.submit(run_all, suite, delivery) for delivery in DELIVERIES]
             return report([outcome for run in runs for outcome in run.result()])
     except KeyboardInterrupt:

@@ -37,7 +37,7 @@ def pubsub_target() -> Iterator[Target]:
 def pubsub_clients(pubsub_target: Target) -> Iterator[Clients]:
     """The generated clients, which find the target in the environment as they do in production code."""
     assert pubsub_target.address == os.environ["PUBSUB_EMULATOR_HOST"]
-    credentials = AnonymousCredentials()  # type: ignore[no-untyped-call]
+    credentials = AnonymousCredentials()
     with (
         PublisherClient(credentials=credentials) as publisher,
         SubscriberClient(credentials=credentials) as subscriber,

@@ -34,7 +34,7 @@ def fake() -> FakePubSub:
 @pytest.fixture
 def project(fake: FakePubSub, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
     monkeypatch.setenv("PUBSUB_EMULATOR_HOST", fake.address)
-    credentials = AnonymousCredentials()  # type: ignore[no-untyped-call]
+    credentials = AnonymousCredentials()
     with (
         PublisherClient(credentials=credentials) as publisher,
         SubscriberClient(credentials=credentials) as subscriber,

@@ -23,7 +23,7 @@ def is_hint(data: bytes) -> bool:
     """Whether a message is one of ours, of a version that we know."""
     try:
         document = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return isinstance(document, dict) and document.get("collect") == VERSION
 
@@ -56,6 +56,8 @@ class Hints:
             self._publisher.publish(
                 topic=self._topic,
                 messages=[{"data": encode(), "attributes": {"kind": "hint"}}],
+                # Once: the client would go on trying for ten minutes, whatever the timeout says.
+                retry=None,
                 timeout=PUBLISH_SECONDS,
             )
         except Exception as error:  # noqa: BLE001  # nothing that goes wrong with a hint may go further

@@ -105,12 +105,13 @@ _PUT_SPARSE: Final = Statement(
       JOIN manifests ON manifests.repository_id = repositories.id AND manifests.digest = :digest
      CROSS JOIN LATERAL (
            SELECT named.digest FROM unnest(CAST(:required AS bytea[])) AS named (digest)
-            WHERE NOT EXISTS (SELECT FROM repository_blobs AS link
-                               WHERE link.repository_id = repositories.id AND link.digest = named.digest)
+            WHERE NOT EXISTS (SELECT FROM manifest_blobs AS kept
+                               WHERE kept.manifest_id = manifests.id AND kept.digest = named.digest)
            UNION
            SELECT listed.digest FROM unnest(CAST(:children AS bytea[])) AS listed (digest)
-            WHERE NOT EXISTS (SELECT FROM manifests AS child
-                               WHERE child.repository_id = repositories.id AND child.digest = listed.digest)
+            WHERE NOT EXISTS (SELECT FROM manifest_children AS kept
+                                JOIN manifests AS child ON child.id = kept.child_id
+                               WHERE kept.parent_id = manifests.id AND child.digest = listed.digest)
            ) AS missing
      WHERE repositories.name = :repository
      ORDER BY missing.digest

@@ -1,8 +1,9 @@
 """Review queues: what may be garbage, looked at once its grace is over.
 
-Each `collect_…` is one transaction: it claims due reviews and locks what they are about, passing by whatever others
-have locked; then, in the next statement, deletes what nothing holds; then settles the reviews of what stays. The locks
-come first because a statement that waited still decides by what it saw before it waited. docs/gc.md tells every race.
+Each level is one transaction of two calls. `claim_…` takes due reviews and locks what they are about, passing by what
+others have locked. `carry_out_…`, in the next statement, deletes what nothing holds; then it settles the reviews of
+what stays. The locks come first because a statement that waited still decides by what it saw before it waited.
+docs/gc.md tells every race.
 """
 
 from __future__ import annotations
@@ -10,13 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from functions.registry.metadata.db import Session, Statement
+from functions.registry.metadata.db import Database, Session, Statement
 from functions.registry.metadata.totals import Outcome
 from functions.registry.oci.digest import Digest
 
 
 @dataclass(frozen=True, slots=True)
-class _ManifestReview:
+class ManifestReview:
     id: int
     event: str
 
@@ -29,7 +30,7 @@ class _DeletedManifest:
 
 _CLAIM_MANIFESTS: Final = Statement(
     "reviews_claim_manifests",
-    _ManifestReview,
+    ManifestReview,
     """
     SELECT manifests.id, review.event
       FROM manifest_reviews AS review
@@ -79,12 +80,13 @@ _SETTLE_MANIFESTS: Final = Statement(
 )
 
 
-def collect_manifests(session: Session, limit: int) -> Outcome:
+def claim_manifests(session: Session, limit: int) -> list[ManifestReview]:
+    return session.all(_CLAIM_MANIFESTS(limit=limit))
+
+
+def carry_out_manifests(session: Session, claimed: list[ManifestReview]) -> Outcome:
     """Manifests that no tag reaches. Their links, children and referrers are queued by triggers."""
-    claimed = session.all(_CLAIM_MANIFESTS(limit=limit))
     outcome = Outcome(len(claimed))
-    if not claimed:
-        return outcome
     events = {review.id: review.event for review in claimed}
     deleted = session.all(_DELETE_MANIFESTS(ids=list(events)))
     for manifest in deleted:
@@ -95,7 +97,7 @@ def collect_manifests(session: Session, limit: int) -> Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class _LinkReview:
+class LinkReview:
     repository_id: int
     digest: Digest
     event: str
@@ -110,7 +112,7 @@ class _DeletedLink:
 
 _CLAIM_LINKS: Final = Statement(
     "reviews_claim_links",
-    _LinkReview,
+    LinkReview,
     """
     SELECT link.repository_id, link.digest, review.event
       FROM link_reviews AS review
@@ -149,12 +151,13 @@ _SETTLE_LINKS: Final = Statement(
 )
 
 
-def collect_links(session: Session, limit: int) -> Outcome:
+def claim_links(session: Session, limit: int) -> list[LinkReview]:
+    return session.all(_CLAIM_LINKS(limit=limit))
+
+
+def carry_out_links(session: Session, claimed: list[LinkReview]) -> Outcome:
     """Links that no manifest of their repository needs. Their blobs are queued by a trigger."""
-    claimed = session.all(_CLAIM_LINKS(limit=limit))
     outcome = Outcome(len(claimed))
-    if not claimed:
-        return outcome
     events = {(review.repository_id, review.digest): review.event for review in claimed}
     due = {
         "repository_ids": [review.repository_id for review in claimed],
@@ -167,7 +170,7 @@ def collect_links(session: Session, limit: int) -> Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class _BlobReview:
+class BlobReview:
     digest: Digest
     event: str
 
@@ -180,7 +183,7 @@ class _DeletedBlob:
 
 _CLAIM_BLOBS: Final = Statement(
     "reviews_claim_blobs",
-    _BlobReview,
+    BlobReview,
     """
     SELECT blobs.digest, review.event
       FROM blob_reviews AS review
@@ -210,12 +213,13 @@ _SETTLE_BLOBS: Final = Statement(
 )
 
 
-def collect_blobs(session: Session, limit: int) -> Outcome:
+def claim_blobs(session: Session, limit: int) -> list[BlobReview]:
+    return session.all(_CLAIM_BLOBS(limit=limit))
+
+
+def carry_out_blobs(session: Session, claimed: list[BlobReview]) -> Outcome:
     """Blobs that no repository links. Their objects are condemned by a trigger."""
-    claimed = session.all(_CLAIM_BLOBS(limit=limit))
     outcome = Outcome(len(claimed))
-    if not claimed:
-        return outcome
     events = {review.digest: review.event for review in claimed}
     for blob in session.all(_DELETE_BLOBS(digests=list(events))):
         outcome.add(events[blob.digest], blob.size)
@@ -224,34 +228,50 @@ def collect_blobs(session: Session, limit: int) -> Outcome:
 
 
 # A review that fails is put off for 1, 2, 4, … minutes from now, at most a day, so that the queue goes on behind it.
-_PUT_OFF: Final = {
-    level: Statement(f"reviews_put_off_{level}", int, sql)
-    for level, sql in {
-        "manifest": """
-            UPDATE manifest_reviews
-               SET attempts = attempts + 1, error = :error,
-                   review_after = now() + least(interval '1 minute' * power(2, least(attempts, 20)), interval '1 day')
-             WHERE manifest_id = (SELECT manifest_id FROM manifest_reviews WHERE review_after < now()
-                                   ORDER BY review_after LIMIT 1 FOR UPDATE SKIP LOCKED)
-            """,
-        "link": """
-            UPDATE link_reviews
-               SET attempts = attempts + 1, error = :error,
-                   review_after = now() + least(interval '1 minute' * power(2, least(attempts, 20)), interval '1 day')
-             WHERE (repository_id, digest) = (SELECT repository_id, digest FROM link_reviews WHERE review_after < now()
-                                               ORDER BY review_after LIMIT 1 FOR UPDATE SKIP LOCKED)
-            """,
-        "blob": """
-            UPDATE blob_reviews
-               SET attempts = attempts + 1, error = :error,
-                   review_after = now() + least(interval '1 minute' * power(2, least(attempts, 20)), interval '1 day')
-             WHERE digest = (SELECT digest FROM blob_reviews WHERE review_after < now()
-                              ORDER BY review_after LIMIT 1 FOR UPDATE SKIP LOCKED)
-            """,
-    }.items()
-}
+_PUT_OFF_MANIFEST: Final = Statement(
+    "reviews_put_off_manifest",
+    int,
+    """
+    UPDATE manifest_reviews
+       SET attempts = attempts + 1, error = :error,
+           review_after = now() + least(interval '1 minute' * power(2, least(attempts, 20)), interval '1 day')
+     WHERE manifest_id = :id AND review_after < now()
+    """,
+)
+
+_PUT_OFF_LINK: Final = Statement(
+    "reviews_put_off_link",
+    int,
+    """
+    UPDATE link_reviews
+       SET attempts = attempts + 1, error = :error,
+           review_after = now() + least(interval '1 minute' * power(2, least(attempts, 20)), interval '1 day')
+     WHERE repository_id = :repository_id AND digest = :digest AND review_after < now()
+    """,
+)
+
+_PUT_OFF_BLOB: Final = Statement(
+    "reviews_put_off_blob",
+    int,
+    """
+    UPDATE blob_reviews
+       SET attempts = attempts + 1, error = :error,
+           review_after = now() + least(interval '1 minute' * power(2, least(attempts, 20)), interval '1 day')
+     WHERE digest = :digest AND review_after < now()
+    """,
+)
+
+_LONGEST_ERROR: Final = 500
 
 
-def put_off_first(session: Session, level: str, error: str) -> None:
-    """The review that a `collect_…` of one would have claimed."""
-    session.count(_PUT_OFF[level](error=error[:500]))
+def put_off_manifest(db: Database, review: ManifestReview, error: str) -> None:
+    db.count(_PUT_OFF_MANIFEST(id=review.id, error=error[:_LONGEST_ERROR]))
+
+
+def put_off_link(db: Database, review: LinkReview, error: str) -> None:
+    key = {"repository_id": review.repository_id, "digest": review.digest}
+    db.count(_PUT_OFF_LINK(**key, error=error[:_LONGEST_ERROR]))
+
+
+def put_off_blob(db: Database, review: BlobReview, error: str) -> None:
+    db.count(_PUT_OFF_BLOB(digest=review.digest, error=error[:_LONGEST_ERROR]))

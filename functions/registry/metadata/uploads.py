@@ -14,8 +14,6 @@ from functions.registry.metadata.db import Call, Conflict, Database, Statement
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.name import RepositoryName
 
-_ATTEMPTS: Final = 3
-
 
 @dataclass(frozen=True, slots=True)
 class Upload:
@@ -84,18 +82,27 @@ _ADVANCE: Final = Statement(
     """,
 )
 
+# Also where the upload has ended meanwhile, and its objects' deletion may have been tried before this one was there.
 _DISCARD_OBJECT: Final = Statement(
-    "uploads_discard_object", int, "DELETE FROM upload_objects WHERE object_name = :object_name"
+    "uploads_discard_object",
+    int,
+    """
+    WITH discarded AS (DELETE FROM upload_objects WHERE object_name = :object_name)
+    INSERT INTO deletions (object_name, not_before) VALUES (:object_name, now() + grace('delete'))
+    ON CONFLICT (object_name) DO NOTHING
+    """,
 )
 
 # The upload is locked first: a commit and a cancellation, or two commits, of one upload go one after the other.
+# A blob that is known already is locked too, though nothing of it changes: a collection that has it in hand is waited
+# for, and one that comes later passes it by. Otherwise it could be gone before it is linked.
 _COMMIT_BLOB: Final = Statement(
     "uploads_commit_blob",
     int,
     """
     INSERT INTO blobs (digest, size, object_name)
     SELECT :digest, :size, :object_name FROM uploads WHERE id = :id AND version = :version FOR UPDATE
-    ON CONFLICT (digest) DO NOTHING
+    ON CONFLICT (digest) DO UPDATE SET size = blobs.size WHERE false
     """,
 )
 
@@ -203,14 +210,7 @@ def commit(db: Database, upload: Upload, digest: Digest, object_name: str) -> bo
         _COMMIT_LINK(**key, digest=digest),
         _COMMIT_UPLOAD(**key),
     ]
-    for attempt in range(_ATTEMPTS):
-        try:
-            return db.batch(calls)[-1].count > 0
-        except Conflict:
-            # A collection took the blob away between the first two statements: now it can be inserted anew.
-            if attempt + 1 == _ATTEMPTS:
-                raise
-    raise AssertionError  # the last attempt returns or raises
+    return db.batch(calls)[-1].count > 0
 
 
 def cancel(db: Database, repository: RepositoryName, upload_id: uuid.UUID) -> bool:

@@ -1,0 +1,212 @@
+"""The operations that meet: the product's own functions, on what the props name. Each says in a word how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final, cast
+
+from functions.gc import deletions
+from functions.gc.reviews import BLOBS, LINKS, MANIFESTS
+from functions.registry.metadata import blobs, manifests, pushes, tags, uploads
+from functions.registry.metadata.manifests import ListedByIndex
+from functions.registry.metadata.pushes import Push, ReferenceMissing
+from functions.registry.oci.digest import Digest
+from functions.registry.oci.manifest import parse_manifest
+from functions.registry.oci.name import Tag
+from functions.registry.wiring import Services
+from tests.metadata.build import APP, OTHER
+from tests.races.gate import GatedDatabase
+from tests.races.props import (
+    CONFIG,
+    IMAGE,
+    INDEX,
+    LAYER,
+    LAYER_DIGEST,
+    MOVING,
+    OTHER_IMAGE,
+    SPARSE,
+    SPARSE_INDEX,
+    link,
+    manifest,
+)
+from tests.races.scenes import Props
+
+# More than is due in any scene.
+_BATCH: Final = 20
+SUCCEEDS: Final = "succeeds"
+UNKNOWN_BLOB: Final = "answers MANIFEST_BLOB_UNKNOWN"
+
+
+class BrokenPromise(AssertionError):
+    """A client was told that something is there, and could not rely on it."""
+
+
+@dataclass(slots=True)
+class Bucket:
+    """Stands in for the store: remembers what was deleted, and stops before it as before a statement."""
+
+    database: GatedDatabase
+    deleted: list[str] = field(default_factory=list)
+
+    def delete_all(self, names: list[str]) -> dict[str, str]:
+        self.database.gate.step("delete the objects")
+        self.deleted += names
+        return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """One of the two who act: `who` is 0 or 1."""
+
+    who: int
+    database: GatedDatabase
+    bucket: Bucket
+    props: Props
+
+    @property
+    def services(self) -> Services:
+        """As much of them as a collector uses."""
+        return cast(Services, _Services(self.database, self.bucket))
+
+
+@dataclass(frozen=True, slots=True)
+class _Services:
+    database: GatedDatabase
+    bucket: Bucket
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """In `scenes` it acts on what others act on too; in `also` it merely fails, unless the other helps it.
+
+    What it `keeps` must be there once it succeeded, unless the other `takes` it. A collector meets no constraint:
+    it has locked what it decides about.
+    """
+
+    name: str
+    scenes: tuple[str, ...]
+    act: Callable[[Cast], str]
+    also: tuple[str, ...] = ()
+    keeps: tuple[str, ...] = ()
+    takes: tuple[str, ...] = ()
+
+    @property
+    def is_collector(self) -> bool:
+        return self.name.startswith("collect")
+
+
+def _put(cast_: Cast, payload: bytes, *names: Tag, accepts_missing: bool = False) -> str:
+    push = Push(APP, Digest.of(payload), parse_manifest(payload, None), payload, names, accepts_missing)
+    try:
+        pushes.put(cast_.database, push)
+    except ReferenceMissing as missing:
+        return UNKNOWN_BLOB if missing.digests else "is refused, though nothing is missing"
+    return SUCCEEDS
+
+
+def _head_then_put(cast_: Cast) -> str:
+    for content in IMAGE.blobs:
+        if blobs.confirm(cast_.database, APP, Digest.of(content)) is None:
+            return "finds no blob"
+    if _put(cast_, IMAGE.manifest, MOVING) != SUCCEEDS:
+        raise BrokenPromise("HEAD found each blob, then the push missed one")
+    return SUCCEEDS
+
+
+def _commit(cast_: Cast) -> str:
+    upload = cast_.props.uploads[cast_.who]
+    assert uploads.commit(cast_.database, upload, LAYER_DIGEST, upload.parts[0])
+    return SUCCEEDS
+
+
+def _mount(cast_: Cast) -> str:
+    return SUCCEEDS if blobs.mount(cast_.database, APP, LAYER_DIGEST, OTHER) else "finds no blob"
+
+
+def _untag(cast_: Cast) -> str:
+    return SUCCEEDS if tags.delete(cast_.database, APP, MOVING) else "finds no tag"
+
+
+def _delete_manifest(cast_: Cast) -> str:
+    try:
+        return SUCCEEDS if manifests.delete(cast_.database, APP, IMAGE.digest) else "finds no manifest"
+    except ListedByIndex:
+        return "is refused: an index lists it"
+
+
+def _collect(level: Callable[[Services, int], int], name: str) -> Callable[[Cast], str]:
+    """A level of the collection, and what became of the reviews that were due at the start."""
+
+    def act(cast_: Cast) -> str:
+        level(cast_.services, _BATCH)
+        touched, due = cast_.database.gate.touched, cast_.props.due[name]
+        reviewed, deleted = (touched.get(f"reviews_{did}_{name}s", 0) for did in ("claim", "delete"))
+        parts = {"collects": deleted, "keeps": reviewed - deleted, "leaves": due - reviewed}
+        return " and ".join(f"{what} {count}" for what, count in parts.items() if count > 0) or "finds nothing due"
+
+    return act
+
+
+def _delete_object(cast_: Cast) -> str:
+    tried = deletions.collect(cast_.services, _BATCH)
+    return "deletes it" if tried else "finds nothing due"
+
+
+_IMAGE_KEPT: Final = (manifest(IMAGE.manifest), link(CONFIG), link(LAYER))
+_SPARSE_KEPT: Final = (manifest(SPARSE.manifest),)
+
+OPERATIONS: Final = {
+    operation.name: operation
+    for operation in (
+        Operation(
+            "manifest PUT",
+            ("linked", "untagged", "tagged", "listed"),
+            lambda cast_: _put(cast_, IMAGE.manifest, MOVING),
+            also=("elsewhere", "unlinked"),
+            keeps=_IMAGE_KEPT,
+        ),
+        Operation(
+            "HEAD, then PUT",
+            ("linked", "untagged", "tagged"),
+            _head_then_put,
+            also=("elsewhere",),
+            keeps=_IMAGE_KEPT,
+        ),
+        Operation(
+            "sparse PUT",
+            ("linked",),
+            lambda cast_: _put(cast_, SPARSE.manifest, Tag("sparse"), accepts_missing=True),
+            also=("elsewhere", "unlinked"),
+            keeps=_SPARSE_KEPT,
+        ),
+        Operation(
+            "index PUT",
+            ("linked", "untagged", "tagged", "listed"),
+            lambda cast_: _put(cast_, INDEX, Tag("index")),
+            keeps=(manifest(INDEX), manifest(IMAGE.manifest)),
+        ),
+        Operation(
+            "sparse index PUT",
+            ("linked", "untagged"),
+            lambda cast_: _put(cast_, SPARSE_INDEX, Tag("sparse"), accepts_missing=True),
+            keeps=(manifest(SPARSE_INDEX),),
+        ),
+        Operation("blob commit", ("elsewhere", "unlinked", "linked", "untagged"), _commit, keeps=(link(LAYER),)),
+        Operation("mount", ("elsewhere", "linked", "untagged"), _mount, keeps=(link(LAYER),)),
+        Operation(
+            "tag move",
+            ("tagged", "untagged"),
+            lambda cast_: _put(cast_, OTHER_IMAGE.manifest, MOVING),
+            keeps=(manifest(OTHER_IMAGE.manifest),),
+        ),
+        Operation("tag delete", ("tagged", "untagged"), _untag),
+        Operation(
+            "manifest delete", ("tagged", "untagged", "listed"), _delete_manifest, takes=(manifest(IMAGE.manifest),)
+        ),
+        Operation("collect manifests", ("untagged", "tagged", "listed"), _collect(MANIFESTS, "manifest")),
+        Operation("collect links", ("linked", "elsewhere", "untagged"), _collect(LINKS, "link")),
+        Operation("collect blobs", ("unlinked", "elsewhere", "linked"), _collect(BLOBS, "blob")),
+        Operation("delete object", ("untagged",), _delete_object, also=("unlinked",)),
+    )
+}

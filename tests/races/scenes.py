@@ -1,0 +1,178 @@
+"""What lies in the registry when two operations meet. Built once by the product, then put back before each schedule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from functions.registry.metadata import blobs, uploads
+from functions.registry.metadata.db import Database
+from functions.registry.metadata.driver import Connection
+from functions.registry.metadata.uploads import Upload
+from tests.metadata.build import APP, OTHER, push_blob, put, query, start_upload, write_part
+from tests.races.props import (
+    CONFIG,
+    CONFIG_DIGEST,
+    IMAGE,
+    LAYER,
+    LAYER_DIGEST,
+    MOVING,
+    OTHER_IMAGE,
+    REFERRER,
+    UNTAGGED_INDEX,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """`told` says what is there; `build` makes it."""
+
+    name: str
+    told: str
+    build: Callable[[Database], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Props:
+    """What must be known of a scene: an upload for each, the reviews due at each level, and all objects."""
+
+    uploads: tuple[Upload, Upload]
+    due: dict[str, int]
+    objects: frozenset[str]
+
+
+def _another_image(db: Database) -> None:
+    for content in OTHER_IMAGE.blobs:
+        push_blob(db, APP, content)
+    put(db, APP, OTHER_IMAGE.manifest, MOVING)
+
+
+def _blobs(db: Database) -> None:
+    for content in (CONFIG, LAYER):
+        push_blob(db, APP, content)
+    blobs.mount(db, OTHER, LAYER_DIGEST, APP)
+
+
+def _linked(db: Database) -> None:
+    _another_image(db)
+    _blobs(db)
+
+
+def _elsewhere(db: Database) -> None:
+    _linked(db)
+    blobs.delete(db, APP, LAYER_DIGEST)
+
+
+def _unlinked(db: Database) -> None:
+    _elsewhere(db)
+    blobs.delete(db, OTHER, LAYER_DIGEST)
+
+
+def _untagged(db: Database) -> None:
+    _linked(db)
+    put(db, APP, IMAGE.manifest)
+    put(db, APP, REFERRER)
+
+
+def _listed(db: Database) -> None:
+    _untagged(db)
+    put(db, APP, UNTAGGED_INDEX)
+
+
+def _tagged(db: Database) -> None:
+    """The tag moves from the other image to this one."""
+    _untagged(db)
+    put(db, APP, IMAGE.manifest, MOVING)
+
+
+SCENES: Final = {
+    scene.name: scene
+    for scene in (
+        Scene("linked", "the repository links the blobs, and no manifest names them", _linked),
+        Scene("elsewhere", "another repository links the layer, this one no longer does", _elsewhere),
+        Scene("unlinked", "no repository links the layer any more", _unlinked),
+        Scene("untagged", "the manifest and its referrer are there, and the tag is on another manifest", _untagged),
+        Scene("listed", "as *untagged*, and an untagged index lists the manifest", _listed),
+        Scene("tagged", "the tag is on the manifest, which has a referrer; the other manifest has lost it", _tagged),
+    )
+}
+
+# The grace is over of every manifest, and of the blobs that are fought over.
+_MAKE_DUE: Final = (
+    "UPDATE manifest_reviews SET review_after = now() - interval '1 hour'",
+    "UPDATE link_reviews SET review_after = now() - interval '1 hour' WHERE digest IN (:config, :layer)",
+    "UPDATE blob_reviews SET review_after = now() - interval '1 hour'",
+    "UPDATE deletions SET not_before = now() - interval '1 hour'",
+)
+_COPY: Final = "INSERT INTO {table} ({columns}) OVERRIDING SYSTEM VALUE SELECT {columns} FROM scene_{scene}.{table}"
+_ANY: Final = "SELECT 1 FROM {} LIMIT 1"
+_COUNT_DUE: Final = """
+    SELECT (SELECT count(*) FROM manifest_reviews WHERE review_after < now()),
+           (SELECT count(*) FROM link_reviews WHERE review_after < now()),
+           (SELECT count(*) FROM blob_reviews WHERE review_after < now())
+"""
+_OBJECTS: Final = """
+    SELECT object_name FROM blobs UNION SELECT object_name FROM upload_objects UNION SELECT object_name FROM deletions
+"""
+_TABLES: Final = """
+    SELECT tablename, string_agg(quote_ident(column_name), ', ' ORDER BY ordinal_position)
+      FROM pg_tables
+      JOIN information_schema.columns ON table_schema = schemaname AND table_name = tablename
+     WHERE schemaname = 'public' AND tablename <> 'alembic_version'
+     GROUP BY tablename ORDER BY tablename
+"""
+
+
+class Scenery:
+    """Keeps each scene that was built in a schema of its own, beside the tables of the registry."""
+
+    def __init__(self, url: str) -> None:
+        self._connection = Connection(url)
+        self._database = Database(url, size=1)
+        tables = self._connection.run([(_TABLES, {})])[0].rows
+        self._columns: dict[str, str] = dict(tables)
+        self._filled: dict[str, list[str]] = {}
+        self._props: dict[str, Props] = {}
+        self._keep("empty")
+
+    def close(self) -> None:
+        self._database.close()
+        self._connection.close()
+
+    def set(self, scene: str) -> Props:
+        """The registry holds that scene, and nothing else."""
+        if scene not in self._props:
+            self._put_back("empty")
+            self._props[scene] = self._build(SCENES[scene])
+            self._keep(scene)
+        else:
+            self._put_back(scene)
+        return self._props[scene]
+
+    def _build(self, scene: Scene) -> Props:
+        db = self._database
+        scene.build(db)
+        condemned = write_part(db, start_upload(db))
+        uploads.cancel(db, APP, condemned.id)
+        open_uploads = (
+            write_part(db, start_upload(db), len(LAYER)),
+            write_part(db, start_upload(db), len(LAYER)),
+        )
+        blobs_ = {"config": CONFIG_DIGEST.to_bytes(), "layer": LAYER_DIGEST.to_bytes()}
+        self._connection.run([(sql, blobs_ if ":layer" in sql else {}) for sql in _MAKE_DUE])
+        (due,) = query(db, _COUNT_DUE)
+        objects = frozenset(name for (name,) in query(db, _OBJECTS))
+        return Props(open_uploads, dict(zip(("manifest", "link", "blob"), due, strict=True)), objects)
+
+    def _keep(self, scene: str) -> None:
+        copies = [f"CREATE TABLE scene_{scene}.{table} AS TABLE public.{table}" for table in self._columns]
+        self._connection.simple("; ".join([f"CREATE SCHEMA scene_{scene}", *copies]))
+        found = {table: self._connection.run([(_ANY.format(table), {})])[0].rows for table in self._columns}
+        self._filled[scene] = [table for table, rows in found.items() if rows]
+
+    def _put_back(self, scene: str) -> None:
+        """Without triggers and foreign keys: as it was, and nothing more is queued."""
+        steps = ["SET session_replication_role = replica", *(f"DELETE FROM {table}" for table in self._columns)]  # noqa: S608
+        steps += [_COPY.format(table=table, columns=self._columns[table], scene=scene) for table in self._filled[scene]]
+        self._connection.simple("; ".join([*steps, "RESET session_replication_role"]))
