@@ -130,7 +130,7 @@ def services(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> It
 @pytest.fixture(scope="session")
 def api_function() -> Client:
     """The api as the framework serves it, without a socket."""
-    return Client(functions_framework.create_app("api", str(ROOT / "functions" / "api" / "main.py")))
+    return Client(functions_framework.create_app("api", str(ROOT / "functions" / "api" / "main.py"), "http"))
 
 
 @pytest.fixture

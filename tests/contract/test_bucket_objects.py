@@ -205,13 +205,12 @@ def test_a_read_that_is_left_off_is_closed(ours: Bucket, api: Api, monkeypatch: 
 
 def test_a_deleted_object_is_gone(ours: Bucket, api: Api) -> None:
     api.upload("x", b"1")
-    ours.delete("x")
+    assert ours.delete_all(["x"]) == {}
     assert api.call("GET", api.object_path("x")).status_code == 404
 
 
 def test_deleting_what_is_not_there_is_fine(ours: Bucket) -> None:
-    ours.delete("missing")
-    ours.delete("missing")
+    assert ours.delete_all(["missing", "neither"]) == {}
 
 
 def test_a_name_is_taken_literally(ours: Bucket, api: Api) -> None:
@@ -219,7 +218,7 @@ def test_a_name_is_taken_literally(ours: Bucket, api: Api) -> None:
         ours.create_empty(name)
         assert resource(api, name)["name"] == name
         assert list(ours.read(name)) == []
-        ours.delete(name)
+        assert ours.delete_all([name]) == {}
         assert api.call("GET", api.object_path(name)).status_code == 404
 
 
@@ -242,8 +241,7 @@ def test_a_refused_access_is_no_missing_object(api: Api, monkeypatch: pytest.Mon
             bucket.compose("y", ["x"])
         with pytest.raises(BlobStoreUnavailable):
             next(bucket.read("x"))
-        with pytest.raises(BlobStoreUnavailable):
-            bucket.delete("x")
+        assert bucket.delete_all(["x"])["x"].startswith("403: ")
     finally:
         requests.delete(f"{api.endpoint}/_faults", timeout=10)
         bucket._bucket.client.close()
@@ -263,4 +261,4 @@ def test_without_credentials_the_store_is_unavailable(api: Api, monkeypatch: pyt
     with pytest.raises(BlobStoreUnavailable):
         next(bucket.read("x"))
     with pytest.raises(BlobStoreUnavailable):
-        bucket.delete("x")
+        bucket.delete_all(["x"])

@@ -133,7 +133,7 @@ def migrate(empty_database_url: str, monkeypatch: pytest.MonkeyPatch) -> Client:
     """The function as the framework serves it, before an empty database."""
     monkeypatch.setenv("SLIPWAY_DATABASE", empty_database_url)
     monkeypatch.setenv("SLIPWAY_BUCKET", "unused")
-    return Client(functions_framework.create_app("migrate", str(ROOT / "functions" / "migrate" / "main.py")))
+    return Client(functions_framework.create_app("migrate", str(ROOT / "functions" / "migrate" / "main.py"), "http"))
 
 
 def answer(response: TestResponse) -> tuple[int, Any]:

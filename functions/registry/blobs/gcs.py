@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import cached_property
 from http import HTTPStatus
 from typing import Any, Final
@@ -84,11 +84,6 @@ class Bucket:
             except RequestRangeNotSatisfiable:
                 return b""
             return content
-
-    def delete(self, object_name: str) -> None:
-        """Deleting what is not there is fine."""
-        with suppress(ObjectMissing), _translating():
-            self._object(object_name).delete(**self._patience())
 
     def delete_all(self, object_names: Sequence[str]) -> dict[str, str]:
         """Deletes up to 100 objects in one request; gives the reason for each that could not be. Absent ones are fine.
