@@ -39,7 +39,7 @@ def prepare() -> Client:
 
     from local.programs import ROOT  # noqa: PLC0415
 
-    return Client(functions_framework.create_app("api", str(ROOT / "functions" / "api" / "main.py")))
+    return Client(functions_framework.create_app("api", str(ROOT / "functions" / "api" / "main.py"), "http"))
 
 
 def repository(seed: int) -> str:
