@@ -45,14 +45,15 @@ class Machine(PushingMachine):
         is_there = self.model.tags.pop((repository, tag), None) is not None
         assert self.client.delete(f"/v2/{repository}/manifests/{tag}") == (202 if is_there else 404)
 
-    @step(repository=REPOSITORY)
-    def delete_all_tags(self, repository: str) -> None:
+    @step(repository=REPOSITORY, hours=HOURS)
+    def delete_all_tags(self, repository: str, hours: float) -> None:
         """So that there is more garbage than the other rules make."""
         for tag in TAGS:
             self._delete_tag(repository, tag)
+        self._collect_after(hours)
 
-    @step(repository=REPOSITORY, document=documents)
-    def delete_manifest(self, repository: str, document: Document) -> None:
+    @step(repository=REPOSITORY, document=documents, hours=HOURS)
+    def delete_manifest(self, repository: str, document: Document, hours: float) -> None:
         status = self.client.delete(f"/v2/{repository}/manifests/{document.digest}")
         if (repository, document) not in self.model.manifests:
             assert status == 404
@@ -61,6 +62,7 @@ class Machine(PushingMachine):
         else:
             assert status == 202
             self.model.delete_manifest(repository, document)
+        self._collect_after(hours)
 
     @step(repository=REPOSITORY, content=CONTENT)
     def delete_blob(self, repository: str, content: bytes) -> None:
@@ -181,7 +183,7 @@ class Machine(PushingMachine):
         self.model.grace[event] = hours
         self.model.grace_changed()
 
-    @step(repository=REPOSITORY, hours=st.sampled_from([None, 2.0, 48.0]))
+    @step(repository=REPOSITORY, hours=st.sampled_from([None, 2.0, 2.0, 48.0]))
     def change_own_grace(self, repository: str, hours: float | None) -> None:
         self.backstage.change_own_grace(repository, hours)
         self.model.own_grace.pop(repository, None)

@@ -19,22 +19,26 @@ class Deletion:
     attempts: int
 
 
+# The due rows are chosen once, in a list of their own: as a plain sub-query they might be chosen anew for each row.
 # Claiming puts the next attempt off: another collector passes the row by, and a crash costs only that time.
 # 1, 2, 4, … minutes after the last attempt, at most a day.
 _CLAIM: Final = Statement(
     "deletions_claim",
     Deletion,
     """
+    WITH due AS MATERIALIZED (
+        SELECT object_name FROM deletions
+         WHERE not_before <= now()
+         ORDER BY not_before
+         LIMIT :limit
+           FOR UPDATE SKIP LOCKED
+    )
     UPDATE deletions
        SET attempts = attempts + 1,
            not_before = now() + least(interval '1 minute' * power(2, least(attempts, 20)), interval '1 day')
-     WHERE object_name IN (
-           SELECT object_name FROM deletions
-            WHERE not_before <= now()
-            ORDER BY not_before
-            LIMIT :limit
-              FOR UPDATE SKIP LOCKED)
-    RETURNING object_name, size, attempts
+      FROM due
+     WHERE deletions.object_name = due.object_name
+    RETURNING deletions.object_name, size, attempts
     """,
 )
 

@@ -134,13 +134,14 @@ _EXPIRE: Final = Statement(
     "uploads_expire",
     int,
     """
-    DELETE FROM uploads
-     WHERE id IN (
-           SELECT id FROM uploads
-            WHERE expires_at <= now()
-            ORDER BY expires_at
-            LIMIT :limit
-              FOR UPDATE SKIP LOCKED)
+    WITH expired AS MATERIALIZED (
+        SELECT id FROM uploads
+         WHERE expires_at <= now()
+         ORDER BY expires_at
+         LIMIT :limit
+           FOR UPDATE SKIP LOCKED
+    )
+    DELETE FROM uploads USING expired WHERE uploads.id = expired.id
     """,
 )
 
