@@ -61,7 +61,6 @@ FUNCTIONS: Final = {
     "links that are let go are not noticed": ("review_released_links", "BEGIN", "BEGIN RETURN NULL;"),
     "a blob's own object is condemned": ("condemn_upload_objects", "WHERE NOT EXISTS", "WHERE true OR NOT EXISTS"),
     "blobs leave their objects": ("condemn_blobs", "BEGIN", "BEGIN RETURN NULL;"),
-    "a review comes sooner": ("review_manifests", "WHERE review.review_after < excluded.review_after", ""),
     "bytes are counted by repository": ("count_namespace_blobs", "sum(size)", "sum(size * links)"),
 }
 
