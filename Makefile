@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up reset gc-status check format test test-slow test-fuzz test-clients conformance soak schema bench bench-gc lock
+.PHONY: help setup up reset gc-status access check format test test-slow test-fuzz test-security test-clients conformance soak schema bench bench-gc lock
 
 help:  ## Show what this Makefile can do
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*?## "} {printf "  make %-14s %s\n", $$1, $$2}'
@@ -26,14 +26,17 @@ $(VENV)/.made-dev: requirements/dev.txt $(VENV)/.made
 
 setup: $(VENV)/.made  ## Make the virtual environment
 
-up: $(VENV)/.made  ## Run the whole registry on this machine (PORT=5000 DATA=.slipway)
-	@exec $(BIN)/python -m local up --port $(PORT) --data $(DATA)
+up: $(VENV)/.made  ## Run the whole registry on this machine (PORT=5000 DATA=.slipway ACCESS=open|token)
+	@exec $(BIN)/python -m local up --port $(PORT) --data $(DATA) $(if $(ACCESS),--access $(ACCESS))
 
 reset: $(VENV)/.made  ## Empty the data folder
 	@$(BIN)/python -m local reset --data $(DATA)
 
 gc-status: $(VENV)/.made  ## How the garbage collection of the running registry stands
 	@$(BIN)/python -m local gc --data $(DATA) status
+
+access: $(VENV)/.made  ## Users, robots, grants and rules of the running registry (ARGS="users list")
+	@$(BIN)/python -m local access --data $(DATA) $(ARGS)
 
 check: $(VENV)/.made-dev  ## Lint, types, and the one-way rule between rooms
 	@$(BIN)/ruff format --check --quiet . || { echo "run: make format"; exit 1; }
@@ -47,6 +50,9 @@ format: $(VENV)/.made-dev  ## Format the code
 
 test: $(VENV)/.made-dev  ## Run the tests
 	@$(BIN)/python -m pytest -m "not clients and not slow" $(ARGS)
+
+test-security: $(VENV)/.made-dev  ## Run the attack table and the matrix of docs/security.md
+	@$(BIN)/python -m pytest tests/security tests/unit/test_tokens.py tests/unit/test_scopes.py tests/unit/test_secrets.py tests/unit/test_federation.py tests/unit/test_jwks.py tests/unit/test_external_tokens.py tests/unit/test_google_tokens.py tests/metadata/test_rules.py tests/metadata/test_failures.py tests/metadata/test_patterns.py $(ARGS)
 
 test-clients: $(VENV)/.made-dev  ## Push and pull with every real client that is installed
 	@$(BIN)/python -m pytest -m clients $(ARGS)
@@ -70,6 +76,7 @@ bench: $(VENV)/.made-dev  ## Measure transfers, starts and requests; writes benc
 	@$(BIN)/python -m benchmarks.transfer
 	@$(BIN)/python -m benchmarks.start
 	@$(BIN)/python -m benchmarks.requests
+	@$(BIN)/python -m benchmarks.authorising
 
 bench-gc: $(VENV)/.made-dev  ## Measure the garbage collection; writes benchmarks/results
 	@$(BIN)/python -m benchmarks.collection

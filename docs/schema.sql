@@ -1,5 +1,11 @@
 -- The schema as all migrations leave it. Written by `make schema`; a test says when it is out of date.
 
+CREATE FUNCTION public.caller_rank() RETURNS integer
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT coalesce(nullif(current_setting('slipway.rank', true), ''), '0')::int
+$$;
+
 CREATE FUNCTION public.condemn_blobs() RETURNS trigger
     LANGUAGE plpgsql
     AS $$ BEGIN
@@ -112,7 +118,7 @@ CREATE FUNCTION public.grace(happened text, repository bigint DEFAULT NULL::bigi
               FROM gc_settings WHERE event = happened) AS settings
 $$;
 
-CREATE FUNCTION public.is_reached(manifest bigint) RETURNS boolean
+CREATE FUNCTION public.is_reached(manifest bigint, only_by_tags boolean DEFAULT false) RETURNS boolean
     LANGUAGE plpgsql STABLE
     AS $$
 DECLARE
@@ -121,6 +127,9 @@ DECLARE
 BEGIN
     WHILE level <> '{}' LOOP
         IF EXISTS (SELECT FROM tags WHERE manifest_id = ANY (level)) THEN RETURN true; END IF;
+        IF NOT only_by_tags AND level <> ARRAY[manifest] AND EXISTS (
+            SELECT FROM manifest_reviews WHERE manifest_id = ANY (level) AND review_after > now())
+        THEN RETURN true; END IF;
         level := ARRAY(
             SELECT parent_id FROM manifest_children WHERE child_id = ANY (level)
             UNION
@@ -140,6 +149,56 @@ BEGIN
         visited := visited || level;
     END LOOP;
     RETURN false;
+END $$;
+
+CREATE FUNCTION public.kept_refusal(repository text, tag text, rank integer) RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT CASE
+           WHEN kind = 'free' OR role_rank(role) <= rank THEN NULL
+           ELSE format('repository %s is kept by rule "%s": %s', repository, name,
+                       coalesce('to delete takes the role ' || role, 'nobody may delete'))
+           END
+      FROM tag_rules
+     WHERE namespace IN ('', split_part(repository, '/', 1)) AND kind IN ('kept', 'free')
+       AND repository ~ repositories_regex AND (tags = '*' OR tag ~ tags_regex)
+     ORDER BY position, id
+     LIMIT 1
+$$;
+
+CREATE FUNCTION public.obey_tag_rules() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    touched tags := coalesce(OLD, NEW);
+    repository text;
+    refusal text;
+BEGIN
+    IF TG_OP = 'UPDATE' AND OLD.manifest_id = NEW.manifest_id THEN RETURN NEW; END IF;
+    SELECT name INTO repository FROM repositories
+     WHERE id = touched.repository_id
+       AND EXISTS (SELECT FROM tag_rules WHERE tag_rules.namespace IN ('', split_part(repositories.name, '/', 1)));
+    IF NOT FOUND THEN RETURN coalesce(NEW, OLD); END IF;
+    refusal := tag_refusal(repository, touched.name, TG_OP = 'INSERT', caller_rank());
+    IF TG_OP = 'DELETE' THEN refusal := coalesce(refusal, kept_refusal(repository, touched.name, caller_rank())); END IF;
+    IF TG_OP = 'INSERT' AND refusal IS NOT NULL THEN
+        PERFORM FROM tags WHERE repository_id = NEW.repository_id AND name = NEW.name FOR UPDATE;
+        IF FOUND THEN RETURN NEW; END IF;
+    END IF;
+    PERFORM refuse(refusal);
+    RETURN coalesce(NEW, OLD);
+END $$;
+
+CREATE FUNCTION public.pattern_namespace(pattern text) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    SELECT CASE WHEN strpos(split_part(pattern, '/', 1), '*') = 0 THEN split_part(pattern, '/', 1) ELSE '' END
+$$;
+
+CREATE FUNCTION public.refuse(reason text) RETURNS void
+    LANGUAGE plpgsql
+    AS $$ BEGIN
+    IF reason IS NOT NULL THEN RAISE EXCEPTION USING ERRCODE = 'SW001', MESSAGE = reason; END IF;
 END $$;
 
 CREATE FUNCTION public.review_children() RETURNS trigger
@@ -247,6 +306,12 @@ CREATE FUNCTION public.review_untagged() RETURNS trigger
     RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.role_rank(role text) RETURNS integer
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    SELECT array_position(ARRAY['reader', 'writer', 'maintainer', 'admin'], role)
+$$;
+
 CREATE FUNCTION public.start_namespace_usage() RETURNS trigger
     LANGUAGE plpgsql
     AS $$ BEGIN
@@ -260,6 +325,43 @@ CREATE FUNCTION public.start_repository_usage() RETURNS trigger
     INSERT INTO repository_usage (repository_id) SELECT id FROM new_rows;
     RETURN NULL;
 END $$;
+
+CREATE FUNCTION public.tag_refusal(repository text, tag text, creates boolean, rank integer) RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT CASE
+           WHEN kind = 'free' OR (kind = 'immutable' AND creates) OR role_rank(role) <= rank THEN NULL
+           ELSE format('tag %s is %s by rule "%s": %s', tag, kind, name,
+                       coalesce('it takes the role ' || role, 'nobody may change it'))
+           END
+      FROM tag_rules
+     WHERE namespace IN ('', split_part(repository, '/', 1)) AND kind <> 'kept'
+       AND repository ~ repositories_regex AND tag ~ tags_regex
+     ORDER BY position, id
+     LIMIT 1
+$$;
+
+CREATE TABLE public.audit (
+    id bigint NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    action text NOT NULL,
+    outcome text NOT NULL,
+    principal text NOT NULL COLLATE pg_catalog."C",
+    resource text NOT NULL COLLATE pg_catalog."C",
+    address text NOT NULL,
+    reason text,
+    details jsonb NOT NULL,
+    CONSTRAINT audit_outcome_check CHECK ((outcome = ANY (ARRAY['success'::text, 'denied'::text, 'error'::text])))
+);
+
+ALTER TABLE public.audit ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.audit_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 
 CREATE TABLE public.blob_reviews (
     digest bytea NOT NULL,
@@ -299,6 +401,27 @@ CREATE TABLE public.gc_settings (
     event text NOT NULL,
     grace interval NOT NULL,
     CONSTRAINT gc_settings_grace_check CHECK (((grace >= '00:00:00'::interval) AND (grace <= '1 year'::interval)))
+);
+
+CREATE TABLE public.grants (
+    id bigint NOT NULL,
+    principal_id bigint,
+    pattern text NOT NULL COLLATE pg_catalog."C",
+    pattern_regex text NOT NULL COLLATE pg_catalog."C",
+    namespace text GENERATED ALWAYS AS (public.pattern_namespace(pattern)) STORED NOT NULL COLLATE pg_catalog."C",
+    role text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT grants_anyone CHECK (((principal_id IS NOT NULL) OR (role = 'reader'::text))),
+    CONSTRAINT grants_role_check CHECK ((public.role_rank(role) IS NOT NULL))
+);
+
+ALTER TABLE public.grants ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.grants_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
 );
 
 CREATE TABLE public.link_reviews (
@@ -383,6 +506,41 @@ ALTER TABLE public.namespaces ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.principals (
+    id bigint NOT NULL,
+    kind text NOT NULL,
+    name text NOT NULL COLLATE pg_catalog."C",
+    namespace text COLLATE pg_catalog."C",
+    is_admin boolean DEFAULT false NOT NULL,
+    is_disabled boolean DEFAULT false NOT NULL,
+    password_hash text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT principals_check CHECK (((namespace IS NULL) OR (kind = 'robot'::text))),
+    CONSTRAINT principals_check1 CHECK (((password_hash IS NULL) OR (kind = 'user'::text))),
+    CONSTRAINT principals_kind_check CHECK ((kind = ANY (ARRAY['user'::text, 'robot'::text])))
+);
+
+ALTER TABLE public.principals ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.principals_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.refresh_tokens (
+    hash bytea NOT NULL,
+    principal_id bigint NOT NULL,
+    secret_id text COLLATE pg_catalog."C",
+    trust_id bigint,
+    via text NOT NULL,
+    is_read_only boolean NOT NULL,
+    claims jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+
 CREATE TABLE public.repositories (
     id bigint NOT NULL,
     namespace_id bigint NOT NULL,
@@ -419,10 +577,54 @@ CREATE TABLE public.repository_usage (
 )
 WITH (fillfactor='50');
 
+CREATE TABLE public.secrets (
+    id text NOT NULL COLLATE pg_catalog."C",
+    principal_id bigint NOT NULL,
+    name text NOT NULL,
+    hash bytea NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone,
+    last_used_at timestamp with time zone,
+    revoked_at timestamp with time zone
+);
+
+CREATE UNLOGGED TABLE public.sign_in_failures (
+    key bytea NOT NULL,
+    failures integer NOT NULL,
+    last_failed_at timestamp with time zone NOT NULL
+);
+
 CREATE TABLE public.sparse_references (
     manifest_id bigint NOT NULL,
     repository_id bigint NOT NULL,
     digest bytea NOT NULL
+);
+
+CREATE TABLE public.tag_rules (
+    id bigint NOT NULL,
+    name text NOT NULL COLLATE pg_catalog."C",
+    "position" integer NOT NULL,
+    kind text NOT NULL,
+    repositories text NOT NULL COLLATE pg_catalog."C",
+    repositories_regex text NOT NULL COLLATE pg_catalog."C",
+    namespace text GENERATED ALWAYS AS (public.pattern_namespace(repositories)) STORED NOT NULL COLLATE pg_catalog."C",
+    tags text NOT NULL COLLATE pg_catalog."C",
+    tags_regex text NOT NULL COLLATE pg_catalog."C",
+    role text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT tag_rules_free CHECK (((kind <> 'free'::text) OR (role IS NULL))),
+    CONSTRAINT tag_rules_kept CHECK (((kind <> 'kept'::text) OR (tags = '*'::text))),
+    CONSTRAINT tag_rules_kind_check CHECK ((kind = ANY (ARRAY['protected'::text, 'immutable'::text, 'free'::text, 'kept'::text]))),
+    CONSTRAINT tag_rules_role_check CHECK (((role IS NULL) OR (public.role_rank(role) IS NOT NULL)))
+);
+
+ALTER TABLE public.tag_rules ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.tag_rules_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
 );
 
 CREATE TABLE public.tags (
@@ -431,6 +633,24 @@ CREATE TABLE public.tags (
     manifest_id bigint NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.trusts (
+    id bigint NOT NULL,
+    principal_id bigint NOT NULL,
+    issuer text NOT NULL COLLATE pg_catalog."C",
+    claims jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT trusts_claims_check CHECK (((jsonb_typeof(claims) = 'object'::text) AND (claims <> '{}'::jsonb)))
+);
+
+ALTER TABLE public.trusts ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.trusts_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
 );
 
 CREATE TABLE public.upload_objects (
@@ -448,9 +668,18 @@ CREATE TABLE public.uploads (
     algorithm text NOT NULL,
     hash_state bytea,
     started_at timestamp with time zone DEFAULT now() NOT NULL,
-    expires_at timestamp with time zone NOT NULL
+    expires_at timestamp with time zone NOT NULL,
+    principal text COLLATE pg_catalog."C"
 )
 WITH (autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='500');
+
+CREATE TABLE public.used_tokens (
+    hash bytea NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE ONLY public.audit
+    ADD CONSTRAINT audit_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.blob_reviews
     ADD CONSTRAINT blob_reviews_pkey PRIMARY KEY (digest);
@@ -469,6 +698,12 @@ ALTER TABLE ONLY public.deletions
 
 ALTER TABLE ONLY public.gc_settings
     ADD CONSTRAINT gc_settings_pkey PRIMARY KEY (event);
+
+ALTER TABLE ONLY public.grants
+    ADD CONSTRAINT grants_pattern UNIQUE NULLS NOT DISTINCT (principal_id, namespace, pattern);
+
+ALTER TABLE ONLY public.grants
+    ADD CONSTRAINT grants_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.link_reviews
     ADD CONSTRAINT link_reviews_pkey PRIMARY KEY (repository_id, digest);
@@ -500,6 +735,15 @@ ALTER TABLE ONLY public.namespaces
 ALTER TABLE ONLY public.namespaces
     ADD CONSTRAINT namespaces_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.principals
+    ADD CONSTRAINT principals_name UNIQUE (name);
+
+ALTER TABLE ONLY public.principals
+    ADD CONSTRAINT principals_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.refresh_tokens
+    ADD CONSTRAINT refresh_tokens_pkey PRIMARY KEY (hash);
+
 ALTER TABLE ONLY public.repositories
     ADD CONSTRAINT repositories_name_key UNIQUE (name);
 
@@ -512,11 +756,26 @@ ALTER TABLE ONLY public.repository_blobs
 ALTER TABLE ONLY public.repository_usage
     ADD CONSTRAINT repository_usage_pkey PRIMARY KEY (repository_id);
 
+ALTER TABLE ONLY public.secrets
+    ADD CONSTRAINT secrets_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.sign_in_failures
+    ADD CONSTRAINT sign_in_failures_pkey PRIMARY KEY (key);
+
 ALTER TABLE ONLY public.sparse_references
     ADD CONSTRAINT sparse_references_pkey PRIMARY KEY (manifest_id, digest);
 
+ALTER TABLE ONLY public.tag_rules
+    ADD CONSTRAINT tag_rules_name UNIQUE (name);
+
+ALTER TABLE ONLY public.tag_rules
+    ADD CONSTRAINT tag_rules_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.tags
     ADD CONSTRAINT tags_pkey PRIMARY KEY (repository_id, name);
+
+ALTER TABLE ONLY public.trusts
+    ADD CONSTRAINT trusts_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.upload_objects
     ADD CONSTRAINT upload_objects_pkey PRIMARY KEY (object_name);
@@ -524,9 +783,20 @@ ALTER TABLE ONLY public.upload_objects
 ALTER TABLE ONLY public.uploads
     ADD CONSTRAINT uploads_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.used_tokens
+    ADD CONSTRAINT used_tokens_pkey PRIMARY KEY (hash);
+
+CREATE INDEX audit_age ON public.audit USING btree (at);
+
+CREATE INDEX audit_principal ON public.audit USING btree (principal, id);
+
+CREATE INDEX audit_resource ON public.audit USING btree (resource, id);
+
 CREATE INDEX blob_reviews_due ON public.blob_reviews USING btree (review_after);
 
 CREATE INDEX deletions_due ON public.deletions USING btree (not_before);
+
+CREATE INDEX grants_list ON public.grants USING btree (pattern, id);
 
 CREATE INDEX link_reviews_due ON public.link_reviews USING btree (review_after);
 
@@ -538,19 +808,43 @@ CREATE INDEX manifest_reviews_due ON public.manifest_reviews USING btree (review
 
 CREATE INDEX manifests_subject ON public.manifests USING btree (repository_id, subject, digest) WHERE (subject IS NOT NULL);
 
+CREATE INDEX principals_namespace ON public.principals USING btree (namespace, name) WHERE (namespace IS NOT NULL);
+
+CREATE INDEX refresh_tokens_expiry ON public.refresh_tokens USING btree (expires_at);
+
+CREATE INDEX refresh_tokens_principal ON public.refresh_tokens USING btree (principal_id);
+
+CREATE INDEX refresh_tokens_secret ON public.refresh_tokens USING btree (secret_id) WHERE (secret_id IS NOT NULL);
+
+CREATE INDEX refresh_tokens_trust ON public.refresh_tokens USING btree (trust_id) WHERE (trust_id IS NOT NULL);
+
 CREATE INDEX repositories_namespace ON public.repositories USING btree (namespace_id, name);
 
 CREATE INDEX repository_blobs_digest ON public.repository_blobs USING btree (digest);
 
+CREATE INDEX secrets_principal ON public.secrets USING btree (principal_id, created_at);
+
+CREATE INDEX sign_in_failures_age ON public.sign_in_failures USING btree (last_failed_at);
+
 CREATE INDEX sparse_references_digest ON public.sparse_references USING btree (repository_id, digest);
 
+CREATE INDEX tag_rules_namespace ON public.tag_rules USING btree (namespace, "position", id);
+
 CREATE INDEX tags_manifest ON public.tags USING btree (manifest_id);
+
+CREATE INDEX trusts_issuer ON public.trusts USING btree (issuer, id);
+
+CREATE INDEX trusts_principal ON public.trusts USING btree (principal_id, id);
 
 CREATE INDEX upload_objects_upload ON public.upload_objects USING btree (upload_id, number);
 
 CREATE INDEX uploads_expiry ON public.uploads USING btree (expires_at);
 
+CREATE INDEX uploads_principal ON public.uploads USING btree (principal, expires_at);
+
 CREATE INDEX uploads_repository ON public.uploads USING btree (repository_id);
+
+CREATE INDEX used_tokens_expiry ON public.used_tokens USING btree (expires_at);
 
 CREATE TRIGGER condemn AFTER DELETE ON public.blobs REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.condemn_blobs();
 
@@ -571,6 +865,8 @@ CREATE TRIGGER count_inserted AFTER INSERT ON public.namespace_blobs REFERENCING
 CREATE TRIGGER count_inserted AFTER INSERT ON public.repository_blobs REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.count_links();
 
 CREATE TRIGGER count_inserted AFTER INSERT ON public.tags REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.count_tags();
+
+CREATE TRIGGER obey_rules BEFORE INSERT OR DELETE OR UPDATE ON public.tags FOR EACH ROW EXECUTE FUNCTION public.obey_tag_rules();
 
 CREATE TRIGGER review_children AFTER DELETE ON public.manifest_children REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.review_children();
 
@@ -605,6 +901,9 @@ CREATE TRIGGER start_usage AFTER INSERT ON public.repositories REFERENCING NEW T
 ALTER TABLE ONLY public.blob_reviews
     ADD CONSTRAINT blob_reviews_digest_fkey FOREIGN KEY (digest) REFERENCES public.blobs(digest) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.grants
+    ADD CONSTRAINT grants_principal_id_fkey FOREIGN KEY (principal_id) REFERENCES public.principals(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.link_reviews
     ADD CONSTRAINT link_reviews_repository_id_digest_fkey FOREIGN KEY (repository_id, digest) REFERENCES public.repository_blobs(repository_id, digest) ON DELETE CASCADE;
 
@@ -632,6 +931,15 @@ ALTER TABLE ONLY public.namespace_blobs
 ALTER TABLE ONLY public.namespace_usage
     ADD CONSTRAINT namespace_usage_namespace_id_fkey FOREIGN KEY (namespace_id) REFERENCES public.namespaces(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.refresh_tokens
+    ADD CONSTRAINT refresh_tokens_principal_id_fkey FOREIGN KEY (principal_id) REFERENCES public.principals(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.refresh_tokens
+    ADD CONSTRAINT refresh_tokens_secret_id_fkey FOREIGN KEY (secret_id) REFERENCES public.secrets(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.refresh_tokens
+    ADD CONSTRAINT refresh_tokens_trust_id_fkey FOREIGN KEY (trust_id) REFERENCES public.trusts(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.repositories
     ADD CONSTRAINT repositories_namespace_id_fkey FOREIGN KEY (namespace_id) REFERENCES public.namespaces(id);
 
@@ -644,6 +952,9 @@ ALTER TABLE ONLY public.repository_blobs
 ALTER TABLE ONLY public.repository_usage
     ADD CONSTRAINT repository_usage_repository_id_fkey FOREIGN KEY (repository_id) REFERENCES public.repositories(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.secrets
+    ADD CONSTRAINT secrets_principal_id_fkey FOREIGN KEY (principal_id) REFERENCES public.principals(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.sparse_references
     ADD CONSTRAINT sparse_references_manifest_id_fkey FOREIGN KEY (manifest_id) REFERENCES public.manifests(id) ON DELETE CASCADE;
 
@@ -652,6 +963,9 @@ ALTER TABLE ONLY public.tags
 
 ALTER TABLE ONLY public.tags
     ADD CONSTRAINT tags_repository_id_fkey FOREIGN KEY (repository_id) REFERENCES public.repositories(id);
+
+ALTER TABLE ONLY public.trusts
+    ADD CONSTRAINT trusts_principal_id_fkey FOREIGN KEY (principal_id) REFERENCES public.principals(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.upload_objects
     ADD CONSTRAINT upload_objects_upload_id_fkey FOREIGN KEY (upload_id) REFERENCES public.uploads(id) ON DELETE CASCADE;

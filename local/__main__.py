@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import shutil
 import signal
 import sys
@@ -11,7 +13,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
-from functions.gc import admin
+from functions.api import admin as access_admin
+from functions.gc import admin as gc_admin
 from local.guard import StartRefused
 from local.postgres import Postgres, PostgresFailed
 from local.processes import ChildFailed
@@ -34,6 +37,15 @@ Push an image, and pull it back:
   skopeo inspect --tls-verify=false docker://{address}/demo/busybox:1
 
 Data and logs are in {data}. Ctrl-C stops everything; the data stays.
+"""
+_ADMINISTRATOR: Final = """
+Nobody comes in without signing in. The administrator is called admin; the secret is SLIPWAY_ADMIN_SECRET in {file}:
+
+  export SECRET=$(python3 -c 'import json; print(json.load(open("{file}"))["SLIPWAY_ADMIN_SECRET"])')
+  echo "$SECRET" | docker login -u admin --password-stdin {address}
+  curl -u "admin:$SECRET" http://{address}/api/v1/principals
+
+Others get in by `make access`, which tells what it does.
 """
 
 
@@ -58,11 +70,19 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--data", type=Path, default=Path(".slipway"), help="where data and logs are kept")
     up.add_argument("--ephemeral", action="store_true", help="faster, but data may be lost if the machine crashes")
     up.add_argument("--api-processes", type=int, default=1, metavar="N", help="processes of the api function")
+    up.add_argument(
+        "--access",
+        choices=["open", "token"],
+        help="who comes in: everybody (open), or who signs in (token); as SLIPWAY_ACCESS says, or open, if left out",
+    )
     reset = commands.add_parser("reset", help="empty the data folder")
     reset.add_argument("--data", type=Path, default=Path(".slipway"), help="the folder to empty")
     gc = commands.add_parser("gc", help="how the collection of a running registry stands; --help after it tells more")
     gc.add_argument("--data", type=Path, default=Path(".slipway"), help="the data folder of the registry")
     gc.add_argument("rest", nargs=argparse.REMAINDER, metavar="COMMAND", help="status, preview, grace or repository")
+    access = commands.add_parser("access", help="who may do what in a running registry; --help after it tells more")
+    access.add_argument("--data", type=Path, default=Path(".slipway"), help="the data folder of the registry")
+    access.add_argument("rest", nargs=argparse.REMAINDER, metavar="COMMAND", help="users, robots, grants, rules, …")
     return parser
 
 
@@ -74,7 +94,18 @@ def _port(text: str) -> int:
 
 def _gc(arguments: argparse.Namespace) -> int:
     url = Postgres(Data(arguments.data.resolve()).postgres).url()
-    return admin.main(arguments.rest or ["status"], url)
+    return gc_admin.main(arguments.rest or ["status"], url)
+
+
+def _access(arguments: argparse.Namespace) -> int:
+    data = Data(arguments.data.resolve())
+    if not data.access.exists():
+        raise StartRefused(
+            f"{arguments.data} holds no registry: start one with make up, or name its folder with --data"
+        )
+    made = json.loads(data.access.read_text())
+    environment = {**made, **os.environ, "SLIPWAY_DATABASE": Postgres(data.postgres).url()}
+    return access_admin.main(arguments.rest or ["--help"], environment)
 
 
 def _up(arguments: argparse.Namespace) -> int:
@@ -82,9 +113,12 @@ def _up(arguments: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     print("Starting Slipway ...", flush=True)
     started = time.monotonic()
-    options = Options(arguments.port, arguments.data, arguments.ephemeral, arguments.api_processes)
+    options = Options(arguments.port, arguments.data, arguments.ephemeral, arguments.api_processes, arguments.access)
     with Stack(options) as stack:
         print(_WELCOME.format(address=stack.address, data=arguments.data))
+        if stack.environment.get("SLIPWAY_ACCESS") == "token":
+            file = Data(arguments.data).access
+            print(_ADMINISTRATOR.format(address=stack.address, file=file))
         print(f"started in {time.monotonic() - started:.1f} s")
         print(f"ready: http://{stack.address}", flush=True)
         try:
@@ -109,7 +143,7 @@ def _reset(arguments: argparse.Namespace) -> int:
     return 0
 
 
-_COMMANDS: Final = {"up": _up, "reset": _reset, "gc": _gc}
+_COMMANDS: Final = {"up": _up, "reset": _reset, "gc": _gc, "access": _access}
 
 
 if __name__ == "__main__":

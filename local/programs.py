@@ -52,6 +52,10 @@ class Data:
     def keys(self) -> Path:
         return self.folder / "storage-keys.json"
 
+    @property
+    def access(self) -> Path:
+        return self.folder / "access.json"
+
     def log(self, name: str) -> Path:
         logs = self.folder / "logs"
         logs.mkdir(exist_ok=True)
@@ -66,13 +70,25 @@ class Data:
         return secret
 
 
+def access_environment(data: Data, port: int) -> dict[str, str]:
+    """What token mode needs; whether it is used is SLIPWAY_ACCESS's to say. Made at the first start."""
+    if not data.access.exists():
+        # Imported here: only a first start pays for it.
+        from local.access import make_access_secrets  # noqa: PLC0415
+
+        data.access.touch(mode=0o600)
+        data.access.write_text(json.dumps(make_access_secrets()))
+    # The registry's own address: some clients refuse a realm at any other private one, and at a name that leads there.
+    return {**json.loads(data.access.read_text()), "SLIPWAY_TOKEN_REALM": f"http://{HOST}:{port}/token"}
+
+
 def base_environment() -> dict[str, str]:
     """Only what programs need: credentials, proxies and hosts that the caller's environment names stay out of it."""
     kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
     return {**kept, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "NO_PROXY": "*"}
 
 
-def function_environment(database: str, ports: Ports, secret: str) -> dict[str, str]:
+def function_environment(database: str, ports: Ports, data: Data) -> dict[str, str]:
     """What a deployment gives the functions, pointed at this machine. SLIPWAY_* of the caller go over it."""
     chosen = {name: value for name, value in os.environ.items() if name.startswith("SLIPWAY_")}
     return {
@@ -85,9 +101,10 @@ def function_environment(database: str, ports: Ports, secret: str) -> dict[str, 
         "SLIPWAY_TOPIC": TOPIC,
         "SLIPWAY_SIGNER": "hmac",
         "SLIPWAY_SIGNER_IDENTITY": SIGNER,
-        "SLIPWAY_SIGNER_SECRET": secret,
+        "SLIPWAY_SIGNER_SECRET": data.signing_secret(),
         # A name other than the registry's: clients send their password to the same name, whatever the port.
         "SLIPWAY_SIGNED_URL_BASE": f"http://localhost:{ports.storage}",
+        **access_environment(data, ports.api),
         **chosen,
     }
 

@@ -25,12 +25,15 @@ TICK_SECONDS: Final = 60
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`port` 0 means any. `ephemeral` data is fast and lost with a crash of the machine."""
+    """`port` 0 means any. `ephemeral` data is fast and lost with a crash of the machine. `access` is a mode, or None
+    for what SLIPWAY_ACCESS says.
+    """
 
     port: int
     data: Path
     ephemeral: bool = False
     api_processes: int = 1
+    access: str | None = None
 
 
 class Stack:
@@ -62,9 +65,10 @@ class Stack:
         self.ports = Ports(choose_port(self._options.port), *(choose_port(0) for _ in range(4)))
         require_writable(self._data.folder)
         self._lock()
-        secret = self._data.signing_secret()
         postgres = Postgres(self._data.postgres, ephemeral=self._options.ephemeral)
-        self.environment = programs.function_environment(postgres.url(), self.ports, secret)
+        self.environment = programs.function_environment(postgres.url(), self.ports, self._data)
+        if self._options.access is not None:
+            self.environment["SLIPWAY_ACCESS"] = self._options.access
         require_loopback(self.environment)
 
         self._resources.callback(self.children.stop)

@@ -42,7 +42,8 @@ def head(context: Context, route: HeadBlob) -> Response:
 def delete(context: Context, route: DeleteBlob) -> Response:
     """Takes the blob from this repository. Refused while a manifest names it: its image could not be pulled."""
     try:
-        is_deleted = blobs.delete(context.services.database, route.repository, route.digest)
+        rank = context.caller.rank(route.repository)
+        is_deleted = blobs.delete(context.services.database, route.repository, route.digest, rank)
     except Conflict as conflict:
         raise BlobReferenced(digest=str(route.digest)) from conflict
     if not is_deleted:

@@ -1,4 +1,4 @@
-"""What a handler is given beside its route."""
+"""What a handler is given beside its route: who asks, and from which address."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from flask import Request
 
 from functions.api.body import Body
+from functions.registry.auth.caller import Caller
+from functions.registry.metadata.uploads import Owner
 from functions.registry.wiring import Services
 
 
@@ -15,3 +17,10 @@ class Context:
     services: Services
     request: Request
     body: Body
+    caller: Caller
+    address: str
+
+    @property
+    def owner(self) -> Owner:
+        """Of the uploads that this request may start or go on with."""
+        return Owner(self.caller.label, self.services.settings.uploads_per_principal)

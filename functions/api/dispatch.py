@@ -7,14 +7,33 @@ from typing import Any, Final
 
 from flask import Request, Response
 
-from functions.api import base, blobs, catalog, collection, description, manifests, referrers, responses, tags, uploads
+from functions.api import (
+    access,
+    access_rules,
+    audit,
+    base,
+    blobs,
+    catalog,
+    collection,
+    description,
+    manifests,
+    referrers,
+    responses,
+    tags,
+    token,
+    uploads,
+)
+from functions.api.address import client_address
 from functions.api.body import Body
 from functions.api.context import Context
+from functions.api.gate import admit
 from functions.registry import telemetry
+from functions.registry.auth.caller import IssuerUnavailable
 from functions.registry.blobs.errors import BlobStoreUnavailable
-from functions.registry.metadata.db import MetadataUnavailable
+from functions.registry.metadata.db import ChangeRefused, MetadataUnavailable
+from functions.registry.oci import administration
 from functions.registry.oci import route as routes
-from functions.registry.oci.errors import OciError
+from functions.registry.oci.errors import Denied, OciError
 from functions.registry.oci.routing import parse
 from functions.registry.wiring import Services
 
@@ -23,6 +42,9 @@ Handler = Callable[[Context, Any], Response]
 ROUTES: Final[dict[type[routes.Route], Handler]] = {
     routes.CheckVersion: base.check,
     routes.GetDescription: description.get,
+    routes.GetToken: token.get,
+    routes.PostToken: token.post,
+    routes.GetKeySet: token.key_set,
     routes.GetCollection: collection.get,
     routes.PreviewCollection: collection.preview,
     routes.ListRepositories: catalog.list_repositories,
@@ -39,6 +61,24 @@ ROUTES: Final[dict[type[routes.Route], Handler]] = {
     routes.PutUpload: uploads.put,
     routes.DeleteUpload: uploads.cancel,
     routes.ListReferrers: referrers.list_referrers,
+    administration.ListPrincipals: access.list_principals,
+    administration.AddPrincipal: access.add_principal,
+    administration.GetPrincipal: access.get_principal,
+    administration.ChangePrincipal: access.change_principal,
+    administration.DeletePrincipal: access.delete_principal,
+    administration.ListSecrets: access.list_secrets,
+    administration.AddSecret: access.add_secret,
+    administration.RevokeSecret: access.revoke_secret,
+    administration.ListTrusts: access.list_trusts,
+    administration.AddTrust: access.add_trust,
+    administration.RemoveTrust: access.remove_trust,
+    administration.ListGrants: access_rules.list_grants,
+    administration.AddGrant: access_rules.add_grant,
+    administration.RemoveGrant: access_rules.remove_grant,
+    administration.ListRules: access_rules.list_rules,
+    administration.AddRule: access_rules.add_rule,
+    administration.RemoveRule: access_rules.remove_rule,
+    administration.ListAudit: access_rules.list_audit,
 }
 
 # What they committed may have left something to collect.
@@ -55,27 +95,37 @@ def handle(services: Services, request: Request) -> Response:
     """Never raises, and never leaves a body unread in the server's hands."""
     with telemetry.recording() as record:
         body = Body(request, services.settings.body_idle_seconds)
-        response = _answer(Context(services, request, body))
+        response = _answer(services, request, body)
         if not body.drain():
             # A streamed answer keeps the framework from reading on: into memory, or from a client that is gone.
             response = Response(iter([response.get_data()]), response.status_code, response.headers)
             response.headers["Connection"] = "close"
         response.headers["Docker-Distribution-Api-Version"] = "registry/2.0"
+        audit.record(services, request, record.fields, response.status_code)
         _log(request, response, body, record)
         return response
 
 
-def _answer(context: Context) -> Response:
-    request = context.request
+def _answer(services: Services, request: Request, body: Body) -> Response:
     try:
+        address = client_address(request, services.settings.trusted_proxies)
+        telemetry.note(address=address)
         query = routes.Query(list(request.args.items(multi=True)))
         route = parse(request.method, request.path, query)
         telemetry.note(route=type(route).__name__, repository=getattr(route, "repository", None))
+        if reference := getattr(route, "reference", None) or getattr(route, "digest", None):
+            telemetry.note(reference=str(reference))
+        caller = admit(services, request, route)
+        services.rate_limit.take(caller.label if caller.name else address)
+        context = Context(services, request, body, caller, address)
         response = ROUTES[type(route)](context, route)
     except OciError as error:
         telemetry.note(code=error.code, reason=error.reason)
         return responses.refused(error)
-    except (MetadataUnavailable, BlobStoreUnavailable) as error:
+    except ChangeRefused as error:
+        telemetry.note(code=Denied.code, reason=str(error))
+        return responses.refused(Denied(str(error)))
+    except (MetadataUnavailable, BlobStoreUnavailable, IssuerUnavailable) as error:
         telemetry.note(code="UNAVAILABLE", reason=f"{type(error).__name__}: {error}")
         return responses.unavailable()
     except Exception as error:  # noqa: BLE001  # the last resort: the client sees that something failed, the log sees what
@@ -83,7 +133,7 @@ def _answer(context: Context) -> Response:
         telemetry.note(code="UNKNOWN")
         return responses.failed()
     if isinstance(route, _LEAVING_GARBAGE):
-        context.services.hints.send()
+        services.hints.send()
     return response
 
 

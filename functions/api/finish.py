@@ -7,18 +7,18 @@ from collections.abc import Sequence
 from functions.registry.blobs import hashing
 from functions.registry.blobs.gcs import MOST_COMPOSED, new_object_name
 from functions.registry.metadata import uploads
-from functions.registry.metadata.uploads import Upload
+from functions.registry.metadata.uploads import Owner, Upload
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.errors import DigestInvalid, UploadUnknown
 from functions.registry.oci.name import RepositoryName
 from functions.registry.wiring import Services
 
 
-def finish(services: Services, repository: RepositoryName, upload: Upload, digest: Digest) -> None:
+def finish(services: Services, repository: RepositoryName, upload: Upload, digest: Digest, owner: Owner) -> None:
     """Raises DigestInvalid, and ends the upload, if its bytes are not those of `digest`; UploadUnknown if it's gone."""
     actual = _digest(services, upload, digest.algorithm)
     if actual != digest:
-        uploads.cancel(services.database, repository, upload.id)
+        uploads.cancel(services.database, repository, upload.id, owner)
         raise DigestInvalid(expected=str(digest), actual=str(actual))
     if not uploads.commit(services.database, upload, digest, _object(services, upload)):
         raise UploadUnknown

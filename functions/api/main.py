@@ -8,11 +8,14 @@ from flask import Request, Response
 from werkzeug.exceptions import HTTPException
 
 from functions.api.dispatch import handle
+from functions.registry.config import is_in_cloud
 from functions.registry.wiring import services
 
 
 def api(request: Request) -> Response:
-    return handle(services(), request)
+    registry = services()
+    registry.guard.check(in_cloud=is_in_cloud())
+    return handle(registry, request)
 
 
 # Some paths never come to the function: with a line end, with doubled slashes, /robots.txt. The framework would answer

@@ -8,6 +8,7 @@ from flask import Response
 
 from functions.api.context import Context
 from functions.api.responses import empty
+from functions.api.token_limits import require_deletable, require_pushable
 from functions.registry.metadata import manifests, pushes, repositories, tags
 from functions.registry.metadata.pushes import Push
 from functions.registry.oci.digest import Digest
@@ -60,7 +61,9 @@ def put(context: Context, route: PutManifest) -> Response:
     manifest = parse_manifest(payload, context.request.content_type)
     names = [*route.tags, *([reference] if isinstance(reference, Tag) else [])]
     accepts_missing = context.services.settings.sparse_manifests == "accept"
-    push = Push(route.repository, digest, manifest, payload, names, accepts_missing)
+    require_pushable(context, route.repository, names)
+    rank = context.caller.rank(route.repository)
+    push = Push(route.repository, digest, manifest, payload, names, accepts_missing, rank)
     try:
         missing_references = pushes.put(context.services.database, push)
     except pushes.ReferenceMissing as missing:
@@ -89,11 +92,13 @@ def _payload(context: Context) -> bytes:
 def delete(context: Context, route: DeleteManifest) -> Response:
     """A tag goes alone; a digest takes all its tags with it."""
     database, reference = context.services.database, route.reference
+    require_deletable(context, route.repository, reference)
+    rank = context.caller.rank(route.repository)
     try:
         if isinstance(reference, Tag):
-            is_deleted = tags.delete(database, route.repository, reference)
+            is_deleted = tags.delete(database, route.repository, reference, rank)
         else:
-            is_deleted = manifests.delete(database, route.repository, reference)
+            is_deleted = manifests.delete(database, route.repository, reference, rank)
     except manifests.ListedByIndex as listed:
         raise ManifestReferenced("an index lists this manifest: delete the index first") from listed
     if not is_deleted:

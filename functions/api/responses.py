@@ -28,6 +28,12 @@ STATUSES: Final[dict[type[OciError], HTTPStatus]] = {
     errors.SizeInvalid: HTTPStatus.BAD_REQUEST,
     errors.RangeInvalid: HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
     errors.PageInvalid: HTTPStatus.BAD_REQUEST,
+    errors.Unauthorized: HTTPStatus.UNAUTHORIZED,
+    errors.Denied: HTTPStatus.FORBIDDEN,
+    errors.TooManyRequests: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.ParameterInvalid: HTTPStatus.BAD_REQUEST,
+    errors.ResourceUnknown: HTTPStatus.NOT_FOUND,
+    errors.ResourceExists: HTTPStatus.CONFLICT,
     errors.EndpointUnknown: HTTPStatus.NOT_FOUND,
     errors.MethodNotAllowed: HTTPStatus.METHOD_NOT_ALLOWED,
 }
@@ -61,6 +67,10 @@ def refused(error: OciError) -> Response:
             response.headers.update({"Location": location, "Range": upload_range(offset)})
         case errors.RangeInvalid(size=size):
             response.headers["Content-Range"] = f"bytes */{size}"
+        case errors.Unauthorized(challenge=challenge):
+            response.headers["WWW-Authenticate"] = challenge
+        case errors.TooManyRequests(retry_after=seconds):
+            response.headers["Retry-After"] = str(seconds)
     return response
 
 

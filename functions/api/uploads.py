@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from http import HTTPStatus
+from typing import Final
 
 from flask import Response
 
@@ -15,7 +16,7 @@ from functions.registry.metadata import blobs, uploads
 from functions.registry.metadata.uploads import Upload
 from functions.registry.oci.byte_range import ByteRange, parse_content_range
 from functions.registry.oci.digest import CANONICAL, Digest
-from functions.registry.oci.errors import SizeInvalid, UploadOutOfOrder, UploadUnknown
+from functions.registry.oci.errors import SizeInvalid, TooManyRequests, UploadOutOfOrder, UploadUnknown
 from functions.registry.oci.name import RepositoryName
 from functions.registry.oci.route import (
     DeleteUpload,
@@ -27,26 +28,42 @@ from functions.registry.oci.route import (
     upload_path,
 )
 
+_WAIT_FOR_UPLOADS_SECONDS: Final = 60
+
 
 def start(context: Context, route: StartUpload) -> Response:
     """A mount that can't be made becomes an upload: nothing tells why."""
     if route.mount is not None and _is_mounted(context, route, route.mount):
         return _created(route.repository, route.mount)
     algorithm = route.digest.algorithm if route.digest else route.algorithm or CANONICAL
-    services = context.services
-    upload_id = uploads.start(services.database, route.repository, algorithm, services.settings.upload_expiry_seconds)
+    upload_id = _started(context, route.repository, algorithm)
     if route.digest is None:
         return _accepted(route.repository, upload_id, 0)
     upload = Upload(upload_id, version=0, received=0, algorithm=algorithm, hash_state=None, parts=[])
     upload = _receive(context, route.repository, upload, algorithm)
-    finish(services, route.repository, upload, route.digest)
+    finish(context.services, route.repository, upload, route.digest, context.owner)
     return _created(route.repository, route.digest)
 
 
+def _started(context: Context, repository: RepositoryName, algorithm: str) -> uuid.UUID:
+    services, owner = context.services, context.owner
+    try:
+        seconds = services.settings.upload_expiry_seconds
+        return uploads.start(services.database, repository, algorithm, seconds, owner)
+    except uploads.TooManyUploads as error:
+        reason = f"at most {owner.most} uploads at once: finish or cancel some"
+        raise TooManyRequests(reason, _WAIT_FOR_UPLOADS_SECONDS) from error
+
+
 def _is_mounted(context: Context, route: StartUpload, digest: Digest) -> bool:
-    """Without a source only this repository itself is asked: what others hold is not told."""
+    """Without a source only this repository itself is asked: what others hold is not told.
+
+    A source that the caller may not pull from is answered as if it had no such blob.
+    """
     database = context.services.database
     if route.source is not None:
+        if not context.caller.may(route.source, "pull"):
+            return False
         return blobs.mount(database, route.repository, digest, route.source)
     return blobs.confirm(database, route.repository, digest) is not None
 
@@ -69,18 +86,18 @@ def put(context: Context, route: PutUpload) -> Response:
     upload = _require(context, route.repository, route.upload)
     algorithm = upload.algorithm if upload.received else route.digest.algorithm
     upload = _receive(context, route.repository, upload, algorithm)
-    finish(context.services, route.repository, upload, route.digest)
+    finish(context.services, route.repository, upload, route.digest, context.owner)
     return _created(route.repository, route.digest)
 
 
 def cancel(context: Context, route: DeleteUpload) -> Response:
-    if not uploads.cancel(context.services.database, route.repository, route.upload):
+    if not uploads.cancel(context.services.database, route.repository, route.upload, context.owner):
         raise UploadUnknown
     return empty(HTTPStatus.NO_CONTENT, {})
 
 
 def _require(context: Context, repository: RepositoryName, upload_id: uuid.UUID) -> Upload:
-    upload = uploads.get(context.services.database, repository, upload_id)
+    upload = uploads.get(context.services.database, repository, upload_id, context.owner)
     if upload is None:
         raise UploadUnknown
     return upload

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from functions.gc import deletions, uploads
+from functions.gc import access, deletions, uploads
 from functions.gc.reviews import BLOBS, LINKS, MANIFESTS
 from functions.registry import telemetry
 from functions.registry.wiring import Services
@@ -22,6 +22,7 @@ _COLLECTORS: Final[dict[str, Callable[[Services, int], int]]] = {
     "blobs": BLOBS,
     "uploads": uploads.collect,
     "deletions": deletions.collect,
+    "access": access.collect,
 }
 
 

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from flask import Request, Response, jsonify
 
+from functions.migrate.administrator import AdministratorRefused, make_administrator
 from functions.migrate.schema import LINES, SchemaNewer, inspect, upgrade
 from functions.registry import telemetry
 from functions.registry.config import Settings
 
 
 def migrate(request: Request) -> Response:
-    """200 with what was done; 400 for an unknown line; 409 if the database is newer than this release."""
-    url = Settings.from_environment().database
+    """200 with what was done; 400 for an unknown line; 409 if the database is newer than this release, or the first
+    administrator's secret is none."""
+    settings = Settings.from_environment()
+    url = settings.database
     try:
         if request.method == "GET":
             schema = inspect(url)
@@ -24,6 +27,10 @@ def migrate(request: Request) -> Response:
         if request.method != "POST" or not isinstance(lines, list) or not all(line in LINES for line in lines):
             return _refused(400, f"POST with lines from {', '.join(LINES)}")
         applied = upgrade(url, tuple(line for line in LINES if line in lines))
+        make_administrator(settings)
+    except AdministratorRefused as error:
+        telemetry.log("ERROR", "no first administrator", reason=str(error))
+        return _refused(409, str(error))
     except SchemaNewer as error:
         telemetry.log("ERROR", "schema is newer than this release", reason=str(error))
         return _refused(409, str(error))

@@ -73,6 +73,24 @@ class Settings:
     hint_interval_seconds: int = _setting(_number(0, 3600), "60")
     sparse_manifests: str = _setting(_one_of("refuse", "accept"), "refuse")
     largest_manifest_bytes: int = _setting(_number(1024, 64 * MEBIBYTE), str(4 * MEBIBYTE))
+    access: str = _setting(_one_of("open", "token", "external"), "open")
+    open_in_cloud: str = _setting(_one_of("refuse", "accept"), "refuse")
+    service: str = _setting(_text, "slipway")
+    token_realm: str = _setting(_text, "")
+    token_keys: str = _setting(_text, "", is_secret=True)
+    token_seconds: int = _setting(_number(60, 3600), "300")
+    pepper: str = _setting(_text, "", is_secret=True)
+    admin_secret: str = _setting(_text, "", is_secret=True)
+    external_issuer: str = _setting(_text, "")
+    external_keys: str = _setting(_text, "")
+    external_jwks_url: str = _setting(_text, "")
+    oidc_issuers: str = _setting(
+        _text, "https://token.actions.githubusercontent.com https://gitlab.com https://accounts.google.com"
+    )
+    google_audiences: str = _setting(_text, "")
+    requests_per_minute: int = _setting(_number(0, 1_000_000), "6000")
+    uploads_per_principal: int = _setting(_number(1, 10_000), "200")
+    trusted_proxies: int = _setting(_number(0, 10), "0")
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
@@ -88,3 +106,8 @@ class Settings:
             except ValueError as error:
                 raise SettingInvalid(f"{name} {error}, not {text!r}") from error
         return cls(**values)
+
+
+def is_in_cloud(environment: Mapping[str, str] = os.environ) -> bool:
+    """The platform names the service that it runs; nothing else does."""
+    return "K_SERVICE" in environment

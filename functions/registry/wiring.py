@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
+from functions.registry.auth.guard import Guard
+from functions.registry.auth.rate import RateLimit
 from functions.registry.blobs.gcs import Bucket
 from functions.registry.blobs.signing import SignedUrls, signer_from
 from functions.registry.config import Settings
@@ -19,15 +21,20 @@ class Services:
     bucket: Bucket
     signed_urls: SignedUrls
     hints: Hints
+    guard: Guard
+    rate_limit: RateLimit
 
 
 def build(settings: Settings) -> Services:
+    database = Database(settings.database, settings.database_connections)
     return Services(
         settings=settings,
-        database=Database(settings.database, settings.database_connections),
+        database=database,
         bucket=Bucket(settings),
         signed_urls=SignedUrls(settings, signer_from(settings)),
         hints=Hints(settings.topic, settings.hint_interval_seconds),
+        guard=Guard(settings, database),
+        rate_limit=RateLimit(settings.requests_per_minute),
     )
 
 

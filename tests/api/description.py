@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from functions.api.responses import STATUSES
 from functions.registry.oci import routing
-from functions.registry.oci.errors import OciError
+from functions.registry.oci.errors import OciError, TooManyRequests
 from tests.conftest import ROOT
 
 DOCUMENT: Final[dict[str, Any]] = json.loads((ROOT / "functions" / "api" / "openapi.json").read_text())
-CODE: Final = re.compile(r"\b[A-Z]{4,}(?:_[A-Z]+)*\b")
-# What every path and method may be answered, whatever it is: no endpoint, no such method, a fault, a dependency down.
-ANYWHERE: Final = {(404, "UNSUPPORTED"), (405, "UNSUPPORTED"), (500, OciError.code), (503, OciError.code)}
+CODE: Final = re.compile(r"\b(?:[A-Z]{4,}|[A-Z]{3}(?=_))(?:_[A-Z]+)*\b")
+# What every path and method may be answered, whatever it is: no endpoint, no such method, too many requests, a fault, a
+# dependency down.
+ANYWHERE: Final = {
+    (404, "UNSUPPORTED"),
+    (405, "UNSUPPORTED"),
+    (429, TooManyRequests.code),
+    (500, OciError.code),
+    (503, OciError.code),
+}
 REFUSALS: Final = {(int(status), error.code) for error, status in STATUSES.items()} | ANYWHERE
 
 
@@ -25,7 +33,7 @@ def template(pattern: re.Pattern[str]) -> str:
     return named.replace("/?", "/").replace("\\", "")
 
 
-def methods(parsers: dict[str, routing.Parser]) -> set[str]:
+def methods(parsers: Mapping[str, routing.Parser]) -> set[str]:
     return set(routing._allow(parsers))
 
 

@@ -19,7 +19,10 @@ from tests.api.test_live_description import HEADER_EFFECTS
 from tests.support import Registry
 
 DIGEST: Final = Digest.of(b"content")
-PARTS: Final = {"name": "a/b", "reference": "v1", "digest": str(DIGEST), "upload": str(uuid.uuid4())}
+PARTS: Final = {
+    "name": "a/b", "reference": "v1", "digest": str(DIGEST), "upload": str(uuid.uuid4()),
+    "principal": "ci", "secret": "abcdefghijkl", "trust": "1", "grant": "1", "rule": "1",
+}  # fmt: skip
 
 
 def every(value: Any) -> Iterator[dict[str, Any]]:

@@ -10,8 +10,15 @@ from werkzeug.test import TestResponse
 
 from functions.api import referrers
 from functions.registry import wiring
+from functions.registry.auth import accounts
+from functions.registry.auth.accounts import NewAccount
+from functions.registry.auth.federation import GITHUB
+from functions.registry.metadata import audit, grants, rules
+from functions.registry.metadata.audit import Event
+from functions.registry.metadata.rules import NewRule
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.media_type import OCI_MANIFEST
+from local.access import make_access_secrets
 from tests.api.description import OPERATIONS, Operation
 from tests.support import Image, Registry, descriptor
 
@@ -26,26 +33,73 @@ BLOB: Final = f"/v2/a/b/blobs/{LAYER}"
 UPLOADS: Final = "/v2/a/b/blobs/uploads/"
 REFERRERS: Final = f"/v2/a/b/referrers/{IMAGE.digest}"
 MATCH: Final = {"If-None-Match": f'"{IMAGE.digest}"'}
-STREAMING: Final = ("SLIPWAY_BLOB_DELIVERY", "streaming")
-SPARSE: Final = ("SLIPWAY_SPARSE_MANIFESTS", "accept")
+STREAMING: Final = {"SLIPWAY_BLOB_DELIVERY": "streaming"}
+SPARSE: Final = {"SLIPWAY_SPARSE_MANIFESTS": "accept"}
+PEPPERED: Final = {"SLIPWAY_PEPPER": "a pepper"}
+TOKENS: Final = {
+    **make_access_secrets(), "SLIPWAY_ACCESS": "token", "SLIPWAY_TOKEN_REALM": "https://registry.example/token",
+}  # fmt: skip
+FORM: Final = {"Content-Type": "application/x-www-form-urlencoded"}
+PASSWORD: Final = "correct horse battery"
+CLAIMS: Final = {"repository_id": "42"}
 # Sent with every answer, or by HTTP itself.
 EVERYWHERE: Final = {"Docker-Distribution-Api-Version", "Content-Type", "Content-Length", "Connection"}
 
 
 @dataclass(frozen=True)
 class Example:
-    """`{upload}` in a path is an upload that is open."""
+    """`{upload}` in a path is an upload that is open; `{secret}`, `{trust}`, `{grant}` and `{rule}` are ids of what is
+    there. `document` is a body in JSON.
+    """
 
     status: int
     path: str
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
-    setting: tuple[str, str] | None = None
+    settings: dict[str, str] = field(default_factory=dict)
+    document: dict[str, object] | None = None
 
 
 EXAMPLES: Final = {
     "GET /v2/": [Example(200, "/v2/")],
     "GET /api/openapi.json": [Example(200, "/api/openapi.json")],
+    "GET /token": [Example(200, "/token?service=slipway&scope=repository:a/b:pull", settings=TOKENS)],
+    "POST /token": [
+        Example(
+            200,
+            "/token",
+            FORM,
+            f"grant_type=password&service=slipway&username=alice&password={PASSWORD}".encode(),
+            TOKENS,
+        )
+    ],
+    "GET /.well-known/jwks.json": [Example(200, "/.well-known/jwks.json", settings=TOKENS)],
+    "GET /api/v1/principals": [Example(200, "/api/v1/principals?n=1")],
+    "POST /api/v1/principals": [Example(201, "/api/v1/principals", document={"kind": "robot", "name": "new"})],
+    "GET /api/v1/principals/{principal}": [Example(200, "/api/v1/principals/ci")],
+    "PATCH /api/v1/principals/{principal}": [Example(200, "/api/v1/principals/ci", document={"disabled": True})],
+    "DELETE /api/v1/principals/{principal}": [Example(204, "/api/v1/principals/ci")],
+    "GET /api/v1/principals/{principal}/secrets": [Example(200, "/api/v1/principals/ci/secrets")],
+    "POST /api/v1/principals/{principal}/secrets": [
+        Example(201, "/api/v1/principals/ci/secrets", settings=PEPPERED, document={"name": "new"})
+    ],
+    "DELETE /api/v1/principals/{principal}/secrets/{secret}": [Example(204, "/api/v1/principals/ci/secrets/{secret}")],
+    "GET /api/v1/principals/{principal}/trusts": [Example(200, "/api/v1/principals/ci/trusts")],
+    "POST /api/v1/principals/{principal}/trusts": [
+        Example(201, "/api/v1/principals/ci/trusts", document={"issuer": GITHUB, "claims": CLAIMS})
+    ],
+    "DELETE /api/v1/principals/{principal}/trusts/{trust}": [Example(204, "/api/v1/principals/ci/trusts/{trust}")],
+    "GET /api/v1/grants": [Example(200, "/api/v1/grants?n=1")],
+    "POST /api/v1/grants": [
+        Example(201, "/api/v1/grants", document={"principal": "ci", "repositories": "a/*", "role": "admin"})
+    ],
+    "DELETE /api/v1/grants/{grant}": [Example(204, "/api/v1/grants/{grant}")],
+    "GET /api/v1/rules": [Example(200, "/api/v1/rules")],
+    "POST /api/v1/rules": [
+        Example(201, "/api/v1/rules", document={"name": "new", "kind": "protected", "repositories": "a/*"})
+    ],
+    "DELETE /api/v1/rules/{rule}": [Example(204, "/api/v1/rules/{rule}")],
+    "GET /api/v1/audit": [Example(200, "/api/v1/audit?n=1")],
     "GET /api/v1/collection": [Example(200, "/api/v1/collection")],
     "GET /api/v1/repositories/{name}/collection": [Example(200, "/api/v1/repositories/a/b/collection")],
     "GET /v2/_catalog": [Example(200, "/v2/_catalog"), Example(200, "/v2/_catalog?n=1")],
@@ -62,7 +116,7 @@ EXAMPLES: Final = {
     "PUT /v2/{name}/manifests/{reference}": [
         Example(201, "/v2/a/b/manifests/v3", body=IMAGE.manifest),
         Example(201, f"/v2/a/b/manifests/{ATTACHED[0].digest}?tag=x&tag=y", body=ATTACHED[0].manifest),
-        Example(201, "/v2/a/b/manifests/sparse", body=Image(b"{}", (b"never sent",)).manifest, setting=SPARSE),
+        Example(201, "/v2/a/b/manifests/sparse", body=Image(b"{}", (b"never sent",)).manifest, settings=SPARSE),
     ],
     "DELETE /v2/{name}/manifests/{reference}": [
         Example(202, "/v2/a/b/manifests/v2"),
@@ -70,8 +124,8 @@ EXAMPLES: Final = {
     ],
     "GET /v2/{name}/blobs/{digest}": [
         Example(307, BLOB),
-        Example(200, BLOB, setting=STREAMING),
-        Example(206, BLOB, {"Range": "bytes=1-3"}, setting=STREAMING),
+        Example(200, BLOB, settings=STREAMING),
+        Example(206, BLOB, {"Range": "bytes=1-3"}, settings=STREAMING),
     ],
     "HEAD /v2/{name}/blobs/{digest}": [Example(200, BLOB)],
     "DELETE /v2/{name}/blobs/{digest}": [Example(202, f"/v2/a/b/blobs/{LOOSE}")],
@@ -115,14 +169,35 @@ def stocked(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> Registry:
     return registry
 
 
-def ask(registry: Registry, method: str, example: Example, monkeypatch: pytest.MonkeyPatch) -> TestResponse:
+@pytest.fixture
+def made(registry: Registry) -> dict[str, str]:
+    """One of everything that administrators make, two where lists come in pages; the ids."""
+    database = registry.services.database
+    robot = accounts.create(database, NewAccount("robot", "ci"))
+    accounts.create(database, NewAccount("user", "alice", password=PASSWORD))
+    for action in ("one", "two"):
+        audit.write(database, Event(action, "success", "robot:ci", "a/b", "127.0.0.1"))
+    grants.add(database, None, "public/*", "reader")
+    return {
+        "secret": accounts.add_secret(database, robot, "one", "a pepper").id,
+        "trust": str(accounts.add_trust(database, robot, GITHUB, CLAIMS, [GITHUB])),
+        "grant": str(grants.add(database, robot.id, "a/b", "reader")),
+        "rule": str(rules.add(database, NewRule("releases", 0, "immutable", "none/*"))),
+    }
+
+
+def ask(
+    registry: Registry, method: str, example: Example, ids: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> TestResponse:
     upload = registry.start_upload("a/b") if "{upload}" in example.path else ""
-    if example.setting is not None:
-        monkeypatch.setenv(*example.setting)
+    for name, value in example.settings.items():
+        monkeypatch.setenv(name, value)
+    if example.settings:
         wiring.services().database.close()
         wiring.services.cache_clear()
-    path = example.path.replace("{upload}", upload)
-    response = registry.request(method, path, headers=example.headers, data=example.body)
+    path = example.path.format(upload=upload, **ids)
+    body = {"data": example.body} if example.document is None else {"json": example.document}
+    response = registry.request(method, path, headers=example.headers, **body)
     assert response.status_code == example.status, response.text
     return response
 
@@ -142,11 +217,11 @@ def has_content_as_told(response: TestResponse, method: str, told: dict[str, Any
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=str)
 def test_an_endpoint_answers_with_the_statuses_and_headers_that_are_told(
-    stocked: Registry, operation: Operation, monkeypatch: pytest.MonkeyPatch
+    stocked: Registry, made: dict[str, str], operation: Operation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent: dict[int, set[str]] = {status: set() for status in operation.successes}
     for example in examples_of(operation):
-        response = ask(stocked, operation.method, example, monkeypatch)
+        response = ask(stocked, operation.method, example, made, monkeypatch)
         names = set(response.headers.keys())
         told = operation.headers(example.status)
         assert {name for name, header in told.items() if header.get("required")} <= names
@@ -164,7 +239,7 @@ def test_a_header_of_a_request_has_an_effect(
     example = HEADER_EFFECTS[operation, header]
     method = operation.partition(" ")[0]
     assert set(example.headers) == {header}
-    assert ask(stocked, method, example, monkeypatch).status_code == example.status
+    assert ask(stocked, method, example, {}, monkeypatch).status_code == example.status
     without = stocked.request(method, example.path.replace("{upload}", stocked.start_upload("a/b")), data=example.body)
     assert without.status_code < 400
     assert without.status_code != example.status

@@ -63,24 +63,25 @@ def test_a_manifest_is_one_batch_whatever_it_refers_to(registry: Registry, layer
     for blob in image.blobs:
         registry.push_blob("a/b", blob)
     statements = registry.statements("PUT", "/v2/a/b/manifests/v1", data=image.manifest)
-    assert statements == ["manifests_put", "manifests_put_blobs", "manifests_put_tags"]
+    assert statements == ["set_rank", "manifests_put", "manifests_put_blobs", "manifests_put_tags"]
 
 
 def test_an_index_is_one_batch(registry: Registry) -> None:
     children = [registry.push_image("a/b", image=Image(layers=())).manifest for _ in range(5)]
     statements = registry.statements("PUT", "/v2/a/b/manifests/v1", data=index_of(*children))
-    assert statements == ["manifests_put", "manifests_put_children", "manifests_put_tags"]
+    assert statements == ["set_rank", "manifests_put", "manifests_put_children", "manifests_put_tags"]
 
 
 def test_deletes(registry: Registry, image: Image) -> None:
-    assert registry.statements("DELETE", "/v2/a/b/manifests/v1") == ["tags_delete"]
+    assert registry.statements("DELETE", "/v2/a/b/manifests/v1") == ["set_rank", "tags_delete"]
     path = f"/v2/a/b/manifests/{image.digest}"
-    assert registry.statements("DELETE", path) == ["manifests_delete_tags", "manifests_delete"]
-    assert registry.statements("DELETE", f"/v2/a/b/blobs/{Digest.of(b'layer')}") == ["blobs_delete_link"]
+    unless_kept = ["set_rank", "rules_unless_kept"]
+    assert registry.statements("DELETE", path) == [*unless_kept, "manifests_delete_tags", "manifests_delete"]
+    assert registry.statements("DELETE", f"/v2/a/b/blobs/{Digest.of(b'layer')}") == [*unless_kept, "blobs_delete_link"]
 
 
 def test_a_manifest_without_references_in_a_new_repository(registry: Registry) -> None:
     statements = registry.statements("PUT", "/v2/new/one/manifests/v1", data=encode({"schemaVersion": 2}))
-    first, then = statements[:2], statements[2:]
-    assert first == ["manifests_put", "manifests_put_tags"]
+    first, then = statements[:3], statements[3:]
+    assert first == ["set_rank", "manifests_put", "manifests_put_tags"]
     assert then == ["repositories_create_namespace", "repositories_create", *first]

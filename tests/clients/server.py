@@ -1,12 +1,13 @@
 """The registry under test: one that was given, or the whole stack started for the run."""
 
+import json
 import os
 import re
 import select
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,10 +28,10 @@ class Registry:
 
 
 @contextmanager
-def start_registry(mode: str, data: Path) -> Iterator[Registry]:
+def start_registry(mode: str, data: Path, settings: Mapping[str, str] | None = None) -> Iterator[Registry]:
     """Runs the stack on a free port with its data under `data`; stops it at the end."""
     command = [sys.executable, "-m", "local", "up", "--port", "0", "--data", str(data), "--ephemeral"]
-    environment = {**os.environ, "SLIPWAY_BLOB_DELIVERY": mode}
+    environment = {**os.environ, "SLIPWAY_BLOB_DELIVERY": mode, **(settings or {})}
     log_path = data.parent / f"{data.name}.log"
     with (
         log_path.open("wb") as log,
@@ -40,6 +41,12 @@ def start_registry(mode: str, data: Path) -> Iterator[Registry]:
             yield Registry(_wait_until_ready(process, log_path), mode)
         finally:
             _stop(process)
+
+
+def admin_secret(data: Path) -> str:
+    """What the user `admin` of a registry started here signs in with."""
+    secret: str = json.loads((data / "access.json").read_text())["SLIPWAY_ADMIN_SECRET"]
+    return secret
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], log_path: Path) -> str:

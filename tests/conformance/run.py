@@ -1,10 +1,12 @@
-"""`python -m tests.conformance.run`: the OCI conformance suite, in every version and both ways of delivering blobs.
+"""`python -m tests.conformance.run`: the OCI conformance suite, in every version, both ways of delivering
+blobs, and with tokens.
 
 Needs Go, or the suite already built. docs/conformance.md tells what is run and why.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import tempfile
@@ -26,7 +28,7 @@ from tests.conformance.suite import VERSION, SuiteFailed, program, run
 
 REPORTS: Final = ROOT / "build" / "conformance"
 VERSIONS: Final = ("1.0", "1.1", "dev")
-DELIVERIES: Final = ("redirect", "streaming")
+MODES: Final = (("redirect", "open"), ("streaming", "open"), ("redirect", "token"))
 # Without a source repository only the repository itself is asked for a blob; that is answered with an upload.
 EXPECTED_SKIPS: Final = frozenset(
     f"{algorithm} blobs/mount anonymous/blob-mount-anonymous" for algorithm in ("sha256", "sha512")
@@ -39,12 +41,13 @@ class Trial:
 
     version: str
     delivery: str
+    access: str = "open"
     settings: dict[str, str] = field(default_factory=dict)
     remark: str = ""
 
     @property
     def name(self) -> str:
-        return f"{self.version} {self.delivery}"
+        return f"{self.version} {self.delivery}" + (f" {self.access}" if self.access != "open" else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,31 +76,39 @@ class Outcome:
         yield from _named("skipped", [case for case in self.results.skips if case.name in EXPECTED_SKIPS])
 
 
-def trials(delivery: str) -> Iterator[Trial]:
+def trials(delivery: str, access: str = "open") -> Iterator[Trial]:
     for version in VERSIONS:
         if version == "dev" and delivery == "redirect":
             settings = {"OCI_API_BLOBS_DIGEST_HEADER": "false"}
             remark = "Docker-Content-Digest of blobs not required: the last answer to a GET is the store's"
-            yield Trial(version, delivery, settings, remark)
+            yield Trial(version, delivery, access, settings, remark)
         else:
-            yield Trial(version, delivery)
+            yield Trial(version, delivery, access)
 
 
-def run_all(suite: Path, delivery: str) -> list[Outcome]:
+def run_all(suite: Path, delivery: str, access: str) -> list[Outcome]:
     """Every version against one registry. In a process of its own: a setting of the registry is one of its process."""
     os.environ["SLIPWAY_BLOB_DELIVERY"] = delivery
+    os.environ["SLIPWAY_ACCESS"] = access
     # The suite pushes manifests whose references are missing; by default they are refused, as the specification allows.
     os.environ["SLIPWAY_SPARSE_MANIFESTS"] = "accept"
-    chosen = list(trials(delivery))
+    chosen = list(trials(delivery, access))
     try:
         with tempfile.TemporaryDirectory() as data, Stack(Options(0, Path(data), ephemeral=True)) as stack:
-            return [_run_one(suite, stack.address, trial) for trial in chosen]
+            credentials = _administrator(Path(data)) if access == "token" else {}
+            return [_run_one(suite, stack.address, trial, credentials) for trial in chosen]
     except (StartRefused, PostgresFailed, ChildFailed) as error:
         return [Outcome(trial, problem=f"the registry did not start: {error}") for trial in chosen]
 
 
-def _run_one(suite: Path, address: str, trial: Trial) -> Outcome:
+def _administrator(data: Path) -> dict[str, str]:
+    secret = json.loads((data / "access.json").read_text())["SLIPWAY_ADMIN_SECRET"]
+    return {"OCI_USERNAME": "admin", "OCI_PASSWORD": secret}
+
+
+def _run_one(suite: Path, address: str, trial: Trial, credentials: dict[str, str]) -> Outcome:
     settings = {
+        **credentials,
         "OCI_VERSION": trial.version,
         # Repositories of its own: the suite also asks for what an empty one answers.
         "OCI_REPO1": f"conformance/{trial.version}/one",
@@ -107,7 +118,7 @@ def _run_one(suite: Path, address: str, trial: Trial) -> Outcome:
         **trial.settings,
     }
     try:
-        results = run(suite, address, settings, REPORTS / f"{trial.version}-{trial.delivery}")
+        results = run(suite, address, settings, REPORTS / trial.name.replace(" ", "-"))
     except SuiteFailed as error:
         return Outcome(trial, problem=str(error))
     return Outcome(trial, results)
@@ -138,8 +149,8 @@ def main() -> int:
         return 0
     _say(f"OCI distribution conformance suite {VERSION}; reports in {REPORTS.relative_to(ROOT)}")
     try:
-        with ProcessPoolExecutor(len(DELIVERIES), get_context("spawn")) as pool:
-            runs = [pool.submit(run_all, suite, delivery) for delivery in DELIVERIES]
+        with ProcessPoolExecutor(len(MODES), get_context("spawn")) as pool:
+            runs = [pool.submit(run_all, suite, delivery, access) for delivery, access in MODES]
             return report([outcome for run in runs for outcome in run.result()])
     except KeyboardInterrupt:
         return 1

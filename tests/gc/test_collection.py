@@ -123,6 +123,52 @@ def test_an_index_with_a_subject_that_it_lists_in_a_circle_goes(hasty: Registry)
     assert rows(hasty, "manifests") == 0
 
 
+def test_an_untagged_referrer_lives_as_long_as_its_untagged_subject_is_in_grace(registry: Registry) -> None:
+    """Also in a chain; and the children of an index likewise."""
+    image = registry.push_image("a/b", "v1")
+    signed = registry.push_image("a/b", image=signature(image.manifest))
+    attested = registry.push_image("a/b", image=signature(signed.manifest))
+    listed = registry.push_image("a/b")
+    index = index_of(listed.manifest)
+    make_due(registry)
+    registry.put_manifest("a/b", Digest.of(index), index)
+    registry.request("DELETE", "/v2/a/b/manifests/v1")
+    collect(registry)
+    for kept in (signed, attested, listed):
+        assert_pulls(registry, "a/b", kept.digest, kept)
+    execute(registry, "UPDATE gc_settings SET grace = '0'")
+    make_due(registry)
+    collect(registry)
+    assert rows(registry, "manifests") == 0
+    assert rows(registry, "blobs") == 0
+
+
+@pytest.mark.parametrize("last", [0, 1, 2])
+def test_a_circle_of_which_one_is_in_grace_is_kept_by_it_and_then_goes(registry: Registry, last: int) -> None:
+    """As above: A lists B; X lists A and has the subject B. None has a tag, and each is in grace once, alone."""
+    b = registry.push_image("a/b")
+    a = index_of(b.manifest)
+    x = index_of(a, subject=descriptor(b.manifest))
+    for manifest in (a, x):
+        registry.put_manifest("a/b", Digest.of(manifest), manifest)
+    in_grace = [Digest.of(manifest) for manifest in (b.manifest, a, x)][last]
+    make_due(registry)
+    execute(
+        registry,
+        "UPDATE manifest_reviews SET review_after = now() + interval '1 hour' FROM manifests"  # noqa: S608  # a digest
+        f" WHERE manifests.id = manifest_id AND digest = '\\x{in_grace.to_bytes().hex()}'",
+    )
+    execute(registry, "UPDATE gc_settings SET grace = '1 hour'")
+    collect(registry)
+    assert rows(registry, "manifests") == 3
+    runs = 0
+    while rows(registry, "manifests"):
+        make_due(registry)
+        collect(registry)
+        runs += 1
+        assert runs <= 5, "a circle does not end"
+
+
 def test_a_link_goes_though_another_repository_keeps_the_blob(hasty: Registry, storage_address: str) -> None:
     image = hasty.push_image("a/b", "v1")
     digest = Digest.of(image.layers[0])

@@ -100,10 +100,19 @@ def test_an_event_of_another_shape_is_acknowledged_too(garbage: Registry, functi
     assert rows(garbage, "blobs") == 1
 
 
-def test_an_event_without_data_is_acknowledged_where_the_framework_passes_it_on(
-    garbage: Registry, function: Any
+@pytest.mark.parametrize("form", FORMS)
+def test_a_message_without_data_is_acknowledged(garbage: Registry, function: Any, form: str) -> None:
+    assert deliver(function, form, None).status_code in {200, 204}
+    assert rows(garbage, "blobs") == 1
+
+
+@pytest.mark.parametrize("body", [b"", b"[", b"{}"])
+def test_what_is_no_message_at_all_is_acknowledged_and_told(
+    garbage: Registry, function: Any, body: bytes, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert deliver(function, "eventarc", None).status_code == 200
+    answer = Client(function).post(f"/{TOPIC}", data=body, content_type="application/json")
+    assert answer.status_code == 204
+    assert [line["severity"] for line in logged(capsys, "not a message")] == ["WARNING"]
     assert rows(garbage, "blobs") == 1
 
 

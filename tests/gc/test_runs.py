@@ -112,7 +112,7 @@ def test_out_of_time_it_stops_between_batches_and_sends_the_next_hint(
     monkeypatch.setattr(runs, "BATCH", 1)
     monkeypatch.setattr(runs, "time", SimpleNamespace(monotonic=lambda: float(next(ticks))))
     # One tick starts the run, one finds no manifest, then one for each link.
-    assert run(services, 4.5) == {"manifests": 0, "links": 3, "blobs": 0, "uploads": 0, "deletions": 0}
+    assert run(services, 4.5) == {"manifests": 0, "links": 3, "blobs": 0, "uploads": 0, "deletions": 0, "access": 0}
     assert [is_hint(message.data) for message in pubsub.pull_until(subscription, 1)] == [True]
     [line] = logged(capsys, "collection")
     assert line["out_of_time"] is True
@@ -161,7 +161,7 @@ def test_several_runs_at_once_handle_each_thing_once(hasty: Registry, storage_ad
     for thread in threads:
         thread.join()
     handled.update(run(hasty.services))
-    assert handled == {"manifests": 0, "links": 40, "blobs": 40, "uploads": 0, "deletions": 40}
+    assert handled == {"manifests": 0, "links": 40, "blobs": 40, "uploads": 0, "deletions": 40, "access": 0}
     assert select(hasty, "SELECT level, rows FROM collected ORDER BY level") == [
         ["blob", 40],
         ["link", 40],

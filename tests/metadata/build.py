@@ -88,10 +88,10 @@ def push_blob(database: Database, repository: RepositoryName, content: bytes) ->
     return digest
 
 
-def put(database: Database, repository: RepositoryName, payload: bytes, *tags: str) -> Digest:
+def put(database: Database, repository: RepositoryName, payload: bytes, *tags: str, rank: int = 0) -> Digest:
     """The manifest alone; its blobs and children must be there."""
     digest = Digest.of(payload)
-    push = Push(repository, digest, parse_manifest(payload, None), payload, [Tag(tag) for tag in tags])
+    push = Push(repository, digest, parse_manifest(payload, None), payload, [Tag(tag) for tag in tags], rank=rank)
     pushes.put(database, push)
     return digest
 

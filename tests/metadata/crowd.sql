@@ -40,5 +40,27 @@ INSERT INTO blob_reviews SELECT digest, now() + interval '1 hour', 'unlink' FROM
 INSERT INTO deletions (object_name, not_before)
 SELECT 'gone/' || n, now() + n * interval '1 minute' FROM generate_series(1, 5000) AS n;
 
+INSERT INTO principals (kind, name, namespace, is_admin)
+SELECT 'robot', 'robot-' || n, 'n' || n % 20, n % 1000 = 0 FROM generate_series(1, 5000) AS n;
+INSERT INTO secrets (id, principal_id, name, hash)
+SELECT 'secret-' || id || '-' || n, id, 'ci', sha256(int8send(id)) FROM principals, generate_series(1, 2) AS n;
+INSERT INTO trusts (principal_id, issuer, claims)
+SELECT id, 'https://issuer-' || id % 500, jsonb_build_object('sub', id::text) FROM principals;
+INSERT INTO grants (principal_id, pattern, pattern_regex, role)
+SELECT principals.id, repositories.name, '^' || repositories.name || '$', 'writer'
+  FROM principals JOIN repositories ON repositories.id IN (principals.id % 2000, principals.id % 1000 + 1);
+INSERT INTO grants (principal_id, pattern, pattern_regex, role)
+SELECT NULL, name, '^' || name || '$', 'reader' FROM repositories WHERE id % 10 = 0;
+INSERT INTO tag_rules (name, position, kind, repositories, repositories_regex, tags, tags_regex)
+SELECT 'releases of ' || name, id, 'immutable', name || '/**', '^' || name || '/.*$', 'release-*', '^release-.*$'
+  FROM namespaces;
+INSERT INTO refresh_tokens (hash, principal_id, via, is_read_only, claims, expires_at)
+SELECT sha256(int8send(id)), id, 'password', false, '{}', now() + id * interval '1 minute' FROM principals;
+INSERT INTO used_tokens SELECT sha256(int4send(n)), now() + n * interval '1 s' FROM generate_series(1, 5000) AS n;
+INSERT INTO sign_in_failures SELECT sha256(int4send(n)), 1, now() - n * interval '1 s' FROM generate_series(1, 5000) AS n;
+INSERT INTO audit (at, action, outcome, principal, resource, address, details)
+SELECT now() - (20000 - n) * interval '1 minute', 'tag.delete', 'success', 'robot:robot-' || n % 5000, 'n' || n % 20, '', '{}'
+  FROM generate_series(1, 20000) AS n;
+
 SET session_replication_role = origin;
 ANALYZE;

@@ -10,7 +10,7 @@ from functions.registry.oci.digest import Digest
 from functions.registry.oci.manifest import parse_manifest
 
 _MANIFESTS: Final = """
-    SELECT manifests.id, digest, payload, is_reached(manifests.id),
+    SELECT manifests.id, digest, payload, is_reached(manifests.id, only_by_tags => true),
            EXISTS (SELECT FROM manifest_reviews WHERE manifest_id = manifests.id),
            ARRAY(SELECT parent_id FROM manifest_children WHERE child_id = manifests.id
                   UNION

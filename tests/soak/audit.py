@@ -15,7 +15,8 @@ QUIET_SECONDS: Final = 180
 QUEUES: Final = ("uploads", "upload_objects", "manifest_reviews", "link_reviews", "blob_reviews", "deletions")
 # What nothing needs, though no queue knows of it.
 _UNKNOWN_GARBAGE: Final = {
-    "a manifest that no tag reaches": "SELECT CAST(id AS text) FROM manifests WHERE NOT is_reached(id)",
+    "a manifest that no tag reaches": """
+        SELECT CAST(id AS text) FROM manifests WHERE NOT is_reached(id, only_by_tags => true)""",
     "a link that no manifest names": """
         SELECT repository_id || ' ' || encode(digest, 'hex') FROM repository_blobs AS link
          WHERE NOT EXISTS (SELECT FROM manifest_blobs AS named

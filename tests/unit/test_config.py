@@ -23,6 +23,13 @@ DEFAULTS: Final[dict[str, Any]] = {
     "body_idle_seconds": 60,
     "storage_timeout_seconds": 60,
     "largest_manifest_bytes": 4_194_304,
+    "access": "open",
+    "open_in_cloud": "refuse",
+    "service": "slipway",
+    "token_seconds": 300,
+    "requests_per_minute": 6000,
+    "uploads_per_principal": 200,
+    "trusted_proxies": 0,
 }
 RANGES: Final = {
     "database_connections": (1, 100),
@@ -31,9 +38,18 @@ RANGES: Final = {
     "body_idle_seconds": (1, 3600),
     "storage_timeout_seconds": (1, 600),
     "largest_manifest_bytes": (1024, 67_108_864),
+    "token_seconds": (60, 3600),
+    "requests_per_minute": (0, 1_000_000),
+    "uploads_per_principal": (1, 10_000),
+    "trusted_proxies": (0, 10),
 }
-CHOICES: Final = {"blob_delivery": ("redirect", "streaming"), "signer": ("iam", "hmac", "key-file")}
-TEXTS: Final = ("database", "bucket", "signer_identity", "signer_secret", "signed_url_base")
+CHOICES: Final = {
+    "blob_delivery": ("redirect", "streaming"),
+    "signer": ("iam", "hmac", "key-file"),
+    "access": ("open", "token", "external"),
+    "open_in_cloud": ("refuse", "accept"),
+}
+TEXTS: Final = ("database", "bucket", "signer_identity", "signer_secret", "signed_url_base", "service")
 NO_NUMBERS: Final = ("", "many", "1.5", "-5", "+5", "1e3", "0x10", " 60", "60 ", "6_0", "²", "9" * 5000)
 
 

@@ -12,12 +12,13 @@ from functions.api import responses
 from functions.registry.oci import errors
 from functions.registry.oci.errors import OciError
 
-# Distribution-spec, "Error Codes"; the second line is what it does not list, but registries in use send.
+# Distribution-spec, "Error Codes"; then what it does not list, but registries in use send; then our own API's.
 CODES: Final = {
     *("BLOB_UNKNOWN", "BLOB_UPLOAD_INVALID", "BLOB_UPLOAD_UNKNOWN", "DIGEST_INVALID", "MANIFEST_BLOB_UNKNOWN"),
     *("MANIFEST_INVALID", "MANIFEST_UNKNOWN", "NAME_INVALID", "NAME_UNKNOWN", "SIZE_INVALID", "UNAUTHORIZED"),
     *("DENIED", "UNSUPPORTED", "TOOMANYREQUESTS"),
     *("RANGE_INVALID", "PAGINATION_NUMBER_INVALID", "UNKNOWN"),
+    *("INVALID_PARAMETER", "NOT_FOUND", "CONFLICT"),
 }
 # Raised by nothing so far; an error gets its status with its first use.
 WITHOUT_STATUS: Final[set[type[errors.OciError]]] = set()
@@ -94,7 +95,17 @@ def _any(error: type[OciError]) -> OciError:
             return errors.RangeInvalid(10)
         case errors.MethodNotAllowed:
             return errors.MethodNotAllowed(("GET", "HEAD"))
+        case errors.Unauthorized:
+            return errors.Unauthorized("sign in", 'Bearer realm="https://registry.example/token"')
+        case errors.TooManyRequests:
+            return errors.TooManyRequests("wait", 3)
     return error()
+
+
+def test_who_has_to_sign_in_is_told_where_and_who_has_to_wait_how_long() -> None:
+    challenge = 'Bearer realm="https://registry.example/token"'
+    assert responses.refused(errors.Unauthorized("x", challenge)).headers["WWW-Authenticate"] == challenge
+    assert responses.refused(errors.TooManyRequests("x", 3)).headers["Retry-After"] == "3"
 
 
 def test_a_chunk_out_of_order_is_told_where_the_upload_stands() -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from functions.registry.metadata import repositories
-from functions.registry.metadata.db import Database, Statement
+from functions.registry.metadata import repositories, rules
+from functions.registry.metadata.db import Call, Database, Statement, ranked
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.name import RepositoryName
 
@@ -95,6 +95,14 @@ def mount(db: Database, repository: RepositoryName, digest: Digest, source: Repo
     return db.batch([*repositories.creating(repository), call])[-1].count > 0
 
 
-def delete(db: Database, repository: RepositoryName, digest: Digest) -> bool:
-    """Takes the link away; False if there is none. Raises Conflict while a manifest of the repository names it."""
-    return db.count(_DELETE(repository=repository, digest=digest)) > 0
+def delete(db: Database, repository: RepositoryName, digest: Digest, rank: int = 0) -> bool:
+    """Takes the link away; False if there is none. Raises Conflict while a manifest of the repository names it.
+
+    `rank` is that of the caller's role: raises ChangeRefused if the repository is kept from it.
+    """
+    calls: list[Call[Any]] = [
+        ranked(rank),
+        rules.unless_kept(repository),
+        _DELETE(repository=repository, digest=digest),
+    ]
+    return db.batch(calls)[-1].count > 0

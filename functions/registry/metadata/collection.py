@@ -127,7 +127,8 @@ _PREVIEW: Final = Statement(
       FROM repositories
       JOIN manifests ON manifests.repository_id = repositories.id
       JOIN manifest_reviews AS review ON review.manifest_id = manifests.id
-     WHERE repositories.name = :repository AND NOT repositories.keep_untagged AND NOT is_reached(manifests.id)
+     WHERE repositories.name = :repository AND NOT repositories.keep_untagged
+       AND NOT is_reached(manifests.id, only_by_tags => true)
      ORDER BY review.review_after
      LIMIT :limit
     """,
@@ -147,7 +148,7 @@ _FREED: Final = Statement(
        AND NOT EXISTS (
            SELECT FROM manifest_blobs AS named
             WHERE named.repository_id = link.repository_id AND named.digest = link.digest
-              AND (repositories.keep_untagged OR is_reached(named.manifest_id)))
+              AND (repositories.keep_untagged OR is_reached(named.manifest_id, only_by_tags => true)))
     """,
 )
 

@@ -32,6 +32,8 @@ _RETRIABLE: Final = ("40001", "40P01", "57P01")
 # Out of connections, shutting down, gone, or not answering in time.
 _UNAVAILABLE_CLASSES: Final = ("08", "53", "57", "58")
 _LOCK_TIMEOUT: Final = "55P03"
+# Raised by the rules of functions/migrate/versions/pre/0002_rules.sql.
+_AGAINST_THE_RULES: Final = "SW001"
 # A table, a column or a function that this release needs: the migrations have not been run yet.
 _NOT_MIGRATED: Final = ("42P01", "42703", "42883")
 _ATTEMPTS: Final = 3
@@ -49,6 +51,10 @@ class Conflict(Exception):
         self.constraint = constraint
 
 
+class ChangeRefused(Exception):
+    """A rule refused the change; the message names it, and who may make the change."""
+
+
 STATEMENTS: Final[dict[str, Statement[Any]]] = {}
 
 
@@ -57,7 +63,7 @@ class Statement(Generic[Row]):
     """SQL with `:name` parameters, and what its rows become.
 
     `row` is a dataclass whose fields stand in the order of the columns, or the type of the only column. A column
-    whose field is a Digest is read as one.
+    whose field is a Digest is read as one; a field that is a dataclass takes as many columns as it has fields.
     """
 
     name: str
@@ -69,22 +75,13 @@ class Statement(Generic[Row]):
             raise ValueError(f"two statements are named {self.name}")
         STATEMENTS[self.name] = self
 
-    @property
-    def _is_scalar(self) -> bool:
-        return self.row is Digest or not is_dataclass(self.row)
-
     @cached_property
-    def _readers(self) -> list[Callable[[Any], Any]]:
-        if self._is_scalar or not is_dataclass(self.row):
-            return [_reader(self.row)]
-        hints = get_type_hints(self.row)
-        return [_reader(hints[column.name]) for column in fields(self.row)]
+    def _reader(self) -> Callable[[Iterator[Any]], Any]:
+        return _reader(self.row)
 
     def read(self, outcome: Outcome) -> list[Row]:
-        readers = self._readers
-        if self._is_scalar:
-            return [readers[0](row[0]) for row in outcome.rows]
-        return [self.row(*(read(value) for read, value in zip(readers, row, strict=True))) for row in outcome.rows]
+        reader = self._reader
+        return [reader(iter(row)) for row in outcome.rows]
 
     def __call__(self, **values: object) -> Call[Row]:
         """The statement with its parameters, to be run alone or in a batch."""
@@ -97,12 +94,18 @@ class Call(Generic[Row]):
     values: Mapping[str, Any]
 
 
-def _reader(kind: Any) -> Callable[[Any], Any]:
+def _reader(kind: Any) -> Callable[[Iterator[Any]], Any]:
+    """Takes from a row's columns what makes one value."""
     if kind == Digest:
-        return Digest.from_bytes
+        return lambda columns: Digest.from_bytes(next(columns))
     if kind == (Digest | None):
-        return lambda stored: None if stored is None else Digest.from_bytes(stored)
-    return lambda value: value
+        return lambda columns: None if (stored := next(columns)) is None else Digest.from_bytes(stored)
+    if not is_dataclass(kind):
+        return next
+    made: Any = kind
+    hints = get_type_hints(kind)
+    readers = [_reader(hints[column.name]) for column in fields(kind)]
+    return lambda columns: made(*[read(columns) for read in readers])
 
 
 def _parameter(value: object) -> object:
@@ -111,6 +114,14 @@ def _parameter(value: object) -> object:
     if isinstance(value, list | tuple):
         return [_parameter(item) for item in value]
     return str(value) if isinstance(value, str) else value
+
+
+_SET_RANK: Final = Statement("set_rank", str, "SELECT set_config('slipway.rank', :rank, true)")
+
+
+def ranked(rank: int) -> Call[str]:
+    """What to put in front of a batch that rules may refuse: the rank of the caller's role, 0 for none."""
+    return _SET_RANK(rank=str(rank))
 
 
 class Session:
@@ -141,7 +152,7 @@ class Session:
 class Database:
     """A small pool: a connection is used by one thread at a time, and made when there is none to take.
 
-    All methods raise MetadataUnavailable, and Conflict where a constraint can refuse.
+    All methods raise MetadataUnavailable, and Conflict or ChangeRefused where a constraint or a rule can refuse.
     """
 
     def __init__(self, url: str, size: int) -> None:
@@ -234,6 +245,8 @@ class Database:
 
 
 def _translated(error: Exception, state: str, constraint: str) -> Exception:
+    if state == _AGAINST_THE_RULES:
+        return ChangeRefused(error.args[0]["M"])
     if state.startswith("23"):
         return Conflict(constraint or str(error.args[0].get("c", "")))
     if state in _RETRIABLE or state == _LOCK_TIMEOUT or state[:2] in _UNAVAILABLE_CLASSES:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from functions.registry.metadata.db import Conflict, Database, Statement
+from functions.registry.metadata import rules
+from functions.registry.metadata.db import Call, Conflict, Database, Statement, ranked
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.name import Reference, RepositoryName, Tag
 
@@ -127,12 +128,16 @@ def confirm(db: Database, repository: RepositoryName, reference: Reference) -> M
     return db.one_or_none(_CONFIRM(repository=repository, digest=reference))
 
 
-def delete(db: Database, repository: RepositoryName, digest: Digest) -> bool:
-    """The manifest and all its tags; False if there is no such manifest. Raises ListedByIndex."""
+def delete(db: Database, repository: RepositoryName, digest: Digest, rank: int = 0) -> bool:
+    """The manifest and all its tags; False if there is no such manifest. Raises ListedByIndex and ChangeRefused.
+
+    `rank` is that of the caller's role: rules for one of its tags, or for the repository, may take more.
+    """
     where = {"repository": repository, "digest": digest}
+    calls: list[Call[Any]] = [ranked(rank), rules.unless_kept(repository), _DELETE_TAGS(**where), _DELETE(**where)]
     for attempt in range(_ATTEMPTS):
         try:
-            return db.batch([_DELETE_TAGS(**where), _DELETE(**where)])[-1].count > 0
+            return db.batch(calls)[-1].count > 0
         except Conflict as conflict:
             if conflict.constraint == "manifest_children_child":
                 raise ListedByIndex from conflict

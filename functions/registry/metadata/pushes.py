@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from functions.registry.metadata import repositories
-from functions.registry.metadata.db import Call, Conflict, Database, Statement
+from functions.registry.metadata.db import Call, Conflict, Database, Statement, ranked
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.manifest import Manifest
 from functions.registry.oci.name import RepositoryName, Tag
@@ -26,7 +26,10 @@ class ReferenceMissing(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """`accepts_missing` references are remembered, and kept once they come; otherwise the push is refused."""
+    """`accepts_missing` references are remembered, and kept once they come; otherwise the push is refused.
+
+    `rank` is that of the caller's role, for the rules about tags.
+    """
 
     repository: RepositoryName
     digest: Digest
@@ -34,6 +37,7 @@ class Push:
     payload: bytes
     tags: Sequence[Tag]
     accepts_missing: bool = False
+    rank: int = 0
 
 
 # Its tags are locked before anything is written (counting them makes that happen first): whoever takes a tag away locks
@@ -165,16 +169,17 @@ _MISSING_CHILDREN: Final = Statement(
 
 
 def put(db: Database, push: Push) -> int:
-    """All of it becomes visible together, or nothing does. Raises ReferenceMissing.
+    """All of it becomes visible together, or nothing does. Raises ReferenceMissing and ChangeRefused.
 
     Returns how many references are missing, where that is accepted.
     """
     calls = _calls(push)
+    first = [ranked(push.rank)] if push.tags else []
     for attempt in range(_ATTEMPTS):
         try:
-            outcomes = db.batch(calls)
+            outcomes = db.batch([*first, *calls])[-len(calls) :]
             if not outcomes[0].count:
-                outcomes = db.batch([*repositories.creating(push.repository), *calls])[-len(calls) :]
+                outcomes = db.batch([*repositories.creating(push.repository), *first, *calls])[-len(calls) :]
         except Conflict as conflict:
             # Nothing is missing, or that is accepted: something went or came between two statements, so once more.
             missing = [] if push.accepts_missing else _missing(db, push)

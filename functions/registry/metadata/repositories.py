@@ -41,6 +41,32 @@ _LIST: Final = Statement(
     """,
 )
 
+# The first names of each pattern that is granted, by its range in the index: a page costs what it shows. Nothing in a
+# name sorts before `!` or after `~`.
+_LIST_VISIBLE: Final = Statement(
+    "repositories_list_visible",
+    list,
+    """
+    SELECT coalesce(json_agg(page.name ORDER BY page.name), '[]')
+      FROM (SELECT DISTINCT visible.name
+              FROM grants
+             CROSS JOIN LATERAL (
+                   SELECT repositories.name
+                     FROM repositories
+                     JOIN repository_usage ON repository_usage.repository_id = repositories.id
+                    WHERE repositories.name > :last AND repository_usage.manifests > 0
+                      AND repositories.name >= split_part(grants.pattern, '*', 1)
+                      AND repositories.name < split_part(grants.pattern, '*', 1)
+                                              || CASE WHEN strpos(grants.pattern, '*') > 0 THEN '~' ELSE '!' END
+                      AND repositories.name ~ grants.pattern_regex
+                    ORDER BY repositories.name
+                    LIMIT :size) AS visible
+             WHERE grants.principal_id = :principal_id OR grants.principal_id IS NULL
+             ORDER BY visible.name
+             LIMIT :size) AS page
+    """,
+)
+
 
 def creating(repository: RepositoryName) -> list[Call[Any]]:
     """What to put in front of a batch that needs the repository to exist."""
@@ -54,6 +80,12 @@ def exists(db: Database, repository: RepositoryName) -> bool:
     return db.one_or_none(_EXISTS(repository=repository)) is not None
 
 
-def list_names(db: Database, page: Page) -> list[str]:
-    """One more than the page holds, if there are more."""
-    return db.one_or_none(_LIST(last=page.last, size=page.size + 1)) or []
+def list_names(db: Database, page: Page, visible_to: int | None = None) -> list[str]:
+    """One more than the page holds, if there are more.
+
+    With a principal, or 0 for somebody unknown: those only in which it, or anyone, has a grant.
+    """
+    if visible_to is None:
+        return db.one_or_none(_LIST(last=page.last, size=page.size + 1)) or []
+    call = _LIST_VISIBLE(principal_id=visible_to, last=page.last, size=page.size + 1)
+    return db.one_or_none(call) or []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from functions.registry.metadata.db import Database, Statement
+from functions.registry.metadata.db import Database, Statement, ranked
 from functions.registry.oci.name import RepositoryName, Tag
 from functions.registry.oci.page import Page
 
@@ -38,5 +38,6 @@ def list_names(db: Database, repository: RepositoryName, page: Page) -> list[str
     return db.one_or_none(_LIST(repository=repository, last=page.last, size=page.size + 1))
 
 
-def delete(db: Database, repository: RepositoryName, tag: Tag) -> bool:
-    return db.count(_DELETE(repository=repository, tag=tag)) > 0
+def delete(db: Database, repository: RepositoryName, tag: Tag, rank: int = 0) -> bool:
+    """`rank` is the caller's, for the rules. Raises ChangeRefused."""
+    return db.batch([ranked(rank), _DELETE(repository=repository, tag=tag)])[-1].count > 0

@@ -16,6 +16,22 @@ from functions.registry.oci.name import RepositoryName
 
 
 @dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose uploads they are, and how many one may have open at once."""
+
+    label: str
+    most: int
+
+
+# Where nobody is told apart; a label always has a kind.
+NOBODY: Final = Owner("", 1_000_000)
+
+
+class TooManyUploads(Exception):
+    """The owner has as many open as one may have."""
+
+
+@dataclass(frozen=True, slots=True)
 class Upload:
     """`received` bytes so far lie in the objects `parts`, in order; `hash_state` is None if it could not be kept."""
 
@@ -41,9 +57,13 @@ _START: Final = Statement(
     "uploads_start",
     int,
     """
-    INSERT INTO uploads (id, repository_id, algorithm, expires_at)
-    SELECT :id, id, :algorithm, now() + make_interval(secs => :seconds)
-      FROM repositories WHERE name = :repository
+    INSERT INTO uploads (id, repository_id, algorithm, expires_at, principal)
+    SELECT :id, id, :algorithm, now() + make_interval(secs => :seconds), :principal
+      FROM repositories
+     WHERE name = :repository
+       AND (SELECT count(*) FROM (SELECT FROM uploads AS open
+                                   WHERE open.principal = :principal AND open.expires_at > now()
+                                   LIMIT :most) AS counted) < :most
     """,
 )
 
@@ -57,6 +77,7 @@ _GET: Final = Statement(
       FROM uploads
       JOIN repositories ON repositories.id = uploads.repository_id
      WHERE uploads.id = :id AND repositories.name = :repository AND uploads.expires_at > now()
+       AND uploads.principal = :principal
     """,
 )
 
@@ -127,6 +148,7 @@ _CANCEL: Final = Statement(
     """
     DELETE FROM uploads USING repositories
      WHERE uploads.id = :id AND repositories.id = uploads.repository_id AND repositories.name = :repository
+       AND uploads.principal = :principal
     """,
 )
 
@@ -146,18 +168,28 @@ _EXPIRE: Final = Statement(
 )
 
 
-def start(db: Database, repository: RepositoryName, algorithm: str, seconds: int) -> uuid.UUID:
-    """A new upload, which expires `seconds` after its last change. Creates the repository if need be."""
+def start(db: Database, repository: RepositoryName, algorithm: str, seconds: int, owner: Owner = NOBODY) -> uuid.UUID:
+    """A new upload, which expires `seconds` after its last change. Creates the repository if need be.
+
+    Raises TooManyUploads.
+    """
     upload_id = uuid.uuid4()
-    call = _START(id=upload_id, repository=repository, algorithm=algorithm, seconds=seconds)
-    if not db.count(call):
-        db.batch([*repositories.creating(repository), call])
+    call = _START(
+        id=upload_id,
+        repository=repository,
+        algorithm=algorithm,
+        seconds=seconds,
+        principal=owner.label,
+        most=owner.most,
+    )
+    if not db.count(call) and not db.batch([*repositories.creating(repository), call])[-1].count:
+        raise TooManyUploads
     return upload_id
 
 
-def get(db: Database, repository: RepositoryName, upload_id: uuid.UUID) -> Upload | None:
-    """None also for one that has expired or is another repository's."""
-    return db.one_or_none(_GET(id=upload_id, repository=repository))
+def get(db: Database, repository: RepositoryName, upload_id: uuid.UUID, owner: Owner = NOBODY) -> Upload | None:
+    """None also for one that has expired, or is another repository's or somebody else's."""
+    return db.one_or_none(_GET(id=upload_id, repository=repository, principal=owner.label))
 
 
 def name_object(db: Database, upload: Upload, object_name: str) -> bool:
@@ -214,8 +246,8 @@ def commit(db: Database, upload: Upload, digest: Digest, object_name: str) -> bo
     return db.batch(calls)[-1].count > 0
 
 
-def cancel(db: Database, repository: RepositoryName, upload_id: uuid.UUID) -> bool:
-    return db.count(_CANCEL(id=upload_id, repository=repository)) > 0
+def cancel(db: Database, repository: RepositoryName, upload_id: uuid.UUID, owner: Owner = NOBODY) -> bool:
+    return db.count(_CANCEL(id=upload_id, repository=repository, principal=owner.label)) > 0
 
 
 def expire(db: Database, limit: int) -> int:

@@ -100,6 +100,46 @@ class RangeInvalid(OciError):
         self.size = size
 
 
+class Unauthorized(OciError):
+    """No token, a bad one, or one that a larger one could replace; `challenge` tells where to get one (RFC 6750)."""
+
+    code, message = "UNAUTHORIZED", "authentication required"
+
+    def __init__(self, reason: str, challenge: str) -> None:
+        super().__init__(reason)
+        self.challenge = challenge
+
+
+class Denied(OciError):
+    """Who asks is known, and may not: another token would not help."""
+
+    code, message = "DENIED", "requested access to the resource is denied"
+
+
+class TooManyRequests(OciError):
+    """Again in `retry_after` seconds."""
+
+    code, message = "TOOMANYREQUESTS", "too many requests"
+
+    def __init__(self, reason: str, retry_after: int) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after
+
+
+class ParameterInvalid(OciError):
+    """A parameter or a body of the administration's API; the reason names it and says what it takes."""
+
+    code, message = "INVALID_PARAMETER", "invalid parameter"
+
+
+class ResourceUnknown(OciError):
+    code, message = "NOT_FOUND", "no such resource"
+
+
+class ResourceExists(OciError):
+    code, message = "CONFLICT", "it exists already"
+
+
 class PageInvalid(OciError):
     code, message = "PAGINATION_NUMBER_INVALID", "invalid number of results requested"
 

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from functions.registry.oci.administration import Administration
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.name import Reference, RepositoryName, Tag
 from functions.registry.oci.page import Page
@@ -19,6 +20,26 @@ class CheckVersion:
 @dataclass(frozen=True, slots=True)
 class GetDescription:
     """What this API is, for programs (docs/api.md is for people)."""
+
+
+@dataclass(frozen=True, slots=True)
+class GetToken:
+    """Docker token protocol: who asks is in the Authorization header, or nobody. `account` is a hint."""
+
+    service: str
+    scopes: tuple[str, ...]
+    account: str | None
+    wants_refresh: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PostToken:
+    """OAuth 2.0 (RFC 6749, RFC 8693): all that is asked is in the body, a form."""
+
+
+@dataclass(frozen=True, slots=True)
+class GetKeySet:
+    """The public keys of this registry's tokens (RFC 7517)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +165,9 @@ class ListReferrers(InRepository):
 Route = (
     CheckVersion
     | GetDescription
+    | GetToken
+    | PostToken
+    | GetKeySet
     | GetCollection
     | PreviewCollection
     | ListRepositories
@@ -160,6 +184,7 @@ Route = (
     | PutUpload
     | DeleteUpload
     | ListReferrers
+    | Administration
 )
 
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+from functions.registry.oci import administration_routing
 from functions.registry.oci.digest import Digest, parse_algorithm
 from functions.registry.oci.errors import (
     DigestInvalid,
@@ -28,13 +29,16 @@ from functions.registry.oci.route import (
     GetBlob,
     GetCollection,
     GetDescription,
+    GetKeySet,
     GetManifest,
+    GetToken,
     GetUpload,
     HeadBlob,
     ListReferrers,
     ListRepositories,
     ListTags,
     PatchUpload,
+    PostToken,
     PreviewCollection,
     PutManifest,
     PutUpload,
@@ -50,6 +54,15 @@ Parser = Callable[[re.Match[str], Query], Route]
 
 def _name(match: re.Match[str]) -> RepositoryName:
     return RepositoryName.parse(match["name"])
+
+
+def _get_token(_: re.Match[str], query: Query) -> Route:
+    return GetToken(
+        service=query.get("service") or "",
+        scopes=tuple(query.all("scope")),
+        account=query.get("account"),
+        wants_refresh=query.get("offline_token") == "true" or query.get("access_type") == "offline",
+    )
 
 
 def _list_tags(match: re.Match[str], query: Query) -> Route:
@@ -103,9 +116,11 @@ def _list_referrers(match: re.Match[str], query: Query) -> Route:
 
 
 # A name may itself contain `manifests`, `blobs`, … as parts: the last one divides, since `.+` takes all it can.
-_ENDPOINTS: Final[Sequence[tuple[re.Pattern[str], dict[str, Parser]]]] = (
+_ENDPOINTS: Final[Sequence[tuple[re.Pattern[str], Mapping[str, Parser]]]] = (
     (re.compile(r"/v2/?"), {"GET": lambda _, __: CheckVersion()}),
     (re.compile(r"/api/openapi\.json"), {"GET": lambda _, __: GetDescription()}),
+    (re.compile(r"/token"), {"GET": _get_token, "POST": lambda _, __: PostToken()}),
+    (re.compile(r"/\.well-known/jwks\.json"), {"GET": lambda _, __: GetKeySet()}),
     (re.compile(r"/api/v1/collection"), {"GET": lambda _, __: GetCollection()}),
     (
         re.compile(r"/api/v1/repositories/(?P<name>.+)/collection"),
@@ -140,6 +155,7 @@ _ENDPOINTS: Final[Sequence[tuple[re.Pattern[str], dict[str, Parser]]]] = (
         },
     ),
     (re.compile(r"/v2/(?P<name>.+)/referrers/(?P<digest>[^/]*)"), {"GET": _list_referrers}),
+    *administration_routing.ENDPOINTS,
 )
 
 
@@ -159,5 +175,5 @@ def parse(method: str, path: str, query: Query) -> Route:
     raise EndpointUnknown
 
 
-def _allow(parsers: dict[str, Parser]) -> tuple[str, ...]:
+def _allow(parsers: Mapping[str, Parser]) -> tuple[str, ...]:
     return tuple(sorted({*parsers, *({"HEAD"} if "GET" in parsers else ())}))

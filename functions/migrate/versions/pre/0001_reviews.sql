@@ -200,15 +200,22 @@ END $$;
 CREATE TRIGGER condemn AFTER DELETE ON upload_objects REFERENCING OLD TABLE AS old_rows
     FOR EACH STATEMENT EXECUTE FUNCTION condemn_upload_objects();
 
--- Whether a tag reaches a manifest: it has one itself, or an index that lists it is reached, or its subject is. Upwards,
--- level by level, until a tag is found or nothing is left; every manifest is visited once, so circles end.
-CREATE FUNCTION is_reached(manifest bigint) RETURNS boolean STABLE LANGUAGE plpgsql AS $$
+-- Whether a tag reaches a manifest: it has one itself, or an index that lists it is reached, or its subject is. What is
+-- above it and still in grace reaches it too, unless only tags are asked for: a child lives as long as its index, and a
+-- referrer as long as its subject. Its own grace is no reason, or a circle would never end: whatever is due last in one
+-- finds nothing else in grace. Upwards, level by level, until something is found or nothing is left; every manifest is
+-- visited once.
+CREATE FUNCTION is_reached(manifest bigint, only_by_tags boolean DEFAULT false) RETURNS boolean
+STABLE LANGUAGE plpgsql AS $$
 DECLARE
     visited bigint[] := ARRAY[manifest];
     level bigint[] := visited;
 BEGIN
     WHILE level <> '{}' LOOP
         IF EXISTS (SELECT FROM tags WHERE manifest_id = ANY (level)) THEN RETURN true; END IF;
+        IF NOT only_by_tags AND level <> ARRAY[manifest] AND EXISTS (
+            SELECT FROM manifest_reviews WHERE manifest_id = ANY (level) AND review_after > now())
+        THEN RETURN true; END IF;
         level := ARRAY(
             SELECT parent_id FROM manifest_children WHERE child_id = ANY (level)
             UNION

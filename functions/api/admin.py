@@ -1,0 +1,58 @@
+"""For operators: users, robots, what they sign in with and may do, rules for tags, and the audit trail.
+
+Run as `python -m functions.api.admin`, with SLIPWAY_DATABASE naming the database and SLIPWAY_PEPPER as the api has it;
+on one machine, `make access ARGS="users list"`. It needs no administrator: whoever has the database is one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping
+
+from functions.api import admin_accounts, admin_credentials, admin_rules
+from functions.api.admin_desk import CommandRefused, Desk
+from functions.registry.auth.accounts import AccountRefused
+from functions.registry.config import SettingInvalid, Settings
+from functions.registry.metadata.db import Database, MetadataUnavailable
+from functions.registry.metadata.grants import GrantRefused
+from functions.registry.metadata.patterns import PatternInvalid
+from functions.registry.metadata.principals import PrincipalExists
+from functions.registry.metadata.rules import RuleRefused
+
+_REFUSALS = (AccountRefused, CommandRefused, GrantRefused, PatternInvalid, PrincipalExists, RuleRefused)
+
+
+def main(arguments: list[str], environment: Mapping[str, str]) -> int:
+    options = _parser().parse_args(arguments)
+    try:
+        # No blob is touched here: whoever asks need not know where they are.
+        settings = Settings.from_environment({"SLIPWAY_BUCKET": "none", **environment})
+    except SettingInvalid as invalid:
+        print(f"slipway: {invalid}: give it as the api function has it", file=sys.stderr)
+        return 2
+    database = Database(settings.database, size=1)
+    try:
+        options.run(Desk(settings, database), options)
+    except _REFUSALS as refused:
+        print(f"slipway: {refused}", file=sys.stderr)
+        return 1
+    except MetadataUnavailable as error:
+        print(f"slipway: {error}: is the database up and migrated, and SLIPWAY_DATABASE right?", file=sys.stderr)
+        return 1
+    finally:
+        database.close()
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m functions.api.admin", description=__doc__)
+    subjects = parser.add_subparsers(required=True, metavar="SUBJECT")
+    for room in (admin_accounts, admin_credentials, admin_rules):
+        room.add_commands(subjects)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], os.environ))

@@ -1,0 +1,46 @@
+"""What the handlers for registry administrators share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from flask import Response
+
+from functions.api.context import Context
+from functions.api.responses import json_response
+from functions.registry import telemetry
+from functions.registry.metadata import audit, principals
+from functions.registry.metadata.audit import Event
+from functions.registry.metadata.db import MetadataUnavailable
+from functions.registry.metadata.principals import Principal
+from functions.registry.oci.errors import ResourceUnknown
+
+
+def known(context: Context, name: str) -> Principal:
+    """Raises ResourceUnknown."""
+    principal = principals.get(context.services.database, name)
+    if principal is None:
+        raise ResourceUnknown(f"there is no user and no robot called {name}")
+    return principal
+
+
+def record(context: Context, action: str, resource: str, **details: Any) -> None:
+    """A change that was made, in the trail and in the log. A trail that can't be written undoes nothing."""
+    author, address = context.caller.label, context.address
+    telemetry.log("INFO", "access changed", action=action, resource=resource, principal=author, address=address)
+    try:
+        audit.write(context.services.database, Event(action, "success", author, resource, address, details=details))
+    except MetadataUnavailable as error:
+        telemetry.log("ERROR", "audit event lost", action=action, outcome="success", reason=str(error))
+
+
+def answer(
+    shown: dict[str, Any], status: HTTPStatus = HTTPStatus.OK, headers: Mapping[str, str] | None = None
+) -> Response:
+    """Nothing of it is kept on the way: some of it is shown once."""
+    response = json_response(shown, **(headers or {}))
+    response.status_code = status
+    response.headers["Cache-Control"] = "no-store"
+    return response

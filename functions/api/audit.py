@@ -1,0 +1,70 @@
+"""The audit trail of the registry's content: changes, and what was refused. Reads are not in it.
+
+Administration writes its own events, with what was before and after (access.py).
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any, Final
+
+from flask import Request
+
+from functions.registry import telemetry
+from functions.registry.metadata import audit
+from functions.registry.metadata.audit import Event
+from functions.registry.metadata.db import MetadataUnavailable
+from functions.registry.wiring import Services
+
+_CHANGES: Final = {
+    "PutManifest": "manifest.push",
+    "DeleteManifest": "manifest.delete",
+    "DeleteBlob": "blob.delete",
+}
+_LONGEST_TEXT: Final = 200
+
+
+def record(services: Services, request: Request, fields: dict[str, Any], status: int) -> None:
+    """`fields` are the request's record. A trail that can't be written is told of, and refuses nobody.
+
+    Without access control there is nobody to tell apart, and no trail.
+    """
+    if services.settings.access == "open":
+        return
+    event = _event(request, fields, status)
+    if event is None:
+        return
+    try:
+        audit.write(services.database, event)
+    except MetadataUnavailable as error:
+        telemetry.log("ERROR", "audit event lost", action=event.action, outcome=event.outcome, reason=str(error))
+
+
+def _event(request: Request, fields: dict[str, Any], status: int) -> Event | None:
+    route = fields.get("route", "")
+    is_change = route in _CHANGES and status < HTTPStatus.MULTIPLE_CHOICES
+    # An account is noted wherever a name and a password came: at the token endpoint, and with Basic credentials.
+    is_refused_sign_in = status == HTTPStatus.UNAUTHORIZED and fields.get("account")
+    if not (is_change or is_refused_sign_in or status == HTTPStatus.FORBIDDEN):
+        return None
+    return Event(
+        action="token.refuse" if is_refused_sign_in else _CHANGES.get(route, route),
+        outcome="success" if is_change else "denied",
+        principal=_text(fields.get("account") if is_refused_sign_in else fields.get("principal")),
+        resource=_text(fields.get("repository")),
+        address=_text(fields.get("address")),
+        reason=_text(fields.get("reason")) or None,
+        details={
+            "reference": _text(fields.get("reference")),
+            "method": request.method,
+            "status": status,
+            "client": _text(request.headers.get("User-Agent")),
+            "trace": _text(request.headers.get("X-Cloud-Trace-Context")),
+        },
+    )
+
+
+def _text(value: object) -> str:
+    """Short, and without what a terminal or a database would take amiss: some of it was sent by a stranger."""
+    shown = "" if value is None else str(value)[:_LONGEST_TEXT]
+    return "".join(character if character.isprintable() else "\ufffd" for character in shown)

@@ -1,0 +1,148 @@
+"""Who may do what: one table, one gate, passed before any handler runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, get_args
+
+from flask import Request
+
+from functions.api.signing_in import with_basic
+from functions.registry import telemetry
+from functions.registry.auth.caller import Caller, TokenRefused
+from functions.registry.auth.credentials_header import is_basic
+from functions.registry.auth.scopes import Scope, format_scopes
+from functions.registry.oci import route as routes
+from functions.registry.oci.administration import Administration
+from functions.registry.oci.errors import Denied, Unauthorized
+from functions.registry.wiring import Services
+
+
+@dataclass(frozen=True, slots=True)
+class Anybody:
+    """No token is asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnyToken:
+    """A good token, an anonymous one too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Administrator:
+    """A registry administrator."""
+
+
+@dataclass(frozen=True, slots=True)
+class InRepository:
+    """The right to do `action` in the repository that the route names."""
+
+    action: str
+
+
+Permission = Anybody | AnyToken | Administrator | InRepository
+
+PERMISSIONS: Final[dict[type[routes.Route], Permission]] = {
+    routes.CheckVersion: AnyToken(),
+    routes.GetDescription: Anybody(),
+    routes.GetToken: Anybody(),
+    routes.PostToken: Anybody(),
+    routes.GetKeySet: Anybody(),
+    routes.GetCollection: Administrator(),
+    routes.PreviewCollection: InRepository("pull"),
+    routes.ListRepositories: AnyToken(),
+    routes.ListTags: InRepository("pull"),
+    routes.GetManifest: InRepository("pull"),
+    routes.PutManifest: InRepository("push"),
+    routes.DeleteManifest: InRepository("delete"),
+    routes.GetBlob: InRepository("pull"),
+    routes.HeadBlob: InRepository("pull"),
+    routes.DeleteBlob: InRepository("delete"),
+    routes.StartUpload: InRepository("push"),
+    routes.GetUpload: InRepository("push"),
+    routes.PatchUpload: InRepository("push"),
+    routes.PutUpload: InRepository("push"),
+    routes.DeleteUpload: InRepository("push"),
+    routes.ListReferrers: InRepository("pull"),
+    **dict.fromkeys(get_args(Administration), Administrator()),
+}
+
+# What a client is told to ask for: whoever pushes also looks at what is there.
+_ASKED: Final = {"pull": {"pull"}, "push": {"pull", "push"}, "delete": {"delete"}}
+
+
+def admit(services: Services, request: Request, route: routes.Route) -> Caller:
+    """Raises Unauthorized if a token, or a larger one, could open; Denied if none would; TooManyRequests."""
+    permission = PERMISSIONS[type(route)]
+    if isinstance(permission, Anybody):
+        return services.guard.nobody
+    scopes = _scopes(permission, route)
+    try:
+        caller = _caller(services, request, scopes)
+    except TokenRefused as refused:
+        raise Unauthorized(str(refused), _challenge(services, scopes, "invalid_token")) from refused
+    if caller is None:
+        raise Unauthorized("sign in first: this registry asks for a token", _challenge(services, scopes))
+    telemetry.note(principal=caller.label)
+    match permission:
+        case Administrator() if caller.kind == "anonymous":
+            raise Unauthorized("this takes a registry administrator", _challenge(services, scopes))
+        case Administrator() if not caller.is_admin:
+            raise Denied("this takes a registry administrator")
+        case InRepository(action) if isinstance(route, routes.InRepository):
+            _require(services, caller, route, action, scopes)
+            _require_asked(services, caller, route, scopes)
+    return caller
+
+
+def _caller(services: Services, request: Request, scopes: list[Scope]) -> Caller | None:
+    """By a token; what is ours alone takes Basic credentials as well, for scripts. Raises TokenRefused."""
+    headers = request.headers.getlist("Authorization")
+    is_ours = services.settings.access == "token" and request.path.startswith("/api/v1/")
+    if is_ours and is_basic(headers):
+        return services.guard.grant(with_basic(services, request), scopes)
+    return services.guard.caller(headers)
+
+
+def _require(services: Services, caller: Caller, route: routes.InRepository, action: str, scopes: list[Scope]) -> None:
+    if caller.may(route.repository, action):
+        return
+    # A repository that is not there and one that may not be seen are answered alike.
+    if caller.kind != "anonymous" and action in caller.refused.get(route.repository, ()):
+        raise Denied(f"{caller.label} has no right to {action} in {route.repository}")
+    raise Unauthorized(f"this takes the right to {action}", _challenge(services, scopes, "insufficient_scope"))
+
+
+def _require_asked(services: Services, caller: Caller, route: routes.InRepository, scopes: list[Scope]) -> None:
+    """A mount's source that the token says nothing of may be asked for; one that it refuses makes the mount an upload."""
+    if not isinstance(route, routes.StartUpload) or route.mount is None or route.source is None:
+        return
+    if not caller.may(route.source, "pull") and "pull" not in caller.refused.get(route.source, ()):
+        reason = f"to mount from {route.source} takes the right to pull there"
+        raise Unauthorized(reason, _challenge(services, scopes, "insufficient_scope"))
+
+
+def _scopes(permission: Permission, route: routes.Route) -> list[Scope]:
+    if isinstance(route, routes.ListRepositories):
+        return [Scope("registry", "catalog", frozenset({"*"}))]
+    if not isinstance(permission, InRepository) or not isinstance(route, routes.InRepository):
+        return []
+    scopes = [Scope("repository", route.repository, frozenset(_ASKED[permission.action]))]
+    if isinstance(route, routes.StartUpload) and route.source not in {None, route.repository}:
+        scopes.append(Scope("repository", str(route.source), frozenset({"pull"})))
+    return scopes
+
+
+def _challenge(services: Services, scopes: list[Scope], error: str | None = None) -> str:
+    """Docker's token protocol, "How to authenticate". The realm comes from the settings alone, never from a header."""
+    settings = services.settings
+    parts = {"realm": settings.token_realm, "service": settings.service}
+    if scopes:
+        parts["scope"] = format_scopes(scopes)
+    if error:
+        parts["error"] = error
+    return "Bearer " + ",".join(f'{name}="{value}"' for name, value in parts.items())
+
+
+if undeclared := {route for route in routes.Route.__args__ if route not in PERMISSIONS}:
+    raise NotImplementedError(f"routes without a permission: {undeclared}")

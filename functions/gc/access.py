@@ -1,0 +1,18 @@
+"""What access control leaves behind: expired tokens, failures that are forgiven, the far end of the audit trail."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from functions.registry.metadata import audit, credentials, failures
+from functions.registry.wiring import Services
+
+AUDIT_ROWS: Final = 1_000_000
+AUDIT_DAYS: Final = 400
+
+
+def collect(services: Services, limit: int) -> int:
+    """At most about `limit` rows of each kind. Returns how many there were."""
+    database = services.database
+    expired = credentials.expire(database, limit) + failures.expire(database, limit)
+    return expired + audit.trim(database, AUDIT_ROWS, AUDIT_DAYS, limit)

@@ -1,0 +1,34 @@
+"""The first administrator: the user `admin`, with the secret that the deployment generated."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from functions.registry.auth.secrets import hash_secret, parse_secret
+from functions.registry.config import Settings
+from functions.registry.metadata import principals
+from functions.registry.metadata.db import Database
+
+NAME: Final = "admin"
+
+
+class AdministratorRefused(Exception):
+    """The message says what to change; it has nothing of the secret."""
+
+
+def make_administrator(settings: Settings) -> None:
+    """Does nothing without a secret, and nothing twice. Raises AdministratorRefused."""
+    if not settings.admin_secret:
+        return
+    if not settings.pepper:
+        raise AdministratorRefused("SLIPWAY_ADMIN_SECRET needs SLIPWAY_PEPPER, which its hash is made with")
+    parsed = parse_secret(settings.admin_secret)
+    if parsed is None:
+        raise AdministratorRefused("SLIPWAY_ADMIN_SECRET is no secret of the form slp_...: generate one")
+    database = Database(settings.database, size=1)
+    try:
+        hashed = hash_secret(settings.admin_secret, settings.pepper.encode())
+        if not principals.ensure_admin(database, NAME, parsed[0], hashed):
+            raise AdministratorRefused(f"there is a {NAME} already who is no administrator")
+    finally:
+        database.close()

@@ -1,0 +1,164 @@
+"""Who signs in: with a secret, a password, a CI job's identity or a Google access token.
+
+Every way ends in a principal. A refusal says the same for an unknown name and a wrong password, and takes as long.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
+
+from functions.registry.auth.caller import IssuerUnavailable, TokenRefused
+from functions.registry.auth.secrets import PREFIX, hash_secret, make_secret, parse_secret, verify_password
+from functions.registry.auth.signed_in import SignedIn, SignInRefused, SignInThrottled
+from functions.registry.config import Settings
+from functions.registry.metadata import credentials, failures, trusts
+from functions.registry.metadata.credentials import RefreshToken
+from functions.registry.metadata.db import Database
+
+if TYPE_CHECKING:
+    from functions.registry.auth.federation import Federation, Identity
+    from functions.registry.auth.google import GoogleAccessTokens
+
+# A job's identity dies within minutes; what it is exchanged for has to last for the job's pushes.
+FEDERATED_TOKEN_SECONDS: Final = 3600
+FEDERATED_HOURS: Final = 1
+REMEMBERED_DAYS: Final = 30
+_WRONG: Final = "wrong name or password, or it has expired or was revoked"
+# What tells a job apart, and nothing that its owner could not say aloud.
+_AUDITED: Final = frozenset({"iss", "sub", "jti", "repository_id", "run_id", "ref", "project_id", "job_id", "email"})
+_LONGEST_PASSWORD: Final = 8 * 1024
+
+
+class SignIn:
+    """What an identity needs (keys, an HTTP client, signatures) is imported with the first one: most have a secret."""
+
+    def __init__(self, settings: Settings, database: Database) -> None:
+        self._settings = settings
+        self._database = database
+        self._pepper = settings.pepper.encode()
+
+    def sign_in(self, name: str, password: str, address: str) -> SignedIn:
+        """Raises SignInRefused, SignInThrottled and IssuerUnavailable."""
+        if len(password) > _LONGEST_PASSWORD:
+            raise SignInRefused(_WRONG)
+        if name == "oauth2accesstoken":
+            return self._federated(self._google.identify, password, "google")
+        # An identity is too long to be anybody's password, and must not be hashed as one.
+        if name == "oidc" or _looks_like_identity(password):
+            return self._federated(self._federation.identify, password, "federated")
+        keys = failures.Keys.of(self._pepper, name, address)
+        if seconds := failures.delay(self._database, keys):
+            raise SignInThrottled(seconds)
+        signed_in = (
+            self._by_secret(name, password) if password.startswith(PREFIX) else self._by_password(name, password)
+        )
+        if signed_in is None:
+            failures.count_failure(self._database, keys)
+            raise SignInRefused(_WRONG)
+        return signed_in
+
+    def exchange(self, token: str, *, is_access_token: bool) -> SignedIn:
+        """An identity for a token, once. Raises as `sign_in`."""
+        identify = self._google.identify if is_access_token else self._federation.identify
+        signed_in = self._federated(identify, token, "exchange")
+        if (token_id := signed_in.claims.get("jti")) and not credentials.use_token_once(
+            self._database, signed_in.claims["iss"], token_id, datetime.now(UTC) + timedelta(days=1, minutes=5)
+        ):
+            raise SignInRefused("this identity was exchanged before: ask the issuer for another one")
+        return signed_in
+
+    def remember(self, signed_in: SignedIn) -> str:
+        """A refresh token, opaque. It ends with the secret or the trust that it came from."""
+        secret = make_secret()
+        life = timedelta(hours=FEDERATED_HOURS) if signed_in.trust_id else timedelta(days=REMEMBERED_DAYS)
+        token = RefreshToken(
+            principal=signed_in.principal,
+            via=signed_in.via,
+            expires_at=datetime.now(UTC) + life,
+            is_read_only=signed_in.is_read_only,
+            claims=signed_in.claims,
+            secret_id=signed_in.secret_id,
+            trust_id=signed_in.trust_id,
+        )
+        credentials.add_refresh_token(self._database, hash_secret(secret.text, self._pepper), token)
+        return secret.text
+
+    def again(self, refresh_token: str) -> SignedIn:
+        """Raises SignInRefused."""
+        found = None
+        if parse_secret(refresh_token):
+            found = credentials.find_refresh_token(self._database, hash_secret(refresh_token, self._pepper))
+        if found is None:
+            raise SignInRefused("the sign-in has ended: log in again")
+        return SignedIn(
+            principal=found.principal,
+            via=found.via,
+            is_read_only=found.is_read_only,
+            claims=found.claims,
+            secret_id=found.secret_id,
+            trust_id=found.trust_id,
+        )
+
+    def _by_secret(self, name: str, password: str) -> SignedIn | None:
+        parsed = parse_secret(password)
+        if parsed is None:
+            return None
+        shown = hash_secret(password, self._pepper)
+        stored = credentials.find_secret(self._database, parsed[0], shown)
+        if stored is None or not hmac.compare_digest(stored.hash, shown):
+            return None
+        if stored.is_expired or stored.is_revoked or stored.principal.disabled:
+            return None
+        # The secret says who it is; a name beside it must not say somebody else.
+        if name not in {stored.principal.name, "token"}:
+            return None
+        return SignedIn(stored.principal, "secret", secret_id=stored.id)
+
+    def _by_password(self, name: str, password: str) -> SignedIn | None:
+        stored = credentials.find_password(self._database, name)
+        is_right = verify_password(stored.hash if stored else None, password)
+        if stored is None or not is_right or stored.principal.disabled:
+            return None
+        return SignedIn(stored.principal, "password")
+
+    @cached_property
+    def _federation(self) -> Federation:
+        from functions.registry.auth.federation import Federation  # noqa: PLC0415  # as the class says
+        from functions.registry.auth.jwks import KeySets  # noqa: PLC0415  # as the class says
+
+        return Federation(KeySets(), self._settings.oidc_issuers.split(), self._settings.service)
+
+    @cached_property
+    def _google(self) -> GoogleAccessTokens:
+        from functions.registry.auth.google import GoogleAccessTokens  # noqa: PLC0415  # as the class says
+
+        return GoogleAccessTokens(self._settings.google_audiences.split())
+
+    def _federated(self, identify: Callable[[str], Identity], token: str, via: str) -> SignedIn:
+        from functions.registry.auth.federation import matching  # noqa: PLC0415  # as the class says
+
+        try:
+            identity = identify(token)
+            trust = matching(trusts.list_for(self._database, identity.issuer), identity)
+        except IssuerUnavailable:
+            raise
+        except TokenRefused as refused:
+            raise SignInRefused(str(refused)) from refused
+        if trust.principal.disabled:
+            raise SignInRefused(_WRONG)
+        return SignedIn(
+            principal=trust.principal,
+            via=via,
+            token_seconds=FEDERATED_TOKEN_SECONDS,
+            is_read_only=identity.is_read_only,
+            claims={name: value for name, value in identity.claims.items() if name in _AUDITED},
+            trust_id=trust.id,
+        )
+
+
+def _looks_like_identity(password: str) -> bool:
+    return password.startswith("eyJ") and password.count(".") == 2  # noqa: PLR2004  # header, claims, signature

@@ -1,0 +1,131 @@
+"""The audit trail: who did what, and what was refused. It is bounded, by rows and by age."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from functions.registry.metadata.db import Database, Statement
+
+_NEWEST: Final = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """`outcome` is success, denied or error. `principal` is a caller's label, `resource` a repository or another name.
+
+    `details` is what else there is to tell: never a secret, a token or a signed URL.
+    """
+
+    action: str
+    outcome: str
+    principal: str
+    resource: str
+    address: str
+    reason: str | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    id: int
+    at: datetime
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What is None is not asked for."""
+
+    principal: str | None = None
+    resource: str | None = None
+    action: str | None = None
+    outcome: str | None = None
+
+
+_WRITE: Final = Statement(
+    "audit_write",
+    int,
+    """
+    INSERT INTO audit (action, outcome, principal, resource, address, reason, details)
+    VALUES (:action, :outcome, :principal, :resource, :address, :reason, CAST(:details AS jsonb))
+    """,
+)
+
+
+def _listing(name: str, condition: str) -> Statement[Entry]:
+    return Statement(
+        name,
+        Entry,
+        f"""
+    SELECT id, at, action, outcome, principal, resource, address, reason, details
+      FROM audit
+     WHERE id < :before AND {condition}
+       AND action = coalesce(:action, action) AND outcome = coalesce(:outcome, outcome)
+     ORDER BY id DESC
+     LIMIT :size
+    """,  # noqa: S608  # conditions are constants of this module
+    )
+
+
+_LIST: Final = _listing("audit_list", "true")
+_LIST_OF_PRINCIPAL: Final = _listing(
+    "audit_list_of_principal", "principal = :principal AND resource = coalesce(:resource, resource)"
+)
+_LIST_OF_RESOURCE: Final = _listing("audit_list_of_resource", "resource = :resource")
+
+# Ids are given out one by one: one that was never written makes the trail a row shorter, no more.
+_TRIM: Final = Statement(
+    "audit_trim",
+    int,
+    """
+    WITH surplus AS MATERIALIZED (
+        (SELECT id FROM audit
+          WHERE id <= (SELECT max(id) FROM audit WHERE id > 0) - CAST(:rows AS bigint)
+          ORDER BY id
+          LIMIT :limit)
+        UNION
+        (SELECT id FROM audit WHERE at < now() - make_interval(days => CAST(:days AS int)) ORDER BY at LIMIT :limit)
+        LIMIT :limit
+    )
+    DELETE FROM audit USING surplus WHERE audit.id = surplus.id
+    """,
+)
+
+
+def write(db: Database, event: Event) -> None:
+    db.count(
+        _WRITE(
+            action=event.action,
+            outcome=event.outcome,
+            principal=event.principal,
+            resource=event.resource,
+            address=event.address,
+            reason=event.reason,
+            details=json.dumps(dict(event.details)),
+        )
+    )
+
+
+def list_page(db: Database, size: int, wanted: Filter | None = None, before: int | None = None) -> list[Entry]:
+    """The latest first, those older than the entry `before`; one more than `size`, if there are more."""
+    wanted = wanted or Filter()
+    values: dict[str, Any] = {
+        "before": _NEWEST if before is None else before,
+        "action": wanted.action,
+        "outcome": wanted.outcome,
+        "size": size + 1,
+    }
+    if wanted.principal is not None:
+        return db.all(_LIST_OF_PRINCIPAL(principal=wanted.principal, resource=wanted.resource, **values))
+    if wanted.resource is not None:
+        return db.all(_LIST_OF_RESOURCE(resource=wanted.resource, **values))
+    return db.all(_LIST(**values))
+
+
+def trim(db: Database, keep_rows: int, keep_days: int, limit: int = 1000) -> int:
+    """Deletes what is beyond the latest `keep_rows` or older than `keep_days`, at most `limit`. Returns how many."""
+    return db.count(_TRIM(rows=keep_rows, days=keep_days, limit=limit))

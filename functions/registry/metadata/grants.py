@@ -1,0 +1,128 @@
+"""Grants: the role that a principal, or anyone, has in the repositories that a pattern matches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from functions.registry.metadata.db import Conflict, Database, Statement
+from functions.registry.metadata.patterns import repository_regex
+
+NOBODY: Final = 0
+
+
+class GrantRefused(ValueError):
+    """The message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """`principal` is None for anyone's."""
+
+    id: int
+    principal: str | None
+    pattern: str
+    role: str
+
+
+# One row for all: the best role in each repository that there is a grant for.
+_ROLES: Final = Statement(
+    "grants_roles",
+    dict,
+    """
+    SELECT coalesce(json_object_agg(held.name, held.rank), '{}')
+      FROM (SELECT asked.name, max(role_rank(grants.role)) AS rank
+              FROM unnest(CAST(:names AS text[])) AS asked (name)
+              JOIN grants ON (grants.principal_id = :principal_id OR grants.principal_id IS NULL)
+                         AND grants.namespace IN ('', split_part(asked.name, '/', 1))
+                         AND asked.name ~ grants.pattern_regex
+             GROUP BY asked.name) AS held
+    """,
+)
+
+# A pattern has one role for one principal: the latest.
+_ADD: Final = Statement(
+    "grants_add",
+    int,
+    """
+    INSERT INTO grants (principal_id, pattern, pattern_regex, role) VALUES (:principal_id, :pattern, :regex, :role)
+    ON CONFLICT ON CONSTRAINT grants_pattern DO UPDATE SET role = excluded.role
+    RETURNING id
+    """,
+)
+
+_GET: Final = Statement(
+    "grants_get",
+    Grant,
+    """
+    SELECT grants.id, principals.name, grants.pattern, grants.role
+      FROM grants LEFT JOIN principals ON principals.id = grants.principal_id
+     WHERE grants.id = :id
+    """,
+)
+
+_REMOVE: Final = Statement("grants_remove", int, "DELETE FROM grants WHERE id = :id")
+
+_LIST: Final = Statement(
+    "grants_list",
+    Grant,
+    """
+    SELECT grants.id, principals.name, grants.pattern, grants.role
+      FROM grants LEFT JOIN principals ON principals.id = grants.principal_id
+     WHERE (grants.pattern, grants.id) > (:last_pattern, CAST(:last_id AS bigint))
+     ORDER BY grants.pattern, grants.id
+     LIMIT :size
+    """,
+)
+
+_LIST_OF_PRINCIPAL: Final = Statement(
+    "grants_list_of_principal",
+    Grant,
+    """
+    SELECT grants.id, principals.name, grants.pattern, grants.role
+      FROM grants JOIN principals ON principals.id = grants.principal_id
+     WHERE grants.principal_id = :principal_id
+       AND (grants.pattern, grants.id) > (:last_pattern, CAST(:last_id AS bigint))
+     ORDER BY grants.pattern, grants.id
+     LIMIT :size
+    """,
+)
+
+
+def roles(db: Database, principal_id: int | None, names: Sequence[str]) -> dict[str, int]:
+    """The rank of the best role in each of the repositories; those without one are left out. None is anonymous."""
+    return db.one_or_none(_ROLES(principal_id=principal_id or NOBODY, names=list(names))) or {}
+
+
+def add(db: Database, principal_id: int | None, pattern: str, role: str) -> int:
+    """Its id. In place of the role that the principal, or anyone, had by the same pattern.
+
+    Raises PatternInvalid, and GrantRefused if the role is none, the principal is gone, or anyone would write.
+    """
+    try:
+        call = _ADD(principal_id=principal_id, pattern=pattern, regex=repository_regex(pattern), role=role)
+        return db.all(call)[0]
+    except Conflict as conflict:
+        reasons = {
+            "grants_anyone": "anyone may be reader, and no more",
+            "grants_role_check": f"there is no role {role}",
+            "grants_principal_id_fkey": "there is no such principal",
+        }
+        raise GrantRefused(reasons.get(conflict.constraint, conflict.constraint)) from conflict
+
+
+def get(db: Database, grant_id: int) -> Grant | None:
+    return db.one_or_none(_GET(id=grant_id))
+
+
+def remove(db: Database, grant_id: int) -> bool:
+    return db.count(_REMOVE(id=grant_id)) > 0
+
+
+def list_page(db: Database, size: int, after: Grant | None = None, principal_id: int | None = None) -> list[Grant]:
+    """By pattern; one more than `size`, if there are more. With a principal: its own only."""
+    last = {"last_pattern": after.pattern if after else "", "last_id": after.id if after else 0, "size": size + 1}
+    if principal_id is None:
+        return db.all(_LIST(**last))
+    return db.all(_LIST_OF_PRINCIPAL(principal_id=principal_id, **last))

@@ -1,0 +1,185 @@
+"""Principals: the users and robots that a registry knows."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from functions.registry.metadata.db import Conflict, Database, Statement
+from functions.registry.oci.page import Page
+
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,127}")
+# What clients send as a user's name where a token or another system's identity is the password, and whom logs call so.
+_RESERVED: Final = frozenset({"token", "oidc", "oauth2accesstoken", "anonymous", "anyone", "nobody"})
+
+
+class PrincipalInvalid(ValueError):
+    """The message says what a name is made of."""
+
+
+class PrincipalExists(Exception):
+    """A user or a robot has that name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """`kind` is user or robot; `namespace` is a robot's, if it belongs to one. An admin has every right."""
+
+    id: int
+    kind: str
+    name: str
+    namespace: str | None
+    is_admin: bool
+    disabled: bool
+
+    @property
+    def label(self) -> str:
+        """As in `robot:ci`: what it does and what is done to it stand in the audit trail under this name."""
+        return f"{self.kind}:{self.name}"
+
+
+_CREATE: Final = Statement(
+    "principals_create",
+    Principal,
+    """
+    INSERT INTO principals (kind, name, namespace, is_admin) VALUES (:kind, :name, :namespace, :is_admin)
+    RETURNING id, kind, name, namespace, is_admin, is_disabled
+    """,
+)
+
+_GET: Final = Statement(
+    "principals_get",
+    Principal,
+    "SELECT id, kind, name, namespace, is_admin, is_disabled FROM principals WHERE name = :name",
+)
+
+_LIST: Final = Statement(
+    "principals_list",
+    Principal,
+    """
+    SELECT id, kind, name, namespace, is_admin, is_disabled FROM principals WHERE name > :last ORDER BY name LIMIT :size
+    """,
+)
+
+_LIST_OF_NAMESPACE: Final = Statement(
+    "principals_list_of_namespace",
+    Principal,
+    """
+    SELECT id, kind, name, namespace, is_admin, is_disabled
+      FROM principals
+     WHERE namespace = :namespace AND name > :last
+     ORDER BY name
+     LIMIT :size
+    """,
+)
+
+_SET_DISABLED: Final = Statement(
+    "principals_set_disabled", int, "UPDATE principals SET is_disabled = CAST(:disabled AS boolean) WHERE id = :id"
+)
+
+# Who knew the old password must not stay signed in by it.
+_SET_PASSWORD: Final = Statement(
+    "principals_set_password",
+    int,
+    """
+    WITH forgotten AS (
+        DELETE FROM refresh_tokens WHERE principal_id = :id AND secret_id IS NULL AND trust_id IS NULL
+    )
+    UPDATE principals SET password_hash = :hash WHERE id = :id AND kind = 'user'
+    """,
+)
+
+_DELETE: Final = Statement("principals_delete", int, "DELETE FROM principals WHERE id = :id")
+
+_ENSURE_ADMIN: Final = Statement(
+    "principals_ensure_admin",
+    int,
+    "INSERT INTO principals (kind, name, is_admin) VALUES ('user', :name, true) ON CONFLICT (name) DO NOTHING",
+)
+
+# Nobody who happens to have the name becomes an administrator by it.
+_ENSURE_SECRET: Final = Statement(
+    "principals_ensure_secret",
+    int,
+    """
+    INSERT INTO secrets (id, principal_id, name, hash)
+    SELECT :secret_id, id, 'first administrator', :hash FROM principals
+     WHERE name = :name AND kind = 'user' AND is_admin
+    ON CONFLICT (id) DO NOTHING
+    """,
+)
+
+_IS_ADMINS: Final = Statement(
+    "principals_is_admins_secret",
+    int,
+    """
+    SELECT 1 FROM secrets JOIN principals ON principals.id = secrets.principal_id
+     WHERE secrets.id = :secret_id AND principals.is_admin
+    """,
+)
+
+
+def create_user(db: Database, name: str, *, is_admin: bool = False) -> Principal:
+    """Raises PrincipalInvalid and PrincipalExists."""
+    return _create(db, "user", name, None, is_admin=is_admin)
+
+
+def create_robot(db: Database, name: str, namespace: str | None = None) -> Principal:
+    """Raises PrincipalInvalid and PrincipalExists."""
+    return _create(db, "robot", name, namespace, is_admin=False)
+
+
+def _create(db: Database, kind: str, name: str, namespace: str | None, *, is_admin: bool) -> Principal:
+    if not _NAME.fullmatch(name):
+        raise PrincipalInvalid("a name has 1 to 128 lower-case letters, digits, . _ @ + - and starts with none of them")
+    if name in _RESERVED:
+        raise PrincipalInvalid(f"nobody can be called {name}: it stands for a way to sign in")
+    try:
+        return db.all(_CREATE(kind=kind, name=name, namespace=namespace, is_admin=is_admin))[0]
+    except Conflict as conflict:
+        if conflict.constraint != "principals_name":
+            raise
+        raise PrincipalExists(f"there is a user or a robot called {name}") from conflict
+
+
+def get(db: Database, name: str) -> Principal | None:
+    return db.one_or_none(_GET(name=name))
+
+
+def list_page(db: Database, page: Page, namespace: str | None = None) -> list[Principal]:
+    """By name; one more than the page holds, if there are more. With a namespace: its robots only."""
+    if namespace is None:
+        return db.all(_LIST(last=page.last, size=page.size + 1))
+    return db.all(_LIST_OF_NAMESPACE(namespace=namespace, last=page.last, size=page.size + 1))
+
+
+def disable(db: Database, principal_id: int) -> bool:
+    """From now on nothing signs it in; tokens that it has end by themselves."""
+    return db.count(_SET_DISABLED(id=principal_id, disabled=True)) > 0
+
+
+def enable(db: Database, principal_id: int) -> bool:
+    return db.count(_SET_DISABLED(id=principal_id, disabled=False)) > 0
+
+
+def set_password(db: Database, principal_id: int, password_hash: str | None) -> bool:
+    """None takes it away. What the old one is remembered by goes too. False if there is no such user."""
+    return db.count(_SET_PASSWORD(id=principal_id, hash=password_hash)) > 0
+
+
+def delete(db: Database, principal_id: int) -> bool:
+    """With its secrets, trusts and grants."""
+    return db.count(_DELETE(id=principal_id)) > 0
+
+
+def ensure_admin(db: Database, name: str, secret_id: str, secret_hash: bytes) -> bool:
+    """The first administrator, with this secret. Any number may do so at once, any number of times.
+
+    False if the secret is not an administrator's: somebody else has that name.
+    """
+    secret = {"secret_id": secret_id}
+    outcomes = db.batch(
+        [_ENSURE_ADMIN(name=name), _ENSURE_SECRET(**secret, name=name, hash=secret_hash), _IS_ADMINS(**secret)]
+    )
+    return outcomes[-1].count > 0

@@ -1,0 +1,121 @@
+"""Rules for tags and kept repositories: the database obeys them in the statement that writes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from functions.registry.metadata.db import Call, Conflict, Database, Statement
+from functions.registry.metadata.patterns import repository_regex, tag_regex
+from functions.registry.oci.name import RepositoryName
+
+ALL_TAGS: Final = "*"
+KINDS: Final = ("protected", "immutable", "free", "kept")
+
+
+class RuleRefused(ValueError):
+    """The message says what a rule takes."""
+
+
+class RuleExists(RuleRefused):
+    """Another rule has the name."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewRule:
+    """`kind` is protected, immutable, free or kept. `role` is the least that may; None for nobody."""
+
+    name: str
+    position: int
+    kind: str
+    repositories: str
+    tags: str = ALL_TAGS
+    role: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """The first that matches decides, in the order of `position`, then of `id`."""
+
+    id: int
+    name: str
+    position: int
+    kind: str
+    repositories: str
+    tags: str
+    role: str | None
+
+
+_ADD: Final = Statement(
+    "rules_add",
+    int,
+    """
+    INSERT INTO tag_rules (name, position, kind, repositories, repositories_regex, tags, tags_regex, role)
+    VALUES (:name, :position, :kind, :repositories, :repositories_regex, :tags, :tags_regex, :role)
+    RETURNING id
+    """,
+)
+
+_REMOVE: Final = Statement(
+    "rules_remove",
+    Rule,
+    "DELETE FROM tag_rules WHERE id = :id RETURNING id, name, position, kind, repositories, tags, role",
+)
+
+_LIST: Final = Statement(
+    "rules_list",
+    Rule,
+    "SELECT id, name, position, kind, repositories, tags, role FROM tag_rules ORDER BY position, id",
+)
+
+_KEEPS: Final = Statement("rules_keeps", str, "SELECT kept_refusal(:repository, NULL, CAST(:rank AS int))")
+
+_UNLESS_KEPT: Final = Statement(
+    "rules_unless_kept", str, "SELECT refuse(kept_refusal(:repository, NULL, caller_rank()))"
+)
+
+
+def add(db: Database, rule: NewRule) -> int:
+    """Its id; it holds from now on. Raises PatternInvalid, RuleExists and RuleRefused."""
+    try:
+        call = _ADD(
+            name=rule.name,
+            position=rule.position,
+            kind=rule.kind,
+            repositories=rule.repositories,
+            repositories_regex=repository_regex(rule.repositories),
+            tags=rule.tags,
+            tags_regex=tag_regex(rule.tags),
+            role=rule.role,
+        )
+        return db.all(call)[0]
+    except Conflict as conflict:
+        if conflict.constraint == "tag_rules_name":
+            raise RuleExists(f"there is a rule {rule.name} already") from conflict
+        reasons = {
+            "tag_rules_kind_check": "a rule is protected, immutable, free or kept",
+            "tag_rules_role_check": f"there is no role {rule.role}",
+            "tag_rules_kept": "a rule that keeps a repository is about all tags: *",
+            "tag_rules_free": "an exception takes no role: it refuses nothing",
+        }
+        raise RuleRefused(reasons.get(conflict.constraint, conflict.constraint)) from conflict
+
+
+def remove(db: Database, rule_id: int) -> Rule | None:
+    """What it was; None if there is no such rule."""
+    return db.one_or_none(_REMOVE(id=rule_id))
+
+
+def list_all(db: Database) -> list[Rule]:
+    """In the order in which they are asked."""
+    return db.all(_LIST())
+
+
+def keeps(db: Database, repository: RepositoryName, rank: int) -> str | None:
+    """Why a caller of this rank may delete nothing from the repository; None if nothing is against it."""
+    return db.one_or_none(_KEEPS(repository=repository, rank=rank))
+
+
+def unless_kept(repository: RepositoryName) -> Call[str]:
+    """What to put, after `ranked`, in front of a batch that deletes from the repository. It raises ChangeRefused."""
+    return _UNLESS_KEPT(repository=repository)

@@ -1,0 +1,138 @@
+"""What administrators ask: who there is, what they may do, which rules hold, and what was done.
+
+Not of the distribution specification; the paths lie under `/api/v1/`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from functions.registry.oci.page import Page
+
+
+@dataclass(frozen=True, slots=True)
+class ListPrincipals:
+    page: Page
+    namespace: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AddPrincipal:
+    """The body has the rest, here and wherever something is added or changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class OfPrincipal:
+    """What the routes below share: a user's or a robot's name."""
+
+    principal: str
+
+
+@dataclass(frozen=True, slots=True)
+class GetPrincipal(OfPrincipal):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class ChangePrincipal(OfPrincipal):
+    """To disable it, to enable it, to set a user's password."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeletePrincipal(OfPrincipal):
+    """With all that it has."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListSecrets(OfPrincipal):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class AddSecret(OfPrincipal):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class RevokeSecret(OfPrincipal):
+    secret: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListTrusts(OfPrincipal):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class AddTrust(OfPrincipal):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveTrust(OfPrincipal):
+    trust: int
+
+
+@dataclass(frozen=True, slots=True)
+class ListGrants:
+    page: Page
+    principal: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AddGrant:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveGrant:
+    grant: int
+
+
+@dataclass(frozen=True, slots=True)
+class ListRules:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class AddRule:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveRule:
+    rule: int
+
+
+@dataclass(frozen=True, slots=True)
+class ListAudit:
+    """The latest first; what is None is not asked for. `before` is an entry's id."""
+
+    size: int
+    principal: str | None = None
+    resource: str | None = None
+    action: str | None = None
+    outcome: str | None = None
+    before: int | None = None
+
+
+Administration = (
+    ListPrincipals
+    | AddPrincipal
+    | GetPrincipal
+    | ChangePrincipal
+    | DeletePrincipal
+    | ListSecrets
+    | AddSecret
+    | RevokeSecret
+    | ListTrusts
+    | AddTrust
+    | RemoveTrust
+    | ListGrants
+    | AddGrant
+    | RemoveGrant
+    | ListRules
+    | AddRule
+    | RemoveRule
+    | ListAudit
+)

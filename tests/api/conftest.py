@@ -1,0 +1,7 @@
+"""A registry in token mode for the tests of the administration's API: the one that the security tests attack."""
+
+from __future__ import annotations
+
+from tests.security.conftest import access_secrets, guarded, token_services
+
+__all__ = ["access_secrets", "guarded", "token_services"]

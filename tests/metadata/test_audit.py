@@ -1,0 +1,84 @@
+"""The trail tells who did what, the latest first, and stays as small as it is told to."""
+
+from __future__ import annotations
+
+import pytest
+
+from functions.registry.metadata import audit
+from functions.registry.metadata.audit import Event, Filter
+from functions.registry.metadata.db import Conflict, Database
+from tests.metadata.build import query, value
+
+ADDRESS = "192.0.2.1"
+
+
+def write(database: Database, *actions: str, principal: str = "robot:ci", resource: str = "team/app") -> None:
+    for action in actions:
+        audit.write(database, Event(action, "success", principal, resource, ADDRESS))
+
+
+def actions(entries: list[audit.Entry]) -> list[str]:
+    return [entry.event.action for entry in entries]
+
+
+def test_an_event_is_read_as_it_was_written(database: Database) -> None:
+    event = Event("tag.delete", "denied", "robot:ci", "team/app", ADDRESS, "the reason", {"tag": "v1", "before": None})
+    audit.write(database, event)
+    (entry,) = audit.list_page(database, 10)
+    assert entry.event == event
+    assert entry.at.utcoffset() is not None
+
+
+def test_entries_come_latest_first_a_page_and_one_more_at_a_time(database: Database) -> None:
+    write(database, "a", "b", "c", "d")
+    first = audit.list_page(database, 2)
+    assert actions(first) == ["d", "c", "b"]
+    assert actions(audit.list_page(database, 2, before=first[1].id)) == ["b", "a"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        (Filter(principal="user:ada"), ["push", "pull"]),
+        (Filter(resource="team/app"), ["delete", "pull", "push"]),
+        (Filter(principal="user:ada", resource="team/app"), ["pull"]),
+        (Filter(action="push"), ["push", "push"]),
+        (Filter(principal="user:ada", action="pull"), ["pull"]),
+        (Filter(resource="team/app", outcome="denied"), ["delete"]),
+        (Filter(outcome="error"), []),
+    ],
+)
+def test_entries_are_found_by_what_is_asked(database: Database, wanted: Filter, found: list[str]) -> None:
+    write(database, "push")
+    write(database, "pull", principal="user:ada")
+    write(database, "push", principal="user:ada", resource="team/other")
+    audit.write(database, Event("delete", "denied", "robot:ci", "team/app", ADDRESS))
+    assert actions(audit.list_page(database, 10, wanted)) == found
+
+
+def test_an_outcome_that_is_none_is_refused(database: Database) -> None:
+    with pytest.raises(Conflict):
+        audit.write(database, Event("push", "maybe", "robot:ci", "team/app", ADDRESS))
+
+
+def test_the_trail_keeps_its_latest_rows(database: Database) -> None:
+    write(database, *map(str, range(10)))
+    assert audit.trim(database, keep_rows=10, keep_days=1) == 0
+    assert [audit.trim(database, 4, 1, limit=4) for _ in range(3)] == [4, 2, 0]
+    assert actions(audit.list_page(database, 10)) == ["9", "8", "7", "6"]
+    assert audit.trim(database, keep_rows=0, keep_days=1) == 4
+    assert audit.trim(database, keep_rows=0, keep_days=1) == 0
+
+
+def test_the_trail_forgets_what_is_too_old(database: Database) -> None:
+    write(database, *map(str, range(6)))
+    query(database, "UPDATE audit SET at = now() - interval '8 days' WHERE action < '4'")
+    assert [audit.trim(database, 100, 7, limit=3) for _ in range(3)] == [3, 1, 0]
+    assert actions(audit.list_page(database, 10)) == ["5", "4"]
+
+
+def test_what_is_both_surplus_and_old_counts_once(database: Database) -> None:
+    write(database, *map(str, range(6)))
+    query(database, "UPDATE audit SET at = now() - interval '8 days'")
+    assert audit.trim(database, keep_rows=3, keep_days=7, limit=100) == 6
+    assert value(database, "SELECT count(*) FROM audit") == 0

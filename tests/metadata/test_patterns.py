@@ -1,0 +1,86 @@
+"""Globs match, in the database, exactly what a plain reading of them says; and no pattern can make it slow."""
+
+from __future__ import annotations
+
+import time
+from functools import cache
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from functions.registry.metadata.db import Database
+from functions.registry.metadata.patterns import PatternInvalid, repository_regex, tag_regex
+from tests.metadata.build import value
+
+MATCHES = 'SELECT CAST(:text AS text) COLLATE "C" ~ CAST(:regex AS text)'
+REPOSITORY_GLOBS = st.text("ab.-/*", min_size=1, max_size=8)
+TAG_GLOBS = st.text("aA.-_*", min_size=1, max_size=8)
+every_example = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def matches(glob: str, text: str, *, slashes: bool) -> bool:
+    """Character by character. `slashes`: whether one star goes past a slash."""
+
+    @cache
+    def rest(at: int, of: int) -> bool:
+        if at == len(glob):
+            return of == len(text)
+        if glob[at] != "*":
+            return of < len(text) and glob[at] == text[of] and rest(at + 1, of + 1)
+        is_double = glob[at : at + 2] == "**"
+        takes = of < len(text) and (slashes or is_double or text[of] != "/")
+        return rest(at + 1 + is_double, of) or (takes and rest(at, of + 1))
+
+    return rest(0, 0)
+
+
+def in_database(database: Database, regex: str, text: str) -> bool:
+    return bool(value(database, MATCHES, text=text, regex=regex))
+
+
+def test_the_simple_reading_reads_right() -> None:
+    assert matches("team/*", "team/app", slashes=False)
+    assert not matches("team/*", "team/app/x", slashes=False)
+    assert matches("team/**", "team/app/x", slashes=False)
+    assert not matches("a.b", "axb", slashes=False)
+    assert matches("v*", "v1", slashes=True)
+
+
+@every_example
+@given(glob=REPOSITORY_GLOBS, text=st.text("abx.-/", max_size=8))
+def test_a_pattern_of_repositories(database: Database, glob: str, text: str) -> None:
+    assert in_database(database, repository_regex(glob), text) is matches(glob, text, slashes=False)
+
+
+@every_example
+@given(glob=TAG_GLOBS, text=st.text("aAx.-_", max_size=8))
+def test_a_pattern_of_tags(database: Database, glob: str, text: str) -> None:
+    assert in_database(database, tag_regex(glob), text) is matches(glob, text, slashes=True)
+
+
+@pytest.mark.parametrize("text", ["team/app\n", "\nteam/app", "xteam/app", "team/appx", "TEAM/APP"])
+def test_a_pattern_is_anchored_at_both_ends(database: Database, text: str) -> None:
+    assert in_database(database, repository_regex("team/app"), "team/app")
+    assert not in_database(database, repository_regex("team/app"), text)
+
+
+@pytest.mark.parametrize(
+    "glob", ["", "a?", "a[b]", "(a)", "a|b", "a+", "A", "a b", "a\n", "ä", "***:a", "a" * 256, "\0"]
+)
+def test_what_is_no_pattern_of_repositories_is_refused(glob: str) -> None:
+    with pytest.raises(PatternInvalid, match="1 to 255"):
+        repository_regex(glob)
+
+
+@pytest.mark.parametrize("glob", ["", "a?", "a/b", "[a]", "a$", "^a", "a\\", "a\n", "a" * 129])
+def test_what_is_no_pattern_of_tags_is_refused(glob: str) -> None:
+    with pytest.raises(PatternInvalid, match="1 to 128"):
+        tag_regex(glob)
+
+
+def test_a_hostile_pattern_is_as_fast_as_any(database: Database) -> None:
+    started = time.monotonic()
+    for glob in ("*a" * 127, "**a*" * 63, "*" * 255):
+        in_database(database, repository_regex(glob), "a" * 254 + "!")
+    assert time.monotonic() - started < 1

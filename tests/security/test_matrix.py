@@ -1,0 +1,45 @@
+"""Every role against every operation; docs/security.md shows the same table, made by `make security-table`."""
+
+from __future__ import annotations
+
+import pytest
+
+from functions.api.dispatch import ROUTES
+from functions.api.gate import PERMISSIONS
+from tests.conftest import ROOT
+from tests.security.matrix import OPERATIONS, PEOPLE, people, table, world_of
+from tests.security.people import Guarded
+
+# The weakest of PEOPLE who gets past the gate; those behind it do too, but "no role" is no more than anonymous.
+_PULLS = ("GET tags", "GET manifest", "HEAD manifest", "GET blob", "HEAD blob", "GET referrers")
+_LEAST = {
+    **dict.fromkeys(("GET /v2/", "GET catalog"), "anonymous"),
+    **dict.fromkeys((*_PULLS, "GET collection of a repository"), "reader"),
+    **dict.fromkeys(("DELETE tag", "DELETE manifest", "DELETE blob"), "maintainer"),
+    "GET collection": "administrator",
+}
+
+
+def test_the_matrix_is_as_documented(guarded: Guarded) -> None:
+    secrets = people(guarded)
+    outcomes = {
+        (name, person): ask(world_of(guarded, secrets, person)).status_code
+        for name, ask in OPERATIONS.items()
+        for person in PEOPLE
+    }
+    for (name, person), status in outcomes.items():
+        may = PEOPLE.index(person) >= PEOPLE.index(_LEAST.get(name, "writer"))
+        assert (status < 400) == may, (name, person, status)
+        if not may:
+            assert status == (401 if person == "anonymous" else 403), (name, person, status)
+    lines = "\n".join(table(outcomes))
+    assert lines in (ROOT / "docs" / "security.md").read_text(), lines
+
+
+def test_every_route_has_a_permission_and_a_handler() -> None:
+    assert PERMISSIONS.keys() == ROUTES.keys()
+
+
+@pytest.mark.parametrize("method", ["TRACE", "OPTIONS", "CONNECT", "PROPFIND", "POST"])
+def test_other_methods_are_refused_whoever_asks(guarded: Guarded, method: str) -> None:
+    assert guarded.request(method, "/v2/team/app/manifests/v1").status_code in {401, 405}
