@@ -114,7 +114,7 @@ def _require(services: Services, caller: Caller, route: routes.InRepository, act
 
 
 def _require_asked(services: Services, caller: Caller, route: routes.InRepository, scopes: list[Scope]) -> None:
-    """A mount's source that the token says nothing of may be asked for; one that it refuses makes the mount an upload."""
+    """A mount's source that the token doesn't name can be asked for; one that it refuses makes the mount an upload."""
     if not isinstance(route, routes.StartUpload) or route.mount is None or route.source is None:
         return
     if not caller.may(route.source, "pull") and "pull" not in caller.refused.get(route.source, ()):

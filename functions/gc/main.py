@@ -27,8 +27,8 @@ def collect(event: CloudEvent) -> None:
     run(services())
 
 
-# A message that has no data, or is no message at all, never comes to the function: the framework refuses it. Refused, it
-# would come again and again, and end as a dead letter that nobody can use.
+# A message that has no data, or is no message at all, never comes to the function: the framework refuses it. It would
+# come again and again, and end as a dead letter that nobody can use.
 @functions_framework.errorhandler(400)  # type: ignore[untyped-decorator]  # the framework has no types
 def unreadable(error: Any) -> tuple[str, int]:
     telemetry.log("WARNING", "not a message", reason=error.description)

@@ -15,7 +15,8 @@ from functions.registry.config import Settings
 
 def migrate(request: Request) -> Response:
     """200 with what was done; 400 for an unknown line; 409 if the database is newer than this release, or the first
-    administrator's secret is none."""
+    administrator's secret is none.
+    """
     settings = Settings.from_environment()
     url = settings.database
     try:

@@ -9,6 +9,6 @@ VERSIONS: Final = Path(__file__).parent / "versions"
 
 
 def execute(line: str, name: str) -> None:
-    """Runs the file whole, as written. A `%` outside of quotes would be a parameter to the driver: none may be there."""
+    """Runs the file whole, as written. A `%` outside of quotes would be a parameter to the driver: have none there."""
     sql = (VERSIONS / line / f"{name}.sql").read_text()
     op.get_bind().exec_driver_sql(sql)
