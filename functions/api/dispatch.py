@@ -116,7 +116,8 @@ def _answer(services: Services, request: Request, body: Body) -> Response:
         if reference := getattr(route, "reference", None) or getattr(route, "digest", None):
             telemetry.note(reference=str(reference))
         caller = admit(services, request, route)
-        services.rate_limit.take(caller.label if caller.name else address)
+        if caller.kind != "open":
+            services.rate_limit.take(caller.label if caller.name else address)
         context = Context(services, request, body, caller, address)
         response = ROUTES[type(route)](context, route)
     except OciError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -28,6 +29,7 @@ pytestmark = pytest.mark.timeout(180)
 class Run:
     process: subprocess.Popen[str]
     url: str
+    said: list[str]
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> str:
         """Its last words, once it has ended."""
@@ -47,7 +49,7 @@ def up(data: Path, *options: str) -> Iterator[Run]:
             for line in process.stdout:
                 said.append(line)
                 if match := re.match(r"ready: (http://\S+)", line):
-                    yield Run(process, match[1])
+                    yield Run(process, match[1], said)
                     return
             raise AssertionError("".join(said))
         finally:
@@ -176,3 +178,23 @@ def test_a_setting_that_leaves_this_machine_is_refused(tmp_path: Path, monkeypat
     monkeypatch.setenv("SLIPWAY_SIGNED_URL_BASE", "https://storage.example.com")
     said = refused("up", "--port", "0", "--data", str(tmp_path / "data"))
     assert said.startswith("slipway: SLIPWAY_SIGNED_URL_BASE=https://storage.example.com leaves this machine")
+
+
+def test_who_signs_in_is_made_by_the_command_line_and_the_administrators_secret_is_told_of(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with up(data, "--ephemeral", "--access", "token") as run:
+        assert requests.get(f"{run.url}/v2/", timeout=30).status_code == 401
+        secret = json.loads((data / "access.json").read_text())["SLIPWAY_ADMIN_SECRET"]
+        listed = requests.get(f"{run.url}/api/v1/principals", auth=("admin", secret), timeout=30)
+        assert [each["name"] for each in listed.json()["principals"]] == ["admin"]
+        access(data, "robots", "add", "ci")
+        made = access(data, "secrets", "add", "ci", "one").strip()
+        token = requests.get(f"{run.url}/token?scope=repository:a/b:pull", auth=("ci", made), timeout=30)
+        assert token.status_code == 200
+        assert f"SLIPWAY_ADMIN_SECRET in {data}/access.json" in "".join(run.said)
+    assert "holds no registry" in refused("access", "--data", str(tmp_path / "other"), "users", "list")
+
+
+def access(data: Path, *arguments: str) -> str:
+    command = [sys.executable, "-m", "local", "access", "--data", str(data), *arguments]
+    return subprocess.run(command, check=True, cwd=ROOT, capture_output=True, text=True, timeout=60).stdout
