@@ -154,7 +154,13 @@ def test_an_unknown_user_takes_as_long_as_a_wrong_password(guarded: Guarded) -> 
         return time.perf_counter() - started
 
     seconds("warm-up", "192.0.2.99")
-    pairs = [(f"user{number % 8}", f"nobody{number}", f"192.0.{number}.1") for number in range(24)]
-    known = statistics.median(seconds(name, address) for name, _, address in pairs)
-    unknown = statistics.median(seconds(name, address) for _, name, address in pairs)
-    assert 0.6 < known / unknown < 1.6
+    # A busy machine may spoil one comparison, but not each.
+    for attempt in range(3):
+        known, unknown = [], []
+        for number in range(24):
+            known.append(seconds(f"user{number % 8}", f"192.0.{number}.{attempt}"))
+            unknown.append(seconds(f"nobody{number}-{attempt}", f"198.51.{number}.{attempt}"))
+        ratio = statistics.median(known) / statistics.median(unknown)
+        if 0.6 < ratio < 1.6:
+            return
+    pytest.fail(f"a known user takes {ratio:.2f} of the time of an unknown one")

@@ -88,7 +88,7 @@ class Guard:
             kind=principal.kind if principal else "anonymous",
             name=principal.name if principal else "",
             principal_id=principal.id if principal else None,
-            is_admin=bool(principal and principal.is_admin),
+            is_admin=_is_administrator(signed_in),
             access=access,
             refused=refused,
             catalog=any(scope.type == "registry" for scope in wanted),
@@ -97,7 +97,7 @@ class Guard:
     def _roles(self, signed_in: SignedIn | None, names: list[str]) -> dict[str, Role]:
         if not names:
             return {}
-        if signed_in and signed_in.principal.is_admin:
+        if _is_administrator(signed_in):
             return dict.fromkeys(names, Role.ADMIN)
         found = grants.roles(self._database, signed_in.principal.id if signed_in else None, names)
         most = Role.READER if signed_in and signed_in.is_read_only else Role.ADMIN
@@ -124,3 +124,7 @@ class Guard:
         from functions.registry.auth.sign_in import SignIn  # noqa: PLC0415  # only the token endpoint needs it
 
         return SignIn(self._settings, self._database)
+
+
+def _is_administrator(signed_in: SignedIn | None) -> bool:
+    return signed_in is not None and signed_in.principal.is_admin and not signed_in.is_read_only
