@@ -36,7 +36,8 @@ _LOCK_TIMEOUT: Final = "55P03"
 _AGAINST_THE_RULES: Final = "SW001"
 # A table, a column or a function that this release needs: the migrations have not been run yet.
 _NOT_MIGRATED: Final = ("42P01", "42703", "42883")
-_ATTEMPTS: Final = 3
+# A crowd that pushes one new tag can deadlock pair by pair: each time all but one of a pair go on.
+_ATTEMPTS: Final = 8
 
 
 class MetadataUnavailable(Exception):
