@@ -8,12 +8,12 @@ from typing import Any
 
 from flask import Response
 
+from functions.api import audit
 from functions.api.context import Context
 from functions.api.responses import json_response
 from functions.registry import telemetry
-from functions.registry.metadata import audit, principals
+from functions.registry.metadata import principals
 from functions.registry.metadata.audit import Event
-from functions.registry.metadata.db import MetadataUnavailable
 from functions.registry.metadata.principals import Principal
 from functions.registry.oci.errors import ResourceUnknown
 
@@ -27,13 +27,10 @@ def known(context: Context, name: str) -> Principal:
 
 
 def record(context: Context, action: str, resource: str, **details: Any) -> None:
-    """A change that was made, in the trail and in the log. A trail that can't be written undoes nothing."""
+    """A change that was made, in the trail and in the log."""
     author, address = context.caller.label, context.address
     telemetry.log("INFO", "access changed", action=action, resource=resource, principal=author, address=address)
-    try:
-        audit.write(context.services.database, Event(action, "success", author, resource, address, details=details))
-    except MetadataUnavailable as error:
-        telemetry.log("ERROR", "audit event lost", action=action, outcome="success", reason=str(error))
+    audit.write(context.services, Event(action, "success", author, resource, address, details=details))
 
 
 def answer(

@@ -25,15 +25,19 @@ _LONGEST_TEXT: Final = 200
 
 
 def record(services: Services, request: Request, fields: dict[str, Any], status: int) -> None:
-    """`fields` are the request's record. A trail that can't be written is told of, and refuses nobody.
+    """`fields` are the request's record.
 
     Without access control there is nobody to tell apart, and no trail.
     """
     if services.settings.access == "open":
         return
     event = _event(request, fields, status)
-    if event is None:
-        return
+    if event is not None:
+        write(services, event)
+
+
+def write(services: Services, event: Event) -> None:
+    """A trail that can't be written is told of, and undoes nothing."""
     try:
         audit.write(services.database, event)
     except MetadataUnavailable as error:

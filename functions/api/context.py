@@ -8,7 +8,7 @@ from flask import Request
 
 from functions.api.body import Body
 from functions.registry.auth.caller import Caller
-from functions.registry.metadata.uploads import Owner
+from functions.registry.metadata.uploads import NOBODY, Owner
 from functions.registry.wiring import Services
 
 
@@ -23,4 +23,6 @@ class Context:
     @property
     def owner(self) -> Owner:
         """Of the uploads that this request may start or go on with."""
+        if self.caller.kind == "open":
+            return NOBODY
         return Owner(self.caller.label, self.services.settings.uploads_per_principal)

@@ -34,13 +34,13 @@ class Administrator:
 
 
 @dataclass(frozen=True, slots=True)
-class InRepository:
+class RightTo:
     """The right to do `action` in the repository that the route names."""
 
     action: str
 
 
-Permission = Anybody | AnyToken | Administrator | InRepository
+Permission = Anybody | AnyToken | Administrator | RightTo
 
 PERMISSIONS: Final[dict[type[routes.Route], Permission]] = {
     routes.CheckVersion: AnyToken(),
@@ -49,21 +49,21 @@ PERMISSIONS: Final[dict[type[routes.Route], Permission]] = {
     routes.PostToken: Anybody(),
     routes.GetKeySet: Anybody(),
     routes.GetCollection: Administrator(),
-    routes.PreviewCollection: InRepository("pull"),
+    routes.PreviewCollection: RightTo("pull"),
     routes.ListRepositories: AnyToken(),
-    routes.ListTags: InRepository("pull"),
-    routes.GetManifest: InRepository("pull"),
-    routes.PutManifest: InRepository("push"),
-    routes.DeleteManifest: InRepository("delete"),
-    routes.GetBlob: InRepository("pull"),
-    routes.HeadBlob: InRepository("pull"),
-    routes.DeleteBlob: InRepository("delete"),
-    routes.StartUpload: InRepository("push"),
-    routes.GetUpload: InRepository("push"),
-    routes.PatchUpload: InRepository("push"),
-    routes.PutUpload: InRepository("push"),
-    routes.DeleteUpload: InRepository("push"),
-    routes.ListReferrers: InRepository("pull"),
+    routes.ListTags: RightTo("pull"),
+    routes.GetManifest: RightTo("pull"),
+    routes.PutManifest: RightTo("push"),
+    routes.DeleteManifest: RightTo("delete"),
+    routes.GetBlob: RightTo("pull"),
+    routes.HeadBlob: RightTo("pull"),
+    routes.DeleteBlob: RightTo("delete"),
+    routes.StartUpload: RightTo("push"),
+    routes.GetUpload: RightTo("push"),
+    routes.PatchUpload: RightTo("push"),
+    routes.PutUpload: RightTo("push"),
+    routes.DeleteUpload: RightTo("push"),
+    routes.ListReferrers: RightTo("pull"),
     **dict.fromkeys(get_args(Administration), Administrator()),
 }
 
@@ -89,7 +89,7 @@ def admit(services: Services, request: Request, route: routes.Route) -> Caller:
             raise Unauthorized("this takes a registry administrator", _challenge(services, scopes))
         case Administrator() if not caller.is_admin:
             raise Denied("this takes a registry administrator")
-        case InRepository(action) if isinstance(route, routes.InRepository):
+        case RightTo(action) if isinstance(route, routes.InRepository):
             _require(services, caller, route, action, scopes)
             _require_asked(services, caller, route, scopes)
     return caller
@@ -125,7 +125,7 @@ def _require_asked(services: Services, caller: Caller, route: routes.InRepositor
 def _scopes(permission: Permission, route: routes.Route) -> list[Scope]:
     if isinstance(route, routes.ListRepositories):
         return [Scope("registry", "catalog", frozenset({"*"}))]
-    if not isinstance(permission, InRepository) or not isinstance(route, routes.InRepository):
+    if not isinstance(permission, RightTo) or not isinstance(route, routes.InRepository):
         return []
     scopes = [Scope("repository", route.repository, frozenset(_ASKED[permission.action]))]
     if isinstance(route, routes.StartUpload) and route.source not in {None, route.repository}:

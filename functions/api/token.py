@@ -16,11 +16,12 @@ from functions.api.signing_in import BASIC_CHALLENGE, refusing
 from functions.registry import telemetry
 from functions.registry.auth.caller import Caller, TokenRefused
 from functions.registry.auth.credentials_header import basic
-from functions.registry.auth.scopes import format_scopes, parse_scopes
+from functions.registry.auth.scopes import Scope, format_scopes, parse_scopes
 from functions.registry.auth.signed_in import SignedIn
 from functions.registry.oci.errors import EndpointUnknown, ParameterInvalid, Unauthorized
 from functions.registry.oci.route import GetKeySet, GetToken, PostToken
 
+_NOT_KEPT: Final = {"Cache-Control": "no-store"}
 _LARGEST_FORM: Final = 16 * 1024
 _EXCHANGE: Final = "urn:ietf:params:oauth:grant-type:token-exchange"
 _ID_TOKENS: Final = ("urn:ietf:params:oauth:token-type:id_token", "urn:ietf:params:oauth:token-type:jwt")
@@ -48,7 +49,7 @@ def get(context: Context, route: GetToken) -> Response:
     answer = _answer(context, caller, signed_in)
     if route.wants_refresh and signed_in:
         answer["refresh_token"] = context.services.guard.sign_in.remember(signed_in)
-    return _json(answer)
+    return json_response(answer, **_NOT_KEPT)
 
 
 def post(context: Context, _: PostToken) -> Response:
@@ -58,7 +59,7 @@ def post(context: Context, _: PostToken) -> Response:
     signed_in = _by_grant(context, form)
     caller = context.services.guard.grant(signed_in, parse_scopes([form.get("scope", "")]))
     answer = _answer(context, caller, signed_in)
-    granted = parse_scopes([f"repository:{each.name}:{','.join(each.actions)}" for each in caller.access.values()])
+    granted = [Scope("repository", each.name, each.actions) for each in caller.access.values()]
     answer |= {"token_type": "Bearer", "scope": format_scopes(granted)}
     if form["grant_type"] == _EXCHANGE:
         answer["issued_token_type"] = _ACCESS_TOKEN
@@ -66,14 +67,12 @@ def post(context: Context, _: PostToken) -> Response:
         answer["refresh_token"] = form["refresh_token"]
     elif form.get("access_type") == "offline":
         answer["refresh_token"] = context.services.guard.sign_in.remember(signed_in)
-    return _json(answer)
+    return json_response(answer, **_NOT_KEPT)
 
 
 def key_set(context: Context, _: GetKeySet) -> Response:
     _require_issuer(context)
-    response = json_response(context.services.guard.tokens.key_set())
-    response.headers["Cache-Control"] = "public, max-age=300"
-    return response
+    return json_response(context.services.guard.tokens.key_set(), **{"Cache-Control": "public, max-age=300"})
 
 
 def _by_grant(context: Context, form: dict[str, str]) -> SignedIn:
@@ -105,12 +104,6 @@ def _answer(context: Context, caller: Caller, signed_in: SignedIn | None) -> dic
         "expires_in": issued.expires_in,
         "issued_at": f"{issued.issued_at:%Y-%m-%dT%H:%M:%SZ}",
     }
-
-
-def _json(answer: dict[str, Any]) -> Response:
-    response = json_response(answer)
-    response.headers["Cache-Control"] = "no-store"
-    return response
 
 
 def _require_issuer(context: Context) -> None:

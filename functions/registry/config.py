@@ -89,7 +89,7 @@ class Settings:
     )
     google_audiences: str = _setting(_text, "")
     requests_per_minute: int = _setting(_number(0, 1_000_000), "6000")
-    uploads_per_principal: int = _setting(_number(1, 10_000), "200")
+    uploads_per_principal: int = _setting(_number(1, 10_000), "1000")
     trusted_proxies: int = _setting(_number(0, 10), "0")
 
     @classmethod

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from werkzeug.test import TestResponse
 
 from functions.registry.config import SettingInvalid, Settings
 from functions.registry.metadata import audit, grants, rules
@@ -15,7 +16,7 @@ from functions.registry.oci.digest import Digest
 from functions.registry.oci.media_type import OCI_MANIFEST
 from tests.security.conftest import REALM
 from tests.security.people import Guarded
-from tests.support import Image
+from tests.support import Image, Registry
 
 ALL: Final = "pull,push,delete"
 
@@ -227,9 +228,7 @@ def test_the_trail_tells_of_changes_and_refusals(guarded: Guarded, mine: Account
     ]
 
 
-def test_a_crowd_of_requests_or_uploads_is_stopped(
-    guarded: Guarded, mine: Account, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_crowd_of_requests_is_stopped(guarded: Guarded, mine: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     headers = mine.headers("mine/app")
     monkeypatch.setattr(guarded.services.rate_limit, "_capacity", 3)
     statuses = [guarded.get("/v2/", headers=headers).status_code for _ in range(5)]
@@ -237,6 +236,33 @@ def test_a_crowd_of_requests_or_uploads_is_stopped(
     refused = guarded.get("/v2/", headers=headers)
     assert (refused.status_code, guarded.error_code(refused)) == (429, "TOOMANYREQUESTS")
     assert int(refused.headers["Retry-After"]) > 0
+
+
+@pytest.fixture
+def few_uploads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the registry, which reads of it in its settings."""
+    monkeypatch.setenv("SLIPWAY_UPLOADS_PER_PRINCIPAL", "2")
+
+
+@pytest.mark.usefixtures("few_uploads")
+def test_a_crowd_of_uploads_is_stopped_and_nobody_elses(guarded: Guarded) -> None:
+    mine, other = (Account(guarded, name, "mine/**", "writer") for name in ("mine", "other"))
+
+    def start(account: Account) -> TestResponse:
+        return guarded.request("POST", "/v2/mine/app/blobs/uploads/", headers=account.headers("mine/app"))
+
+    locations = [start(mine).headers["Location"] for _ in range(2)]
+    refused = start(mine)
+    assert (refused.status_code, guarded.error_code(refused)) == (429, "TOOMANYREQUESTS")
+    assert int(refused.headers["Retry-After"]) > 0
+    assert start(other).status_code == 202
+    assert guarded.request("DELETE", locations[0], headers=mine.headers("mine/app")).status_code == 204
+    assert start(mine).status_code == 202
+
+
+@pytest.mark.usefixtures("few_uploads")
+def test_in_open_mode_nobodys_uploads_are_counted(registry: Registry) -> None:
+    assert len({registry.start_upload("a/b") for _ in range(4)}) == 4
 
 
 @pytest.mark.parametrize(

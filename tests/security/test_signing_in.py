@@ -140,6 +140,15 @@ def test_who_guesses_waits_and_the_owner_does_not(guarded: Guarded) -> None:
     assert status == 200
 
 
+def test_who_mistyped_and_then_got_it_right_starts_anew(guarded: Guarded) -> None:
+    user = principals.create_user(guarded.services.database, "alice")
+    principals.set_password(guarded.services.database, user.id, hash_password("a long enough password"))
+    wrong, right = [401] * 4, [200]
+    passwords = [*["a mistyped password"] * 4, "a long enough password"]
+    statuses = [guarded.ask_token("alice", password).status_code for password in passwords * 2]
+    assert statuses == [*wrong, *right] * 2
+
+
 def test_an_unknown_user_takes_as_long_as_a_wrong_password(guarded: Guarded) -> None:
     database = guarded.services.database
     for number in range(8):

@@ -28,7 +28,7 @@ DEFAULTS: Final[dict[str, Any]] = {
     "service": "slipway",
     "token_seconds": 300,
     "requests_per_minute": 6000,
-    "uploads_per_principal": 200,
+    "uploads_per_principal": 1000,
     "trusted_proxies": 0,
 }
 RANGES: Final = {

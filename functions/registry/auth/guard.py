@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from functions.registry.auth.sign_in import SignIn
     from functions.registry.auth.tokens import Tokens
 
+# What a mode can't do without.
+_NEEDED: Final[dict[str, tuple[str, ...]]] = {
+    "open": (),
+    "token": ("token_realm", "token_keys", "pepper"),
+    "external": ("token_realm", "external_issuer"),
+}
 ANONYMOUS: Final = Caller(kind="anonymous", name="")
 
 
@@ -38,12 +44,7 @@ class Guard:
     def check(self, *, in_cloud: bool) -> None:
         """Raises SettingInvalid where the mode lacks something, or would leave a registry in the cloud open."""
         settings = self._settings
-        needed: dict[str, tuple[str, ...]] = {
-            "open": (),
-            "token": ("token_realm", "token_keys", "pepper"),
-            "external": ("token_realm", "external_issuer"),
-        }
-        for name in needed[settings.access]:
+        for name in _NEEDED[settings.access]:
             if not getattr(settings, name):
                 raise SettingInvalid(f"SLIPWAY_{name.upper()} is not set: SLIPWAY_ACCESS={settings.access} needs it")
         if settings.access == "external" and not (settings.external_keys or settings.external_jwks_url):

