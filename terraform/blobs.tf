@@ -1,0 +1,56 @@
+resource "google_storage_bucket" "blobs" {
+  name                        = "${var.project_id}-${var.name}-blobs"
+  location                    = var.region
+  storage_class               = "STANDARD"
+  uniform_bucket_level_access = true
+  public_access_prevention    = "enforced"
+  # What is pulled lies here: a bucket with objects in it can't be destroyed.
+  force_destroy = false
+
+  # Left out, it would be seven days, billed: the collection would free nothing for a week. No versioning, and no
+  # lifecycle rule that deletes, for the same reason: what goes and when is the collection's to say.
+  soft_delete_policy {
+    retention_duration_seconds = var.blob_soft_delete_days * 86400
+  }
+
+  dynamic "encryption" {
+    for_each = local.kms_keys
+
+    content {
+      default_kms_key_name = encryption.value
+    }
+  }
+
+  depends_on = [google_project_service.api, google_kms_crypto_key_iam_member.agent]
+}
+
+# What the two programs call, and nothing else: neither may list, overwrite an object's rights or touch the bucket.
+resource "google_project_iam_custom_role" "api_blobs" {
+  role_id     = "${replace(var.name, "-", "_")}_api_blobs"
+  title       = "Slipway api: blobs"
+  description = "Upload, compose, read and, through signed URLs, serve blobs."
+  permissions = ["storage.objects.create", "storage.objects.get"]
+
+  depends_on = [google_project_service.api]
+}
+
+resource "google_project_iam_custom_role" "gc_blobs" {
+  role_id     = "${replace(var.name, "-", "_")}_gc_blobs"
+  title       = "Slipway gc: blobs"
+  description = "Delete what the database has condemned."
+  permissions = ["storage.objects.delete"]
+
+  depends_on = [google_project_service.api]
+}
+
+resource "google_storage_bucket_iam_member" "api_blobs" {
+  bucket = google_storage_bucket.blobs.name
+  role   = google_project_iam_custom_role.api_blobs.id
+  member = google_service_account.this["api"].member
+}
+
+resource "google_storage_bucket_iam_member" "gc_blobs" {
+  bucket = google_storage_bucket.blobs.name
+  role   = google_project_iam_custom_role.gc_blobs.id
+  member = google_service_account.this["gc"].member
+}

@@ -1,0 +1,102 @@
+# What wakes the collection: the api's hints, and a clock as the net under them. A message is delivered by Pub/Sub
+# itself, without a trigger between: fewer parts, and the subscription is ours to set.
+
+resource "google_pubsub_topic" "hints" {
+  name                       = "${var.name}-hints"
+  kms_key_name               = var.kms_key
+  message_retention_duration = "86400s"
+
+  depends_on = [google_project_service.api, google_kms_crypto_key_iam_member.agent]
+}
+
+resource "google_pubsub_topic_iam_member" "publishes" {
+  # The collection sends the next hint itself when it runs out of time.
+  for_each = toset(["api", "gc"])
+
+  topic  = google_pubsub_topic.hints.id
+  role   = "roles/pubsub.publisher"
+  member = google_service_account.this[each.key].member
+}
+
+resource "google_pubsub_subscription" "hints" {
+  name                 = "${var.name}-collect"
+  topic                = google_pubsub_topic.hints.id
+  ack_deadline_seconds = local.ack_deadline_seconds
+  # The database knows what is due: an old hint says nothing that a newer one doesn't.
+  message_retention_duration = "3600s"
+
+  # Without this a subscription that was idle for a month is gone.
+  expiration_policy {
+    ttl = ""
+  }
+
+  # Without this a failed message comes back at once, again and again.
+  retry_policy {
+    minimum_backoff = "10s"
+    maximum_backoff = "600s"
+  }
+
+  dead_letter_policy {
+    dead_letter_topic     = google_pubsub_topic.dead.id
+    max_delivery_attempts = 10
+  }
+
+  push_config {
+    push_endpoint = google_cloudfunctions2_function.this["gc"].service_config[0].uri
+
+    oidc_token {
+      service_account_email = google_service_account.this["push"].email
+      audience              = google_cloudfunctions2_function.this["gc"].service_config[0].uri
+    }
+  }
+
+  depends_on = [google_cloud_run_v2_service_iam_member.push_calls_gc]
+}
+
+resource "google_pubsub_topic" "dead" {
+  name         = "${var.name}-dead"
+  kms_key_name = var.kms_key
+
+  depends_on = [google_project_service.api, google_kms_crypto_key_iam_member.agent]
+}
+
+# A topic without a subscription keeps nothing: this one is for whoever looks into it.
+resource "google_pubsub_subscription" "dead" {
+  name                       = "${var.name}-dead"
+  topic                      = google_pubsub_topic.dead.id
+  message_retention_duration = "1209600s"
+
+  expiration_policy {
+    ttl = ""
+  }
+}
+
+# Pub/Sub moves a message to the dead letters in its own name, and takes it off the subscription.
+resource "google_pubsub_topic_iam_member" "agent_publishes_dead" {
+  topic  = google_pubsub_topic.dead.id
+  role   = "roles/pubsub.publisher"
+  member = local.pubsub_agent
+}
+
+resource "google_pubsub_subscription_iam_member" "agent_takes_dead" {
+  subscription = google_pubsub_subscription.hints.id
+  role         = "roles/pubsub.subscriber"
+  member       = local.pubsub_agent
+}
+
+resource "google_cloud_scheduler_job" "tick" {
+  name        = "${var.name}-tick"
+  region      = var.region
+  description = "Wakes the collection, should every hint be lost."
+  schedule    = var.tick_schedule
+  time_zone   = "Etc/UTC"
+
+  pubsub_target {
+    topic_name = google_pubsub_topic.hints.id
+    # What functions/registry/events/hints.py sends: a message without data would not reach the function.
+    data       = base64encode(jsonencode({ collect = 1 }))
+    attributes = { kind = "tick" }
+  }
+
+  depends_on = [google_project_service.api]
+}

@@ -1,0 +1,208 @@
+locals {
+  functions = {
+    api = {
+      description   = var.http2 ? "Slipway: what the registry's image is built from. Nobody calls it." : "Slipway: the registry."
+      entry_point   = "api"
+      memory_mib    = local.size.registry_memory_mib
+      cpu           = "1"
+      timeout       = local.registry_seconds
+      min_instances = var.http2 ? 0 : local.size.registry_min_instances
+      max_instances = local.api_max_instances
+      concurrency   = local.size.registry_concurrency
+      ingress       = var.http2 ? "ALLOW_INTERNAL_ONLY" : var.domain != null ? "ALLOW_INTERNAL_AND_GCLB" : "ALLOW_ALL"
+    }
+    gc = {
+      description   = "Slipway: collects what is due, whenever Pub/Sub wakes it."
+      entry_point   = "collect"
+      memory_mib    = 512
+      cpu           = "1"
+      timeout       = local.gc_seconds
+      min_instances = 0
+      max_instances = local.size.gc_max_instances
+      # A collection fills an instance.
+      concurrency = 1
+      # A push subscription's deliveries count as internal.
+      ingress = "ALLOW_INTERNAL_ONLY"
+    }
+    migrate = {
+      description   = "Slipway: moves the schema, whenever a deployment calls it."
+      entry_point   = "migrate"
+      memory_mib    = 512
+      cpu           = "1"
+      timeout       = local.migrate_seconds
+      min_instances = 0
+      max_instances = 1
+      concurrency   = 1
+      # Called from wherever one deploys; IAM is the door.
+      ingress = "ALLOW_ALL"
+    }
+  }
+}
+
+# By itself, because the registry's image is read after it: a change of the others must not touch the registry.
+resource "google_cloudfunctions2_function" "api" {
+  name        = "${var.name}-api"
+  location    = var.region
+  description = local.functions["api"].description
+
+  build_config {
+    runtime           = var.python_runtime
+    entry_point       = local.functions["api"].entry_point
+    service_account   = google_service_account.this["build"].id
+    docker_repository = google_artifact_registry_repository.functions.id
+
+    # The image of an automatic policy has no base of its own, and the HTTP/2 service is made from it.
+    on_deploy_update_policy {}
+
+    source {
+      storage_source {
+        bucket = google_storage_bucket.source.name
+        object = google_storage_bucket_object.source["api"].name
+      }
+    }
+  }
+
+  service_config {
+    service_account_email            = google_service_account.this["api"].email
+    available_memory                 = "${local.functions["api"].memory_mib}Mi"
+    available_cpu                    = local.functions["api"].cpu
+    timeout_seconds                  = local.functions["api"].timeout
+    min_instance_count               = local.functions["api"].min_instances
+    max_instance_count               = local.functions["api"].max_instances
+    max_instance_request_concurrency = local.functions["api"].concurrency
+    ingress_settings                 = local.functions["api"].ingress
+    all_traffic_on_latest_revision   = true
+    environment_variables            = local.environment["api"]
+    direct_vpc_egress                = var.private_database ? "VPC_EGRESS_PRIVATE_RANGES_ONLY" : null
+
+    dynamic "direct_vpc_network_interface" {
+      for_each = local.attachments
+
+      content {
+        network    = direct_vpc_network_interface.value.network
+        subnetwork = direct_vpc_network_interface.value.subnetwork
+      }
+    }
+
+    dynamic "secret_environment_variables" {
+      for_each = local.secret_environment["api"]
+
+      content {
+        key        = secret_environment_variables.key
+        project_id = var.project_id
+        secret     = secret_environment_variables.value.secret
+        version    = secret_environment_variables.value.version
+      }
+    }
+  }
+
+  lifecycle {
+    precondition {
+      condition     = local.upload_memory_mib <= local.size.registry_memory_mib / 2
+      error_message = "${local.threads} uploads at once keep ${local.upload_memory_mib} MiB, more than half of ${local.size.registry_memory_mib} MiB: lower registry_concurrency or upload_chunk_mib, or raise registry_memory_mib."
+    }
+  }
+
+  depends_on = [
+    google_project_service.api,
+    google_artifact_registry_repository_iam_member.build_writes,
+    google_project_iam_member.build_logs,
+    google_secret_manager_secret_iam_member.reads,
+    google_storage_bucket_iam_member.build_reads_source,
+  ]
+}
+
+resource "google_cloudfunctions2_function" "this" {
+  for_each = toset(["gc", "migrate"])
+
+  name        = "${var.name}-${each.key}"
+  location    = var.region
+  description = local.functions[each.key].description
+
+  build_config {
+    runtime           = var.python_runtime
+    entry_point       = local.functions[each.key].entry_point
+    service_account   = google_service_account.this["build"].id
+    docker_repository = google_artifact_registry_repository.functions.id
+
+    # The image of an automatic policy has no base of its own, and the HTTP/2 service is made from it.
+    on_deploy_update_policy {}
+
+    source {
+      storage_source {
+        bucket = google_storage_bucket.source.name
+        object = google_storage_bucket_object.source[each.key].name
+      }
+    }
+  }
+
+  service_config {
+    service_account_email            = google_service_account.this[each.key].email
+    available_memory                 = "${local.functions[each.key].memory_mib}Mi"
+    available_cpu                    = local.functions[each.key].cpu
+    timeout_seconds                  = local.functions[each.key].timeout
+    min_instance_count               = local.functions[each.key].min_instances
+    max_instance_count               = local.functions[each.key].max_instances
+    max_instance_request_concurrency = local.functions[each.key].concurrency
+    ingress_settings                 = local.functions[each.key].ingress
+    all_traffic_on_latest_revision   = true
+    environment_variables            = local.environment[each.key]
+    direct_vpc_egress                = var.private_database ? "VPC_EGRESS_PRIVATE_RANGES_ONLY" : null
+
+    dynamic "direct_vpc_network_interface" {
+      for_each = local.attachments
+
+      content {
+        network    = direct_vpc_network_interface.value.network
+        subnetwork = direct_vpc_network_interface.value.subnetwork
+      }
+    }
+
+    dynamic "secret_environment_variables" {
+      for_each = local.secret_environment[each.key]
+
+      content {
+        key        = secret_environment_variables.key
+        project_id = var.project_id
+        secret     = secret_environment_variables.value.secret
+        version    = secret_environment_variables.value.version
+      }
+    }
+  }
+
+  depends_on = [
+    google_project_service.api,
+    google_artifact_registry_repository_iam_member.build_writes,
+    google_project_iam_member.build_logs,
+    google_secret_manager_secret_iam_member.reads,
+    google_secret_manager_secret_version.admin_placeholder,
+    google_storage_bucket_iam_member.build_reads_source,
+  ]
+}
+
+# Without the HTTP/2 front the function is the registry, and docker sends no identity of Google's: anybody has to reach
+# it, and it asks for a token itself.
+resource "google_cloud_run_v2_service_iam_member" "anyone_calls_api" {
+  count = var.http2 ? 0 : 1
+
+  name     = google_cloudfunctions2_function.api.name
+  location = var.region
+  role     = "roles/run.invoker"
+  member   = "allUsers"
+}
+
+resource "google_cloud_run_v2_service_iam_member" "push_calls_gc" {
+  name     = google_cloudfunctions2_function.this["gc"].name
+  location = var.region
+  role     = "roles/run.invoker"
+  member   = google_service_account.this["push"].member
+}
+
+resource "google_cloud_run_v2_service_iam_member" "deployer_calls_migrate" {
+  for_each = var.deployers
+
+  name     = google_cloudfunctions2_function.this["migrate"].name
+  location = var.region
+  role     = "roles/run.invoker"
+  member   = each.value
+}

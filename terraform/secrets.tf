@@ -1,0 +1,120 @@
+# Secrets are made here and handed to Secret Manager by write-only arguments: neither the state nor a plan holds them.
+
+locals {
+  secrets = var.access == "token" ? {
+    pepper       = "Goes into the hash of every stored secret. Lost or changed, all of those are useless."
+    token-keys   = "Signs the registry's tokens."
+    admin-secret = "The secret of the user admin: a version of your own has to be added."
+  } : {}
+
+  # Which program reads which, as which variable. The administrator's is read when migrate is called, in its newest
+  # version; the others are pinned, so that a new one makes a new revision.
+  secret_variables = {
+    api     = { SLIPWAY_PEPPER = "pepper", SLIPWAY_TOKEN_KEYS = "token-keys" }
+    gc      = {}
+    migrate = { SLIPWAY_PEPPER = "pepper", SLIPWAY_ADMIN_SECRET = "admin-secret" }
+  }
+
+  secret_versions = var.access == "token" ? {
+    pepper       = google_secret_manager_secret_version.pepper[0].version
+    token-keys   = google_secret_manager_secret_version.token_keys[0].version
+    admin-secret = "latest"
+  } : {}
+
+  secret_environment = {
+    for program, variables in local.secret_variables : program => {
+      for variable, secret in variables : variable => {
+        secret  = google_secret_manager_secret.this[secret].secret_id
+        version = local.secret_versions[secret]
+      } if var.access == "token"
+    }
+  }
+}
+
+resource "google_secret_manager_secret" "this" {
+  for_each = local.secrets
+
+  secret_id           = "${var.name}-${each.key}"
+  annotations         = { purpose = each.value }
+  deletion_protection = each.key == "pepper" && var.deletion_protection
+
+  replication {
+    dynamic "auto" {
+      for_each = var.kms_key == null ? [true] : []
+      content {}
+    }
+
+    # A key has a region, so what it encrypts has one.
+    dynamic "user_managed" {
+      for_each = local.kms_keys
+
+      content {
+        replicas {
+          location = var.region
+
+          customer_managed_encryption {
+            kms_key_name = user_managed.value
+          }
+        }
+      }
+    }
+  }
+
+  depends_on = [google_project_service.api, google_kms_crypto_key_iam_member.agent]
+}
+
+ephemeral "random_password" "pepper" {
+  length  = 64
+  special = false
+}
+
+resource "google_secret_manager_secret_version" "pepper" {
+  count = var.access == "token" ? 1 : 0
+
+  secret                 = google_secret_manager_secret.this["pepper"].id
+  secret_data_wo         = ephemeral.random_password.pepper.result
+  secret_data_wo_version = var.pepper_version
+
+  # Instances that still start from the last revision read the last version.
+  lifecycle {
+    create_before_destroy = true
+  }
+}
+
+ephemeral "tls_private_key" "token" {
+  algorithm   = "ECDSA"
+  ecdsa_curve = "P256"
+}
+
+resource "google_secret_manager_secret_version" "token_keys" {
+  count = var.access == "token" ? 1 : 0
+
+  secret                 = google_secret_manager_secret.this["token-keys"].id
+  secret_data_wo         = ephemeral.tls_private_key.token.private_key_pem_pkcs8
+  secret_data_wo_version = var.token_keys_version
+
+  # Instances that still start from the last revision read the last version.
+  lifecycle {
+    create_before_destroy = true
+  }
+}
+
+# A function that names a secret without a version can't be deployed. This one is no secret: migrate refuses it.
+resource "google_secret_manager_secret_version" "admin_placeholder" {
+  count = var.access == "token" ? 1 : 0
+
+  secret      = google_secret_manager_secret.this["admin-secret"].id
+  secret_data = "add a version: docs/deploy.md says how"
+}
+
+resource "google_secret_manager_secret_iam_member" "reads" {
+  for_each = var.access == "token" ? merge([
+    for program, variables in local.secret_variables : {
+      for secret in values(variables) : "${program}-${secret}" => { program = program, secret = secret }
+    }
+  ]...) : {}
+
+  secret_id = google_secret_manager_secret.this[each.value.secret].id
+  role      = "roles/secretmanager.secretAccessor"
+  member    = google_service_account.this[each.value.program].member
+}

@@ -1,0 +1,66 @@
+# What each program is told. Settings that aren't here have their default (functions/registry/config.py).
+
+locals {
+  # Cloud Run gives a service this address besides the one with a random part; this one is known beforehand, so that
+  # the service can be told its own.
+  own_host = "${var.http2 ? var.name : "${var.name}-api"}-${local.project_number}.${var.region}.run.app"
+  host     = var.domain != null ? var.domain : local.own_host
+
+  # The platform's front writes one entry, the load balancer another.
+  trusted_proxies = var.trusted_proxies != null ? var.trusted_proxies : var.domain != null ? 2 : 1
+
+  access_environment = {
+    token = {
+      SLIPWAY_TOKEN_REALM = "https://${local.host}/token"
+    }
+    external = var.external == null ? {} : {
+      SLIPWAY_TOKEN_REALM       = var.external.realm
+      SLIPWAY_EXTERNAL_ISSUER   = var.external.issuer
+      SLIPWAY_EXTERNAL_KEYS     = var.external.keys
+      SLIPWAY_EXTERNAL_JWKS_URL = var.external.jwks_url
+    }
+    open = {
+      SLIPWAY_OPEN_IN_CLOUD = "accept"
+    }
+  }
+
+  api_environment = merge(
+    var.settings,
+    {
+      SLIPWAY_DATABASE           = local.database_urls["api"]
+      SLIPWAY_BUCKET             = google_storage_bucket.blobs.name
+      SLIPWAY_TOPIC              = google_pubsub_topic.hints.id
+      SLIPWAY_SIGNER             = "iam"
+      SLIPWAY_SIGNER_IDENTITY    = google_service_account.this["api"].email
+      SLIPWAY_UPLOAD_CHUNK_BYTES = tostring(local.size.upload_chunk_mib * 1024 * 1024)
+      SLIPWAY_ACCESS             = var.access
+      SLIPWAY_SERVICE            = var.token_service
+      SLIPWAY_TRUSTED_PROXIES    = tostring(local.trusted_proxies)
+      THREADS                    = tostring(local.threads)
+    },
+    local.access_environment[var.access],
+  )
+
+  environment = {
+    api = merge(local.api_environment, { SLIPWAY_DATABASE_CONNECTIONS = tostring(local.api_connections) })
+    gc = merge(
+      # Of the rest it reads nothing: the collection makes no URL and opens no upload.
+      { for name, value in var.settings : name => value if name == "SLIPWAY_STORAGE_TIMEOUT_SECONDS" },
+      {
+        SLIPWAY_DATABASE             = local.database_urls["gc"]
+        SLIPWAY_DATABASE_CONNECTIONS = tostring(local.size.gc_connections)
+        SLIPWAY_BUCKET               = google_storage_bucket.blobs.name
+        SLIPWAY_TOPIC                = google_pubsub_topic.hints.id
+      },
+    )
+    migrate = {
+      SLIPWAY_DATABASE = local.database_urls["migrate"]
+      # It touches no blob, but the settings are read as a whole.
+      SLIPWAY_BUCKET = google_storage_bucket.blobs.name
+    }
+  }
+
+  registry_environment = merge(local.api_environment, {
+    SLIPWAY_DATABASE_CONNECTIONS = tostring(local.size.registry_connections)
+  })
+}

@@ -1,0 +1,82 @@
+# The one place where figures that depend on each other are derived.
+
+locals {
+  profiles = {
+    # A shared core: no service level, a few people.
+    tiny = {
+      database_tier             = "db-g1-small"
+      database_max_connections  = 50
+      database_disk_gb          = 10
+      database_highly_available = false
+      registry_min_instances    = 0
+      registry_max_instances    = 4
+      registry_concurrency      = 16
+      registry_connections      = 5
+      registry_memory_mib       = 512
+      upload_chunk_mib          = 4
+      gc_max_instances          = 2
+      gc_connections            = 2
+    }
+    team = {
+      database_tier             = "db-custom-1-3840"
+      database_max_connections  = 100
+      database_disk_gb          = 20
+      database_highly_available = false
+      registry_min_instances    = 1
+      registry_max_instances    = 12
+      registry_concurrency      = 20
+      registry_connections      = 5
+      registry_memory_mib       = 512
+      upload_chunk_mib          = 8
+      gc_max_instances          = 2
+      gc_connections            = 2
+    }
+    large = {
+      database_tier             = "db-custom-4-15360"
+      database_max_connections  = 500
+      database_disk_gb          = 100
+      database_highly_available = true
+      registry_min_instances    = 2
+      registry_max_instances    = 40
+      registry_concurrency      = 40
+      registry_connections      = 8
+      registry_memory_mib       = 1024
+      upload_chunk_mib          = 8
+      gc_max_instances          = 4
+      gc_connections            = 2
+    }
+  }
+
+  size = merge(local.profiles[var.size], { for name, value in var.sizing : name => value if value != null })
+
+  # An upload holds its thread for as long as it takes: with fewer threads than requests, everything would wait.
+  threads = local.size.registry_concurrency
+
+  # With the HTTP/2 front the function is only what builds the image; nobody can reach it.
+  api_max_instances = var.http2 ? 1 : local.size.registry_max_instances
+  api_connections   = var.http2 ? 1 : local.size.registry_connections
+
+  # The lock's session, and a second one for the administrator.
+  migrate_connections = 2
+
+  connections = {
+    registry = var.http2 ? local.size.registry_max_instances * local.size.registry_connections : 0
+    api      = local.api_max_instances * local.api_connections
+    gc       = local.size.gc_max_instances * local.size.gc_connections
+    migrate  = local.migrate_connections
+  }
+  connections_wanted = sum(values(local.connections))
+  # Ten are the server's own; a fifth is left for instances of two revisions at once, and for you.
+  connections_budget = floor(0.8 * (local.size.database_max_connections - 10))
+
+  # Uploads keep what the store has not acknowledged: about a chunk each.
+  upload_memory_mib = local.threads * local.size.upload_chunk_mib
+
+  # A push of a large layer is one request. The front, the service and nginx have to agree on how long it may last.
+  registry_seconds = 3600
+  # Longer than the collection's own budget (BUDGET_SECONDS of functions/gc/run.py), and shorter than Pub/Sub waits
+  # before it delivers again.
+  gc_seconds           = 540
+  ack_deadline_seconds = 600
+  migrate_seconds      = 1800
+}

@@ -1,0 +1,189 @@
+"""The HTTP/2 front with a real nginx, started by the container's own command; the app behind it is a plain server.
+
+nginx before 1.25.1, such as Debian 12's, says HTTP/2 in another way; the rest of the file is the same.
+"""
+
+from __future__ import annotations
+
+import http.server
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from tests.terraform.core import ROOT
+
+pytestmark = pytest.mark.terraform
+
+_NGINX: Final = os.environ.get("SLIPWAY_NGINX") or shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+_TERRAFORM: Final = ROOT / "terraform"
+_FIRST_WITH_DIRECTIVE: Final = (1, 25, 1)
+_BODY: Final = os.urandom(3 << 20)
+
+
+@dataclass
+class App:
+    """What came, as it came: request line, body, Host."""
+
+    server: http.server.ThreadingHTTPServer
+    seen: list[tuple[str, bytes, str]] = field(default_factory=list)
+    seconds: float = 0
+
+    @property
+    def port(self) -> int:
+        return int(self.server.server_address[1])
+
+
+@pytest.fixture
+def app() -> Iterator[App]:
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def answer(self) -> None:
+            body = b"".join(iter(self._chunk, b"")) if "Transfer-Encoding" in self.headers else b""
+            body += self.rfile.read(int(self.headers.get("Content-Length", "0")))
+            running.seen.append((self.path, body, self.headers["Host"]))
+            time.sleep(running.seconds)
+            self.send_response(202)
+            self.send_header("Content-Length", "0")
+            self.send_header("Location", "/v2/a/blobs/uploads/1?state=%2F")
+            self.end_headers()
+
+        do_GET = do_PATCH = answer  # noqa: N815  # the library's names
+
+        def _chunk(self) -> bytes:
+            size = int(self.rfile.readline(), 16)
+            chunk = self.rfile.read(size)
+            self.rfile.readline()
+            return chunk
+
+        def log_message(self, *_: Any) -> None:
+            """Says nothing."""
+
+    running = App(http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler))
+    threading.Thread(target=running.server.serve_forever, daemon=True).start()
+    yield running
+    running.server.shutdown()
+    running.server.server_close()
+
+
+@dataclass
+class Front:
+    port: int
+    process: subprocess.Popen[bytes]
+
+    def request(self, path: str, *options: str) -> tuple[int, dict[str, str], bytes]:
+        """Over HTTP/2 without TLS, as the platform speaks it."""
+        address = f"http://127.0.0.1:{self.port}{path}"
+        command = ["curl", "--silent", "--http2-prior-knowledge", "--path-as-is", "--include", *options, address]
+        done = subprocess.run(command, capture_output=True, timeout=30, check=True)
+        head, _, body = done.stdout.partition(b"\r\n\r\n")
+        status, *lines = head.decode().splitlines()
+        headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
+        return int(status.split()[1]), headers, body
+
+
+@pytest.fixture
+def front(app: App, tmp_path: Path) -> Iterator[Front]:
+    if _NGINX is None:
+        pytest.skip("no nginx here: name one with SLIPWAY_NGINX")
+    if shutil.which("curl") is None:
+        pytest.skip("no curl here")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    binaries = tmp_path / "bin"
+    binaries.mkdir()
+    (binaries / "nginx").symlink_to(_NGINX)
+    environment = {
+        "PATH": f"{binaries}:/usr/bin:/bin",
+        "NGINX_CONF": _configuration(_NGINX, port, app.port).replace("/tmp/", f"{tmp_path}/"),  # noqa: S108
+    }
+    command = _command().replace("/tmp/", f"{tmp_path}/")  # noqa: S108
+    process = subprocess.Popen(["/bin/sh", "-c", command], env=environment, stderr=subprocess.PIPE)
+    try:
+        _wait_until_it_listens(port)
+        yield Front(port, process)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=15)
+
+
+def _configuration(nginx: str, port: int, app_port: int) -> str:
+    """As templatefile renders it."""
+    values = {"front_port": port, "app_port": app_port, "seconds": 3600, "streams": 1000}
+    text = re.sub(r"\$\{(\w+)\}", lambda name: str(values[name[1]]), (_TERRAFORM / "nginx.conf").read_text())
+    said = subprocess.run([nginx, "-v"], capture_output=True, text=True, check=True).stderr
+    version = tuple(map(int, re.findall(r"nginx/(\d+)\.(\d+)\.(\d+)", said)[0]))
+    if version < _FIRST_WITH_DIRECTIVE:
+        text = text.replace("http2 on;", "").replace(f"listen {port};", f"listen {port} http2;")
+    return text
+
+
+def _command() -> str:
+    """The container's, from registry.tf."""
+    (quoted,) = re.findall(r'^ +("printf .+")$', (_TERRAFORM / "registry.tf").read_text(), re.MULTILINE)
+    command: str = json.loads(quoted)
+    return command
+
+
+def _wait_until_it_listens(port: int) -> None:
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            assert time.monotonic() < deadline, "nginx does not listen"
+            time.sleep(0.02)
+        else:
+            return
+
+
+@pytest.mark.parametrize("path", ["/v2/a%2Fb/..//tags?last=%2B+x%3A", "/v2/", "/token?scope=repository%3Aa%2Fb%3Apull"])
+def test_a_path_goes_on_byte_for_byte(path: str, front: Front, app: App) -> None:
+    status, headers, _ = front.request(path, "--header", "Host: registry.example.com")
+    assert status == 202
+    assert headers["location"] == "/v2/a/blobs/uploads/1?state=%2F"
+    assert app.seen == [(path, b"", "registry.example.com")]
+
+
+@pytest.mark.parametrize("length", [[], ["--header", "Content-Length:"]], ids=["with length", "without"])
+def test_a_large_body_passes_whole(length: list[str], front: Front, app: App, tmp_path: Path) -> None:
+    body = tmp_path / "body"
+    body.write_bytes(_BODY)
+    status, _, _ = front.request("/v2/a/blobs/uploads/1", "--request", "PATCH", "--data-binary", f"@{body}", *length)
+    assert status == 202
+    assert app.seen[0][1] == _BODY
+
+
+def test_an_app_that_is_away_is_an_oci_error(front: Front, app: App) -> None:
+    app.server.shutdown()
+    app.server.server_close()
+    status, headers, body = front.request("/v2/")
+    assert status == 503
+    assert headers["retry-after"] == "1"
+    assert json.loads(body)["errors"][0]["code"] == "UNKNOWN"
+
+
+def test_what_is_in_flight_when_the_platform_stops_it_is_finished(front: Front, app: App) -> None:
+    app.seconds = 1.5
+    answers: list[int] = []
+    thread = threading.Thread(target=lambda: answers.append(front.request("/v2/")[0]))
+    thread.start()
+    while not app.seen:
+        time.sleep(0.01)
+    front.process.send_signal(signal.SIGTERM)
+    thread.join(timeout=10)
+    assert answers == [202]
+    front.process.wait(timeout=10)

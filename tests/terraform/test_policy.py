@@ -1,0 +1,284 @@
+"""What a deployment may never be: asked of what stands after an apply, where every value is known."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from typing import Final
+
+import pytest
+
+from functions.gc.run import BUDGET_SECONDS
+from functions.registry.events.hints import is_hint
+from tests.terraform.core import ROOT
+from tests.terraform.deployment import PROGRAMS, Deployment, Grant
+
+pytestmark = pytest.mark.terraform
+
+_PROJECT_AGENT: Final = "serviceAccount:service-123456789012@gcp-sa-pubsub.iam.gserviceaccount.com"
+_EVERYBODY: Final = {"allUsers", "allAuthenticatedUsers"}
+_OPERATIONS: Final = (ROOT / "docs" / "operations.md").read_text()
+
+
+def _expected_grants(deployment: Deployment) -> set[tuple[str, str, str]]:
+    """Everything that anybody may do, with nothing left out."""
+    member = {program: f"serviceAccount:{deployment.account(program)}" for program in (*PROGRAMS, "push", "build")}
+    expected = {
+        (member["api"], "slipway_api_blobs", "example-registry-slipway-blobs"),
+        (member["gc"], "slipway_gc_blobs", "example-registry-slipway-blobs"),
+        (member["api"], "iam.serviceAccountTokenCreator", deployment.account("api")),
+        (member["api"], "pubsub.publisher", "slipway-hints"),
+        (member["gc"], "pubsub.publisher", "slipway-hints"),
+        (member["push"], "run.invoker", "slipway-gc"),
+        (member["build"], "storage.objectViewer", "example-registry-slipway-source"),
+        (member["build"], "artifactregistry.writer", "slipway-functions"),
+        (member["build"], "logging.logWriter", ""),
+        (_PROJECT_AGENT, "pubsub.publisher", "slipway-dead"),
+        (_PROJECT_AGENT, "pubsub.subscriber", "slipway-collect"),
+    }
+    expected |= {
+        (member[program], role, "") for program in PROGRAMS for role in ("cloudsql.client", "cloudsql.instanceUser")
+    }
+    if deployment.environment("api")["SLIPWAY_ACCESS"] == "token":
+        secrets = {"api": ("pepper", "token-keys"), "migrate": ("pepper", "admin-secret")}
+        expected |= {
+            (member[program], "secretmanager.secretAccessor", f"slipway-{secret}")
+            for program, names in secrets.items()
+            for secret in names
+        }
+    if not deployment.has_front():
+        expected.add(("allUsers", "run.invoker", "slipway-api"))
+    return expected
+
+
+def test_nobody_may_do_more_than_is_listed(deployment: Deployment) -> None:
+    granted = {
+        (grant.member, grant.role, grant.on)
+        for grant in deployment.grants()
+        if "cryptoKey" not in grant.role and not _is_deployer(grant)
+    }
+    assert granted == _expected_grants(deployment)
+
+
+def _is_deployer(grant: Grant) -> bool:
+    """Whom the example names: they call migrate, and nothing else."""
+    return (grant.role, grant.on) == ("run.invoker", "slipway-migrate") and "example" in grant.member
+
+
+def test_rights_in_the_whole_project_are_bound_to_the_database(deployment: Deployment) -> None:
+    for grant in deployment.grants():
+        if not grant.on and grant.role != "logging.logWriter":
+            assert "projects/example-registry/instances/slipway" in grant.condition, grant
+
+
+def test_a_program_runs_as_its_own_account(deployment: Deployment) -> None:
+    accounts = [deployment.function(program)["service_account_email"] for program in PROGRAMS]
+    assert accounts == [deployment.account(program) for program in PROGRAMS]
+    assert len(set(accounts)) == len(PROGRAMS)
+    for function in deployment.all("google_cloudfunctions2_function"):
+        assert function.block("build_config")["service_account"].endswith(deployment.account("build"))
+    if deployment.has_front():
+        service = deployment.one("google_cloud_run_v2_service").block("template")
+        assert service["service_account"] == deployment.account("api")
+
+
+def test_only_the_registry_is_public(deployment: Deployment) -> None:
+    public = {grant.on for grant in deployment.grants() if grant.member in _EVERYBODY}
+    services = {one.values["name"] for one in deployment.all("google_cloud_run_v2_service") if _is_open(one.values)}
+    assert public | services == {"slipway" if deployment.has_front() else "slipway-api"}
+    ingress = {program: deployment.function(program)["ingress_settings"] for program in PROGRAMS}
+    assert ingress["gc"] == "ALLOW_INTERNAL_ONLY"
+    assert not deployment.has_front() or ingress["api"] == "ALLOW_INTERNAL_ONLY"
+
+
+def _is_open(service: object) -> bool:
+    return isinstance(service, dict) and service["invoker_iam_disabled"] is True
+
+
+def test_a_domain_is_the_only_way_in(deployment: Deployment) -> None:
+    if not list(deployment.all("google_compute_backend_service")):
+        pytest.skip("without a domain")
+    backend = deployment.one("google_compute_backend_service").values
+    assert backend["security_policy"]
+    assert backend["load_balancing_scheme"] == "EXTERNAL_MANAGED"
+    if deployment.has_front():
+        service = deployment.one("google_cloud_run_v2_service").values
+        assert service["ingress"] == "INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER"
+        assert service["default_uri_disabled"] is True
+    else:
+        assert deployment.function("api")["ingress_settings"] == "ALLOW_INTERNAL_AND_GCLB"
+    rules = deployment.one("google_compute_security_policy").values["rule"]
+    assert [rule["action"] for rule in sorted(rules, key=lambda rule: rule["priority"])] == [
+        "throttle",
+        "throttle",
+        "allow",
+    ]
+
+
+def test_no_bucket_is_public_or_keeps_what_was_deleted_unasked(deployment: Deployment) -> None:
+    kept = {}
+    for bucket in deployment.all("google_storage_bucket"):
+        assert bucket.values["uniform_bucket_level_access"] is True
+        assert bucket.values["public_access_prevention"] == "enforced"
+        assert not bucket.values["versioning"]
+        assert not bucket.values["lifecycle_rule"]
+        kept[bucket.name] = bucket.block("soft_delete_policy")["retention_duration_seconds"]
+    assert kept["source"] == 0
+    assert kept["blobs"] in (0, 7 * 86_400)
+    assert deployment.one("google_storage_bucket", "blobs").values["force_destroy"] is False
+
+
+def test_the_database_is_private_backed_up_and_without_passwords(deployment: Deployment) -> None:
+    instance = deployment.one("google_sql_database_instance")
+    settings, flags = instance.block("settings"), _flags(deployment)
+    addresses, backups = settings["ip_configuration"][0], settings["backup_configuration"][0]
+    is_private = deployment.environment("api")["SLIPWAY_DATABASE"].endswith("network=private")
+    assert addresses["ipv4_enabled"] is not is_private
+    assert bool(addresses["private_network"]) is is_private
+    assert not addresses["authorized_networks"]
+    assert addresses["ssl_mode"] == "TRUSTED_CLIENT_CERTIFICATE_REQUIRED"
+    assert backups["enabled"]
+    assert backups["point_in_time_recovery_enabled"]
+    assert settings["deletion_protection_enabled"]
+    assert instance.values["deletion_protection"] is True
+    assert settings["edition"] == "ENTERPRISE"
+    assert flags["cloudsql.iam_authentication"] == "on"
+    for user in deployment.all("google_sql_user"):
+        assert user.values["type"] == "CLOUD_IAM_SERVICE_ACCOUNT"
+        assert user.values["password"] is None
+        assert f"{user.values['name']}.gserviceaccount.com" == deployment.account(user.index)
+    roles = {user.index: user.values["database_roles"] for user in deployment.all("google_sql_user")}
+    assert [program for program, given in roles.items() if "cloudsqlsuperuser" in given] == ["migrate"]
+
+
+def _flags(deployment: Deployment) -> dict[str, str]:
+    flags = deployment.one("google_sql_database_instance").block("settings")["database_flags"]
+    return {flag["name"]: flag["value"] for flag in flags}
+
+
+def test_the_connections_of_all_instances_fit(deployment: Deployment) -> None:
+    most = {program: deployment.function(program)["max_instance_count"] for program in PROGRAMS}
+    if deployment.has_front():
+        service = deployment.one("google_cloud_run_v2_service")
+        most["registry"] = service.block("scaling")["max_instance_count"]
+        assert service.block("template", "scaling")["max_instance_count"] == most["registry"]
+    pools = {
+        program: int(deployment.environment(program).get("SLIPWAY_DATABASE_CONNECTIONS", "2"))
+        for program in deployment.programs()
+    }
+    wanted = sum(most[program] * pools[program] for program in most)
+    assert wanted == deployment.outputs["connections"]["wanted"]
+    assert wanted <= 0.8 * (int(_flags(deployment)["max_connections"]) - 10)
+
+
+def test_threads_and_memory_follow_concurrency(deployment: Deployment) -> None:
+    function = deployment.function("api")
+    concurrency, memory = function["max_instance_request_concurrency"], function["available_memory"]
+    programs = ["api"]
+    if deployment.has_front():
+        programs.append("registry")
+        service = deployment.one("google_cloud_run_v2_service").block("template")
+        concurrency = service["max_instance_request_concurrency"]
+        memory = deployment.container("app")["resources"][0]["limits"]["memory"]
+    for program in programs:
+        environment = deployment.environment(program)
+        assert int(environment["THREADS"]) == concurrency
+        chunks = concurrency * int(environment["SLIPWAY_UPLOAD_CHUNK_BYTES"])
+        assert chunks <= int(memory.removesuffix("Mi")) * 1024 * 1024 / 2
+
+
+def test_whoever_waits_waits_longer_than_whoever_works(deployment: Deployment) -> None:
+    subscription = deployment.one("google_pubsub_subscription", "hints").values
+    assert BUDGET_SECONDS < deployment.function("gc")["timeout_seconds"] <= subscription["ack_deadline_seconds"]
+    if deployment.has_front():
+        timeout = int(deployment.one("google_cloud_run_v2_service").block("template")["timeout"].removesuffix("s"))
+        configuration = _nginx_conf(deployment)
+        for name in ("proxy_read_timeout", "proxy_send_timeout"):
+            assert int(re.findall(rf"{name} (\d+)s;", configuration)[0]) >= timeout
+        streams = re.findall(r"http2_max_concurrent_streams (\d+);", configuration)
+        concurrency = deployment.one("google_cloud_run_v2_service").block("template")
+        assert int(streams[0]) >= concurrency["max_instance_request_concurrency"]
+
+
+def _nginx_conf(deployment: Deployment) -> str:
+    (variable,) = deployment.container("front")["env"]
+    text: str = variable["value"]
+    return text
+
+
+def test_the_front_takes_the_requests_and_waits_for_the_app(deployment: Deployment) -> None:
+    if not deployment.has_front():
+        pytest.skip("without the front")
+    front, app = deployment.container("front"), deployment.container("app")
+    assert front["ports"] == [{"name": "h2c", "container_port": 8080}]
+    assert not app["ports"]
+    assert front["depends_on"] == ["app"]
+    port = deployment.environment("registry")["PORT"]
+    assert str(app["startup_probe"][0]["tcp_socket"][0]["port"]) == port
+    assert f"server 127.0.0.1:{port} " in _nginx_conf(deployment)
+    assert len(_nginx_conf(deployment)) < 32 * 1024, "what a variable may hold"
+    assert app["image"].startswith("europe-west1-docker.pkg.dev/example-registry/"), "what the function's build made"
+
+
+def test_messages_come_again_slowly_and_end_as_dead_letters(deployment: Deployment) -> None:
+    subscription = deployment.one("google_pubsub_subscription", "hints")
+    assert subscription.block("retry_policy") == {"minimum_backoff": "10s", "maximum_backoff": "600s"}
+    dead = deployment.one("google_pubsub_topic", "dead").values["id"]
+    assert subscription.block("dead_letter_policy")["dead_letter_topic"] == dead
+    assert deployment.one("google_pubsub_subscription", "dead").values["topic"] == dead
+    for one in deployment.all("google_pubsub_subscription"):
+        assert one.block("expiration_policy")["ttl"] == ""
+    endpoint = subscription.block("push_config")["push_endpoint"]
+    token = subscription.block("push_config", "oidc_token")
+    assert token == {"audience": endpoint, "service_account_email": deployment.account("push")}
+    assert endpoint == deployment.function("gc")["uri"]
+
+
+def test_the_clock_sends_a_hint(deployment: Deployment) -> None:
+    target = deployment.one("google_cloud_scheduler_job").block("pubsub_target")
+    assert target["topic_name"] == deployment.environment("api")["SLIPWAY_TOPIC"]
+    assert is_hint(base64.b64decode(target["data"]))
+
+
+def test_every_alert_has_a_section_that_says_what_to_do(deployment: Deployment) -> None:
+    alerts = deployment.all("google_monitoring_alert_policy")
+    titles = {alert.values["display_name"].removeprefix("slipway: ") for alert in alerts}
+    headings = set(re.findall(r"^### (.+)$", _OPERATIONS.split("## Alerts")[1], re.MULTILINE))
+    assert titles == headings
+
+
+def test_what_is_measured_is_what_the_programs_log(deployment: Deployment) -> None:
+    sources = [(ROOT / "terraform" / "nginx.conf").read_text()]
+    sources += [path.read_text() for path in (ROOT / "functions").rglob("*.py")]
+    code = "\n".join(sources)
+    for metric in deployment.all("google_logging_metric"):
+        (message,) = re.findall(r'jsonPayload\.message="([^"]+)"', metric.values["filter"])
+        assert f'"{message}"' in code, message
+        fields = re.findall(r"EXTRACT\(jsonPayload\.(\w+)\)", json.dumps(metric.values))
+        for field in fields + re.findall(r"jsonPayload\.(\w+)[=:>]", metric.values["filter"]):
+            assert re.search(rf"[\"' (,{{]{field}[\"']?[=:]", code), field
+
+
+def test_the_dashboard_is_a_document(deployment: Deployment) -> None:
+    board = json.loads(deployment.one("google_monitoring_dashboard").values["dashboard_json"])
+    assert board["displayName"] == "slipway"
+    assert len(board["mosaicLayout"]["tiles"]) == 12
+
+
+def test_what_is_stored_is_encrypted_with_the_key_that_was_given(deployment: Deployment) -> None:
+    keys = {grant.on for grant in deployment.grants() if grant.role.endswith("cryptoKeyEncrypterDecrypter")}
+    if not keys:
+        pytest.skip("without a key")
+    stored = [bucket.block("encryption")["default_kms_key_name"] for bucket in deployment.all("google_storage_bucket")]
+    stored += [topic.values["kms_key_name"] for topic in deployment.all("google_pubsub_topic")]
+    stored.append(deployment.one("google_sql_database_instance").values["encryption_key_name"])
+    assert {str(key).rsplit("/", 1)[-1] for key in stored} == keys
+
+
+def test_the_registry_is_asked_as_a_client_asks(deployment: Deployment) -> None:
+    check = deployment.one("google_monitoring_uptime_check_config")
+    is_open = deployment.environment("api")["SLIPWAY_ACCESS"] == "open"
+    expected = 200 if is_open else 401
+    assert check.block("http_check", "accepted_response_status_codes")["status_value"] == expected
+    assert check.block("monitored_resource")["labels"]["host"] == deployment.outputs["registry_host"]

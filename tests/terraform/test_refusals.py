@@ -1,0 +1,96 @@
+"""What does not fit together is refused by the plan, in words; the simulated provider refuses what a real one would."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.terraform.conftest import NewTerraform
+from tests.terraform.core import ROOT, Terraform
+
+pytestmark = pytest.mark.terraform
+
+_TINY = "-var-file=examples/tiny.tfvars"
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({"sizing": {"registry_max_instances": 40}}, "may open 207 connections"),
+        ({"sizing": {"database_max_connections": 25}}, "leave 12"),
+        ({"sizing": {"registry_concurrency": 80}}, "more than half of 512 MiB"),
+        ({"sizing": {"upload_chunk_mib": 32}}, "more than half of 512 MiB"),
+        ({"sizing": {"registry_concurrency": 0}}, "from 1 to 1000"),
+        ({"sizing": {"gc_connections": -1}}, "No number of them is negative"),
+        ({"sizing": {"database_tier": "db-perf-optimized-N-2"}}, "as the edition ENTERPRISE has them"),
+        ({"size": "huge"}, "One of tiny, team, large"),
+        ({"name": "ab"}, "6 to 20"),
+        ({"project_id": "X"}, "6 to 30"),
+        ({"region": "europe"}, "looks like europe-west1"),
+        ({"labels": {"Team": "x"}}, "starts with a lower-case letter"),
+        ({"access": "open"}, "needs accept_open"),
+        ({"accept_open": True}, "needs accept_open"),
+        ({"access": "external"}, "needs the issuer"),
+        ({"access": "external", "external": {"issuer": "i", "realm": "https://x/"}}, "either keys or jwks_url"),
+        ({"access": "external", "external": {"issuer": "i", "realm": "/x", "keys": "k"}}, "absolute https address"),
+        ({"settings": {"SLIPWAY_DATABASE": "x"}}, "derived from another variable"),
+        ({"settings": {"SLIPWAY_TYPO": "x"}}, "isn't known"),
+        ({"nginx_image": "library/nginx:1.22"}, "before 1.25.1"),
+        ({"nginx_image": "library/nginx"}, "with a tag or a digest"),
+        ({"blob_soft_delete_days": 3}, "from 7 to 90"),
+        ({"deployers": ["allUsers"]}, "never allUsers"),
+        ({"domain": "Registry"}, "in lower case"),
+        ({"kms_key": "key"}, "keyRings"),
+        ({"network": {"network": "n", "subnetwork": "s"}, "private_database": False}, "only with private_database"),
+        ({"subnetwork_range": "10.0.0.0/28"}, "/26 or larger"),
+        ({"budget": {"billing_account": "x", "amount": 1}}, "billing account like"),
+        ({"token_keys_version": 0}, "whole number from 1"),
+        ({"database_version": "POSTGRES_14"}, "POSTGRES_15 to POSTGRES_18"),
+        ({"trusted_proxies": 11}, "From 0 to 10"),
+        ({"tick_schedule": "hourly"}, "Five fields"),
+    ],
+    ids=str,
+)
+def test_what_does_not_fit_is_refused(
+    variables: dict[str, object], expected: str, terraform: Terraform, tmp_path: Path
+) -> None:
+    chosen = tmp_path / "chosen.tfvars.json"
+    chosen.write_text(json.dumps(variables))
+    assert expected in terraform.refusal(_TINY, f"-var-file={chosen}")
+
+
+def test_every_variable_is_described_typed_and_of_use() -> None:
+    code = "\n".join(path.read_text() for path in (ROOT / "terraform").glob("*.tf"))
+    variables = (ROOT / "terraform" / "variables.tf").read_text().split('\nvariable "')
+    for text in variables:
+        name, _, body = text.removeprefix('variable "').partition('"')
+        assert "  description = " in body, name
+        assert "  type        = " in body or "  type = " in body, name
+        assert f"var.{name}" in code, name
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "expected"),
+    [
+        ("events.tf", "ack_deadline_seconds =", "ack_deadline_second =", "ack_deadline_second"),
+        ("events.tf", "schedule    = var.tick_schedule", "schedule    = []", "schedule"),
+        ("blobs.tf", "google_project_iam_custom_role.api_blobs.id", "google_project_iam_custom_role.other.id", "other"),
+        ("registry.tf", "INGRESS_TRAFFIC_ALL", "INGRESS_ALL", "ingress takes one of"),
+        ("registry.tf", '"${local.registry_seconds}s"', '"${local.registry_seconds}"', "seconds with an s"),
+        ("registry.tf", 'depends_on = ["app"]', 'depends_on = ["apps"]', "no container is named apps"),
+        ("secrets.tf", "secret_data_wo_version = var.pepper_version", "", "secret_data_wo_version"),
+        ("database.tf", "settings {", 'connection_name = "mine"\n  settings {', "connection_name"),
+        ("accounts.tf", '"${var.name}-${each.key}"', '"${var.name}-${each.key}-of-the-registry-itself"', "not match"),
+        ("events.tf", "base64encode(jsonencode({ collect = 1 }))", '"{}"', "not base64"),
+    ],
+)
+def test_the_simulated_provider_refuses_what_the_real_one_would(
+    file: str, old: str, new: str, expected: str, new_terraform: NewTerraform
+) -> None:
+    terraform = new_terraform()
+    path = terraform.folder / file
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+    assert expected in terraform.refusal(_TINY)
