@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up reset gc-status access check format test test-slow test-fuzz test-security test-clients test-terraform conformance soak schema bench bench-gc lock
+.PHONY: help setup up reset seed gc-status verify access check format test test-slow test-fuzz test-security test-clients test-terraform rehearsal conformance soak schema bench bench-counters bench-gc bench-front bench-lists lock
 
 help:  ## Show what this Makefile can do
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*?## "} {printf "  make %-14s %s\n", $$1, $$2}'
@@ -32,8 +32,14 @@ up: $(VENV)/.made  ## Run the whole registry on this machine (PORT=5000 DATA=.sl
 reset: $(VENV)/.made  ## Empty the data folder
 	@$(BIN)/python -m local reset --data $(DATA)
 
+seed: $(VENV)/.made  ## Fill the running registry with made-up content (N=10000 tags, ARGS="--repositories 100 --largest 2000")
+	@$(BIN)/python -m local seed --data $(DATA) $(if $(N),--tags $(N)) $(ARGS)
+
 gc-status: $(VENV)/.made  ## How the garbage collection of the running registry stands
 	@$(BIN)/python -m local gc --data $(DATA) status
+
+verify: $(VENV)/.made  ## Count all figures of the running registry anew, and compare
+	@$(BIN)/python -m local gc --data $(DATA) verify
 
 access: $(VENV)/.made  ## Users, robots, grants and rules of the running registry (ARGS="users list")
 	@$(BIN)/python -m local access --data $(DATA) $(ARGS)
@@ -41,7 +47,7 @@ access: $(VENV)/.made  ## Users, robots, grants and rules of the running registr
 check: $(VENV)/.made-dev  ## Lint, types, and the one-way rule between rooms
 	@$(BIN)/ruff format --check --quiet . || { echo "run: make format"; exit 1; }
 	@$(BIN)/ruff check --quiet .
-	@$(BIN)/mypy functions local tests benchmarks
+	@$(BIN)/mypy functions local tests benchmarks deploy
 	@$(BIN)/lint-imports --no-logo
 
 format: $(VENV)/.made-dev  ## Format the code
@@ -69,9 +75,19 @@ build/terraform-venv/.made: requirements/terraform.txt
 	@build/terraform-venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
 	@touch $@
 
-test-terraform: $(VENV)/.made-dev  ## Validate, plan, apply and destroy terraform/, with simulated providers
+# What looks at the deployment from outside is 290 MB: only here, and its tests are skipped where it can't be had.
+build/checkov-venv/.made: requirements/checkov.txt
+	@$(PYTHON) -m venv --clear build/checkov-venv
+	@build/checkov-venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	@touch $@
+
+test-terraform: $(VENV)/.made-dev  ## Validate, plan, apply and destroy terraform/, with simulated providers; checkov
 	@command -v terraform >/dev/null && test "$(SLIPWAY_TERRAFORM)" != package || $(MAKE) --no-print-directory build/terraform-venv/.made
-	@$(BIN)/python -m pytest -m terraform tests/terraform $(ARGS)
+	@$(MAKE) --no-print-directory build/checkov-venv/.made || echo "checkov can't be installed here: its test is skipped"
+	@$(BIN)/python -m pytest -m "not clients" tests/terraform $(ARGS)
+
+rehearsal: $(VENV)/.made-dev  ## Rehearse the deployment on this machine: archives, front, a killed instance, a release under load
+	@$(BIN)/python -m tests.rehearsal $(ARGS)
 
 conformance: $(VENV)/.made-dev  ## Run the official OCI conformance suite (needs Go)
 	@$(BIN)/python -m tests.conformance.run
@@ -88,10 +104,21 @@ bench: $(VENV)/.made-dev  ## Measure transfers, starts and requests; writes benc
 	@$(BIN)/python -m benchmarks.requests
 	@$(BIN)/python -m benchmarks.authorising
 
+bench-counters: $(VENV)/.made-dev  ## Measure what counting costs pushes and pulls; writes benchmarks/results
+	@$(BIN)/python -m benchmarks.counters
+	@$(BIN)/python -m benchmarks.counting_pulls
+
 bench-gc: $(VENV)/.made-dev  ## Measure the garbage collection; writes benchmarks/results
 	@$(BIN)/python -m benchmarks.collection
+
+bench-front: $(VENV)/.made-dev  ## Measure uploads through the HTTP/2 front; writes benchmarks/results
+	@$(BIN)/python -m benchmarks.front
+
+bench-lists: $(VENV)/.made-dev  ## Compare lists in a small registry and in one of a million tags; writes benchmarks/results
+	@$(BIN)/python -m benchmarks.lists $(ARGS)
 
 lock: $(VENV)/.made-dev  ## Lock the dependencies of pyproject.toml again (needs uv)
 	@uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 pyproject.toml -o functions/requirements.txt
 	@uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 -c functions/requirements.txt pyproject.toml --group local -o requirements/local.txt
 	@uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 -c requirements/local.txt pyproject.toml --group local --group dev -o requirements/dev.txt
+	@uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 requirements/checkov.in -o requirements/checkov.txt

@@ -1,9 +1,8 @@
-"""How long until it answers: the whole registry by `make up`, and the api function by itself."""
+"""How long until it answers: the whole registry by `make up`, the api function alone, and the api from its archive."""
 
 from __future__ import annotations
 
 import argparse
-import http.client
 import os
 import signal
 import subprocess
@@ -17,16 +16,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
+from benchmarks.answering import LONGEST_SECONDS, request_seconds, wait_for_answer
+from benchmarks.archive import starts_from_the_archive
 from benchmarks.content import BLOCK_BYTES
 from benchmarks.measure import Report, median_and_range, table
 from local import programs
-from local.guard import HOST, choose_port
-from local.processes import Child, Children
+from local.guard import choose_port
+from local.processes import Children
 from local.programs import ROOT, Data
 from local.stack import Options, Stack
-
-LONGEST_SECONDS: Final = 300
-POLL_SECONDS: Final = 0.002
 
 _IMPORTS: Final = """
 import time
@@ -118,7 +116,7 @@ class ColdApi:
         started = time.perf_counter()
         child = children.start(programs.function("api", self._data, port, self._environment))
         try:
-            _wait_for_answer(child, port, started + LONGEST_SECONDS)
+            wait_for_answer(child, port, started + LONGEST_SECONDS)
             steps = {"process start to the first 200 of /v2/": time.perf_counter() - started}
             paths = {
                 "a request that reads the database": ("GET", "/v2/_catalog", b"", 200),
@@ -127,7 +125,7 @@ class ColdApi:
                 "the same push again": ("POST", _UPLOAD, _BLOB, 201),
             }
             for name, request in paths.items():
-                steps[name] = _seconds(port, *request)
+                steps[name] = request_seconds(port, *request)
         finally:
             children.stop()
         return steps
@@ -137,29 +135,6 @@ _BLOB: Final = bytes(BLOCK_BYTES)
 _UPLOAD: Final = (
     "/v2/bench/start/blobs/uploads/?digest=sha256:bb9f8df61474d25e71fa00722318cd387396ca1736605e1248821cc0de3d3af8"
 )
-
-
-def _wait_for_answer(child: Child, port: int, deadline: float) -> None:
-    """Looks more often than the harness does when it waits."""
-    while time.perf_counter() < deadline:
-        child.require_running()
-        with suppress(ConnectionRefusedError):
-            _seconds(port, "GET", "/v2/", b"", 200)
-            return
-        time.sleep(POLL_SECONDS)
-    raise TimeoutError("the api function does not answer")
-
-
-def _seconds(port: int, method: str, path: str, body: bytes, status: int) -> float:
-    started = time.perf_counter()
-    connection = http.client.HTTPConnection(HOST, port, timeout=LONGEST_SECONDS)
-    connection.request(method, path, body)
-    answer = connection.getresponse()
-    answer.read()
-    connection.close()
-    if answer.status != status:
-        raise RuntimeError(f"{method} {path} answered {answer.status}, not {status}")
-    return time.perf_counter() - started
 
 
 def starts_of_the_api(count: int) -> Rows:
@@ -198,6 +173,7 @@ def run(arguments: Any) -> None:
         "## The api function alone\n\nAfter the first step: what the next requests to the same process take.\n\n"
         + table(header, starts_of_the_api(arguments.count))
     )
+    report.add(f"## The api from its archive\n\n{starts_from_the_archive(arguments.count)}")
     report.add(f"## Imports, in a fresh interpreter\n\n{table(header, imports(arguments.count))}")
     report.write("start")
 

@@ -1,10 +1,44 @@
 -- The schema as all migrations leave it. Written by `make schema`; a test says when it is out of date.
 
+CREATE FUNCTION public.begin_push(of_repository text, tags text[], rank text) RETURNS text
+    LANGUAGE plpgsql
+    AS $$
+DECLARE key bigint;
+BEGIN
+    PERFORM claim_quota(split_part(of_repository, '/', 1), false);
+    PERFORM FROM repositories WHERE name = of_repository FOR KEY SHARE;
+    FOR key IN SELECT DISTINCT hashtextextended(of_repository || ':' || tag, 0) AS key FROM unnest(tags) AS tag ORDER BY key
+    LOOP
+        PERFORM pg_advisory_xact_lock(key);
+    END LOOP;
+    RETURN set_config('slipway.rank', rank, true);
+END $$;
+
 CREATE FUNCTION public.caller_rank() RETURNS integer
     LANGUAGE sql STABLE
     AS $$
     SELECT coalesce(nullif(current_setting('slipway.rank', true), ''), '0')::int
 $$;
+
+CREATE FUNCTION public.claim_quota(of_namespace text, waits boolean) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    -- A manifest has 4 MiB at most; as many at once as there are connections.
+    reserve CONSTANT bigint := 1073741824;
+    lock CONSTANT bigint := hashtextextended(of_namespace, 1);
+    most bigint := (SELECT bytes FROM quotas WHERE namespace = of_namespace);
+BEGIN
+    IF most IS NULL THEN RETURN; END IF;
+    IF waits OR most - used_bytes(of_namespace) < reserve THEN
+        PERFORM pg_advisory_xact_lock(lock);
+    ELSE
+        PERFORM pg_advisory_xact_lock_shared(lock);
+        IF most - used_bytes(of_namespace) < reserve THEN
+            RAISE EXCEPTION USING ERRCODE = 'serialization_failure', MESSAGE = 'the quota is nearly used up: try again';
+        END IF;
+    END IF;
+END $$;
 
 CREATE FUNCTION public.condemn_blobs() RETURNS trigger
     LANGUAGE plpgsql
@@ -26,27 +60,39 @@ CREATE FUNCTION public.condemn_upload_objects() RETURNS trigger
     RETURN NULL;
 END $$;
 
-CREATE FUNCTION public.count_links() RETURNS trigger
+CREATE FUNCTION public.count_blobs() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 DECLARE sign int := CASE TG_OP WHEN 'INSERT' THEN 1 ELSE -1 END;
 BEGIN
-    IF NOT EXISTS (SELECT FROM changed) THEN RETURN NULL; END IF;
-    PERFORM FROM repository_usage WHERE repository_id IN (SELECT repository_id FROM changed)
-      ORDER BY repository_id FOR NO KEY UPDATE;
+    INSERT INTO usage_changes (namespace_id, registry_blobs, registry_blob_bytes)
+    SELECT 0, sign * count(*), sign * sum(size) FROM changed HAVING count(*) > 0;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.count_links() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    ids bigint[] := ARRAY(SELECT DISTINCT repository_id FROM changed);
+    sign int := CASE TG_OP WHEN 'INSERT' THEN 1 ELSE -1 END;
+BEGIN
+    IF ids = '{}' THEN RETURN NULL; END IF;
+    PERFORM lock_usage(ids);
     UPDATE repository_usage AS usage
-       SET blobs = usage.blobs + sign * delta.count, blob_bytes = usage.blob_bytes + sign * delta.bytes
+       SET blobs = usage.blobs + sign * delta.count, blob_bytes = usage.blob_bytes + sign * delta.bytes,
+           survey_due = true
       FROM (SELECT repository_id, count(*) AS count, sum(size) AS bytes FROM changed GROUP BY 1) AS delta
      WHERE usage.repository_id = delta.repository_id;
     -- Upserted in key order: two repositories that link the same blob at once wait for each other here alone.
     INSERT INTO namespace_blobs AS shared (namespace_id, digest, size, links)
-    SELECT namespace_id, digest, min(size), sign * count(*)
-      FROM changed JOIN repositories ON repositories.id = repository_id
-     GROUP BY namespace_id, digest ORDER BY namespace_id, digest
+    SELECT usage.namespace_id, digest, min(size), sign * count(*)
+      FROM changed JOIN repository_usage AS usage USING (repository_id)
+     GROUP BY 1, 2 ORDER BY 1, 2
     ON CONFLICT (namespace_id, digest) DO UPDATE SET links = shared.links + excluded.links;
     DELETE FROM namespace_blobs AS shared
-     USING (SELECT DISTINCT namespace_id, digest
-              FROM changed JOIN repositories ON repositories.id = repository_id) AS delta
+     USING (SELECT DISTINCT usage.namespace_id, digest
+              FROM changed JOIN repository_usage AS usage USING (repository_id)) AS delta
      WHERE shared.namespace_id = delta.namespace_id AND shared.digest = delta.digest AND shared.links = 0;
     RETURN NULL;
 END $$;
@@ -54,23 +100,32 @@ END $$;
 CREATE FUNCTION public.count_manifests() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
-DECLARE sign int := CASE TG_OP WHEN 'INSERT' THEN 1 ELSE -1 END;
+DECLARE
+    ids bigint[] := ARRAY(SELECT DISTINCT repository_id FROM changed);
+    sign int := CASE TG_OP WHEN 'INSERT' THEN 1 ELSE -1 END;
+    moment timestamptz := CASE TG_OP WHEN 'INSERT' THEN now() ELSE '-infinity' END;
 BEGIN
-    IF NOT EXISTS (SELECT FROM changed) THEN RETURN NULL; END IF;
-    PERFORM FROM repository_usage WHERE repository_id IN (SELECT repository_id FROM changed)
-      ORDER BY repository_id FOR NO KEY UPDATE;
-    UPDATE repository_usage AS usage
-       SET manifests = usage.manifests + sign * delta.count, manifest_bytes = usage.manifest_bytes + sign * delta.bytes
-      FROM (SELECT repository_id, count(*) AS count, sum(length(payload)) AS bytes FROM changed GROUP BY 1) AS delta
-     WHERE usage.repository_id = delta.repository_id;
-    PERFORM FROM namespace_usage WHERE namespace_id IN
-        (SELECT namespace_id FROM changed JOIN repositories ON repositories.id = repository_id)
-      ORDER BY namespace_id FOR NO KEY UPDATE;
-    UPDATE namespace_usage AS usage
-       SET manifests = usage.manifests + sign * delta.count, manifest_bytes = usage.manifest_bytes + sign * delta.bytes
-      FROM (SELECT namespace_id, count(*) AS count, sum(length(payload)) AS bytes
-              FROM changed JOIN repositories ON repositories.id = repository_id GROUP BY 1) AS delta
-     WHERE usage.namespace_id = delta.namespace_id;
+    IF ids = '{}' THEN RETURN NULL; END IF;
+    IF cardinality(ids) > 1 THEN PERFORM lock_usage(ids); END IF;
+    WITH counted AS (
+        UPDATE repository_usage AS usage
+           SET manifests = usage.manifests + sign * delta.count,
+               manifest_bytes = usage.manifest_bytes + sign * delta.bytes,
+               pushed_at = greatest(usage.pushed_at, moment), survey_due = true
+          FROM (SELECT repository_id, count(*) AS count, sum(length(payload)) AS bytes FROM changed GROUP BY 1) AS delta
+         WHERE usage.repository_id = delta.repository_id
+        RETURNING usage.namespace_id, delta.count, delta.bytes
+    )
+    INSERT INTO usage_changes (namespace_id, manifests, manifest_bytes, pushed_at)
+    SELECT namespace_id, sign * sum(count), sign * sum(bytes), moment FROM counted GROUP BY 1;
+    INSERT INTO repository_kinds AS kinds (repository_id, kind, manifests)
+    SELECT repository_id, kind, sign * count(*) FROM changed GROUP BY 1, 2 ORDER BY 1, 2
+    ON CONFLICT (repository_id, kind) DO UPDATE SET manifests = kinds.manifests + excluded.manifests;
+    -- Where nobody has a quota, asking that is all that it costs.
+    IF TG_OP = 'INSERT' AND EXISTS (SELECT FROM quotas WHERE namespace > '') THEN
+        PERFORM obey_quota(usage.namespace_id, sum(length(payload))::bigint)
+           FROM changed JOIN repository_usage AS usage USING (repository_id) GROUP BY usage.namespace_id;
+    END IF;
     RETURN NULL;
 END $$;
 
@@ -79,34 +134,87 @@ CREATE FUNCTION public.count_namespace_blobs() RETURNS trigger
     AS $$
 DECLARE sign int := CASE TG_OP WHEN 'INSERT' THEN 1 ELSE -1 END;
 BEGIN
-    IF NOT EXISTS (SELECT FROM changed) THEN RETURN NULL; END IF;
-    PERFORM FROM namespace_usage WHERE namespace_id IN (SELECT namespace_id FROM changed)
-      ORDER BY namespace_id FOR NO KEY UPDATE;
-    UPDATE namespace_usage AS usage
-       SET blobs = usage.blobs + sign * delta.count, blob_bytes = usage.blob_bytes + sign * delta.bytes
-      FROM (SELECT namespace_id, count(*) AS count, sum(size) AS bytes FROM changed GROUP BY 1) AS delta
-     WHERE usage.namespace_id = delta.namespace_id;
+    INSERT INTO usage_changes (namespace_id, blobs, blob_bytes)
+    SELECT namespace_id, sign * count(*), sign * sum(size) FROM changed GROUP BY 1;
+    IF TG_OP = 'INSERT' THEN
+        PERFORM obey_quota(namespace_id, sum(size)::bigint) FROM changed GROUP BY namespace_id;
+    END IF;
     RETURN NULL;
 END $$;
 
 CREATE FUNCTION public.count_tags() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
-DECLARE sign int := CASE TG_OP WHEN 'INSERT' THEN 1 ELSE -1 END;
+DECLARE
+    ids bigint[] := ARRAY(SELECT DISTINCT repository_id FROM changed);
+    sign int := CASE TG_OP WHEN 'INSERT' THEN 1 ELSE -1 END;
 BEGIN
-    IF NOT EXISTS (SELECT FROM changed) THEN RETURN NULL; END IF;
-    PERFORM FROM repository_usage WHERE repository_id IN (SELECT repository_id FROM changed)
-      ORDER BY repository_id FOR NO KEY UPDATE;
-    UPDATE repository_usage AS usage SET tags = usage.tags + sign * delta.count
-      FROM (SELECT repository_id, count(*) AS count FROM changed GROUP BY 1) AS delta
-     WHERE usage.repository_id = delta.repository_id;
-    PERFORM FROM namespace_usage WHERE namespace_id IN
-        (SELECT namespace_id FROM changed JOIN repositories ON repositories.id = repository_id)
-      ORDER BY namespace_id FOR NO KEY UPDATE;
-    UPDATE namespace_usage AS usage SET tags = usage.tags + sign * delta.count
-      FROM (SELECT namespace_id, count(*) AS count
-              FROM changed JOIN repositories ON repositories.id = repository_id GROUP BY 1) AS delta
-     WHERE usage.namespace_id = delta.namespace_id;
+    IF ids = '{}' THEN RETURN NULL; END IF;
+    IF cardinality(ids) > 1 THEN PERFORM lock_usage(ids); END IF;
+    WITH counted AS (
+        UPDATE repository_usage AS usage SET tags = usage.tags + sign * delta.count, survey_due = true
+          FROM (SELECT repository_id, count(*) AS count FROM changed GROUP BY 1) AS delta
+         WHERE usage.repository_id = delta.repository_id
+        RETURNING usage.namespace_id, delta.count
+    )
+    INSERT INTO usage_changes (namespace_id, tags) SELECT namespace_id, sign * sum(count) FROM counted GROUP BY 1;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.describe_manifest() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    document json;
+    config json;
+    layers json;
+    listed json;
+BEGIN
+    -- Only raw members are taken out of it: to read a text would fail on an escaped NUL anywhere in the document. The
+    -- whole of it is read anew for each of them.
+    document := convert_from(NEW.payload, 'UTF8')::json;
+    config := document -> 'config';
+    layers := document -> 'layers';
+    listed := document -> 'manifests';
+    NEW.kind := manifest_kind(NEW.media_type, NEW.artifact_type, trim('"' FROM (layers #> '{0,mediaType}')::text));
+    NEW.config_digest := digest_bytes(trim('"' FROM (config -> 'digest')::text));
+    NEW.size := octet_length(NEW.payload) + coalesce((config -> 'size')::text::bigint, 0);
+    IF json_typeof(layers) = 'array' THEN
+        NEW.size := NEW.size + (SELECT coalesce(sum((layer -> 'size')::text::numeric), 0)
+                                  FROM json_array_elements(layers) AS layer);
+    END IF;
+    IF json_typeof(listed) = 'array' THEN
+        NEW.size := NEW.size + (SELECT coalesce(sum(child.size), 0) FROM manifests AS child
+             WHERE child.repository_id = NEW.repository_id AND child.digest = ANY (ARRAY(
+                   SELECT digest_bytes(trim('"' FROM (entry -> 'digest')::text))
+                     FROM json_array_elements(listed) AS entry)));
+    END IF;
+    RETURN NEW;
+EXCEPTION WHEN statement_too_complex OR numeric_value_out_of_range OR data_exception THEN
+    -- Nested too deep, or larger than anything can be: stored as it came, and not described.
+    RETURN NEW;
+END $$;
+
+CREATE FUNCTION public.describe_tag() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$ BEGIN
+    NEW.size := coalesce((SELECT size FROM manifests WHERE id = NEW.manifest_id), 0);
+    RETURN NEW;
+END $$;
+
+CREATE FUNCTION public.digest_bytes(digest text) RETURNS bytea
+    LANGUAGE sql IMMUTABLE
+    AS $_$
+    SELECT CASE
+           WHEN digest ~ '^sha256:[0-9a-f]{64}$' THEN '\x01'::bytea || decode(substr(digest, 8), 'hex')
+           WHEN digest ~ '^sha512:[0-9a-f]{128}$' THEN '\x02'::bytea || decode(substr(digest, 8), 'hex')
+           END
+$_$;
+
+CREATE FUNCTION public.end_repository_usage() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$ BEGIN
+    INSERT INTO usage_changes (namespace_id, repositories) SELECT namespace_id, -count(*) FROM old_rows GROUP BY 1;
     RETURN NULL;
 END $$;
 
@@ -166,6 +274,112 @@ CREATE FUNCTION public.kept_refusal(repository text, tag text, rank integer) RET
      LIMIT 1
 $$;
 
+CREATE FUNCTION public.lock_usage(ids bigint[]) RETURNS void
+    LANGUAGE sql
+    AS $$
+    SELECT FROM repository_usage WHERE repository_id = ANY (ids) ORDER BY repository_id FOR NO KEY UPDATE
+$$;
+
+CREATE FUNCTION public.manifest_kind(media_type text, artifact_type text, layer_type text) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    SELECT CASE
+           WHEN media_type IN ('application/vnd.oci.image.index.v1+json',
+                               'application/vnd.docker.distribution.manifest.list.v2+json') THEN 'index'
+           WHEN artifact_type = 'application/vnd.cncf.helm.config.v1+json' THEN 'chart'
+           WHEN artifact_type ~ '^application/vnd\.(dev\.cosign\.artifact\.sig\.|cncf\.notary\.signature)'
+             OR layer_type = 'application/vnd.dev.cosign.simplesigning.v1+json' THEN 'signature'
+           WHEN artifact_type ~ '(spdx|cyclonedx|syft|sbom)' OR layer_type ~ '(spdx|cyclonedx|syft|sbom)' THEN 'sbom'
+           WHEN artifact_type ~ '(in-toto|dsse|attestation|sigstore\.bundle)'
+             OR layer_type ~ '(in-toto|dsse|attestation|sigstore\.bundle)' THEN 'attestation'
+           WHEN artifact_type ~ 'wasm' OR layer_type ~ 'wasm' THEN 'wasm'
+           WHEN artifact_type IN ('application/vnd.oci.image.config.v1+json',
+                                  'application/vnd.docker.container.image.v1+json') THEN 'image'
+           ELSE 'other'
+           END
+$$;
+
+CREATE FUNCTION public.move_usage() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    ids bigint[] := ARRAY(
+        SELECT new_rows.id FROM old_rows JOIN new_rows USING (id) WHERE old_rows.namespace_id <> new_rows.namespace_id);
+    left_namespaces bigint[];
+    left_digests bytea[];
+BEGIN
+    IF ids = '{}' THEN RETURN NULL; END IF;
+    PERFORM lock_usage(ids);
+    INSERT INTO usage_changes (namespace_id, repositories, tags, manifests, manifest_bytes, pushed_at)
+    SELECT side.namespace_id, sum(side.sign), sum(side.sign * usage.tags), sum(side.sign * usage.manifests),
+           sum(side.sign * usage.manifest_bytes), max(usage.pushed_at)
+      FROM repository_usage AS usage
+      JOIN (SELECT id, namespace_id, 1 AS sign FROM new_rows
+             UNION ALL SELECT id, namespace_id, -1 FROM old_rows) AS side ON side.id = usage.repository_id
+     WHERE usage.repository_id = ANY (ids)
+     GROUP BY 1;
+    WITH changed AS (
+        INSERT INTO namespace_blobs AS shared (namespace_id, digest, size, links)
+        SELECT side.namespace_id, link.digest, min(link.size), sum(side.sign)
+          FROM repository_blobs AS link
+          JOIN (SELECT id, namespace_id, 1 AS sign FROM new_rows
+                 UNION ALL SELECT id, namespace_id, -1 FROM old_rows) AS side ON side.id = link.repository_id
+         WHERE link.repository_id = ANY (ids)
+         GROUP BY 1, 2 HAVING sum(side.sign) <> 0 ORDER BY 1, 2
+        ON CONFLICT (namespace_id, digest) DO UPDATE SET links = shared.links + excluded.links
+        RETURNING namespace_id, digest, links
+    )
+    SELECT array_agg(namespace_id), array_agg(digest) INTO left_namespaces, left_digests FROM changed WHERE links = 0;
+    -- By their keys: to look for the links that are 0 would be to look at all that move for each.
+    DELETE FROM namespace_blobs AS shared
+     USING unnest(left_namespaces, left_digests) AS emptied (namespace_id, digest)
+     WHERE shared.namespace_id = emptied.namespace_id AND shared.digest = emptied.digest;
+    UPDATE repository_usage AS usage SET namespace_id = new_rows.namespace_id
+      FROM new_rows WHERE usage.repository_id = new_rows.id AND new_rows.id = ANY (ids);
+    -- Blobs that came were looked at already, with the manifests.
+    PERFORM obey_quota(namespace_id, sum(manifest_bytes)::bigint)
+       FROM repository_usage WHERE repository_id = ANY (ids) GROUP BY namespace_id;
+    PERFORM obey_repository_quota(ARRAY(SELECT DISTINCT namespace_id FROM new_rows WHERE id = ANY (ids)));
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.obey_quota(namespace bigint, added bigint) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    quota record;
+    used bigint;
+BEGIN
+    SELECT quotas.namespace AS name, quotas.bytes INTO quota
+      FROM quotas JOIN namespaces ON namespaces.name = quotas.namespace
+     WHERE namespaces.id = obey_quota.namespace AND quotas.bytes IS NOT NULL;
+    IF NOT FOUND OR added = 0 THEN RETURN; END IF;
+    used := used_bytes(quota.name);
+    IF used > quota.bytes THEN PERFORM refuse(quota_refusal(quota.name, used - added, quota.bytes, added)); END IF;
+END $$;
+
+CREATE FUNCTION public.obey_repository_quota(ids bigint[]) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    quota record;
+    used bigint;
+BEGIN
+    FOR quota IN
+        SELECT namespaces.id, namespaces.name, quotas.repositories AS most
+          FROM quotas JOIN namespaces ON namespaces.name = quotas.namespace
+         WHERE namespaces.id = ANY (ids) AND quotas.repositories IS NOT NULL
+         ORDER BY namespaces.id
+    LOOP
+        PERFORM pg_advisory_xact_lock(hashtextextended(quota.name, 2));
+        used := (SELECT repositories FROM namespace_totals WHERE namespace_id = quota.id);
+        IF used > quota.most THEN
+            PERFORM refuse(format('the quota of namespace %s is %s repositories, and there would be %s: delete one, or ask an administrator for more',
+                                  quota.name, quota.most, used));
+        END IF;
+    END LOOP;
+END $$;
+
 CREATE FUNCTION public.obey_tag_rules() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -195,10 +409,50 @@ CREATE FUNCTION public.pattern_namespace(pattern text) RETURNS text
     SELECT CASE WHEN strpos(split_part(pattern, '/', 1), '*') = 0 THEN split_part(pattern, '/', 1) ELSE '' END
 $$;
 
+CREATE FUNCTION public.quota_refusal(of_namespace text, used bigint, most bigint, needed bigint) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    SELECT format('the quota of namespace %s is %s bytes: %s are in use, and %s more are needed; delete something, or ask an administrator for more',
+                  of_namespace, most, used, needed)
+$$;
+
+CREATE FUNCTION public.recount_manifests() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE ids bigint[] := ARRAY(SELECT DISTINCT repository_id FROM new_rows);
+BEGIN
+    IF ids = '{}' THEN RETURN NULL; END IF;
+    PERFORM lock_usage(ids);
+    INSERT INTO repository_kinds AS kinds (repository_id, kind, manifests)
+    SELECT repository_id, kind, sum(count)
+      FROM (SELECT repository_id, kind, 1 AS count FROM new_rows
+             UNION ALL SELECT repository_id, kind, -1 FROM old_rows) AS delta
+     GROUP BY 1, 2 HAVING sum(count) <> 0 ORDER BY 1, 2
+    ON CONFLICT (repository_id, kind) DO UPDATE SET manifests = kinds.manifests + excluded.manifests;
+    IF coalesce(current_setting('slipway.describing', true), '') <> '' THEN RETURN NULL; END IF;
+    UPDATE repository_usage SET pushed_at = now() WHERE repository_id = ANY (ids);
+    INSERT INTO usage_changes (namespace_id, pushed_at)
+    SELECT DISTINCT namespace_id, now() FROM repository_usage WHERE repository_id = ANY (ids);
+    RETURN NULL;
+END $$;
+
 CREATE FUNCTION public.refuse(reason text) RETURNS void
     LANGUAGE plpgsql
     AS $$ BEGIN
     IF reason IS NOT NULL THEN RAISE EXCEPTION USING ERRCODE = 'SW001', MESSAGE = reason; END IF;
+END $$;
+
+CREATE FUNCTION public.require_room(of_namespace text, needed bigint) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    AS $$
+DECLARE
+    most bigint := (SELECT bytes FROM quotas WHERE namespace = of_namespace);
+    used bigint;
+BEGIN
+    IF most IS NULL THEN RETURN true; END IF;
+    used := used_bytes(of_namespace);
+    IF used + greatest(needed, 1) > most THEN PERFORM refuse(quota_refusal(of_namespace, used, most, needed)); END IF;
+    RETURN true;
 END $$;
 
 CREATE FUNCTION public.review_children() RETURNS trigger
@@ -322,7 +576,19 @@ END $$;
 CREATE FUNCTION public.start_repository_usage() RETURNS trigger
     LANGUAGE plpgsql
     AS $$ BEGIN
-    INSERT INTO repository_usage (repository_id) SELECT id FROM new_rows;
+    INSERT INTO repository_usage (repository_id, namespace_id) SELECT id, namespace_id FROM new_rows;
+    INSERT INTO usage_changes (namespace_id, repositories) SELECT namespace_id, count(*) FROM new_rows GROUP BY 1;
+    PERFORM obey_repository_quota(ARRAY(SELECT DISTINCT namespace_id FROM new_rows));
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.survey_moved() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$ BEGIN
+    UPDATE repository_usage SET survey_due = true
+     WHERE NOT survey_due AND repository_id IN (
+           SELECT repository_id FROM old_rows JOIN new_rows USING (repository_id, name)
+            WHERE old_rows.manifest_id <> new_rows.manifest_id);
     RETURN NULL;
 END $$;
 
@@ -341,6 +607,12 @@ CREATE FUNCTION public.tag_refusal(repository text, tag text, creates boolean, r
      LIMIT 1
 $$;
 
+CREATE FUNCTION public.used_bytes(of_namespace text) RETURNS bigint
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT coalesce((SELECT bytes FROM namespaces JOIN namespace_totals ON namespace_id = id WHERE name = of_namespace), 0)
+$$;
+
 CREATE TABLE public.audit (
     id bigint NOT NULL,
     at timestamp with time zone DEFAULT now() NOT NULL,
@@ -351,6 +623,7 @@ CREATE TABLE public.audit (
     address text NOT NULL,
     reason text,
     details jsonb NOT NULL,
+    namespace text COLLATE pg_catalog."C",
     CONSTRAINT audit_outcome_check CHECK ((outcome = ANY (ARRAY['success'::text, 'denied'::text, 'error'::text])))
 );
 
@@ -445,6 +718,13 @@ CREATE TABLE public.manifest_children (
     child_id bigint NOT NULL
 );
 
+CREATE TABLE public.manifest_days (
+    manifest_id bigint NOT NULL,
+    day date NOT NULL,
+    pushes bigint DEFAULT 0 NOT NULL,
+    pulls bigint DEFAULT 0 NOT NULL
+);
+
 CREATE TABLE public.manifest_reviews (
     manifest_id bigint NOT NULL,
     review_after timestamp with time zone NOT NULL,
@@ -463,7 +743,10 @@ CREATE TABLE public.manifests (
     subject bytea,
     annotations jsonb DEFAULT '{}'::jsonb NOT NULL,
     payload bytea NOT NULL,
-    pushed_at timestamp with time zone DEFAULT now() NOT NULL
+    pushed_at timestamp with time zone DEFAULT now() NOT NULL,
+    kind text DEFAULT 'other'::text NOT NULL COLLATE pg_catalog."C",
+    size bigint DEFAULT 0 NOT NULL,
+    config_digest bytea
 );
 
 ALTER TABLE public.manifests ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -482,15 +765,66 @@ CREATE TABLE public.namespace_blobs (
     links bigint NOT NULL
 );
 
+CREATE TABLE public.namespace_days (
+    namespace_id bigint NOT NULL,
+    day date NOT NULL,
+    pushes bigint DEFAULT 0 NOT NULL,
+    pulls bigint DEFAULT 0 NOT NULL,
+    bytes bigint
+);
+
 CREATE TABLE public.namespace_usage (
     namespace_id bigint NOT NULL,
     tags bigint DEFAULT 0 NOT NULL,
     manifests bigint DEFAULT 0 NOT NULL,
     manifest_bytes bigint DEFAULT 0 NOT NULL,
     blobs bigint DEFAULT 0 NOT NULL,
-    blob_bytes bigint DEFAULT 0 NOT NULL
+    blob_bytes bigint DEFAULT 0 NOT NULL,
+    repositories bigint DEFAULT 0 NOT NULL,
+    bytes bigint GENERATED ALWAYS AS ((manifest_bytes + blob_bytes)) STORED NOT NULL,
+    pushed_at timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    pulled_at timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    pulls bigint DEFAULT 0 NOT NULL
 )
 WITH (fillfactor='50');
+
+CREATE TABLE public.usage_changes (
+    id bigint NOT NULL,
+    namespace_id bigint NOT NULL,
+    repositories bigint DEFAULT 0 NOT NULL,
+    tags bigint DEFAULT 0 NOT NULL,
+    manifests bigint DEFAULT 0 NOT NULL,
+    manifest_bytes bigint DEFAULT 0 NOT NULL,
+    blobs bigint DEFAULT 0 NOT NULL,
+    blob_bytes bigint DEFAULT 0 NOT NULL,
+    registry_blobs bigint DEFAULT 0 NOT NULL,
+    registry_blob_bytes bigint DEFAULT 0 NOT NULL,
+    pushed_at timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL
+)
+WITH (autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='500');
+
+CREATE VIEW public.namespace_totals AS
+ SELECT usage.namespace_id,
+    (usage.repositories + pending.repositories) AS repositories,
+    (usage.tags + pending.tags) AS tags,
+    (usage.manifests + pending.manifests) AS manifests,
+    (usage.manifest_bytes + pending.manifest_bytes) AS manifest_bytes,
+    (usage.blobs + pending.blobs) AS blobs,
+    (usage.blob_bytes + pending.blob_bytes) AS blob_bytes,
+    ((usage.bytes + pending.manifest_bytes) + pending.blob_bytes) AS bytes,
+    GREATEST(usage.pushed_at, pending.pushed_at) AS pushed_at,
+    usage.pulled_at,
+    usage.pulls
+   FROM (public.namespace_usage usage
+     CROSS JOIN LATERAL ( SELECT (COALESCE(sum(changes.repositories), (0)::numeric))::bigint AS repositories,
+            (COALESCE(sum(changes.tags), (0)::numeric))::bigint AS tags,
+            (COALESCE(sum(changes.manifests), (0)::numeric))::bigint AS manifests,
+            (COALESCE(sum(changes.manifest_bytes), (0)::numeric))::bigint AS manifest_bytes,
+            (COALESCE(sum(changes.blobs), (0)::numeric))::bigint AS blobs,
+            (COALESCE(sum(changes.blob_bytes), (0)::numeric))::bigint AS blob_bytes,
+            max(changes.pushed_at) AS pushed_at
+           FROM public.usage_changes changes
+          WHERE (changes.namespace_id = usage.namespace_id)) pending);
 
 CREATE TABLE public.namespaces (
     id bigint NOT NULL,
@@ -529,6 +863,15 @@ ALTER TABLE public.principals ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.quotas (
+    namespace text NOT NULL COLLATE pg_catalog."C",
+    bytes bigint,
+    repositories bigint,
+    CONSTRAINT quotas_bytes_check CHECK ((bytes >= 0)),
+    CONSTRAINT quotas_repositories_check CHECK ((repositories >= 0)),
+    CONSTRAINT quotas_something CHECK (((bytes IS NOT NULL) OR (repositories IS NOT NULL)))
+);
+
 CREATE TABLE public.refresh_tokens (
     hash bytea NOT NULL,
     principal_id bigint NOT NULL,
@@ -540,6 +883,44 @@ CREATE TABLE public.refresh_tokens (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     expires_at timestamp with time zone NOT NULL
 );
+
+CREATE TABLE public.registry_days (
+    day date NOT NULL,
+    pushes bigint DEFAULT 0 NOT NULL,
+    pulls bigint DEFAULT 0 NOT NULL,
+    bytes bigint
+);
+
+CREATE TABLE public.registry_usage (
+    is_only boolean DEFAULT true NOT NULL,
+    repositories bigint NOT NULL,
+    tags bigint NOT NULL,
+    manifests bigint NOT NULL,
+    manifest_bytes bigint NOT NULL,
+    blobs bigint NOT NULL,
+    blob_bytes bigint NOT NULL,
+    bytes bigint GENERATED ALWAYS AS ((manifest_bytes + blob_bytes)) STORED NOT NULL,
+    CONSTRAINT registry_usage_is_only_check CHECK (is_only)
+);
+
+CREATE VIEW public.registry_totals AS
+ SELECT (usage.repositories + pending.repositories) AS repositories,
+    (usage.tags + pending.tags) AS tags,
+    (usage.manifests + pending.manifests) AS manifests,
+    (usage.manifest_bytes + pending.manifest_bytes) AS manifest_bytes,
+    (usage.blobs + pending.blobs) AS blobs,
+    (usage.blob_bytes + pending.blob_bytes) AS blob_bytes,
+    ((usage.bytes + pending.manifest_bytes) + pending.blob_bytes) AS bytes
+   FROM (public.registry_usage usage
+     CROSS JOIN LATERAL ( SELECT (COALESCE(sum(changes.repositories), (0)::numeric))::bigint AS repositories,
+            (COALESCE(sum(changes.tags), (0)::numeric))::bigint AS tags,
+            (COALESCE(sum(changes.manifests), (0)::numeric))::bigint AS manifests,
+            (COALESCE(sum(changes.manifest_bytes), (0)::numeric))::bigint AS manifest_bytes,
+            (COALESCE(sum(changes.registry_blobs), (0)::numeric))::bigint AS blobs,
+            (COALESCE(sum(changes.registry_blob_bytes), (0)::numeric))::bigint AS blob_bytes
+           FROM public.usage_changes changes
+          WHERE (changes.namespace_id >= 0)) pending)
+  WHERE usage.is_only;
 
 CREATE TABLE public.repositories (
     id bigint NOT NULL,
@@ -567,13 +948,37 @@ CREATE TABLE public.repository_blobs (
     linked_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
+CREATE TABLE public.repository_days (
+    repository_id bigint NOT NULL,
+    day date NOT NULL,
+    pushes bigint DEFAULT 0 NOT NULL,
+    pulls bigint DEFAULT 0 NOT NULL,
+    bytes bigint
+);
+
+CREATE TABLE public.repository_kinds (
+    repository_id bigint NOT NULL,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    manifests bigint NOT NULL
+)
+WITH (fillfactor='50');
+
 CREATE TABLE public.repository_usage (
     repository_id bigint NOT NULL,
     tags bigint DEFAULT 0 NOT NULL,
     manifests bigint DEFAULT 0 NOT NULL,
     manifest_bytes bigint DEFAULT 0 NOT NULL,
     blobs bigint DEFAULT 0 NOT NULL,
-    blob_bytes bigint DEFAULT 0 NOT NULL
+    blob_bytes bigint DEFAULT 0 NOT NULL,
+    namespace_id bigint NOT NULL,
+    bytes bigint GENERATED ALWAYS AS ((manifest_bytes + blob_bytes)) STORED NOT NULL,
+    pushed_at timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    pulled_at timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    pulls bigint DEFAULT 0 NOT NULL,
+    untagged bigint DEFAULT 0 NOT NULL,
+    untagged_bytes bigint DEFAULT 0 NOT NULL,
+    surveyed_at timestamp with time zone,
+    survey_due boolean DEFAULT true NOT NULL
 )
 WITH (fillfactor='50');
 
@@ -598,6 +1003,14 @@ CREATE TABLE public.sparse_references (
     manifest_id bigint NOT NULL,
     repository_id bigint NOT NULL,
     digest bytea NOT NULL
+);
+
+CREATE TABLE public.tag_days (
+    repository_id bigint NOT NULL,
+    tag text NOT NULL COLLATE pg_catalog."C",
+    day date NOT NULL,
+    pushes bigint DEFAULT 0 NOT NULL,
+    pulls bigint DEFAULT 0 NOT NULL
 );
 
 CREATE TABLE public.tag_rules (
@@ -632,7 +1045,10 @@ CREATE TABLE public.tags (
     name text NOT NULL COLLATE pg_catalog."C",
     manifest_id bigint NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    size bigint DEFAULT 0 NOT NULL,
+    pulls bigint DEFAULT 0 NOT NULL,
+    pulled_at timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL
 );
 
 CREATE TABLE public.trusts (
@@ -672,6 +1088,15 @@ CREATE TABLE public.uploads (
     principal text COLLATE pg_catalog."C"
 )
 WITH (autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='500');
+
+ALTER TABLE public.usage_changes ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.usage_changes_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 
 CREATE TABLE public.used_tokens (
     hash bytea NOT NULL,
@@ -714,6 +1139,9 @@ ALTER TABLE ONLY public.manifest_blobs
 ALTER TABLE ONLY public.manifest_children
     ADD CONSTRAINT manifest_children_pkey PRIMARY KEY (parent_id, child_id);
 
+ALTER TABLE ONLY public.manifest_days
+    ADD CONSTRAINT manifest_days_pkey PRIMARY KEY (manifest_id, day);
+
 ALTER TABLE ONLY public.manifest_reviews
     ADD CONSTRAINT manifest_reviews_pkey PRIMARY KEY (manifest_id);
 
@@ -725,6 +1153,9 @@ ALTER TABLE ONLY public.manifests
 
 ALTER TABLE ONLY public.namespace_blobs
     ADD CONSTRAINT namespace_blobs_pkey PRIMARY KEY (namespace_id, digest);
+
+ALTER TABLE ONLY public.namespace_days
+    ADD CONSTRAINT namespace_days_pkey PRIMARY KEY (namespace_id, day);
 
 ALTER TABLE ONLY public.namespace_usage
     ADD CONSTRAINT namespace_usage_pkey PRIMARY KEY (namespace_id);
@@ -741,8 +1172,17 @@ ALTER TABLE ONLY public.principals
 ALTER TABLE ONLY public.principals
     ADD CONSTRAINT principals_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.quotas
+    ADD CONSTRAINT quotas_pkey PRIMARY KEY (namespace);
+
 ALTER TABLE ONLY public.refresh_tokens
     ADD CONSTRAINT refresh_tokens_pkey PRIMARY KEY (hash);
+
+ALTER TABLE ONLY public.registry_days
+    ADD CONSTRAINT registry_days_pkey PRIMARY KEY (day);
+
+ALTER TABLE ONLY public.registry_usage
+    ADD CONSTRAINT registry_usage_pkey PRIMARY KEY (is_only);
 
 ALTER TABLE ONLY public.repositories
     ADD CONSTRAINT repositories_name_key UNIQUE (name);
@@ -752,6 +1192,12 @@ ALTER TABLE ONLY public.repositories
 
 ALTER TABLE ONLY public.repository_blobs
     ADD CONSTRAINT repository_blobs_pkey PRIMARY KEY (repository_id, digest);
+
+ALTER TABLE ONLY public.repository_days
+    ADD CONSTRAINT repository_days_pkey PRIMARY KEY (repository_id, day);
+
+ALTER TABLE ONLY public.repository_kinds
+    ADD CONSTRAINT repository_kinds_pkey PRIMARY KEY (repository_id, kind);
 
 ALTER TABLE ONLY public.repository_usage
     ADD CONSTRAINT repository_usage_pkey PRIMARY KEY (repository_id);
@@ -764,6 +1210,9 @@ ALTER TABLE ONLY public.sign_in_failures
 
 ALTER TABLE ONLY public.sparse_references
     ADD CONSTRAINT sparse_references_pkey PRIMARY KEY (manifest_id, digest);
+
+ALTER TABLE ONLY public.tag_days
+    ADD CONSTRAINT tag_days_pkey PRIMARY KEY (repository_id, tag, day);
 
 ALTER TABLE ONLY public.tag_rules
     ADD CONSTRAINT tag_rules_name UNIQUE (name);
@@ -783,10 +1232,15 @@ ALTER TABLE ONLY public.upload_objects
 ALTER TABLE ONLY public.uploads
     ADD CONSTRAINT uploads_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.usage_changes
+    ADD CONSTRAINT usage_changes_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.used_tokens
     ADD CONSTRAINT used_tokens_pkey PRIMARY KEY (hash);
 
 CREATE INDEX audit_age ON public.audit USING btree (at);
+
+CREATE INDEX audit_namespace ON public.audit USING btree (namespace, id) WHERE (namespace IS NOT NULL);
 
 CREATE INDEX audit_principal ON public.audit USING btree (principal, id);
 
@@ -804,9 +1258,27 @@ CREATE INDEX manifest_blobs_link ON public.manifest_blobs USING btree (repositor
 
 CREATE INDEX manifest_children_child ON public.manifest_children USING btree (child_id);
 
+CREATE INDEX manifest_days_day ON public.manifest_days USING btree (day);
+
 CREATE INDEX manifest_reviews_due ON public.manifest_reviews USING btree (review_after);
 
 CREATE INDEX manifests_subject ON public.manifests USING btree (repository_id, subject, digest) WHERE (subject IS NOT NULL);
+
+CREATE INDEX namespace_days_day ON public.namespace_days USING btree (day);
+
+CREATE INDEX namespace_usage_bytes ON public.namespace_usage USING btree (bytes, namespace_id);
+
+CREATE INDEX namespace_usage_pulled ON public.namespace_usage USING btree (pulled_at, namespace_id);
+
+CREATE INDEX namespace_usage_pulls ON public.namespace_usage USING btree (pulls, namespace_id);
+
+CREATE INDEX namespace_usage_pushed ON public.namespace_usage USING btree (pushed_at, namespace_id);
+
+CREATE INDEX namespace_usage_repositories ON public.namespace_usage USING btree (repositories, namespace_id);
+
+CREATE INDEX namespace_usage_tags ON public.namespace_usage USING btree (tags, namespace_id);
+
+CREATE INDEX principals_administrators ON public.principals USING btree (is_disabled, id) WHERE is_admin;
 
 CREATE INDEX principals_namespace ON public.principals USING btree (namespace, name) WHERE (namespace IS NOT NULL);
 
@@ -822,15 +1294,53 @@ CREATE INDEX repositories_namespace ON public.repositories USING btree (namespac
 
 CREATE INDEX repository_blobs_digest ON public.repository_blobs USING btree (digest);
 
+CREATE INDEX repository_days_day ON public.repository_days USING btree (day);
+
+CREATE INDEX repository_usage_bytes ON public.repository_usage USING btree (bytes, repository_id) WHERE (manifests > 0);
+
+CREATE INDEX repository_usage_of_bytes ON public.repository_usage USING btree (namespace_id, bytes, repository_id) WHERE (manifests > 0);
+
+CREATE INDEX repository_usage_of_pulled ON public.repository_usage USING btree (namespace_id, pulled_at, repository_id) WHERE (manifests > 0);
+
+CREATE INDEX repository_usage_of_pulls ON public.repository_usage USING btree (namespace_id, pulls, repository_id) WHERE (manifests > 0);
+
+CREATE INDEX repository_usage_of_pushed ON public.repository_usage USING btree (namespace_id, pushed_at, repository_id) WHERE (manifests > 0);
+
+CREATE INDEX repository_usage_of_tags ON public.repository_usage USING btree (namespace_id, tags, repository_id) WHERE (manifests > 0);
+
+CREATE INDEX repository_usage_of_untagged ON public.repository_usage USING btree (namespace_id, untagged_bytes, repository_id) WHERE (manifests > 0);
+
+CREATE INDEX repository_usage_pulled ON public.repository_usage USING btree (pulled_at, repository_id) WHERE (manifests > 0);
+
+CREATE INDEX repository_usage_pulls ON public.repository_usage USING btree (pulls, repository_id) WHERE (manifests > 0);
+
+CREATE INDEX repository_usage_pushed ON public.repository_usage USING btree (pushed_at, repository_id) WHERE (manifests > 0);
+
+CREATE INDEX repository_usage_survey ON public.repository_usage USING btree (repository_id) WHERE survey_due;
+
+CREATE INDEX repository_usage_tags ON public.repository_usage USING btree (tags, repository_id) WHERE (manifests > 0);
+
+CREATE INDEX repository_usage_untagged ON public.repository_usage USING btree (untagged_bytes, repository_id) WHERE (manifests > 0);
+
 CREATE INDEX secrets_principal ON public.secrets USING btree (principal_id, created_at);
 
 CREATE INDEX sign_in_failures_age ON public.sign_in_failures USING btree (last_failed_at);
 
 CREATE INDEX sparse_references_digest ON public.sparse_references USING btree (repository_id, digest);
 
+CREATE INDEX tag_days_day ON public.tag_days USING btree (day);
+
 CREATE INDEX tag_rules_namespace ON public.tag_rules USING btree (namespace, "position", id);
 
 CREATE INDEX tags_manifest ON public.tags USING btree (manifest_id);
+
+CREATE INDEX tags_pulled ON public.tags USING btree (repository_id, pulled_at, name);
+
+CREATE INDEX tags_pulls ON public.tags USING btree (repository_id, pulls, name);
+
+CREATE INDEX tags_size ON public.tags USING btree (repository_id, size, name);
+
+CREATE INDEX tags_updated ON public.tags USING btree (repository_id, updated_at, name);
 
 CREATE INDEX trusts_issuer ON public.trusts USING btree (issuer, id);
 
@@ -844,11 +1354,15 @@ CREATE INDEX uploads_principal ON public.uploads USING btree (principal, expires
 
 CREATE INDEX uploads_repository ON public.uploads USING btree (repository_id);
 
+CREATE INDEX usage_changes_namespace ON public.usage_changes USING btree (namespace_id);
+
 CREATE INDEX used_tokens_expiry ON public.used_tokens USING btree (expires_at);
 
 CREATE TRIGGER condemn AFTER DELETE ON public.blobs REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.condemn_blobs();
 
 CREATE TRIGGER condemn AFTER DELETE ON public.upload_objects REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.condemn_upload_objects();
+
+CREATE TRIGGER count_deleted AFTER DELETE ON public.blobs REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.count_blobs();
 
 CREATE TRIGGER count_deleted AFTER DELETE ON public.manifests REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.count_manifests();
 
@@ -858,6 +1372,8 @@ CREATE TRIGGER count_deleted AFTER DELETE ON public.repository_blobs REFERENCING
 
 CREATE TRIGGER count_deleted AFTER DELETE ON public.tags REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.count_tags();
 
+CREATE TRIGGER count_inserted AFTER INSERT ON public.blobs REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.count_blobs();
+
 CREATE TRIGGER count_inserted AFTER INSERT ON public.manifests REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.count_manifests();
 
 CREATE TRIGGER count_inserted AFTER INSERT ON public.namespace_blobs REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.count_namespace_blobs();
@@ -865,6 +1381,16 @@ CREATE TRIGGER count_inserted AFTER INSERT ON public.namespace_blobs REFERENCING
 CREATE TRIGGER count_inserted AFTER INSERT ON public.repository_blobs REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.count_links();
 
 CREATE TRIGGER count_inserted AFTER INSERT ON public.tags REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.count_tags();
+
+CREATE TRIGGER count_updated AFTER UPDATE ON public.manifests REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.recount_manifests();
+
+CREATE TRIGGER describe BEFORE INSERT OR UPDATE ON public.manifests FOR EACH ROW EXECUTE FUNCTION public.describe_manifest();
+
+CREATE TRIGGER describe BEFORE INSERT OR UPDATE OF manifest_id ON public.tags FOR EACH ROW EXECUTE FUNCTION public.describe_tag();
+
+CREATE TRIGGER end_usage AFTER DELETE ON public.repositories REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.end_repository_usage();
+
+CREATE TRIGGER move_usage AFTER UPDATE ON public.repositories REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.move_usage();
 
 CREATE TRIGGER obey_rules BEFORE INSERT OR DELETE OR UPDATE ON public.tags FOR EACH ROW EXECUTE FUNCTION public.obey_tag_rules();
 
@@ -890,13 +1416,15 @@ CREATE TRIGGER review_unlinked AFTER DELETE ON public.repository_blobs REFERENCI
 
 CREATE TRIGGER review_untagged AFTER DELETE ON public.tags REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.review_untagged();
 
-CREATE TRIGGER review_updated AFTER UPDATE ON public.manifests REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.review_pushed_manifests();
+CREATE TRIGGER review_updated AFTER UPDATE ON public.manifests REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT WHEN ((COALESCE(current_setting('slipway.describing'::text, true), ''::text) = ''::text)) EXECUTE FUNCTION public.review_pushed_manifests();
 
 CREATE TRIGGER review_updated AFTER UPDATE ON public.repository_blobs REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.review_new_links();
 
 CREATE TRIGGER start_usage AFTER INSERT ON public.namespaces REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.start_namespace_usage();
 
 CREATE TRIGGER start_usage AFTER INSERT ON public.repositories REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.start_repository_usage();
+
+CREATE TRIGGER survey_moved AFTER UPDATE ON public.tags REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.survey_moved();
 
 ALTER TABLE ONLY public.blob_reviews
     ADD CONSTRAINT blob_reviews_digest_fkey FOREIGN KEY (digest) REFERENCES public.blobs(digest) ON DELETE CASCADE;
@@ -919,6 +1447,9 @@ ALTER TABLE ONLY public.manifest_children
 ALTER TABLE ONLY public.manifest_children
     ADD CONSTRAINT manifest_children_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES public.manifests(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.manifest_days
+    ADD CONSTRAINT manifest_days_manifest_id_fkey FOREIGN KEY (manifest_id) REFERENCES public.manifests(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.manifest_reviews
     ADD CONSTRAINT manifest_reviews_manifest_id_fkey FOREIGN KEY (manifest_id) REFERENCES public.manifests(id) ON DELETE CASCADE;
 
@@ -927,6 +1458,9 @@ ALTER TABLE ONLY public.manifests
 
 ALTER TABLE ONLY public.namespace_blobs
     ADD CONSTRAINT namespace_blobs_namespace_id_fkey FOREIGN KEY (namespace_id) REFERENCES public.namespaces(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.namespace_days
+    ADD CONSTRAINT namespace_days_namespace_id_fkey FOREIGN KEY (namespace_id) REFERENCES public.namespaces(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.namespace_usage
     ADD CONSTRAINT namespace_usage_namespace_id_fkey FOREIGN KEY (namespace_id) REFERENCES public.namespaces(id) ON DELETE CASCADE;
@@ -949,6 +1483,15 @@ ALTER TABLE ONLY public.repository_blobs
 ALTER TABLE ONLY public.repository_blobs
     ADD CONSTRAINT repository_blobs_repository_id_fkey FOREIGN KEY (repository_id) REFERENCES public.repositories(id);
 
+ALTER TABLE ONLY public.repository_days
+    ADD CONSTRAINT repository_days_repository_id_fkey FOREIGN KEY (repository_id) REFERENCES public.repositories(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.repository_kinds
+    ADD CONSTRAINT repository_kinds_repository_id_fkey FOREIGN KEY (repository_id) REFERENCES public.repositories(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.repository_usage
+    ADD CONSTRAINT repository_usage_namespace_id_fkey FOREIGN KEY (namespace_id) REFERENCES public.namespaces(id);
+
 ALTER TABLE ONLY public.repository_usage
     ADD CONSTRAINT repository_usage_repository_id_fkey FOREIGN KEY (repository_id) REFERENCES public.repositories(id) ON DELETE CASCADE;
 
@@ -957,6 +1500,9 @@ ALTER TABLE ONLY public.secrets
 
 ALTER TABLE ONLY public.sparse_references
     ADD CONSTRAINT sparse_references_manifest_id_fkey FOREIGN KEY (manifest_id) REFERENCES public.manifests(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.tag_days
+    ADD CONSTRAINT tag_days_tag FOREIGN KEY (repository_id, tag) REFERENCES public.tags(repository_id, name) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.tags
     ADD CONSTRAINT tags_manifest FOREIGN KEY (manifest_id) REFERENCES public.manifests(id) ON DELETE RESTRICT;

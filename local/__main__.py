@@ -15,6 +15,7 @@ from typing import Final
 
 from functions.api import admin as access_admin
 from functions.gc import admin as gc_admin
+from functions.registry.metadata.driver import ConnectionFailed
 from local.guard import StartRefused
 from local.postgres import Postgres, PostgresFailed
 from local.processes import ChildFailed
@@ -79,10 +80,16 @@ def _parser() -> argparse.ArgumentParser:
     reset.add_argument("--data", type=Path, default=Path(".slipway"), help="the folder to empty")
     gc = commands.add_parser("gc", help="how the collection of a running registry stands; --help after it tells more")
     gc.add_argument("--data", type=Path, default=Path(".slipway"), help="the data folder of the registry")
-    gc.add_argument("rest", nargs=argparse.REMAINDER, metavar="COMMAND", help="status, preview, grace or repository")
+    commands_of_gc = "status, preview, grace, repository or verify"
+    gc.add_argument("rest", nargs=argparse.REMAINDER, metavar="COMMAND", help=commands_of_gc)
     access = commands.add_parser("access", help="who may do what in a running registry; --help after it tells more")
     access.add_argument("--data", type=Path, default=Path(".slipway"), help="the data folder of the registry")
     access.add_argument("rest", nargs=argparse.REMAINDER, metavar="COMMAND", help="users, robots, grants, rules, …")
+    seed = commands.add_parser("seed", help="fill a running registry with made-up content")
+    seed.add_argument("--data", type=Path, default=Path(".slipway"), help="the data folder of the registry")
+    seed.add_argument("--tags", type=int, default=10_000, help="how many tags (default 10000)")
+    seed.add_argument("--repositories", type=int, help="in how many repositories (default a hundredth)")
+    seed.add_argument("--largest", type=int, help="how many of them in one repository (default a fifth)")
     return parser
 
 
@@ -106,6 +113,29 @@ def _access(arguments: argparse.Namespace) -> int:
     made = json.loads(data.access.read_text())
     environment = {**made, **os.environ, "SLIPWAY_DATABASE": Postgres(data.postgres).url()}
     return access_admin.main(arguments.rest or ["--help"], environment)
+
+
+def _seed(arguments: argparse.Namespace) -> int:
+    # Imported here: nothing else needs it.
+    from local.seed import seed  # noqa: PLC0415
+
+    tags = arguments.tags
+    repositories = arguments.repositories or max(1, tags // 100)
+    largest = arguments.largest or (tags if repositories == 1 else max(1, tags // 5))
+    url = Postgres(Data(arguments.data.resolve()).postgres).url()
+    try:
+        seeded = seed(url, tags, repositories, largest)
+    except ConnectionFailed as error:
+        raise StartRefused(
+            f"no registry runs on {arguments.data}: start one with make up, or name its folder with --data"
+        ) from error
+    except ValueError as error:
+        raise StartRefused(str(error)) from error
+    print(
+        f"{seeded.tags:,} tags and {seeded.manifests:,} manifests in {seeded.repositories:,} repositories and "
+        f"{seeded.namespaces:,} namespaces, in {seeded.seconds:.0f} s; the largest is {seeded.largest}"
+    )
+    return 0
 
 
 def _up(arguments: argparse.Namespace) -> int:
@@ -143,7 +173,7 @@ def _reset(arguments: argparse.Namespace) -> int:
     return 0
 
 
-_COMMANDS: Final = {"up": _up, "reset": _reset, "gc": _gc, "access": _access}
+_COMMANDS: Final = {"up": _up, "reset": _reset, "gc": _gc, "access": _access, "seed": _seed}
 
 
 if __name__ == "__main__":

@@ -81,6 +81,7 @@ resource "google_artifact_registry_repository" "functions" {
   location      = var.region
   format        = "DOCKER"
   description   = "The images that the functions' builds make."
+  kms_key_name  = var.kms_key
 
   # Revisions start from their image: ten builds back is further than anyone rolls back.
   cleanup_policies {
@@ -100,7 +101,7 @@ resource "google_artifact_registry_repository" "functions" {
     }
   }
 
-  depends_on = [google_project_service.api]
+  depends_on = [google_project_service.api, google_kms_crypto_key_iam_member.agent]
 }
 
 resource "google_artifact_registry_repository_iam_member" "build_writes" {

@@ -35,7 +35,7 @@ locals {
 }
 
 resource "google_sql_database_instance" "this" {
-  name                = var.name
+  name                = coalesce(var.database_instance, var.name)
   region              = var.region
   database_version    = var.database_version
   deletion_protection = var.deletion_protection

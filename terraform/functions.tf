@@ -4,7 +4,6 @@ locals {
       description   = var.http2 ? "Slipway: what the registry's image is built from. Nobody calls it." : "Slipway: the registry."
       entry_point   = "api"
       memory_mib    = local.size.registry_memory_mib
-      cpu           = "1"
       timeout       = local.registry_seconds
       min_instances = var.http2 ? 0 : local.size.registry_min_instances
       max_instances = local.api_max_instances
@@ -15,7 +14,6 @@ locals {
       description   = "Slipway: collects what is due, whenever Pub/Sub wakes it."
       entry_point   = "collect"
       memory_mib    = 512
-      cpu           = "1"
       timeout       = local.gc_seconds
       min_instances = 0
       max_instances = local.size.gc_max_instances
@@ -28,7 +26,6 @@ locals {
       description   = "Slipway: moves the schema, whenever a deployment calls it."
       entry_point   = "migrate"
       memory_mib    = 512
-      cpu           = "1"
       timeout       = local.migrate_seconds
       min_instances = 0
       max_instances = 1
@@ -65,7 +62,7 @@ resource "google_cloudfunctions2_function" "api" {
   service_config {
     service_account_email            = google_service_account.this["api"].email
     available_memory                 = "${local.functions["api"].memory_mib}Mi"
-    available_cpu                    = local.functions["api"].cpu
+    available_cpu                    = "1"
     timeout_seconds                  = local.functions["api"].timeout
     min_instance_count               = local.functions["api"].min_instances
     max_instance_count               = local.functions["api"].max_instances
@@ -108,6 +105,7 @@ resource "google_cloudfunctions2_function" "api" {
     google_artifact_registry_repository_iam_member.build_writes,
     google_project_iam_member.build_logs,
     google_secret_manager_secret_iam_member.reads,
+    google_secret_manager_secret_version.made,
     google_storage_bucket_iam_member.build_reads_source,
   ]
 }
@@ -139,7 +137,7 @@ resource "google_cloudfunctions2_function" "this" {
   service_config {
     service_account_email            = google_service_account.this[each.key].email
     available_memory                 = "${local.functions[each.key].memory_mib}Mi"
-    available_cpu                    = local.functions[each.key].cpu
+    available_cpu                    = "1"
     timeout_seconds                  = local.functions[each.key].timeout
     min_instance_count               = local.functions[each.key].min_instances
     max_instance_count               = local.functions[each.key].max_instances
@@ -173,9 +171,13 @@ resource "google_cloudfunctions2_function" "this" {
   depends_on = [
     google_project_service.api,
     google_artifact_registry_repository_iam_member.build_writes,
+    # A pipeline applies `migrate` alone and calls it: by then it has to be able to log in.
+    google_project_iam_member.database,
     google_project_iam_member.build_logs,
     google_secret_manager_secret_iam_member.reads,
     google_secret_manager_secret_version.admin_placeholder,
+    google_secret_manager_secret_version.made,
+    google_sql_user.this,
     google_storage_bucket_iam_member.build_reads_source,
   ]
 }

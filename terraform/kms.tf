@@ -5,6 +5,7 @@ locals {
   kms_keys = toset(var.kms_key == null ? [] : [var.kms_key])
 
   kms_agents = var.kms_key == null ? {} : {
+    images         = "gcp-sa-artifactregistry.iam.gserviceaccount.com"
     storage        = "gs-project-accounts.iam.gserviceaccount.com"
     sql            = "gcp-sa-cloud-sql.iam.gserviceaccount.com"
     pubsub         = "gcp-sa-pubsub.iam.gserviceaccount.com"

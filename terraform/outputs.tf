@@ -67,3 +67,18 @@ output "next" {
     ],
   ))
 }
+
+output "token_service" {
+  description = "The registry's name in tokens: what an identity that signs in has to be made for."
+  value       = var.token_service
+}
+
+output "deployer" {
+  description = "The account that the pipeline runs as; null without one."
+  value       = one(google_service_account.deployer[*].email)
+}
+
+output "workload_identity_provider" {
+  description = "What GitHub's jobs sign in with; null without one."
+  value       = one(google_iam_workload_identity_pool_provider.github[*].name)
+}

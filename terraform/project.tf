@@ -18,6 +18,7 @@ locals {
     var.private_database || var.domain != null ? ["compute.googleapis.com"] : [],
     var.private_database ? ["servicenetworking.googleapis.com"] : [],
     var.kms_key != null ? ["cloudkms.googleapis.com"] : [],
+    local.github != null ? ["sts.googleapis.com"] : [],
     var.budget != null ? ["billingbudgets.googleapis.com"] : [],
   ))
 }

@@ -10,6 +10,8 @@ locals {
     app_port   = local.app_port
     seconds    = local.registry_seconds
     streams    = max(1000, local.size.registry_concurrency)
+    # Half of the front's memory at most.
+    body_kib = min(1024, floor(128 * 1024 / local.size.registry_concurrency))
   })
 }
 
@@ -22,6 +24,7 @@ resource "google_artifact_registry_repository" "mirror" {
   format        = "DOCKER"
   mode          = "REMOTE_REPOSITORY"
   description   = "What is used of Docker Hub: nginx."
+  kms_key_name  = var.kms_key
 
   remote_repository_config {
     docker_repository {
@@ -29,7 +32,7 @@ resource "google_artifact_registry_repository" "mirror" {
     }
   }
 
-  depends_on = [google_project_service.api]
+  depends_on = [google_project_service.api, google_kms_crypto_key_iam_member.agent]
 }
 
 # Underneath a function is a service, and that knows the image. Read only once the function stands as planned.
@@ -53,6 +56,12 @@ resource "google_cloud_run_v2_service" "registry" {
   invoker_iam_disabled = true
   ingress              = var.domain != null ? "INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER" : "INGRESS_TRAFFIC_ALL"
   default_uri_disabled = var.domain != null
+
+  # Also after a rollback by hand: the next apply serves what it deploys.
+  traffic {
+    type    = "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST"
+    percent = 100
+  }
 
   # Of the service, not of each revision: two revisions at once share it, and the database's connections hold.
   scaling {
@@ -175,6 +184,7 @@ resource "google_cloud_run_v2_service" "registry" {
   depends_on = [
     google_project_service.api,
     google_secret_manager_secret_iam_member.reads,
+    google_secret_manager_secret_version.made,
     google_sql_user.this,
     google_project_iam_member.database,
   ]

@@ -16,8 +16,8 @@ locals {
   }
 
   secret_versions = var.access == "token" ? {
-    pepper       = google_secret_manager_secret_version.pepper[0].version
-    token-keys   = google_secret_manager_secret_version.token_keys[0].version
+    pepper       = tostring(var.pepper_version)
+    token-keys   = tostring(var.token_keys_version)
     admin-secret = "latest"
   } : {}
 
@@ -68,34 +68,25 @@ ephemeral "random_password" "pepper" {
   special = false
 }
 
-resource "google_secret_manager_secret_version" "pepper" {
-  count = var.access == "token" ? 1 : 0
-
-  secret                 = google_secret_manager_secret.this["pepper"].id
-  secret_data_wo         = ephemeral.random_password.pepper.result
-  secret_data_wo_version = var.pepper_version
-
-  # Instances that still start from the last revision read the last version.
-  lifecycle {
-    create_before_destroy = true
-  }
-}
-
 ephemeral "tls_private_key" "token" {
   algorithm   = "ECDSA"
   ecdsa_curve = "P256"
 }
 
-resource "google_secret_manager_secret_version" "token_keys" {
-  count = var.access == "token" ? 1 : 0
+# The first of each is made here. Further versions are added from outside (docs/operations.md), where the old value can
+# be kept beside the new, or come back; a variable says which is read. None is taken away here: instances of an older
+# revision may start from theirs at any time.
+resource "google_secret_manager_secret_version" "made" {
+  for_each = var.access == "token" ? toset(["pepper", "token-keys"]) : toset([])
 
-  secret                 = google_secret_manager_secret.this["token-keys"].id
-  secret_data_wo         = ephemeral.tls_private_key.token.private_key_pem_pkcs8
-  secret_data_wo_version = var.token_keys_version
+  secret                 = google_secret_manager_secret.this[each.key].id
+  secret_data_wo         = each.key == "pepper" ? ephemeral.random_password.pepper.result : ephemeral.tls_private_key.token.private_key_pem_pkcs8
+  secret_data_wo_version = 1
+  deletion_policy        = "ABANDON"
 
-  # Instances that still start from the last revision read the last version.
   lifecycle {
-    create_before_destroy = true
+    # One that is out of use is disabled by hand.
+    ignore_changes = [enabled]
   }
 }
 

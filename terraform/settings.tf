@@ -42,7 +42,15 @@ locals {
   )
 
   environment = {
-    api = merge(local.api_environment, { SLIPWAY_DATABASE_CONNECTIONS = tostring(local.api_connections) })
+    api = merge(
+      local.api_environment,
+      {
+        SLIPWAY_DATABASE_CONNECTIONS = tostring(local.api_connections)
+        # Where the platform cuts a function's request without a word; the function says something first.
+        SLIPWAY_REQUEST_LIMIT_BYTES = tostring(32 * 1024 * 1024)
+      },
+      var.http2 ? { SLIPWAY_REGISTRY_HOST = local.host } : {},
+    )
     gc = merge(
       # Of the rest it reads nothing: the collection makes no URL and opens no upload.
       { for name, value in var.settings : name => value if name == "SLIPWAY_STORAGE_TIMEOUT_SECONDS" },

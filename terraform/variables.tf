@@ -157,7 +157,7 @@ variable "token_service" {
 }
 
 variable "token_keys_version" {
-  description = "One higher makes a new signing key. Clients fetch a new token by themselves."
+  description = "Which version of the signing keys the registry reads. deploy/rotate.py adds versions, and says what to write here."
   type        = number
   default     = 1
   nullable    = false
@@ -169,7 +169,7 @@ variable "token_keys_version" {
 }
 
 variable "pepper_version" {
-  description = "One higher makes a new pepper, and every stored secret useless: only after the old one leaked."
+  description = "Which version of the pepper the programs read. deploy/rotate.py adds versions, and says what to write here; any other change makes every stored secret useless."
   type        = number
   default     = 1
   nullable    = false
@@ -189,12 +189,15 @@ variable "settings" {
   # What isn't listed here is derived from the other variables.
   validation {
     condition = alltrue([for name in keys(var.settings) : contains([
+      "SLIPWAY_ACTIVITY_INTERVAL_SECONDS",
       "SLIPWAY_BLOB_DELIVERY",
       "SLIPWAY_BODY_IDLE_SECONDS",
+      "SLIPWAY_GITLAB_VERSION",
       "SLIPWAY_GOOGLE_AUDIENCES",
       "SLIPWAY_HINT_INTERVAL_SECONDS",
       "SLIPWAY_LARGEST_MANIFEST_BYTES",
       "SLIPWAY_OIDC_ISSUERS",
+      "SLIPWAY_PRIVATE_ISSUERS",
       "SLIPWAY_REQUESTS_PER_MINUTE",
       "SLIPWAY_SIGNED_URL_BASE",
       "SLIPWAY_SIGNED_URL_SECONDS",
@@ -263,6 +266,17 @@ variable "database_version" {
   validation {
     condition     = can(regex("^POSTGRES_1[5-8]$", var.database_version))
     error_message = "POSTGRES_15 to POSTGRES_18."
+  }
+}
+
+variable "database_instance" {
+  description = "The name of the database's instance, if it isn't `name`: of a copy that was restored, for instance."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.database_instance == null ? true : can(regex("^[a-z][a-z0-9-]{0,96}$", var.database_instance))
+    error_message = "Up to 97 lower-case letters, digits and hyphens, and it starts with a letter."
   }
 }
 
@@ -385,7 +399,7 @@ variable "requests_per_minute_and_address" {
 }
 
 variable "kms_key" {
-  description = "A key of Cloud KMS in the same region that encrypts blobs, database, topics, secrets and sources; null for Google's own keys."
+  description = "A key of Cloud KMS in the same region that encrypts blobs, database, topics, secrets, sources and images; null for Google's own keys."
   type        = string
   default     = null
 
@@ -406,5 +420,59 @@ variable "budget" {
   validation {
     condition     = var.budget == null ? true : can(regex("^[0-9A-F]{6}-[0-9A-F]{6}-[0-9A-F]{6}$", var.budget.billing_account)) && var.budget.amount >= 1
     error_message = "A billing account like 012345-6789AB-CDEF01, and an amount of at least 1."
+  }
+}
+
+variable "pipeline" {
+  description = "What deploys by itself: the account <name>-deploy, and who may act as it. Null makes none. See docs/deploy.md."
+  type = object({
+    # The bucket that holds this deployment's state, and under promoted/ the commits that went through.
+    state_bucket = string
+    # The file of variables that the pipeline applies, from the root of the repository.
+    variables = string
+    # The state's bucket of the environment that a commit has to come from; empty for the first.
+    promoted_from = optional(string, "")
+    # Who may read what was promoted here: the next environment's deployer.
+    promotes_to = optional(set(string), [])
+    # Jobs of one repository (by its number) in one environment, on one branch.
+    github = optional(object({
+      repository_id = string
+      environment   = string
+      branch        = optional(string, "main")
+    }))
+    # A repository that is connected to Cloud Build.
+    cloud_build = optional(object({
+      repository     = string
+      branch         = optional(string, "main")
+      needs_approval = optional(bool, true)
+    }))
+  })
+  default = null
+
+  validation {
+    condition = var.pipeline == null ? true : alltrue([
+      for bucket in [var.pipeline.state_bucket, coalesce(var.pipeline.promoted_from, var.pipeline.state_bucket)] :
+      can(regex("^[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]$", bucket))
+    ])
+    error_message = "A bucket's name, without gs://."
+  }
+  validation {
+    condition     = try(var.pipeline.github, null) == null ? true : can(regex("^[0-9]+$", var.pipeline.github.repository_id))
+    error_message = "A repository of GitHub's is told by its number: gh api repos/OWNER/NAME --jq .id"
+  }
+  validation {
+    condition = alltrue([
+      for text in [try(var.pipeline.github.environment, null), try(var.pipeline.github.branch, null), try(var.pipeline.cloud_build.branch, null)] :
+      text == null ? true : can(regex("^[A-Za-z0-9][A-Za-z0-9._/-]*$", text))
+    ])
+    error_message = "Environments and branches have letters, digits and ._/- only."
+  }
+  validation {
+    condition     = try(var.pipeline.cloud_build, null) == null ? true : can(regex("^projects/[^/]+/locations/[^/]+/connections/[^/]+/repositories/[^/]+$", var.pipeline.cloud_build.repository))
+    error_message = "projects/…/locations/…/connections/…/repositories/…"
+  }
+  validation {
+    condition     = var.pipeline == null ? true : alltrue([for member in var.pipeline.promotes_to : startswith(member, "serviceAccount:")])
+    error_message = "promotes_to has members like serviceAccount:slipway-deploy@PROJECT.iam.gserviceaccount.com."
   }
 }

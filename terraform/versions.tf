@@ -4,8 +4,9 @@ terraform {
 
   required_providers {
     google = {
-      source  = "hashicorp/google"
-      version = ">= 8.7, < 9"
+      source = "hashicorp/google"
+      # Tried with the first and the last of these (tests/terraform/schemas/).
+      version = ">= 7.46, < 9"
     }
     archive = {
       source  = "hashicorp/archive"

@@ -1,106 +1,132 @@
 # What is measured, and what wakes somebody. docs/operations.md has a section for each alert: what it means, what to do.
 
 locals {
-  registry_service = var.http2 ? var.name : "${var.name}-api"
-  in_registry      = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"${local.registry_service}\""
-  in_gc            = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"${var.name}-gc\""
-
   channels = [for channel in google_monitoring_notification_channel.mail : channel.id]
 
-  # Made from the programs' own log lines (docs/operations.md lists them). One that has a value is a distribution.
-  log_metrics = {
-    requests = {
-      description = "Requests, as the registry answered them."
-      filter      = "${local.in_registry} AND jsonPayload.message=\"request\""
-      labels      = { route = "jsonPayload.route", status = "jsonPayload.status", code = "jsonPayload.code" }
-      value       = null
-      unit        = "1"
-    }
-    request_ms = {
-      description = "How long a request took."
-      filter      = "${local.in_registry} AND jsonPayload.message=\"request\""
-      labels      = { route = "jsonPayload.route" }
-      value       = "jsonPayload.ms"
-      unit        = "ms"
-    }
-    database_ms = {
-      description = "How much of a request was waiting for the database."
-      filter      = "${local.in_registry} AND jsonPayload.message=\"request\""
-      labels      = { route = "jsonPayload.route" }
-      value       = "jsonPayload.database_ms"
-      unit        = "ms"
-    }
-    unavailable = {
-      description = "Requests that a dependency could not serve."
-      filter      = "${local.in_registry} AND jsonPayload.message=\"request\" AND jsonPayload.code=\"UNAVAILABLE\""
-      labels      = {}
-      value       = null
-      unit        = "1"
-    }
-    faults = {
-      description = "Faults of the program, with a trace in the log."
-      filter      = "resource.type=\"cloud_run_revision\" AND jsonPayload.message=\"unexpected error\""
-      labels      = {}
-      value       = null
-      unit        = "1"
-    }
-    refused_sign_ins = {
-      description = "Requests without a good token or secret."
-      filter      = "${local.in_registry} AND jsonPayload.message=\"request\" AND jsonPayload.status=401 AND jsonPayload.account:*"
-      labels      = {}
-      value       = null
-      unit        = "1"
-    }
-    audit_events_lost = {
-      description = "Events of the audit trail that could not be written."
-      filter      = "${local.in_registry} AND jsonPayload.message=\"audit event lost\""
-      labels      = {}
-      value       = null
-      unit        = "1"
-    }
-    front_errors = {
-      description = "Requests that nginx answered, or saw fail."
-      filter      = "${local.in_registry} AND jsonPayload.message=\"ingress\""
-      labels      = { status = "jsonPayload.status" }
-      value       = null
-      unit        = "1"
-    }
-    collections = {
-      description = "Runs of the collection."
-      filter      = "${local.in_gc} AND jsonPayload.message=\"collection\""
-      labels      = { out_of_time = "jsonPayload.out_of_time" }
-      value       = null
-      unit        = "1"
-    }
-    reclaimed_bytes = {
-      description = "Bytes that a batch of the collection condemned."
-      filter      = "${local.in_gc} AND jsonPayload.message=\"reviewed\" AND jsonPayload.bytes>0"
-      labels      = { level = "jsonPayload.level" }
-      value       = "jsonPayload.bytes"
-      unit        = "By"
-    }
-    failed_reviews = {
-      description = "Reviews that failed and were put off."
-      filter      = "${local.in_gc} AND jsonPayload.message=\"a review failed and was put off\""
-      labels      = {}
-      value       = null
-      unit        = "1"
-    }
-    undeletable_objects = {
-      description = "Objects that could not be deleted in six attempts."
-      filter      = "${local.in_gc} AND jsonPayload.message=\"an object can't be deleted\""
-      labels      = {}
-      value       = null
-      unit        = "1"
-    }
+  services = {
+    registry = var.http2 ? var.name : "${var.name}-api"
+    gc       = "${var.name}-gc"
   }
 
-  of_registry = "resource.type = \"cloud_run_revision\" AND resource.labels.service_name = \"${local.registry_service}\""
+  # Made from the programs' own log lines (docs/operations.md lists them): lines with this message, of this program
+  # (of all, if none is named), of which `where` holds. With a `value` a metric is the distribution of that field.
+  log_metrics = {
+    for name, metric in {
+      requests = {
+        description = "Requests, as the registry answered them."
+        program     = "registry"
+        message     = "request"
+        labels      = ["route", "status", "code"]
+      }
+      request_ms = {
+        description = "How long a request took."
+        program     = "registry"
+        message     = "request"
+        labels      = ["route"]
+        value       = "ms"
+        unit        = "ms"
+      }
+      database_ms = {
+        description = "How much of a request was waiting for the database."
+        program     = "registry"
+        message     = "request"
+        labels      = ["route"]
+        value       = "database_ms"
+        unit        = "ms"
+      }
+      unavailable = {
+        description = "Requests that a dependency could not serve."
+        program     = "registry"
+        message     = "request"
+        where       = "jsonPayload.code=\"UNAVAILABLE\""
+      }
+      refused_sign_ins = {
+        description = "Requests without a good token or secret."
+        program     = "registry"
+        message     = "request"
+        where       = "jsonPayload.status=401 AND jsonPayload.account:*"
+      }
+      faults = {
+        description = "Faults of the program, with a trace in the log."
+        message     = "unexpected error"
+      }
+      audit_events_lost = {
+        description = "Events of the audit trail that could not be written."
+        program     = "registry"
+        message     = "audit event lost"
+      }
+      front_errors = {
+        description = "Requests that nginx answered, or saw fail."
+        program     = "registry"
+        message     = "ingress"
+        labels      = ["status"]
+      }
+      collections = {
+        description = "Runs of the collection."
+        program     = "gc"
+        message     = "collection"
+        labels      = ["out_of_time"]
+      }
+      overdue_collections = {
+        description = "Runs of the collection that left something which has been due for an hour."
+        program     = "gc"
+        message     = "collection"
+        where       = "jsonPayload.overdue>0"
+      }
+      oldest_seconds = {
+        description = "For how long the first of what a run left had been due."
+        program     = "gc"
+        message     = "collection"
+        value       = "oldest_seconds"
+        unit        = "s"
+      }
+      reclaimed_bytes = {
+        description = "Bytes that a batch of the collection condemned."
+        program     = "gc"
+        message     = "reviewed"
+        where       = "jsonPayload.bytes>0"
+        labels      = ["level"]
+        value       = "bytes"
+        unit        = "By"
+      }
+      failed_reviews = {
+        description = "Reviews that failed and were put off."
+        program     = "gc"
+        message     = "a review failed and was put off"
+        labels      = ["level"]
+      }
+      poison_reviews = {
+        description = "Reviews that failed six times or more."
+        program     = "gc"
+        message     = "a review fails again and again"
+        labels      = ["level"]
+      }
+      undeletable_objects = {
+        description = "Objects that could not be deleted in six attempts."
+        program     = "gc"
+        message     = "an object can't be deleted"
+      }
+    } : name => merge({ program = null, where = null, labels = [], value = null, unit = "1" }, metric)
+  }
+
+  of_registry = "resource.type = \"cloud_run_revision\" AND resource.labels.service_name = \"${local.services.registry}\""
   of_database = "resource.type = \"cloudsql_database\" AND resource.labels.database_id = \"${var.project_id}:${google_sql_database_instance.this.name}\""
   of_logs     = { for name in keys(local.log_metrics) : name => "resource.type = \"cloud_run_revision\" AND metric.type = \"logging.googleapis.com/user/${google_logging_metric.this[name].name}\"" }
 
-  # `above` for `minutes`; with a `denominator` it is the share of that. The title is the heading in docs/operations.md.
-  alerts = {
+  # `above` for `minutes`, of a metric that counts lines of the log. Titles are the headings in docs/operations.md.
+  log_alerts = {
+    dependency_away     = { title = "A dependency is away", severity = "CRITICAL", metric = "unavailable", above = 10, minutes = 5 }
+    faults              = { title = "Faults of the program", severity = "ERROR", metric = "faults", above = 0, minutes = 0 }
+    refused_sign_ins    = { title = "Many refused sign-ins", severity = "WARNING", metric = "refused_sign_ins", above = 300, minutes = 10 }
+    audit_events_lost   = { title = "Audit events lost", severity = "ERROR", metric = "audit_events_lost", above = 0, minutes = 0 }
+    overdue             = { title = "The collection can't keep up", severity = "WARNING", metric = "overdue_collections", above = 0, minutes = 60 }
+    failed_reviews      = { title = "Reviews fail", severity = "WARNING", metric = "failed_reviews", above = 0, minutes = 30 }
+    poison_reviews      = { title = "A review fails again and again", severity = "ERROR", metric = "poison_reviews", above = 0, minutes = 0 }
+    undeletable_objects = { title = "Objects can't be deleted", severity = "ERROR", metric = "undeletable_objects", above = 0, minutes = 0 }
+  }
+
+  # Of other metrics, or of a distribution; with a `denominator` it is the share of that.
+  metric_alerts = {
     server_errors = {
       title       = "Server errors"
       severity    = "CRITICAL"
@@ -112,136 +138,90 @@ locals {
       minutes     = 5
     }
     slow_pulls = {
-      title       = "Slow pulls"
-      severity    = "WARNING"
-      filter      = "${local.of_logs["request_ms"]} AND metric.labels.route = monitoring.regex.full_match(\"GetManifest|GetBlob|HeadBlob\")"
-      denominator = null
-      aligner     = "ALIGN_DELTA"
-      reducer     = "REDUCE_PERCENTILE_99"
-      above       = 2000
-      minutes     = 10
-    }
-    dependency_away = {
-      title       = "A dependency is away"
-      severity    = "CRITICAL"
-      filter      = local.of_logs["unavailable"]
-      denominator = null
-      aligner     = "ALIGN_DELTA"
-      reducer     = "REDUCE_SUM"
-      above       = 10
-      minutes     = 5
-    }
-    faults = {
-      title       = "Faults of the program"
-      severity    = "ERROR"
-      filter      = local.of_logs["faults"]
-      denominator = null
-      aligner     = "ALIGN_DELTA"
-      reducer     = "REDUCE_SUM"
-      above       = 0
-      minutes     = 0
+      title    = "Slow pulls"
+      severity = "WARNING"
+      filter   = "${local.of_logs["request_ms"]} AND metric.labels.route = monitoring.regex.full_match(\"GetManifest|GetBlob|HeadBlob\")"
+      aligner  = "ALIGN_DELTA"
+      reducer  = "REDUCE_PERCENTILE_99"
+      above    = 2000
+      minutes  = 10
     }
     instances_at_limit = {
-      title       = "All instances in use"
-      severity    = "WARNING"
-      filter      = "${local.of_registry} AND metric.type = \"run.googleapis.com/container/instance_count\""
-      denominator = null
-      aligner     = "ALIGN_MAX"
-      reducer     = "REDUCE_SUM"
-      above       = local.size.registry_max_instances - 0.5
-      minutes     = 10
+      title    = "All instances in use"
+      severity = "WARNING"
+      filter   = "${local.of_registry} AND metric.type = \"run.googleapis.com/container/instance_count\""
+      aligner  = "ALIGN_MAX"
+      reducer  = "REDUCE_SUM"
+      above    = local.size.registry_max_instances - 0.5
+      minutes  = 10
     }
-    refused_sign_ins = {
-      title       = "Many refused sign-ins"
-      severity    = "WARNING"
-      filter      = local.of_logs["refused_sign_ins"]
-      denominator = null
-      aligner     = "ALIGN_DELTA"
-      reducer     = "REDUCE_SUM"
-      above       = 300
-      minutes     = 10
-    }
-    audit_events_lost = {
-      title       = "Audit events lost"
-      severity    = "ERROR"
-      filter      = local.of_logs["audit_events_lost"]
-      denominator = null
-      aligner     = "ALIGN_DELTA"
-      reducer     = "REDUCE_SUM"
-      above       = 0
-      minutes     = 0
+    garbage_is_old = {
+      title    = "Garbage is a day late"
+      severity = "ERROR"
+      filter   = local.of_logs["oldest_seconds"]
+      aligner  = "ALIGN_DELTA"
+      reducer  = "REDUCE_PERCENTILE_99"
+      above    = 86400
+      minutes  = 10
     }
     hints_wait = {
-      title       = "Hints wait"
-      severity    = "WARNING"
-      filter      = "resource.type = \"pubsub_subscription\" AND resource.labels.subscription_id = \"${google_pubsub_subscription.hints.name}\" AND metric.type = \"pubsub.googleapis.com/subscription/oldest_unacked_message_age\""
-      denominator = null
-      aligner     = "ALIGN_MAX"
-      reducer     = "REDUCE_MAX"
-      above       = 1800
-      minutes     = 5
+      title    = "Hints wait"
+      severity = "WARNING"
+      filter   = "resource.type = \"pubsub_subscription\" AND resource.labels.subscription_id = \"${google_pubsub_subscription.hints.name}\" AND metric.type = \"pubsub.googleapis.com/subscription/oldest_unacked_message_age\""
+      aligner  = "ALIGN_MAX"
+      reducer  = "REDUCE_MAX"
+      above    = 1800
+      minutes  = 5
     }
     dead_letters = {
-      title       = "Dead letters"
-      severity    = "ERROR"
-      filter      = "resource.type = \"pubsub_subscription\" AND resource.labels.subscription_id = \"${google_pubsub_subscription.dead.name}\" AND metric.type = \"pubsub.googleapis.com/subscription/num_undelivered_messages\""
-      denominator = null
-      aligner     = "ALIGN_MAX"
-      reducer     = "REDUCE_MAX"
-      above       = 0
-      minutes     = 5
-    }
-    failed_reviews = {
-      title       = "Reviews fail"
-      severity    = "WARNING"
-      filter      = local.of_logs["failed_reviews"]
-      denominator = null
-      aligner     = "ALIGN_DELTA"
-      reducer     = "REDUCE_SUM"
-      above       = 0
-      minutes     = 30
-    }
-    undeletable_objects = {
-      title       = "Objects can't be deleted"
-      severity    = "ERROR"
-      filter      = local.of_logs["undeletable_objects"]
-      denominator = null
-      aligner     = "ALIGN_DELTA"
-      reducer     = "REDUCE_SUM"
-      above       = 0
-      minutes     = 0
+      title    = "Dead letters"
+      severity = "ERROR"
+      filter   = "resource.type = \"pubsub_subscription\" AND resource.labels.subscription_id = \"${google_pubsub_subscription.dead.name}\" AND metric.type = \"pubsub.googleapis.com/subscription/num_undelivered_messages\""
+      aligner  = "ALIGN_MAX"
+      reducer  = "REDUCE_MAX"
+      above    = 0
+      minutes  = 5
     }
     database_connections = {
-      title       = "Connections run out"
-      severity    = "ERROR"
-      filter      = "${local.of_database} AND metric.type = \"cloudsql.googleapis.com/database/postgresql/num_backends\""
-      denominator = null
-      aligner     = "ALIGN_MAX"
-      reducer     = "REDUCE_SUM"
-      above       = local.connections_budget
-      minutes     = 5
+      title    = "Connections run out"
+      severity = "ERROR"
+      filter   = "${local.of_database} AND metric.type = \"cloudsql.googleapis.com/database/postgresql/num_backends\""
+      aligner  = "ALIGN_MAX"
+      reducer  = "REDUCE_SUM"
+      above    = local.connections_budget
+      minutes  = 5
     }
     database_disk = {
-      title       = "The database's disk fills up"
-      severity    = "ERROR"
-      filter      = "${local.of_database} AND metric.type = \"cloudsql.googleapis.com/database/disk/utilization\""
-      denominator = null
-      aligner     = "ALIGN_MAX"
-      reducer     = "REDUCE_MAX"
-      above       = 0.9
-      minutes     = 30
+      title    = "The database's disk fills up"
+      severity = "ERROR"
+      filter   = "${local.of_database} AND metric.type = \"cloudsql.googleapis.com/database/disk/utilization\""
+      aligner  = "ALIGN_MAX"
+      reducer  = "REDUCE_MAX"
+      above    = 0.9
+      minutes  = 30
     }
     database_cpu = {
-      title       = "The database is busy"
-      severity    = "WARNING"
-      filter      = "${local.of_database} AND metric.type = \"cloudsql.googleapis.com/database/cpu/utilization\""
-      denominator = null
-      aligner     = "ALIGN_MEAN"
-      reducer     = "REDUCE_MAX"
-      above       = 0.9
-      minutes     = 15
+      title    = "The database is busy"
+      severity = "WARNING"
+      filter   = "${local.of_database} AND metric.type = \"cloudsql.googleapis.com/database/cpu/utilization\""
+      aligner  = "ALIGN_MEAN"
+      reducer  = "REDUCE_MAX"
+      above    = 0.9
+      minutes  = 15
     }
   }
+
+  alerts = merge(
+    { for name, alert in local.metric_alerts : name => merge({ denominator = null }, alert) },
+    {
+      for name, alert in local.log_alerts : name => merge(alert, {
+        filter      = local.of_logs[alert.metric]
+        denominator = null
+        aligner     = "ALIGN_DELTA"
+        reducer     = "REDUCE_SUM"
+      })
+    },
+  )
 }
 
 resource "google_logging_metric" "this" {
@@ -249,11 +229,17 @@ resource "google_logging_metric" "this" {
 
   name            = "${var.name}/${each.key}"
   description     = each.value.description
-  filter          = each.value.filter
-  value_extractor = each.value.value == null ? null : "EXTRACT(${each.value.value})"
+  value_extractor = each.value.value == null ? null : "EXTRACT(jsonPayload.${each.value.value})"
   label_extractors = {
-    for label, field in each.value.labels : label => "EXTRACT(${field})"
+    for field in each.value.labels : field => "EXTRACT(jsonPayload.${field})"
   }
+
+  filter = join(" AND ", compact([
+    "resource.type=\"cloud_run_revision\"",
+    each.value.program == null ? null : "resource.labels.service_name=\"${local.services[each.value.program]}\"",
+    "jsonPayload.message=\"${each.value.message}\"",
+    each.value.where,
+  ]))
 
   metric_descriptor {
     metric_kind = "DELTA"
@@ -264,7 +250,7 @@ resource "google_logging_metric" "this" {
       for_each = each.value.labels
 
       content {
-        key        = labels.key
+        key        = labels.value
         value_type = "STRING"
       }
     }

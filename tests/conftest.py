@@ -37,6 +37,8 @@ _EMPTY: Final = """
         END LOOP;
     END $$;
     INSERT INTO gc_settings TABLE kept.gc_settings;
+    INSERT INTO registry_usage (repositories, tags, manifests, manifest_bytes, blobs, blob_bytes)
+    VALUES (0, 0, 0, 0, 0, 0);
 """
 _numbers = itertools.count(1)
 

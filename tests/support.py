@@ -80,6 +80,7 @@ class Registry:
     def statements(self, method: str, path: str, **options: Any) -> list[str]:
         """The names of the statements that a request runs, in order."""
         names: list[str] = []
+        self.services.schema.require()  # asked once for each process
         with mock.patch.object(telemetry, "count_statements", lambda run, _: names.extend(run)):
             self.request(method, path, **options)
         return names

@@ -1,14 +1,15 @@
-"""Users, robots and what they sign in with, for registry administrators. No hash is ever shown, a secret once."""
+"""Users, robots and what they sign in with, for administrators. No hash is ever shown, a secret once."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, Final
 
 from flask import Response
 
 from functions.api import document
-from functions.api.administration import answer, known, record
+from functions.api.administration import administered, answer, listed, record
 from functions.api.context import Context
 from functions.api.document import choice, flag, nullable, number, text, texts
 from functions.api.pages import cut, link
@@ -18,16 +19,17 @@ from functions.registry.auth import accounts
 from functions.registry.auth.accounts import AccountRefused, NewAccount
 from functions.registry.auth.secrets import LONGEST_PASSWORD
 from functions.registry.metadata import credentials, principals, trusts
-from functions.registry.metadata.principals import Principal, PrincipalExists
+from functions.registry.metadata.db import Database
+from functions.registry.metadata.principals import LastAdministrator, Principal, PrincipalExists
 from functions.registry.oci import administration as routes
-from functions.registry.oci.errors import ParameterInvalid, ResourceExists, ResourceUnknown
+from functions.registry.oci.errors import Denied, ParameterInvalid, ResourceExists, ResourceUnknown
 
 _LONGEST_NAME: Final = 128
 _LONGEST_URL: Final = 255
 
 
 def list_principals(context: Context, route: routes.ListPrincipals) -> Response:
-    found = principals.list_page(context.services.database, route.page, route.namespace)
+    found = principals.list_page(context.services.database, route.page, listed(context, route.namespace))
     shown, more = cut(found, route.page.size)
     query = {"n": str(route.page.size), **({"namespace": route.namespace} if route.namespace else {})}
     headers = link("/api/v1/principals", **query, last=shown[-1].name) if more and shown else {}
@@ -44,25 +46,28 @@ def add_principal(context: Context, _: routes.AddPrincipal) -> Response:
             "password": nullable(text(LONGEST_PASSWORD)),
         },
     )
+    account = NewAccount(**fields)
+    if not context.caller.authority.over(account.namespace):
+        raise Denied("an administrator of a namespace makes robots, and says of which: namespace")
     try:
-        made = accounts.create(context.services.database, NewAccount(**fields))
+        made = accounts.create(context.services.database, account)
     except AccountRefused as refused:
         raise ParameterInvalid(str(refused)) from refused
     except PrincipalExists as exists:
         raise ResourceExists(str(exists)) from exists
-    record(context, "principal.add", made.label, is_admin=made.is_admin, namespace=made.namespace)
+    record(context, "principal.add", made.label, made.namespace, is_admin=made.is_admin)
     return answer(_principal(made), HTTPStatus.CREATED)
 
 
 def get_principal(context: Context, route: routes.GetPrincipal) -> Response:
-    return answer(_principal(known(context, route.principal)))
+    return answer(_principal(administered(context, route.principal)))
 
 
 def change_principal(context: Context, route: routes.ChangePrincipal) -> Response:
     fields = document.read(context, {}, {"disabled": flag, "password": nullable(text(LONGEST_PASSWORD))})
     if not fields:
         raise ParameterInvalid("the body has disabled, password or both")
-    database, principal = context.services.database, known(context, route.principal)
+    database, principal = context.services.database, administered(context, route.principal)
     if fields.get("disabled"):
         _require_another(context, principal, "disable")
     if "password" in fields:
@@ -70,26 +75,26 @@ def change_principal(context: Context, route: routes.ChangePrincipal) -> Respons
             accounts.set_password(database, principal, fields["password"])
         except AccountRefused as refused:
             raise ParameterInvalid(str(refused)) from refused
-        record(context, "principal.password", principal.label, removed=fields["password"] is None)
+        record(context, "principal.password", principal.label, principal.namespace, removed=fields["password"] is None)
     if fields.get("disabled") is True:
-        principals.disable(database, principal.id)
-        record(context, "principal.disable", principal.label)
+        _unless_last(principals.disable, context, principal)
+        record(context, "principal.disable", principal.label, principal.namespace)
     elif fields.get("disabled") is False:
         principals.enable(database, principal.id)
-        record(context, "principal.enable", principal.label)
-    return answer(_principal(known(context, route.principal)))
+        record(context, "principal.enable", principal.label, principal.namespace)
+    return answer(_principal(administered(context, route.principal)))
 
 
 def delete_principal(context: Context, route: routes.DeletePrincipal) -> Response:
-    principal = known(context, route.principal)
+    principal = administered(context, route.principal)
     _require_another(context, principal, "delete")
-    principals.delete(context.services.database, principal.id)
-    record(context, "principal.remove", principal.label)
+    _unless_last(principals.delete, context, principal)
+    record(context, "principal.remove", principal.label, principal.namespace)
     return empty(HTTPStatus.NO_CONTENT, {})
 
 
 def list_secrets(context: Context, route: routes.ListSecrets) -> Response:
-    found = credentials.list_secrets(context.services.database, known(context, route.principal).id)
+    found = credentials.list_secrets(context.services.database, administered(context, route.principal).id)
     return answer({"secrets": rows(found)})
 
 
@@ -97,48 +102,56 @@ def add_secret(context: Context, route: routes.AddSecret) -> Response:
     """The only time that the secret is shown."""
     life = nullable(number(1, accounts.MOST_DAYS))
     fields = document.read(context, {"name": text(_LONGEST_NAME)}, {"expires_in_days": life})
-    principal = known(context, route.principal)
+    principal = administered(context, route.principal)
     services = context.services
     try:
         made = accounts.add_secret(services.database, principal, pepper=services.settings.pepper, **fields)
     except AccountRefused as refused:
         raise ResourceExists(str(refused)) from refused
-    record(context, "secret.add", principal.label, id=made.id, name=made.name, expires_at=plain(made.expires_at))
+    record(
+        context,
+        "secret.add",
+        principal.label,
+        principal.namespace,
+        id=made.id,
+        name=made.name,
+        expires_at=plain(made.expires_at),
+    )
     shown = {"id": made.id, "name": made.name, "secret": made.text, "expires_at": plain(made.expires_at)}
     return answer(shown, HTTPStatus.CREATED)
 
 
 def revoke_secret(context: Context, route: routes.RevokeSecret) -> Response:
-    principal = known(context, route.principal)
+    principal = administered(context, route.principal)
     if not credentials.revoke_secret(context.services.database, principal.id, route.secret):
         raise ResourceUnknown(f"{principal.name} has no such secret, or it is revoked already")
-    record(context, "secret.revoke", principal.label, id=route.secret)
+    record(context, "secret.revoke", principal.label, principal.namespace, id=route.secret)
     return empty(HTTPStatus.NO_CONTENT, {})
 
 
 def list_trusts(context: Context, route: routes.ListTrusts) -> Response:
-    found = trusts.list_of(context.services.database, known(context, route.principal).id)
+    found = trusts.list_of(context.services.database, administered(context, route.principal).id)
     return answer({"trusts": [{"id": each.id, "issuer": each.issuer, "claims": each.claims} for each in found]})
 
 
 def add_trust(context: Context, route: routes.AddTrust) -> Response:
     fields = document.read(context, {"issuer": text(_LONGEST_URL), "claims": texts}, {})
-    principal = known(context, route.principal)
+    principal = administered(context, route.principal)
     services = context.services
     issuers = services.settings.oidc_issuers.split()
     try:
         made = accounts.add_trust(services.database, principal, issuers=issuers, **fields)
     except AccountRefused as refused:
         raise ParameterInvalid(str(refused)) from refused
-    record(context, "trust.add", principal.label, id=made, **fields)
+    record(context, "trust.add", principal.label, principal.namespace, id=made, **fields)
     return answer({"id": made, **fields}, HTTPStatus.CREATED)
 
 
 def remove_trust(context: Context, route: routes.RemoveTrust) -> Response:
-    principal = known(context, route.principal)
+    principal = administered(context, route.principal)
     if not trusts.remove(context.services.database, principal.id, route.trust):
         raise ResourceUnknown(f"{principal.name} has no such trust")
-    record(context, "trust.remove", principal.label, id=route.trust)
+    record(context, "trust.remove", principal.label, principal.namespace, id=route.trust)
     return empty(HTTPStatus.NO_CONTENT, {})
 
 
@@ -146,6 +159,13 @@ def _require_another(context: Context, principal: Principal, what: str) -> None:
     """Who takes away their own rights may find nobody to give them back."""
     if principal.id == context.caller.principal_id:
         raise ResourceExists(f"nobody can {what} themselves: another administrator can")
+
+
+def _unless_last(take_away: Callable[[Database, int], bool], context: Context, principal: Principal) -> None:
+    try:
+        take_away(context.services.database, principal.id)
+    except LastAdministrator as last:
+        raise ResourceExists(str(last)) from last
 
 
 def _principal(principal: Principal) -> dict[str, Any]:

@@ -1,15 +1,15 @@
-"""Grants, rules and the audit trail, for registry administrators."""
+"""Grants, rules and the audit trail, for administrators."""
 
 from __future__ import annotations
 
 import re
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 from flask import Response
 
 from functions.api import document
-from functions.api.administration import answer, known, record
+from functions.api.administration import answer, known, listed, record
 from functions.api.context import Context
 from functions.api.document import ROLE, choice, nullable, number, repositories, tags, text
 from functions.api.pages import cut, link
@@ -18,9 +18,10 @@ from functions.api.rows import plain, rows
 from functions.registry.metadata import audit, grants, rules
 from functions.registry.metadata.audit import Entry, Filter
 from functions.registry.metadata.grants import Grant, GrantRefused
-from functions.registry.metadata.rules import KINDS, NewRule, RuleExists, RuleRefused
+from functions.registry.metadata.patterns import namespace_of
+from functions.registry.metadata.rules import FIRST_OF_NAMESPACES, KINDS, NewRule, RuleExists, RuleRefused
 from functions.registry.oci import administration as routes
-from functions.registry.oci.errors import ParameterInvalid, ResourceExists, ResourceUnknown
+from functions.registry.oci.errors import Denied, ParameterInvalid, ResourceExists, ResourceUnknown
 
 _LONGEST_NAME: Final = 128
 _LAST_POSITION: Final = 2**31 - 1
@@ -29,10 +30,11 @@ _END_OF_PAGE: Final = re.compile(r"([a-z0-9._/*-]{1,255}):([0-9]{1,18})")
 
 
 def list_grants(context: Context, route: routes.ListGrants) -> Response:
-    database, page = context.services.database, route.page
+    database, page, namespace = context.services.database, route.page, listed(context, route.namespace)
     principal_id = known(context, route.principal).id if route.principal is not None else None
-    shown, more = cut(grants.list_page(database, page.size, _after(page.last), principal_id), page.size)
-    query = {"n": str(page.size), **({"principal": route.principal} if route.principal else {})}
+    shown, more = cut(grants.list_page(database, page.size, _after(page.last), principal_id, namespace), page.size)
+    chosen = {"principal": route.principal, "namespace": namespace}
+    query = {"n": str(page.size), **{name: value for name, value in chosen.items() if value is not None}}
     headers = link("/api/v1/grants", **query, last=f"{shown[-1].pattern}:{shown[-1].id}") if more and shown else {}
     return answer({"grants": [_grant(each) for each in shown]}, headers=headers)
 
@@ -44,28 +46,32 @@ def add_grant(context: Context, _: routes.AddGrant) -> Response:
         {"principal": nullable(text(_LONGEST_NAME)), "repositories": repositories, "role": ROLE},
         {},
     )
+    _require_authority_over(context, fields["repositories"])
     name = fields["principal"]
     principal_id = known(context, name).id if name is not None else None
     try:
         made = grants.add(context.services.database, principal_id, fields["repositories"], fields["role"])
     except GrantRefused as refused:
         raise ParameterInvalid(f"role is refused: {refused}") from refused
-    record(context, "grant.add", fields["repositories"], id=made, principal=name, role=fields["role"])
+    pattern, role = fields["repositories"], fields["role"]
+    record(context, "grant.add", pattern, namespace_of(pattern), id=made, principal=name, role=role)
     return answer({"id": made, **fields}, HTTPStatus.CREATED)
 
 
 def remove_grant(context: Context, route: routes.RemoveGrant) -> Response:
     database = context.services.database
     removed = grants.get(database, route.grant)
+    _require_authority_over(context, removed.pattern if removed else None)
     if removed is None or not grants.remove(database, route.grant):
         raise ResourceUnknown("no such grant")
-    record(context, "grant.remove", removed.pattern, id=removed.id, principal=removed.principal, role=removed.role)
+    details = {"id": removed.id, "principal": removed.principal, "role": removed.role}
+    record(context, "grant.remove", removed.pattern, namespace_of(removed.pattern), **details)
     return empty(HTTPStatus.NO_CONTENT, {})
 
 
-def list_rules(context: Context, _: routes.ListRules) -> Response:
+def list_rules(context: Context, route: routes.ListRules) -> Response:
     """In the order in which they are asked."""
-    return answer({"rules": rows(rules.list_all(context.services.database))})
+    return answer({"rules": rows(rules.list_all(context.services.database, listed(context, route.namespace)))})
 
 
 def add_rule(context: Context, _: routes.AddRule) -> Response:
@@ -74,7 +80,9 @@ def add_rule(context: Context, _: routes.AddRule) -> Response:
         {"name": text(_LONGEST_NAME), "kind": choice(*KINDS), "repositories": repositories},
         {"tags": tags, "role": nullable(ROLE), "position": number(0, _LAST_POSITION)},
     )
-    rule = NewRule(**{"position": 0, **fields})
+    _require_authority_over(context, fields["repositories"])
+    rule = NewRule(**{"position": 0 if context.caller.authority.over_all else FIRST_OF_NAMESPACES, **fields})
+    _require_place(context, rule.position)
     try:
         made = rules.add(context.services.database, rule)
     except RuleExists as exists:
@@ -82,26 +90,49 @@ def add_rule(context: Context, _: routes.AddRule) -> Response:
     except RuleRefused as refused:
         raise ParameterInvalid(f"kind is refused: {refused}") from refused
     [shown] = rows([rule])
-    record(context, "rule.add", rule.name, id=made, **{name: shown[name] for name in shown if name != "name"})
+    _record_rule(context, "rule.add", {"id": made, **shown})
     return answer({"id": made, **shown}, HTTPStatus.CREATED)
 
 
 def remove_rule(context: Context, route: routes.RemoveRule) -> Response:
-    removed = rules.remove(context.services.database, route.rule)
+    database = context.services.database
+    found = rules.get(database, route.rule)
+    _require_authority_over(context, found.repositories if found else None)
+    _require_place(context, found.position if found else 0)
+    removed = rules.remove(database, route.rule)
     if removed is None:
         raise ResourceUnknown("no such rule")
     [shown] = rows([removed])
-    record(context, "rule.remove", removed.name, **{name: shown[name] for name in shown if name != "name"})
+    _record_rule(context, "rule.remove", shown)
     return empty(HTTPStatus.NO_CONTENT, {})
 
 
 def list_audit(context: Context, route: routes.ListAudit) -> Response:
     """The latest first."""
-    wanted = Filter(route.principal, route.resource, route.action, route.outcome)
+    namespace = listed(context, route.namespace)
+    wanted = Filter(route.principal, route.resource, route.action, route.outcome, namespace)
     shown, more = cut(audit.list_page(context.services.database, route.size, wanted, route.before), route.size)
     asked = {name: value for [chosen] in [rows([wanted])] for name, value in chosen.items() if value is not None}
     headers = link("/api/v1/audit", n=str(route.size), **asked, before=str(shown[-1].id)) if more and shown else {}
     return answer({"entries": [_entry(each) for each in shown]}, headers=headers)
+
+
+def _require_authority_over(context: Context, repositories: str | None) -> None:
+    """None where there is no such grant or rule: a namespace's administrator is told the same of others'."""
+    authority = context.caller.authority
+    if authority.over_all or (repositories is not None and authority.over_pattern(repositories)):
+        return
+    raise Denied("you administer only what begins with your namespace and a slash, such as team/**")
+
+
+def _require_place(context: Context, position: int) -> None:
+    if position < FIRST_OF_NAMESPACES and not context.caller.authority.over_all:
+        raise Denied("the rules in position 0 are those of the registry's administrators")
+
+
+def _record_rule(context: Context, action: str, shown: dict[str, Any]) -> None:
+    details = {name: value for name, value in shown.items() if name != "name"}
+    record(context, action, shown["name"], namespace_of(shown["repositories"]), **details)
 
 
 def _after(last: str) -> Grant | None:

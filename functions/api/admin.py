@@ -1,4 +1,4 @@
-"""For operators: users, robots, what they sign in with and may do, rules for tags, and the audit trail.
+"""For operators: users, robots, their secrets and grants, rules for tags, quotas, the audit trail, and what there is.
 
 Run as `python -m functions.api.admin`, with SLIPWAY_DATABASE naming the database and SLIPWAY_PEPPER as the api has it;
 on one machine, `make access ARGS="users list"`. It needs no administrator: whoever has the database is one.
@@ -11,17 +11,25 @@ import os
 import sys
 from collections.abc import Mapping
 
-from functions.api import admin_accounts, admin_credentials, admin_rules
+from functions.api import admin_accounts, admin_credentials, admin_insights, admin_quotas, admin_rules
 from functions.api.admin_desk import CommandRefused, Desk
 from functions.registry.auth.accounts import AccountRefused
 from functions.registry.config import SettingInvalid, Settings
 from functions.registry.metadata.db import Database, MetadataUnavailable
 from functions.registry.metadata.grants import GrantRefused
 from functions.registry.metadata.patterns import PatternInvalid
-from functions.registry.metadata.principals import PrincipalExists
+from functions.registry.metadata.principals import LastAdministrator, PrincipalExists
 from functions.registry.metadata.rules import RuleRefused
 
-_REFUSALS = (AccountRefused, CommandRefused, GrantRefused, PatternInvalid, PrincipalExists, RuleRefused)
+_REFUSALS = (
+    AccountRefused,
+    CommandRefused,
+    GrantRefused,
+    LastAdministrator,
+    PatternInvalid,
+    PrincipalExists,
+    RuleRefused,
+)
 
 
 def main(arguments: list[str], environment: Mapping[str, str]) -> int:
@@ -49,7 +57,7 @@ def main(arguments: list[str], environment: Mapping[str, str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m functions.api.admin", description=__doc__)
     subjects = parser.add_subparsers(required=True, metavar="SUBJECT")
-    for room in (admin_accounts, admin_credentials, admin_rules):
+    for room in (admin_accounts, admin_credentials, admin_rules, admin_quotas, admin_insights):
         room.add_commands(subjects)
     return parser
 

@@ -39,7 +39,10 @@ def add_commands(subjects: Any) -> None:
 
 
 def _add_common(commands: Any, kind: str) -> None:
-    add_command(commands, "list", _list, f"every {kind}").set_defaults(kind=kind)
+    listed = add_command(commands, "list", _list, f"every {kind}")
+    listed.set_defaults(kind=kind, namespace=None)
+    if kind == "robot":
+        listed.add_argument("--namespace", help="only those that belong to it")
     for name, run, purpose in (
         ("disable", _disable, "nothing signs it in any more; tokens that it has end within minutes"),
         ("enable", _enable, "it may sign in again"),
@@ -51,17 +54,17 @@ def _add_common(commands: Any, kind: str) -> None:
 
 
 def _list(desk: Desk, options: argparse.Namespace) -> None:
-    found = [each for each in _every(desk) if each.kind == options.kind]
+    found = [each for each in _every(desk, options.namespace) if each.kind == options.kind]
     show(
         ("name", "namespace", "administrator", "disabled"),
         [(each.name, each.namespace, each.is_admin, each.disabled) for each in found],
     )
 
 
-def _every(desk: Desk) -> Iterator[Principal]:
+def _every(desk: Desk, namespace: str | None) -> Iterator[Principal]:
     page = Page()
     while True:
-        found = principals.list_page(desk.database, page)
+        found = principals.list_page(desk.database, page, namespace)
         yield from found[: page.size]
         if len(found) <= page.size:
             return
@@ -71,14 +74,14 @@ def _every(desk: Desk) -> Iterator[Principal]:
 def _add(desk: Desk, options: argparse.Namespace) -> None:
     account = NewAccount(options.kind, options.name, options.namespace, options.admin)
     made = accounts.create(desk.database, account)
-    desk.record("principal.add", made.label, is_admin=made.is_admin, namespace=made.namespace)
+    desk.record("principal.add", made.label, made.namespace, is_admin=made.is_admin)
     print(f"{made.label} is there; next: `secrets add {made.name} SECRET-NAME`, `grants add {made.name} PATTERN ROLE`")
 
 
 def _password(desk: Desk, options: argparse.Namespace) -> None:
     principal = _of_kind(desk, options.name, "user")
     accounts.set_password(desk.database, principal, None if options.remove else _asked())
-    desk.record("principal.password", principal.label, removed=options.remove)
+    desk.record("principal.password", principal.label, principal.namespace, removed=options.remove)
     print(f"{principal.label}: the password is {'gone' if options.remove else 'set'}")
 
 
@@ -91,21 +94,21 @@ def _asked() -> str:
 def _disable(desk: Desk, options: argparse.Namespace) -> None:
     principal = _of_kind(desk, options.name, options.kind)
     principals.disable(desk.database, principal.id)
-    desk.record("principal.disable", principal.label)
+    desk.record("principal.disable", principal.label, principal.namespace)
     print(f"{principal.label} is disabled")
 
 
 def _enable(desk: Desk, options: argparse.Namespace) -> None:
     principal = _of_kind(desk, options.name, options.kind)
     principals.enable(desk.database, principal.id)
-    desk.record("principal.enable", principal.label)
+    desk.record("principal.enable", principal.label, principal.namespace)
     print(f"{principal.label} is enabled")
 
 
 def _remove(desk: Desk, options: argparse.Namespace) -> None:
     principal = _of_kind(desk, options.name, options.kind)
     principals.delete(desk.database, principal.id)
-    desk.record("principal.remove", principal.label)
+    desk.record("principal.remove", principal.label, principal.namespace)
     print(f"{principal.label} is gone")
 
 

@@ -53,7 +53,14 @@ def _list_secrets(desk: Desk, options: argparse.Namespace) -> None:
 def _add_secret(desk: Desk, options: argparse.Namespace) -> None:
     principal = desk.known(options.principal)
     made = accounts.add_secret(desk.database, principal, options.name, desk.settings.pepper, options.days)
-    desk.record("secret.add", principal.label, id=made.id, name=made.name, expires_at=str(made.expires_at or ""))
+    desk.record(
+        "secret.add",
+        principal.label,
+        principal.namespace,
+        id=made.id,
+        name=made.name,
+        expires_at=str(made.expires_at or ""),
+    )
     print(made.text)
 
 
@@ -61,7 +68,7 @@ def _revoke_secret(desk: Desk, options: argparse.Namespace) -> None:
     principal = desk.known(options.principal)
     if not credentials.revoke_secret(desk.database, principal.id, options.id):
         raise CommandRefused(f"no secret {options.id} is good: `secrets list {principal.name}` shows which are")
-    desk.record("secret.revoke", principal.label, id=options.id)
+    desk.record("secret.revoke", principal.label, principal.namespace, id=options.id)
     print(f"{options.id} is revoked")
 
 
@@ -77,7 +84,7 @@ def _add_trust(desk: Desk, options: argparse.Namespace) -> None:
     principal, claims = desk.known(options.robot), dict(options.claims)
     issuers = desk.settings.oidc_issuers.split()
     made = accounts.add_trust(desk.database, principal, options.issuer, claims, issuers)
-    desk.record("trust.add", principal.label, id=made, issuer=options.issuer, claims=claims)
+    desk.record("trust.add", principal.label, principal.namespace, id=made, issuer=options.issuer, claims=claims)
     print(f"trust {made}: the job signs in as `oidc`, its token is the password")
 
 
@@ -87,5 +94,5 @@ def _remove_trust(desk: Desk, options: argparse.Namespace) -> None:
         raise CommandRefused(
             f"{principal.name} has no trust {options.id}: `trusts list {principal.name}` shows its own"
         )
-    desk.record("trust.remove", principal.label, id=options.id)
+    desk.record("trust.remove", principal.label, principal.namespace, id=options.id)
     print(f"trust {options.id} is gone")

@@ -40,10 +40,10 @@ class Desk:
             )
         return principal
 
-    def record(self, action: str, resource: str, **details: Any) -> None:
-        """A change that was made. A trail that can't be written undoes nothing."""
+    def record(self, action: str, resource: str, namespace: str | None, **details: Any) -> None:
+        """A change that was made, in a namespace or in none. A trail that can't be written undoes nothing."""
         try:
-            audit.write(self.database, Event(action, "success", OPERATOR, resource, "", details=details))
+            audit.write(self.database, Event(action, "success", OPERATOR, resource, "", None, details, namespace))
         except MetadataUnavailable as error:
             print(f"slipway: done, but the audit trail does not tell of it: {error}", file=sys.stderr)
 

@@ -11,19 +11,26 @@ from functions.registry.auth.roles import Role
 from functions.registry.metadata import audit, grants, rules
 from functions.registry.metadata.audit import Filter
 from functions.registry.metadata.grants import Grant
-from functions.registry.metadata.rules import KINDS, NewRule
+from functions.registry.metadata.patterns import namespace_of
+from functions.registry.metadata.rules import KINDS, NewRule, Rule
 
 # No user and no robot can have that name.
 ANYONE: Final = "anyone"
 _ROLES: Final = [role.label for role in Role]
 _PAGE: Final = 1000
+_OF_NAMESPACE: Final = "only those whose patterns begin with it and a slash"
+_GIVE: Final = (
+    "give a role, in place of the one held by the same pattern; an admin of team/** administers the namespace"
+)
+_POSITION: Final = "lower ones are asked first (0); a namespace's administrators add theirs from 1 on"
 
 
 def add_commands(subjects: Any) -> None:
     grant = add_subject(subjects, "grants", "the roles that users, robots and anyone have in repositories")
     command = add_command(grant, "list", _list_grants, "by pattern")
     command.add_argument("--principal", help="only those of this user or robot")
-    command = add_command(grant, "add", _add_grant, "give a role, in place of the one held by the same pattern")
+    command.add_argument("--namespace", help=_OF_NAMESPACE)
+    command = add_command(grant, "add", _add_grant, _GIVE)
     command.add_argument("principal", help=f"the name of a user or a robot, or {ANYONE}: without signing in")
     command.add_argument("repositories", help="a pattern: * within a part of the name, ** across parts; quote it")
     command.add_argument("role", choices=_ROLES)
@@ -32,7 +39,8 @@ def add_commands(subjects: Any) -> None:
     rule = add_subject(
         subjects, "rules", "protected and immutable tags, kept repositories: the first that matches decides"
     )
-    add_command(rule, "list", _list_rules, "in the order in which they are asked")
+    command = add_command(rule, "list", _list_rules, "in the order in which they are asked")
+    command.add_argument("--namespace", help=_OF_NAMESPACE)
     command = add_command(rule, "add", _add_rule, "it holds at once")
     command.add_argument("name", help="shown to whom it refuses something")
     command.add_argument(
@@ -44,13 +52,14 @@ def add_commands(subjects: Any) -> None:
     command.add_argument("repositories", help="a pattern: * within a part of the name, ** across parts; quote it")
     command.add_argument("--tags", default=rules.ALL_TAGS, help="a pattern of tags; all if left out")
     command.add_argument("--role", choices=_ROLES, help="the least that may; nobody if left out")
-    command.add_argument("--position", type=number(0, 2**31 - 1), default=0, help="lower ones are asked first (0)")
+    command.add_argument("--position", type=number(0, 2**31 - 1), default=0, help=_POSITION)
     command = add_command(rule, "remove", _remove_rule, "it holds no more")
     command.add_argument("id", type=IDENTITY, help="as `rules list` shows it")
     trail = add_subject(subjects, "audit", "what was done and what was refused")
     command = add_command(trail, "list", _list_audit, "the latest first")
     command.add_argument("--principal", help="who: robot:ci, user:alice, operator")
     command.add_argument("--resource", help="a repository, a pattern, a principal or a rule")
+    command.add_argument("--namespace", help="only what is about nothing else")
     command.add_argument("--action", help="such as manifest.push or grant.add")
     command.add_argument("--outcome", choices=["success", "denied", "error"])
     command.add_argument("--count", type=number(1, _PAGE), default=50, help="at most so many (50)")
@@ -59,14 +68,16 @@ def add_commands(subjects: Any) -> None:
 
 def _list_grants(desk: Desk, options: argparse.Namespace) -> None:
     of = None if options.principal is None else desk.known(options.principal).id
-    found = [(each.id, each.principal or ANYONE, each.pattern, each.role) for each in _every(desk, of)]
+    found = [
+        (each.id, each.principal or ANYONE, each.pattern, each.role) for each in _every(desk, of, options.namespace)
+    ]
     show(("id", "principal", "repositories", "role"), found)
 
 
-def _every(desk: Desk, principal_id: int | None) -> Iterator[Grant]:
+def _every(desk: Desk, principal_id: int | None, namespace: str | None) -> Iterator[Grant]:
     last = None
     while True:
-        found = grants.list_page(desk.database, _PAGE, last, principal_id)
+        found = grants.list_page(desk.database, _PAGE, last, principal_id, namespace)
         yield from found[:_PAGE]
         if len(found) <= _PAGE:
             return
@@ -77,7 +88,8 @@ def _add_grant(desk: Desk, options: argparse.Namespace) -> None:
     principal = None if options.principal == ANYONE else desk.known(options.principal)
     made = grants.add(desk.database, principal.id if principal else None, options.repositories, options.role)
     name = principal.name if principal else None
-    desk.record("grant.add", options.repositories, id=made, principal=name, role=options.role)
+    pattern, role = options.repositories, options.role
+    desk.record("grant.add", pattern, namespace_of(pattern), id=made, principal=name, role=role)
     print(f"grant {made}: {name or ANYONE} is {options.role} in {options.repositories}")
 
 
@@ -85,16 +97,17 @@ def _remove_grant(desk: Desk, options: argparse.Namespace) -> None:
     removed = grants.get(desk.database, options.id)
     if removed is None or not grants.remove(desk.database, options.id):
         raise CommandRefused(f"there is no grant {options.id}: `grants list` shows which there are")
-    desk.record("grant.remove", removed.pattern, id=removed.id, principal=removed.principal, role=removed.role)
+    details = {"id": removed.id, "principal": removed.principal, "role": removed.role}
+    desk.record("grant.remove", removed.pattern, namespace_of(removed.pattern), **details)
     print(f"grant {options.id} is gone")
 
 
-def _list_rules(desk: Desk, _: argparse.Namespace) -> None:
+def _list_rules(desk: Desk, options: argparse.Namespace) -> None:
     show(
         ("id", "name", "position", "kind", "repositories", "tags", "role"),
         [
             (each.id, each.name, each.position, each.kind, each.repositories, each.tags, each.role)
-            for each in rules.list_all(desk.database)
+            for each in rules.list_all(desk.database, options.namespace)
         ],
     )
 
@@ -102,8 +115,7 @@ def _list_rules(desk: Desk, _: argparse.Namespace) -> None:
 def _add_rule(desk: Desk, options: argparse.Namespace) -> None:
     rule = NewRule(options.name, options.position, options.kind, options.repositories, options.tags, options.role)
     made = rules.add(desk.database, rule)
-    details = {"kind": rule.kind, "repositories": rule.repositories, "tags": rule.tags, "role": rule.role}
-    desk.record("rule.add", rule.name, id=made, position=rule.position, **details)
+    _record_rule(desk, "rule.add", made, rule)
     print(f"rule {made} holds")
 
 
@@ -111,13 +123,18 @@ def _remove_rule(desk: Desk, options: argparse.Namespace) -> None:
     removed = rules.remove(desk.database, options.id)
     if removed is None:
         raise CommandRefused(f"there is no rule {options.id}: `rules list` shows which there are")
-    details = {"kind": removed.kind, "repositories": removed.repositories, "tags": removed.tags, "role": removed.role}
-    desk.record("rule.remove", removed.name, id=removed.id, position=removed.position, **details)
+    _record_rule(desk, "rule.remove", removed.id, removed)
     print(f"rule {options.id} is gone")
 
 
+def _record_rule(desk: Desk, action: str, identity: int, rule: NewRule | Rule) -> None:
+    details = {"kind": rule.kind, "repositories": rule.repositories, "tags": rule.tags, "role": rule.role}
+    namespace = namespace_of(rule.repositories)
+    desk.record(action, rule.name, namespace, id=identity, position=rule.position, **details)
+
+
 def _list_audit(desk: Desk, options: argparse.Namespace) -> None:
-    wanted = Filter(options.principal, options.resource, options.action, options.outcome)
+    wanted = Filter(options.principal, options.resource, options.action, options.outcome, options.namespace)
     found = audit.list_page(desk.database, options.count, wanted, options.before)[: options.count]
     show(
         ("id", "at", "action", "outcome", "principal", "resource", "address", "reason"),

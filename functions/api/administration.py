@@ -1,4 +1,4 @@
-"""What the handlers for registry administrators share."""
+"""What the handlers for administrators share."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from functions.registry import telemetry
 from functions.registry.metadata import principals
 from functions.registry.metadata.audit import Event
 from functions.registry.metadata.principals import Principal
-from functions.registry.oci.errors import ResourceUnknown
+from functions.registry.oci.errors import Denied, ResourceUnknown
 
 
 def known(context: Context, name: str) -> Principal:
@@ -26,11 +26,42 @@ def known(context: Context, name: str) -> Principal:
     return principal
 
 
-def record(context: Context, action: str, resource: str, **details: Any) -> None:
-    """A change that was made, in the trail and in the log."""
+def administered(context: Context, name: str) -> Principal:
+    """The principal, if the caller may see and change it. Raises ResourceUnknown and Denied.
+
+    A namespace's administrator is told the same of others and of who isn't there.
+    """
+    if context.caller.authority.over_all:
+        return known(context, name)
+    principal = principals.get(context.services.database, name)
+    if principal is None or not context.caller.authority.over(principal.namespace):
+        raise Denied(f"you administer no robot called {name}")
+    return principal
+
+
+def listed(context: Context, namespace: str | None) -> str | None:
+    """The namespace that a list is of, None for all there are. Raises Denied."""
+    if not context.caller.authority.over(namespace):
+        raise Denied("name a namespace that you administer: ?namespace=NAME")
+    return namespace
+
+
+def record(context: Context, action: str, resource: str, namespace: str | None, **details: Any) -> None:
+    """A change to who may do what, in the trail and in the log. `namespace` is the one that it was made in."""
+    _record(context, "access changed", action, resource, namespace, details)
+
+
+def note(context: Context, action: str, resource: str, namespace: str | None, **details: Any) -> None:
+    """The same of any other change."""
+    _record(context, "registry changed", action, resource, namespace, details)
+
+
+def _record(
+    context: Context, what: str, action: str, resource: str, namespace: str | None, details: dict[str, Any]
+) -> None:
     author, address = context.caller.label, context.address
-    telemetry.log("INFO", "access changed", action=action, resource=resource, principal=author, address=address)
-    audit.write(context.services, Event(action, "success", author, resource, address, details=details))
+    telemetry.log("INFO", what, action=action, resource=resource, principal=author, address=address)
+    audit.write(context.services, Event(action, "success", author, resource, address, None, details, namespace))
 
 
 def answer(

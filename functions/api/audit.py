@@ -14,6 +14,7 @@ from functions.registry import telemetry
 from functions.registry.metadata import audit
 from functions.registry.metadata.audit import Event
 from functions.registry.metadata.db import MetadataUnavailable
+from functions.registry.metadata.patterns import namespace_of
 from functions.registry.wiring import Services
 
 _CHANGES: Final = {
@@ -65,6 +66,7 @@ def _event(request: Request, fields: dict[str, Any], status: int) -> Event | Non
             "client": _text(request.headers.get("User-Agent")),
             "trace": _text(request.headers.get("X-Cloud-Trace-Context")),
         },
+        namespace=namespace_of(_text(fields.get("repository"))),
     )
 
 

@@ -15,12 +15,12 @@ from functions.registry.oci.route import ListRepositories
 
 
 def list_repositories(context: Context, route: ListRepositories) -> Response:
-    names = repositories.list_names(context.services.database, route.page, _visible_to(context.caller))
+    names = repositories.list_names(context.services.database, route.page, visible_to(context.caller))
     shown, headers = name_page("/v2/_catalog", names, route.page)
     return json_response({"repositories": shown}, **headers)
 
 
-def _visible_to(caller: Caller) -> int | None:
+def visible_to(caller: Caller) -> int | None:
     """The principal whose grants decide; None where all may be seen."""
     if caller.is_admin:
         return None

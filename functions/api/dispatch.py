@@ -15,24 +15,37 @@ from functions.api import (
     blobs,
     catalog,
     collection,
+    days,
     description,
+    gitlab,
+    gitlab_moves,
+    gitlab_tags,
+    insights,
+    insights_tags,
     manifests,
+    quotas,
     referrers,
     responses,
     tags,
     token,
+    upkeep,
     uploads,
 )
 from functions.api.address import client_address
 from functions.api.body import Body
 from functions.api.context import Context
 from functions.api.gate import admit
+from functions.api.limit import require_within_limit
 from functions.registry import telemetry
 from functions.registry.auth.caller import IssuerUnavailable
 from functions.registry.blobs.errors import BlobStoreUnavailable
 from functions.registry.metadata.db import ChangeRefused, MetadataUnavailable
+from functions.registry.oci import activity as activity_routes
 from functions.registry.oci import administration
+from functions.registry.oci import gitlab as gitlab_routes
+from functions.registry.oci import insights as insight_routes
 from functions.registry.oci import route as routes
+from functions.registry.oci import upkeep as upkeep_routes
 from functions.registry.oci.errors import Denied, OciError
 from functions.registry.oci.routing import parse
 from functions.registry.wiring import Services
@@ -79,7 +92,56 @@ ROUTES: Final[dict[type[routes.Route], Handler]] = {
     administration.AddRule: access_rules.add_rule,
     administration.RemoveRule: access_rules.remove_rule,
     administration.ListAudit: access_rules.list_audit,
+    insight_routes.SearchRepositories: insights.list_repositories,
+    insight_routes.GetRepository: insights.get_repository,
+    insight_routes.SearchTags: insights_tags.list_tags,
+    insight_routes.GetTag: insights_tags.get_tag,
+    insight_routes.DescribeManifest: insights_tags.get_manifest,
+    insight_routes.SearchNamespaces: insights.list_namespaces,
+    insight_routes.GetNamespace: insights.get_namespace,
+    insight_routes.GetUsage: insights.get_usage,
+    insight_routes.GetRanking: insights.get_ranking,
+    activity_routes.GetRepositoryDays: days.of_repository,
+    activity_routes.GetTagDays: days.of_tag,
+    activity_routes.GetManifestDays: days.of_manifest,
+    activity_routes.GetNamespaceDays: days.of_namespace,
+    activity_routes.GetUsageDays: days.of_registry,
+    activity_routes.VerifyUsage: days.verify,
+    upkeep_routes.ChangeRepository: upkeep.change,
+    upkeep_routes.DeleteRepository: upkeep.delete,
+    upkeep_routes.MoveRepository: upkeep.move,
+    upkeep_routes.DeleteTags: upkeep.delete_tags,
+    upkeep_routes.GetQuota: quotas.get,
+    upkeep_routes.SetQuota: quotas.put,
+    upkeep_routes.RemoveQuota: quotas.remove,
+    upkeep_routes.ListQuotas: quotas.list_quotas,
+    routes.ListMethods: base.list_methods,
+    gitlab_routes.CheckGitLab: gitlab.check,
+    gitlab_routes.AddSlash: gitlab.add_slash,
+    gitlab_routes.GetStatistics: gitlab.statistics,
+    gitlab_routes.ListMigrations: gitlab.list_migrations,
+    gitlab_routes.GetDetails: gitlab.get_details,
+    gitlab_routes.RenameRepository: gitlab_moves.move,
+    gitlab_routes.ListBelow: gitlab.list_below,
+    gitlab_routes.ListTagDetails: gitlab_tags.list_tags,
+    gitlab_routes.GetTagDetails: gitlab_tags.get_tag,
 }
+
+# They answer whatever state the database is in: probes ask them.
+_WITHOUT_DATABASE: Final = (
+    routes.CheckVersion,
+    routes.ListMethods,
+    routes.GetDescription,
+    routes.GetKeySet,
+    gitlab_routes.CheckGitLab,
+)
+# What GitLab finds out a registry by: taken for one that can't delete tags, it would push an empty image over them.
+_NEVER_LIMITED: Final = (
+    routes.CheckVersion,
+    routes.ListMethods,
+    gitlab_routes.CheckGitLab,
+    gitlab_routes.GetStatistics,
+)
 
 # What they committed may have left something to collect.
 _LEAVING_GARBAGE: Final = (
@@ -88,20 +150,24 @@ _LEAVING_GARBAGE: Final = (
     routes.DeleteBlob,
     routes.PutUpload,
     routes.DeleteUpload,
+    upkeep_routes.ChangeRepository,
+    upkeep_routes.DeleteRepository,
+    upkeep_routes.DeleteTags,
 )
 
 
 def handle(services: Services, request: Request) -> Response:
     """Never raises, and never leaves a body unread in the server's hands."""
     with telemetry.recording() as record:
-        body = Body(request, services.settings.body_idle_seconds)
+        body = Body(request, services.settings.body_idle_seconds, services.settings.request_limit_bytes)
         response = _answer(services, request, body)
         if not body.drain():
             # A streamed answer keeps the framework from reading on: into memory, or from a client that is gone.
-            response = Response(iter([response.get_data()]), response.status_code, response.headers)
+            response = Response(body.linger(response.get_data()), response.status_code, response.headers)
             response.headers["Connection"] = "close"
         response.headers["Docker-Distribution-Api-Version"] = "registry/2.0"
         audit.record(services, request, record.fields, response.status_code)
+        services.activity.add_if_due()
         _log(request, response, body, record)
         return response
 
@@ -115,9 +181,12 @@ def _answer(services: Services, request: Request, body: Body) -> Response:
         telemetry.note(route=type(route).__name__, repository=getattr(route, "repository", None))
         if reference := getattr(route, "reference", None) or getattr(route, "digest", None):
             telemetry.note(reference=str(reference))
+        if type(route) not in _WITHOUT_DATABASE:
+            services.schema.require()
         caller = admit(services, request, route)
-        if caller.kind != "open":
+        if caller.kind != "open" and not isinstance(route, _NEVER_LIMITED):
             services.rate_limit.take(caller.label if caller.name else address)
+        require_within_limit(services.settings, body)
         context = Context(services, request, body, caller, address)
         response = ROUTES[type(route)](context, route)
     except OciError as error:

@@ -9,7 +9,8 @@ from typing import Any, Final
 from functions.api.context import Context
 from functions.registry.auth.roles import Role
 from functions.registry.metadata.patterns import PatternInvalid, repository_regex, tag_regex
-from functions.registry.oci.errors import ParameterInvalid
+from functions.registry.oci.errors import ManifestInvalid, NameInvalid, ParameterInvalid
+from functions.registry.oci.name import RepositoryName, Tag
 
 LARGEST: Final = 64 * 1024
 
@@ -90,6 +91,26 @@ def repositories(value: Any) -> str:
 
 def tags(value: Any) -> str:
     return _pattern(value, tag_regex)
+
+
+def repository(value: Any) -> RepositoryName:
+    """A name, not a pattern."""
+    try:
+        return RepositoryName.parse(value if isinstance(value, str) else "")
+    except NameInvalid as invalid:
+        raise ValueError(f"takes a repository's name: {invalid}") from invalid
+
+
+def tag_list(most: int) -> Reader:
+    def read_tags(value: Any) -> list[Tag]:
+        if not isinstance(value, list) or not 1 <= len(value) <= most:
+            raise ValueError(f"takes a list of 1 to {most} tags")
+        try:
+            return [Tag.parse(tag if isinstance(tag, str) else "") for tag in value]
+        except ManifestInvalid as invalid:
+            raise ValueError(f"takes a list of tags: {invalid}") from invalid
+
+    return read_tags
 
 
 def _pattern(value: Any, check: Callable[[str], str]) -> str:

@@ -20,7 +20,7 @@ def finish(services: Services, repository: RepositoryName, upload: Upload, diges
     if actual != digest:
         uploads.cancel(services.database, repository, upload.id, owner)
         raise DigestInvalid(expected=str(digest), actual=str(actual))
-    if not uploads.commit(services.database, upload, digest, _object(services, upload)):
+    if not uploads.commit(services.database, repository, upload, digest, _object(services, upload)):
         raise UploadUnknown
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from http import HTTPStatus
 
 from flask import Response
@@ -38,7 +39,11 @@ def get(context: Context, route: GetManifest) -> Response:
     stored = manifests.get(database, route.repository, route.reference)
     if stored is None:
         raise _unknown(context, route)
-    return _described(context, stored.digest, stored.media_type, stored.payload, len(stored.payload))
+    response = _described(context, stored.digest, stored.media_type, stored.payload, len(stored.payload))
+    if response.status_code == HTTPStatus.OK:
+        tag = route.reference if isinstance(route.reference, Tag) else None
+        context.services.activity.pulled(route.repository, tag, stored.digest)
+    return response
 
 
 def _described(context: Context, digest: Digest, media_type: str, payload: bytes, size: int) -> Response:
@@ -61,22 +66,31 @@ def put(context: Context, route: PutManifest) -> Response:
     manifest = parse_manifest(payload, context.request.content_type)
     names = [*route.tags, *([reference] if isinstance(reference, Tag) else [])]
     accepts_missing = context.services.settings.sparse_manifests == "accept"
-    require_pushable(context, route.repository, names)
+    new_tags = require_pushable(context, route.repository, names)
     rank = context.caller.rank(route.repository)
-    push = Push(route.repository, digest, manifest, payload, names, accepts_missing, rank)
+    push = Push(route.repository, digest, manifest, payload, names, accepts_missing, rank, new_tags)
     try:
-        missing_references = pushes.put(context.services.database, push)
+        pushed = pushes.put(context.services.database, push)
     except pushes.ReferenceMissing as missing:
         raise ManifestBlobUnknown(missing=[str(digest) for digest in missing.digests]) from missing
+    context.services.activity.pushed(route.repository, sorted(set(names)), digest)
     headers = {"Location": manifest_path(route.repository, digest), "Docker-Content-Digest": str(digest)}
     if manifest.subject is not None:
         headers["OCI-Subject"] = str(manifest.subject.digest)
-    if missing_references:
-        headers["Warning"] = f'299 - "{missing_references} references of this manifest are not in the repository"'
     response = empty(HTTPStatus.CREATED, headers)
+    for warning in _warnings(pushed):
+        response.headers.add("Warning", f'299 - "{warning}"')
     for tag in route.tags:
         response.headers.add("OCI-Tag", tag)
     return response
+
+
+def _warnings(pushed: pushes.Pushed) -> Iterator[str]:
+    """What clients show beside their success (distribution-spec, "Warnings")."""
+    if pushed.missing_references:
+        yield f"{pushed.missing_references} references of this manifest are not in the repository"
+    if (quota := pushed.quota) is not None:
+        yield f"namespace {quota.namespace} has {quota.used} of {quota.most} bytes in use"
 
 
 def _payload(context: Context) -> bytes:

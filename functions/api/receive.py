@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from itertools import chain
 
 from functions.api.body import Body
+from functions.api.limit import require_within_limit
 from functions.registry.blobs import hashing
 from functions.registry.blobs.errors import BlobStoreUnavailable
 from functions.registry.blobs.gcs import new_object_name
@@ -28,8 +29,8 @@ def receive(services: Services, upload: Upload, body: Body, announced: ByteRange
     """The upload with the body added to it. An empty body adds nothing.
 
     What arrived of a body that was cut is kept, so that the client may go on from there; the request is refused all
-    the same. Raises UploadInvalid for that, SizeInvalid if the body differs from what was announced, Overtaken,
-    UploadUnknown, BlobStoreUnavailable.
+    the same. Raises UploadInvalid for that, RequestTooLarge if it was cut here for its length, SizeInvalid if it
+    differs from what was announced, Overtaken, UploadUnknown, BlobStoreUnavailable.
     """
     pieces = body.pieces()
     first = next(pieces, None)
@@ -42,6 +43,7 @@ def receive(services: Services, upload: Upload, body: Body, announced: ByteRange
         if advanced is None:
             raise Overtaken
         upload = advanced
+    require_within_limit(services.settings, body)
     if body.is_cut:
         raise UploadInvalid("the body ended early", announced=body.announced, received=body.received)
     return upload

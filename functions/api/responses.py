@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from flask import Response
 
-from functions.registry.oci import errors
+from functions.registry.oci import errors, gitlab_errors
 from functions.registry.oci.errors import OciError
 
 STATUSES: Final[dict[type[OciError], HTTPStatus]] = {
@@ -25,6 +25,7 @@ STATUSES: Final[dict[type[OciError], HTTPStatus]] = {
     errors.ManifestBlobUnknown: HTTPStatus.NOT_FOUND,
     errors.ManifestReferenced: HTTPStatus.FORBIDDEN,
     errors.ManifestTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.RequestTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.SizeInvalid: HTTPStatus.BAD_REQUEST,
     errors.RangeInvalid: HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
     errors.PageInvalid: HTTPStatus.BAD_REQUEST,
@@ -34,8 +35,19 @@ STATUSES: Final[dict[type[OciError], HTTPStatus]] = {
     errors.ParameterInvalid: HTTPStatus.BAD_REQUEST,
     errors.ResourceUnknown: HTTPStatus.NOT_FOUND,
     errors.ResourceExists: HTTPStatus.CONFLICT,
+    errors.NameConflict: HTTPStatus.CONFLICT,
     errors.EndpointUnknown: HTTPStatus.NOT_FOUND,
     errors.MethodNotAllowed: HTTPStatus.METHOD_NOT_ALLOWED,
+    gitlab_errors.QueryValueInvalid: HTTPStatus.BAD_REQUEST,
+    gitlab_errors.QueryTypeInvalid: HTTPStatus.BAD_REQUEST,
+    gitlab_errors.BodyValueInvalid: HTTPStatus.BAD_REQUEST,
+    gitlab_errors.BodyTypeInvalid: HTTPStatus.BAD_REQUEST,
+    gitlab_errors.JsonInvalid: HTTPStatus.BAD_REQUEST,
+    gitlab_errors.ProjectUnknown: HTTPStatus.BAD_REQUEST,
+    gitlab_errors.ProjectDiffers: HTTPStatus.BAD_REQUEST,
+    gitlab_errors.RenameConflict: HTTPStatus.CONFLICT,
+    gitlab_errors.TagUnknown: HTTPStatus.NOT_FOUND,
+    gitlab_errors.TagInvalid: HTTPStatus.BAD_REQUEST,
 }
 RETRY_AFTER_SECONDS: Final = 1
 

@@ -11,7 +11,8 @@ from functions.api.address import client_address
 from functions.registry import telemetry
 from functions.registry.auth.caller import TokenRefused
 from functions.registry.auth.credentials_header import basic
-from functions.registry.auth.signed_in import SignedIn, SignInRefused, SignInThrottled
+from functions.registry.auth.signed_in import SignInRefused, SignInThrottled
+from functions.registry.metadata.credentials import SignedIn
 from functions.registry.oci.errors import TooManyRequests, Unauthorized
 from functions.registry.wiring import Services
 

@@ -17,7 +17,7 @@ from functions.registry import telemetry
 from functions.registry.auth.caller import Caller, TokenRefused
 from functions.registry.auth.credentials_header import basic
 from functions.registry.auth.scopes import Scope, format_scopes, parse_scopes
-from functions.registry.auth.signed_in import SignedIn
+from functions.registry.metadata.credentials import SignedIn
 from functions.registry.oci.errors import EndpointUnknown, ParameterInvalid, Unauthorized
 from functions.registry.oci.route import GetKeySet, GetToken, PostToken
 

@@ -5,26 +5,24 @@ Our own rules are in the database, where the statement that writes obeys them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from functions.api.context import Context
 from functions.registry.auth.tag_limits import PatternRefused, RepositoryLimits
-from functions.registry.metadata import manifests
 from functions.registry.oci.errors import Denied
 from functions.registry.oci.name import Reference, RepositoryName, Tag
 
 
-def require_pushable(context: Context, repository: RepositoryName, tags: Iterable[Tag]) -> None:
-    """Raises Denied. An immutable tag that is there may not even be put again as it is."""
+def require_pushable(context: Context, repository: RepositoryName, tags: Sequence[Tag]) -> list[Tag]:
+    """Those that are immutable once they are there: the push itself looks. Raises Denied."""
     limits = _limits(context, repository)
     if limits is None:
-        return
+        return []
     try:
         for tag in tags:
             if limits.denies_push(tag):
                 raise Denied(f"the token protects tag {tag} against pushes")
-            if limits.is_immutable(tag) and manifests.confirm(context.services.database, repository, tag):
-                raise Denied(f"the token makes tag {tag} immutable")
+        return [tag for tag in tags if limits.is_immutable(tag)]
     except PatternRefused as refused:
         raise Denied(str(refused)) from refused
 
@@ -42,6 +40,13 @@ def require_deletable(context: Context, repository: RepositoryName, reference: R
             raise Denied(f"the token protects tag {reference} against deletion")
     except PatternRefused as refused:
         raise Denied(str(refused)) from refused
+
+
+def require_removable(context: Context, repository: RepositoryName) -> None:
+    """The repository with all its tags. Raises Denied."""
+    limits = _limits(context, repository)
+    if limits is not None and limits.keeps_manifests:
+        raise Denied("the token protects tags: delete them by name")
 
 
 def _limits(context: Context, repository: RepositoryName) -> RepositoryLimits | None:

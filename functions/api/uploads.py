@@ -10,6 +10,7 @@ from flask import Response
 
 from functions.api.context import Context
 from functions.api.finish import finish
+from functions.api.location import upload_location
 from functions.api.receive import Overtaken, receive
 from functions.api.responses import empty, upload_range
 from functions.registry.metadata import blobs, uploads
@@ -17,6 +18,7 @@ from functions.registry.metadata.uploads import Upload
 from functions.registry.oci.byte_range import ByteRange, parse_content_range
 from functions.registry.oci.digest import CANONICAL, Digest
 from functions.registry.oci.errors import SizeInvalid, TooManyRequests, UploadOutOfOrder, UploadUnknown
+from functions.registry.oci.manifest import LARGEST_BLOB
 from functions.registry.oci.name import RepositoryName
 from functions.registry.oci.route import (
     DeleteUpload,
@@ -38,7 +40,7 @@ def start(context: Context, route: StartUpload) -> Response:
     algorithm = route.digest.algorithm if route.digest else route.algorithm or CANONICAL
     upload_id = _started(context, route.repository, algorithm)
     if route.digest is None:
-        return _accepted(route.repository, upload_id, 0)
+        return _accepted(context, route.repository, upload_id, 0)
     upload = Upload(upload_id, version=0, received=0, algorithm=algorithm, hash_state=None, parts=[])
     upload = _receive(context, route.repository, upload, algorithm)
     finish(context.services, route.repository, upload, route.digest, context.owner)
@@ -49,7 +51,8 @@ def _started(context: Context, repository: RepositoryName, algorithm: str) -> uu
     services, owner = context.services, context.owner
     try:
         seconds = services.settings.upload_expiry_seconds
-        return uploads.start(services.database, repository, algorithm, seconds, owner)
+        needed = min(context.body.announced or 0, LARGEST_BLOB)
+        return uploads.start(services.database, repository, algorithm, seconds, owner, needed)
     except uploads.TooManyUploads as error:
         reason = f"at most {owner.most} uploads at once: finish or cancel some"
         raise TooManyRequests(reason, _WAIT_FOR_UPLOADS_SECONDS) from error
@@ -70,7 +73,7 @@ def _is_mounted(context: Context, route: StartUpload, digest: Digest) -> bool:
 
 def status(context: Context, route: GetUpload) -> Response:
     upload = _require(context, route.repository, route.upload)
-    response = _accepted(route.repository, upload.id, upload.received)
+    response = _accepted(context, route.repository, upload.id, upload.received)
     response.status_code = HTTPStatus.NO_CONTENT
     return response
 
@@ -78,7 +81,7 @@ def status(context: Context, route: GetUpload) -> Response:
 def patch(context: Context, route: PatchUpload) -> Response:
     upload = _require(context, route.repository, route.upload)
     upload = _receive(context, route.repository, upload, upload.algorithm)
-    return _accepted(route.repository, upload.id, upload.received)
+    return _accepted(context, route.repository, upload.id, upload.received)
 
 
 def put(context: Context, route: PutUpload) -> Response:
@@ -126,9 +129,9 @@ def _announced(context: Context, repository: RepositoryName, upload: Upload) -> 
     return announced
 
 
-def _accepted(repository: RepositoryName, upload_id: uuid.UUID, received: int) -> Response:
+def _accepted(context: Context, repository: RepositoryName, upload_id: uuid.UUID, received: int) -> Response:
     headers = {
-        "Location": upload_path(repository, upload_id),
+        "Location": upload_location(context, upload_path(repository, upload_id)),
         "Range": upload_range(received),
         "Docker-Upload-UUID": str(upload_id),
         "Content-Length": "0",

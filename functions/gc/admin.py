@@ -12,14 +12,20 @@ import sys
 from datetime import timedelta
 from typing import Final
 
-from functions.registry.metadata import collection
-from functions.registry.metadata.collection import SettingRefused
+from functions.registry.metadata import collection, repository_settings
+from functions.registry.metadata.collection import LONGEST_GRACE, SettingRefused
 from functions.registry.metadata.db import Database, MetadataUnavailable
+from functions.registry.metadata.repository_settings import SettingsChange
+from functions.registry.metadata.verification import verify
 from functions.registry.oci.errors import NameInvalid
 from functions.registry.oci.name import RepositoryName
 
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _BYTES: Final = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
+
+
+class FiguresWrong(Exception):
+    """A recount found something else than what is kept."""
 
 
 def main(arguments: list[str], url: str | None) -> int:
@@ -30,7 +36,7 @@ def main(arguments: list[str], url: str | None) -> int:
     database = Database(url, size=1)
     try:
         options.run(database, options)
-    except (SettingRefused, NameInvalid, MetadataUnavailable) as error:
+    except (SettingRefused, NameInvalid, MetadataUnavailable, FiguresWrong) as error:
         print(f"slipway: {error}", file=sys.stderr)
         return 1
     finally:
@@ -51,6 +57,9 @@ def _parser() -> argparse.ArgumentParser:
     grace.add_argument("event", help="push, untag, cascade, upload, lease, unlink or delete")
     grace.add_argument("duration", type=_duration, help="a number and a unit: 90s, 30m, 24h, 7d")
     grace.set_defaults(run=_grace)
+    commands.add_parser("verify", help="count all figures of usage anew; 1 if one of them is wrong").set_defaults(
+        run=_verify
+    )
     repository = commands.add_parser("repository", help="settings of one repository")
     repository.add_argument("repository", type=RepositoryName.parse)
     repository.add_argument("--keep-untagged", choices=["yes", "no"])
@@ -100,8 +109,24 @@ def _grace(database: Database, options: argparse.Namespace) -> None:
 
 def _repository(database: Database, options: argparse.Namespace) -> None:
     keep = {"yes": True, "no": False, None: None}[options.keep_untagged]
-    collection.set_repository(database, options.repository, keep_untagged=keep, grace=options.grace)
+    grace = options.grace
+    if grace is not None and grace > LONGEST_GRACE:
+        raise SettingRefused(f"a grace is from 0 to {LONGEST_GRACE.days} days")
+    seconds = None if grace is None or grace < timedelta(0) else int(grace.total_seconds())
+    change = SettingsChange(keep, changes_grace=grace is not None, grace_seconds=seconds)
+    if repository_settings.change(database, options.repository, change) is None:
+        raise SettingRefused(f"there is no repository {options.repository}")
     print(f"{options.repository}: done")
+
+
+def _verify(database: Database, _: argparse.Namespace) -> None:
+    found = verify(database)
+    for difference in found.differences:
+        name = f"{difference.scope} {difference.name}".strip()
+        print(f"{name}: {difference.figure} is {difference.kept}, and should be {difference.counted}")
+    print(f"{found.repositories} repositories and {found.namespaces} namespaces counted")
+    if found.differences:
+        raise FiguresWrong(f"{len(found.differences)} figures are wrong")
 
 
 def _size(count: int) -> str:

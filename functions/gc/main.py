@@ -24,6 +24,7 @@ def collect(event: CloudEvent) -> None:
     if not is_hint(_data(event.data)):
         telemetry.log("WARNING", "not a hint", event_id=event["id"], source=event["source"])
         return
+    services().schema.require()
     run(services())
 
 

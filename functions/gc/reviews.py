@@ -14,13 +14,16 @@ from functions.registry.wiring import Services
 
 Review = TypeVar("Review")
 
+# Past this a review won't mend by itself; it is never given up.
+_ATTEMPTS_UNREPORTED: Final = 5
+
 
 @dataclass(frozen=True, slots=True)
 class Level(Generic[Review]):
     name: str
     claim: Callable[[Session, int], list[Review]]
     carry_out: Callable[[Session, list[Review]], Outcome]
-    put_off: Callable[[Database, Review, str], None]
+    put_off: Callable[[Database, Review, str], int]
 
     def __call__(self, services: Services, limit: int) -> int:
         """How many reviews were carried out, of at most `limit`.
@@ -37,8 +40,20 @@ class Level(Generic[Review]):
             if len(claimed) > 1:
                 return sum(self(services, 1) for _ in range(len(claimed)))
             telemetry.log_exception("a review failed and was put off", error, level=self.name)
-            self.put_off(services.database, claimed[0], f"{type(error).__name__}: {error}")
+            self._put_off(services.database, claimed[0], f"{type(error).__name__}: {error}")
         return len(claimed)
+
+    def _put_off(self, database: Database, review: Review, reason: str) -> None:
+        attempts = self.put_off(database, review, reason)
+        if attempts > _ATTEMPTS_UNREPORTED:
+            telemetry.log(
+                "ERROR",
+                "a review fails again and again",
+                level=self.name,
+                review=str(review),
+                attempts=attempts,
+                reason=reason,
+            )
 
     def _batch(self, services: Services, limit: int, claimed: list[Review]) -> None:
         """Fills `claimed`, which tells whose fault a failure may be."""

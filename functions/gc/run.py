@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from functions.gc import access, deletions, uploads
+from functions.gc import access, deletions, uploads, usage
 from functions.gc.reviews import BLOBS, LINKS, MANIFESTS
 from functions.registry import telemetry
+from functions.registry.metadata import backlog
 from functions.registry.wiring import Services
 
 BATCH: Final = 500
@@ -23,6 +24,9 @@ _COLLECTORS: Final[dict[str, Callable[[Services, int], int]]] = {
     "uploads": uploads.collect,
     "deletions": deletions.collect,
     "access": access.collect,
+    "usage": usage.collect,
+    "surveys": usage.survey,
+    "days": usage.trim,
 }
 
 
@@ -40,12 +44,15 @@ def run(services: Services, budget_seconds: float = BUDGET_SECONDS) -> dict[str,
         is_out_of_time = time.monotonic() >= deadline
         if is_out_of_time:
             services.hints.publish()
+        left = backlog.left(services.database)
         telemetry.log(
             "INFO",
             "collection",
             ms=record.milliseconds,
             statements=len(record.statements),
             out_of_time=is_out_of_time,
+            overdue=left.overdue,
+            oldest_seconds=round(left.oldest_seconds),
             **handled,
         )
     return handled

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from functions.registry.auth.secrets import hash_secret, parse_secret
+from functions.registry.auth.secrets import Peppers, parse_secret
 from functions.registry.config import Settings
 from functions.registry.metadata import principals
 from functions.registry.metadata.db import Database
@@ -20,15 +20,15 @@ def make_administrator(settings: Settings) -> None:
     """Does nothing without a secret, and nothing twice. Raises AdministratorRefused."""
     if not settings.admin_secret:
         return
-    if not settings.pepper:
+    peppers = Peppers(settings.pepper)
+    if not peppers:
         raise AdministratorRefused("SLIPWAY_ADMIN_SECRET needs SLIPWAY_PEPPER, which its hash is made with")
     parsed = parse_secret(settings.admin_secret)
     if parsed is None:
         raise AdministratorRefused("SLIPWAY_ADMIN_SECRET is no secret of the form slp_...: generate one")
     database = Database(settings.database, size=1)
     try:
-        hashed = hash_secret(settings.admin_secret, settings.pepper.encode())
-        if not principals.ensure_admin(database, NAME, parsed[0], hashed):
+        if not principals.ensure_admin(database, NAME, parsed[0], peppers.hash(settings.admin_secret)):
             raise AdministratorRefused(f"there is a {NAME} already who is no administrator")
     finally:
         database.close()

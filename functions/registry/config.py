@@ -48,6 +48,19 @@ def _one_of(*choices: str) -> Callable[[str], str]:
     return read
 
 
+def _version(text: str) -> str:
+    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9}){2}(-[A-Za-z0-9.-]{1,50})?", text):
+        raise ValueError("takes a version, such as 4.39.0-gitlab")
+    return text
+
+
+def _hosts(text: str) -> frozenset[str]:
+    hosts = text.lower().split()
+    if not all(re.fullmatch(r"[a-z0-9.-]{1,253}", host) for host in hosts):
+        raise ValueError("takes hosts, divided by spaces, such as gitlab.internal.example")
+    return frozenset(hosts)
+
+
 def _setting(read: Callable[[str], Value], default: str | None = None, *, is_secret: bool = False) -> Value:
     """A field read from SLIPWAY_<FIELD>; without a default it must be given. A secret is never shown."""
     value: Value = field(repr=not is_secret, metadata={"read": read, "default": default})
@@ -68,9 +81,12 @@ class Settings:
     upload_chunk_bytes: int = _setting(_chunk, str(4 * MEBIBYTE))
     upload_expiry_seconds: int = _setting(_number(60, 30 * 86_400), "86400")
     body_idle_seconds: int = _setting(_number(1, 3600), "60")
+    request_limit_bytes: int = _setting(_number(0, 1 << 40), "0")
+    registry_host: str = _setting(_text, "")
     storage_timeout_seconds: int = _setting(_number(1, 600), "60")
     topic: str = _setting(_text, "")
     hint_interval_seconds: int = _setting(_number(0, 3600), "60")
+    activity_interval_seconds: int = _setting(_number(1, 3600), "10")
     sparse_manifests: str = _setting(_one_of("refuse", "accept"), "refuse")
     largest_manifest_bytes: int = _setting(_number(1024, 64 * MEBIBYTE), str(4 * MEBIBYTE))
     access: str = _setting(_one_of("open", "token", "external"), "open")
@@ -87,10 +103,12 @@ class Settings:
     oidc_issuers: str = _setting(
         _text, "https://token.actions.githubusercontent.com https://gitlab.com https://accounts.google.com"
     )
+    private_issuers: frozenset[str] = _setting(_hosts, "")
     google_audiences: str = _setting(_text, "")
     requests_per_minute: int = _setting(_number(0, 1_000_000), "6000")
     uploads_per_principal: int = _setting(_number(1, 10_000), "1000")
     trusted_proxies: int = _setting(_number(0, 10), "0")
+    gitlab_version: str = _setting(_version, "4.39.0-gitlab")
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:

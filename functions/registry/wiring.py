@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import weakref
 from dataclasses import dataclass
 from functools import cache
 
@@ -10,17 +12,21 @@ from functions.registry.auth.rate import RateLimit
 from functions.registry.blobs.gcs import Bucket
 from functions.registry.blobs.signing import SignedUrls, signer_from
 from functions.registry.config import Settings
+from functions.registry.events.activity import Activity
 from functions.registry.events.hints import Hints
 from functions.registry.metadata.db import Database
+from functions.registry.metadata.schema_version import SchemaCheck
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
     settings: Settings
     database: Database
+    schema: SchemaCheck
     bucket: Bucket
     signed_urls: SignedUrls
     hints: Hints
+    activity: Activity
     guard: Guard
     rate_limit: RateLimit
 
@@ -30,9 +36,11 @@ def build(settings: Settings) -> Services:
     return Services(
         settings=settings,
         database=database,
+        schema=SchemaCheck(database),
         bucket=Bucket(settings),
         signed_urls=SignedUrls(settings, signer_from(settings)),
         hints=Hints(settings.topic, settings.hint_interval_seconds),
+        activity=Activity(database, settings.activity_interval_seconds),
         guard=Guard(settings, database),
         rate_limit=RateLimit(settings.requests_per_minute),
     )
@@ -41,4 +49,12 @@ def build(settings: Settings) -> Services:
 @cache
 def services() -> Services:
     """One set for each process, made at its first request: so after the fork, where a server forks."""
-    return build(Settings.from_environment())
+    made = build(Settings.from_environment())
+    # A server that is told to stop ends its processes in order: they add what they have counted.
+    atexit.register(_end, weakref.ref(made.activity))
+    return made
+
+
+def _end(activity: weakref.ref[Activity]) -> None:
+    if (counting := activity()) is not None:
+        counting.add()

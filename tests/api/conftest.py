@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.gc.conftest import hasty
 from tests.security.conftest import access_secrets, guarded, token_services
 
-__all__ = ["access_secrets", "guarded", "token_services"]
+__all__ = ["access_secrets", "guarded", "hasty", "token_services"]

@@ -33,7 +33,7 @@ def template(pattern: re.Pattern[str]) -> str:
     return named.replace("/?", "/").replace("\\", "")
 
 
-def methods(parsers: Mapping[str, routing.Parser]) -> set[str]:
+def methods(parsers: Mapping[str, routing.Parser | None]) -> set[str]:
     return set(routing._allow(parsers))
 
 

@@ -104,8 +104,8 @@ def test_basic_credentials_open_what_is_ours_and_nothing_else(admin: Administrat
     guarded = admin.guarded
     reader = {"Authorization": basic("reader", guarded.robot("reader", ("team/*", "reader")))}
     # Nothing was pushed there: who may look is told so.
-    assert guarded.get("/api/v1/repositories/team/a/collection", headers=reader).status_code == 404
-    assert guarded.get("/api/v1/repositories/other/a/collection", headers=reader).status_code == 403
+    assert guarded.get("/api/v1/repositories/team/a/-/collection", headers=reader).status_code == 404
+    assert guarded.get("/api/v1/repositories/other/a/-/collection", headers=reader).status_code == 403
     assert guarded.get("/v2/team/a/tags/list", headers=reader).status_code == 401
 
 
@@ -169,6 +169,18 @@ def test_nobody_disables_or_deletes_themselves(admin: Administrator) -> None:
     assert admin.refused("DELETE", "principals/root")[:2] == (409, "CONFLICT")
     assert admin.refused("PATCH", "principals/root", {"disabled": True, "password": None})[:2] == (409, "CONFLICT")
     assert admin.ask("PATCH", "principals/root", {"disabled": False}).status_code == 200
+
+
+def test_the_last_administrator_stays(registry: Registry) -> None:
+    for name in ("root", "other"):
+        made = registry.request("POST", "/api/v1/principals", json={"kind": "user", "name": name, "is_admin": True})
+        assert made.status_code == 201
+    assert registry.request("PATCH", "/api/v1/principals/other", json={"disabled": True}).status_code == 200
+    for method, document in (("PATCH", {"disabled": True}), ("DELETE", None)):
+        refused = registry.request(method, "/api/v1/principals/root", json=document)
+        assert (refused.status_code, registry.error_code(refused)) == (409, "CONFLICT")
+    assert registry.request("DELETE", "/api/v1/principals/other").status_code == 204
+    assert registry.get("/api/v1/principals/root").get_json()["disabled"] is False
 
 
 @pytest.mark.parametrize(

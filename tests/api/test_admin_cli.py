@@ -11,10 +11,13 @@ from dataclasses import dataclass
 import pytest
 
 from functions.api import admin
-from functions.registry.auth.secrets import is_secret
-from functions.registry.metadata import audit, credentials, grants, principals, rules
+from functions.registry.auth.secrets import Peppers
+from functions.registry.metadata import audit, credentials, grants, principals, rules, usage
+from functions.registry.metadata.audit import Filter
 from functions.registry.metadata.db import Database, MetadataUnavailable
+from functions.registry.oci.name import RepositoryName
 from tests.conftest import ROOT
+from tests.metadata.build import push_image
 
 PEPPER = "a pepper"
 GITHUB = "https://token.actions.githubusercontent.com"
@@ -64,6 +67,31 @@ def test_users_and_robots_come_and_go(line: Line, database: Database) -> None:
     ]  # fmt: skip
 
 
+def test_the_last_administrator_is_not_taken_away(line: Line) -> None:
+    line.run("users", "add", "alice", "--admin")
+    for command in ("disable", "remove"):
+        assert "make another one first" in line.refused("users", command, "alice")
+    line.run("users", "add", "bob", "--admin")
+    line.run("users", "disable", "alice")
+    assert "make another one first" in line.refused("users", "remove", "bob")
+    line.run("users", "remove", "alice")
+
+
+def test_lists_may_be_of_a_namespace(line: Line) -> None:
+    for name, namespace in (("ci", "team"), ("other-ci", "other")):
+        line.run("robots", "add", name, "--namespace", namespace)
+        line.run("secrets", "add", name, "runner")
+        line.run("grants", "add", name, f"{namespace}/**", "admin")
+        line.run("rules", "add", f"{namespace} releases", "immutable", f"{namespace}/*")
+    assert line.rows("robots", "list", "--namespace", "team") == [["ci", "team", "no", "no"]]
+    assert [row[1] for row in line.rows("grants", "list", "--namespace", "team")] == ["ci"]
+    assert line.rows("grants", "list", "--namespace", "team", "--principal", "other-ci") == []
+    assert [row[1] for row in line.rows("rules", "list", "--namespace", "team")] == ["team"]
+    assert [row[3] for row in line.rows("audit", "list", "--namespace", "team")] == [
+        "rule.add", "grant.add", "secret.add", "principal.add",
+    ]  # fmt: skip
+
+
 def test_lists_go_on_beyond_a_page(line: Line, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("functions.registry.oci.page.Page.__init__.__defaults__", (2, ""))
     monkeypatch.setattr("functions.api.admin_rules._PAGE", 2)
@@ -97,7 +125,7 @@ def test_a_secret_is_all_that_is_said_so_that_a_script_can_take_it(line: Line, d
     assert stored
     assert name == "laptop"
     assert stored.expires_at
-    assert is_secret(secret, stored.hash, PEPPER.encode())
+    assert Peppers(PEPPER).knows(secret, stored.hash)
     line.run("secrets", "remove", "ci", secret_id)
     assert "`secrets list ci`" in line.refused("secrets", "remove", "ci", secret_id)
 
@@ -216,3 +244,33 @@ def test_it_runs_as_a_program(line: Line) -> None:
     )
     assert (ran.returncode, ran.stderr) == (0, "")
     assert line.rows("robots", "list") == [["ci", "-", "no", "no"]]
+
+
+def test_quotas_are_set_shown_and_taken_away(line: Line, database: Database) -> None:
+    push_image(database, RepositoryName("team/app"), "v1")
+    line.run("quotas", "set", "team", "--bytes", "3GiB", "--repositories", "5")
+    line.run("quotas", "set", "other", "--bytes", "1000")
+    used = usage.of_namespace(database, "team")
+    assert used is not None
+    assert line.rows("quotas", "list") == [
+        ["other", "1000", "0", "-", "0"],
+        ["team", str(3 * 2**30), str(used.bytes), "5", "1"],
+    ]
+    line.run("quotas", "set", "team", "--repositories", "7")
+    assert line.rows("quotas", "list")[1] == ["team", "-", str(used.bytes), "7", "1"]
+    line.run("quotas", "remove", "team")
+    assert "`quotas list`" in line.refused("quotas", "remove", "team")
+    assert "--bytes" in line.refused("quotas", "set", "team")
+    entries = [entry.event for entry in audit.list_page(database, 10, Filter(resource="team"))]
+    assert [(event.action, event.namespace) for event in entries] == [
+        ("quota.remove", "team"), ("quota.set", "team"), ("quota.set", "team"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("arguments", [("Team", "--bytes", "1"), ("a/b", "--bytes", "1"), ("a", "--bytes", "1TB")])
+def test_a_quota_that_makes_no_sense_is_refused(
+    line: Line, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
+) -> None:
+    with pytest.raises(SystemExit):
+        line.run("quotas", "set", *arguments)
+    assert "takes" in capsys.readouterr().err

@@ -13,7 +13,7 @@ from functions.api.responses import STATUSES, failed, unavailable
 from functions.registry.oci.manifest import MOST_REFERENCES
 from functions.registry.oci.name import NAME_LENGTH
 from functions.registry.oci.page import LARGEST_SIZE
-from functions.registry.oci.routing import MOST_TAGS_PER_PUSH
+from functions.registry.oci.routing import MOST_TAGS, MOST_TAGS_PER_PUSH
 from tests.api.description import ANYWHERE, OPERATIONS, REFUSALS, SERVED, Operation
 from tests.conftest import ROOT
 
@@ -98,6 +98,6 @@ def test_every_error_says_when_it_comes_and_what_to_do() -> None:
 def test_numbers_on_the_pages_are_those_of_the_code() -> None:
     assert f"as many as {MOST_TAGS_PER_PUSH}" in API
     assert f"Pages of {PAGE_SIZE}" in API
-    assert f"more than {LARGEST_SIZE} counts as {LARGEST_SIZE}" in API
+    assert f"more than {LARGEST_SIZE} counts as {LARGEST_SIZE}, of tags more than {MOST_TAGS:,} as {MOST_TAGS:,}" in API
     assert f"more than {MOST_REFERENCES:,} references" in ERRORS
     assert f"more than {NAME_LENGTH} characters" in ERRORS

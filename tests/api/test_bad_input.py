@@ -67,7 +67,7 @@ METHODS = [
     Case("POST", "/v2/a/b/manifests/v1", 405, "UNSUPPORTED"),
     Case("PATCH", f"/v2/a/b/blobs/{ABSENT}", 405, "UNSUPPORTED"),
     Case("GET", "/v2/a/b/blobs/uploads/", 405, "UNSUPPORTED"),
-    Case("OPTIONS", "/v2/a/b/manifests/v1", 405, "UNSUPPORTED"),
+    Case("BREW", "/v2/a/b/manifests/v1", 405, "UNSUPPORTED"),
     Case("TRACE", "/v2/", 405, "UNSUPPORTED"),
     Case("PROPFIND", "/v2/", 405, "UNSUPPORTED"),
 ]

@@ -13,8 +13,9 @@ from functions.registry import wiring
 from functions.registry.auth import accounts
 from functions.registry.auth.accounts import NewAccount
 from functions.registry.auth.federation import GITHUB
-from functions.registry.metadata import audit, grants, rules
+from functions.registry.metadata import audit, grants, quotas, rules
 from functions.registry.metadata.audit import Event
+from functions.registry.metadata.quotas import Quota
 from functions.registry.metadata.rules import NewRule
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.media_type import OCI_MANIFEST
@@ -32,6 +33,7 @@ ATTACHED: Final = [
 BLOB: Final = f"/v2/a/b/blobs/{LAYER}"
 UPLOADS: Final = "/v2/a/b/blobs/uploads/"
 REFERRERS: Final = f"/v2/a/b/referrers/{IMAGE.digest}"
+GITLAB: Final = "/gitlab/v1/repositories/a/b/"
 MATCH: Final = {"If-None-Match": f'"{IMAGE.digest}"'}
 STREAMING: Final = {"SLIPWAY_BLOB_DELIVERY": "streaming"}
 SPARSE: Final = {"SLIPWAY_SPARSE_MANIFESTS": "accept"}
@@ -101,7 +103,44 @@ EXAMPLES: Final = {
     "DELETE /api/v1/rules/{rule}": [Example(204, "/api/v1/rules/{rule}")],
     "GET /api/v1/audit": [Example(200, "/api/v1/audit?n=1")],
     "GET /api/v1/collection": [Example(200, "/api/v1/collection")],
-    "GET /api/v1/repositories/{name}/collection": [Example(200, "/api/v1/repositories/a/b/collection")],
+    "GET /api/v1/repositories/{name}/-/collection": [Example(200, "/api/v1/repositories/a/b/-/collection")],
+    "PATCH /api/v1/repositories/{name}": [
+        Example(200, "/api/v1/repositories/a/b", document={"keep_untagged": True, "grace_seconds": 60})
+    ],
+    "DELETE /api/v1/repositories/{name}": [Example(200, "/api/v1/repositories/a/b")],
+    "POST /api/v1/repositories/{name}/-/move": [
+        Example(200, "/api/v1/repositories/a/b/-/move", document={"to": "c/d", "with_below": True})
+    ],
+    "POST /api/v1/repositories/{name}/-/delete-tags": [
+        Example(200, "/api/v1/repositories/a/b/-/delete-tags", document={"tags": ["v1", "none"], "dry_run": True})
+    ],
+    "GET /api/v1/namespaces/{namespace}/quota": [Example(200, "/api/v1/namespaces/a/quota")],
+    "PUT /api/v1/namespaces/{namespace}/quota": [
+        Example(200, "/api/v1/namespaces/a/quota", document={"bytes": 10**9, "repositories": None})
+    ],
+    "DELETE /api/v1/namespaces/{namespace}/quota": [Example(204, "/api/v1/namespaces/a/quota")],
+    "GET /api/v1/quotas": [Example(200, "/api/v1/quotas?n=1")],
+    "GET /api/v1/repositories": [Example(200, "/api/v1/repositories"), Example(200, "/api/v1/repositories?n=1")],
+    "GET /api/v1/repositories/{name}": [Example(200, "/api/v1/repositories/a/b")],
+    "GET /api/v1/repositories/{name}/-/tags": [Example(200, "/api/v1/repositories/a/b/-/tags?n=1")],
+    "GET /api/v1/repositories/{name}/-/tags/{tag}": [Example(200, "/api/v1/repositories/a/b/-/tags/v1")],
+    "GET /api/v1/repositories/{name}/-/manifests/{digest}": [
+        Example(200, f"/api/v1/repositories/a/b/-/manifests/{IMAGE.digest}")
+    ],
+    "GET /api/v1/namespaces": [Example(200, "/api/v1/namespaces?n=1")],
+    "GET /api/v1/namespaces/{namespace}": [Example(200, "/api/v1/namespaces/a")],
+    "GET /api/v1/usage": [Example(200, "/api/v1/usage")],
+    "GET /api/v1/repositories/{name}/-/days": [Example(200, "/api/v1/repositories/a/b/-/days?to=2026-01-31")],
+    "GET /api/v1/repositories/{name}/-/tags/{tag}/days": [Example(200, "/api/v1/repositories/a/b/-/tags/v1/days")],
+    "GET /api/v1/repositories/{name}/-/manifests/{digest}/days": [
+        Example(200, f"/api/v1/repositories/a/b/-/manifests/{IMAGE.digest}/days")
+    ],
+    "GET /api/v1/namespaces/{namespace}/days": [
+        Example(200, "/api/v1/namespaces/a/days?from=2026-01-31&to=2026-01-31")
+    ],
+    "GET /api/v1/usage/days": [Example(200, "/api/v1/usage/days")],
+    "POST /api/v1/usage/verify": [Example(200, "/api/v1/usage/verify")],
+    "GET /api/v1/rankings/{ranking}": [Example(200, "/api/v1/rankings/most-active")],
     "GET /v2/_catalog": [Example(200, "/v2/_catalog"), Example(200, "/v2/_catalog?n=1")],
     "GET /v2/{name}/tags/list": [Example(200, "/v2/a/b/tags/list"), Example(200, "/v2/a/b/tags/list?n=1")],
     "GET /v2/{name}/referrers/{digest}": [
@@ -139,6 +178,23 @@ EXAMPLES: Final = {
     "PATCH /v2/{name}/blobs/uploads/{upload}": [Example(202, "{upload}", body=NEW)],
     "PUT /v2/{name}/blobs/uploads/{upload}": [Example(201, f"{{upload}}?digest={Digest.of(NEW)}", body=NEW)],
     "DELETE /v2/{name}/blobs/uploads/{upload}": [Example(204, "{upload}")],
+    "GET /gitlab/v1/": [Example(200, "/gitlab/v1/")],
+    "GET /gitlab/v1/statistics/": [Example(200, "/gitlab/v1/statistics/")],
+    "GET /gitlab/v1/background-migrations/": [Example(200, "/gitlab/v1/background-migrations/")],
+    "GET /gitlab/v1/repositories/{name}/": [Example(200, f"{GITLAB}?size=self_with_descendants")],
+    "PATCH /gitlab/v1/repositories/{name}/": [
+        Example(202, f"{GITLAB}?dry_run=true", document={"name": "c"}),
+        Example(204, GITLAB, document={"namespace": "a/c"}),
+    ],
+    "GET /gitlab/v1/repository-paths/{name}/repositories/list/": [
+        Example(200, "/gitlab/v1/repository-paths/a/repositories/list/"),
+        Example(200, "/gitlab/v1/repository-paths/a/repositories/list/?n=1"),
+    ],
+    "GET /gitlab/v1/repositories/{name}/tags/list/": [
+        Example(200, f"{GITLAB}tags/list/"),
+        Example(200, f"{GITLAB}tags/list/?n=1&sort=-published_at&referrers=true"),
+    ],
+    "GET /gitlab/v1/repositories/{name}/tags/detail/{tag}/": [Example(200, f"{GITLAB}tags/detail/v1/")],
 }
 # (operation, header) → an example whose status the header makes.
 HEADER_EFFECTS: Final = {
@@ -161,6 +217,7 @@ HEADER_EFFECTS: Final = {
 def stocked(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> Registry:
     monkeypatch.setattr(referrers, "PAGE_SIZE", 1)
     registry.push_image("z", "v1")
+    registry.push_image("a/z", "v1")
     registry.push_image("a/b", "v1", IMAGE)
     registry.put_manifest("a/b", "v2", IMAGE.manifest)
     registry.push_blob("a/b", b"loose")
@@ -178,6 +235,8 @@ def made(registry: Registry) -> dict[str, str]:
     for action in ("one", "two"):
         audit.write(database, Event(action, "success", "robot:ci", "a/b", "127.0.0.1"))
     grants.add(database, None, "public/*", "reader")
+    for namespace in ("a", "z"):
+        quotas.put(database, Quota(namespace, 10**12, None))
     return {
         "secret": accounts.add_secret(database, robot, "one", "a pepper").id,
         "trust": str(accounts.add_trust(database, robot, GITHUB, CLAIMS, [GITHUB])),

@@ -49,12 +49,18 @@ def test_an_upload_in_three_requests(registry: Registry, image: Image) -> None:
     patch = registry.statements("PATCH", location, data=b"content")
     assert patch == ["uploads_get", "uploads_name_object", "uploads_advance"]
     put = registry.statements("PUT", f"{location}?digest={Digest.of(b'content')}")
-    assert put == ["uploads_get", "uploads_commit_blob", "uploads_commit_link", "uploads_commit"]
+    assert put == ["uploads_get", "quotas_claim", "uploads_commit_blob", "uploads_commit_link", "uploads_commit"]
 
 
 def test_a_mount(registry: Registry, image: Image) -> None:
     path = f"/v2/c/d/blobs/uploads/?mount={Digest.of(image.layers[0])}&from=a/b"
-    assert registry.statements("POST", path) == ["repositories_create_namespace", "repositories_create", "blobs_mount"]
+    statements = registry.statements("POST", path)
+    assert statements == ["quotas_claim", "repositories_create_namespace", "repositories_create", "blobs_mount"]
+
+
+def batch(*statements: str) -> list[str]:
+    """What a push begins and ends with, besides."""
+    return ["manifests_begin_push", *statements, "quotas_nearly_used"]
 
 
 @pytest.mark.parametrize("layers", [1, 100])
@@ -63,25 +69,26 @@ def test_a_manifest_is_one_batch_whatever_it_refers_to(registry: Registry, layer
     for blob in image.blobs:
         registry.push_blob("a/b", blob)
     statements = registry.statements("PUT", "/v2/a/b/manifests/v1", data=image.manifest)
-    assert statements == ["set_rank", "manifests_put", "manifests_put_blobs", "manifests_put_tags"]
+    assert statements == batch("manifests_put", "manifests_put_blobs", "manifests_put_tags")
 
 
 def test_an_index_is_one_batch(registry: Registry) -> None:
     children = [registry.push_image("a/b", image=Image(layers=())).manifest for _ in range(5)]
     statements = registry.statements("PUT", "/v2/a/b/manifests/v1", data=index_of(*children))
-    assert statements == ["set_rank", "manifests_put", "manifests_put_children", "manifests_put_tags"]
+    assert statements == batch("manifests_put", "manifests_put_children", "manifests_put_tags")
 
 
 def test_deletes(registry: Registry, image: Image) -> None:
     assert registry.statements("DELETE", "/v2/a/b/manifests/v1") == ["set_rank", "tags_delete"]
     path = f"/v2/a/b/manifests/{image.digest}"
     unless_kept = ["set_rank", "rules_unless_kept"]
-    assert registry.statements("DELETE", path) == [*unless_kept, "manifests_delete_tags", "manifests_delete"]
+    statements = registry.statements("DELETE", path)
+    assert statements == [*unless_kept, "repositories_hold", "manifests_delete_tags", "manifests_delete"]
     assert registry.statements("DELETE", f"/v2/a/b/blobs/{Digest.of(b'layer')}") == [*unless_kept, "blobs_delete_link"]
 
 
 def test_a_manifest_without_references_in_a_new_repository(registry: Registry) -> None:
     statements = registry.statements("PUT", "/v2/new/one/manifests/v1", data=encode({"schemaVersion": 2}))
-    first, then = statements[:3], statements[3:]
-    assert first == ["set_rank", "manifests_put", "manifests_put_tags"]
-    assert then == ["repositories_create_namespace", "repositories_create", *first]
+    first, then = statements[:4], statements[4:]
+    assert first == batch("manifests_put", "manifests_put_tags")
+    assert then == ["quotas_claim", "repositories_create_namespace", "repositories_create", *first]

@@ -1,9 +1,11 @@
 """What the tests have oras-py do. Runs in the virtual environment of the Python clients, not in that of the tests.
 
-Usage: oras_py_steps.py STEP TARGET [ARGUMENT...]
+Usage: oras_py_steps.py STEP TARGET [ARGUMENT...]. With ORAS_USER and ORAS_PASSWORD it signs in; ORAS_TOKEN is a token.
 """
 
+import os
 import sys
+import time
 from typing import Any
 
 import oras.client  # type: ignore[import-not-found]
@@ -52,7 +54,15 @@ def _say(*words: str) -> None:
 
 def main() -> None:
     step, target, *arguments = sys.argv[1:]
-    _STEPS[step](oras.client.OrasClient(insecure=True, tls_verify=False), target, *arguments)
+    client = oras.client.OrasClient(insecure=True, tls_verify=False)
+    if "ORAS_USER" in os.environ:
+        address = target.partition("/")[0]
+        client.login(os.environ["ORAS_USER"], os.environ["ORAS_PASSWORD"], hostname=address, tls_verify=False)
+    # What it is refused it tries again, for two minutes.
+    time.sleep = lambda _: None
+    if "ORAS_TOKEN" in os.environ:
+        client.auth.set_token_auth(os.environ["ORAS_TOKEN"])
+    _STEPS[step](client, target, *arguments)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from tests.clients.command import Client, CommandFailedError, isolated_environment
-from tests.clients.content import Layout, make_archive, make_image
+from tests.clients.content import Layout, digest_of, make_archive, make_image
 from tests.clients.engine import containerd_engine, docker_engine, require_root, temporary_folder
 from tests.clients.programs import require_program
 from tests.clients.remote import Repository
@@ -23,6 +23,8 @@ from tests.clients.test_helm import package
 pytestmark = [pytest.mark.clients, pytest.mark.operations("login", "push", "pull", "refused push")]
 
 _SECONDS: Final = 30
+# In the words of one client or another.
+_REFUSED: Final = r"(?i)denied|unauthorized|authentication required|request for authentication|forbidden|40[13]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +90,22 @@ def check(
     writer, reader = accounts
     push(writer)
     pull(reader)
-    with pytest.raises(CommandFailedError, match=r"(?i)denied|unauthorized|authentication required|forbidden|40[13]"):
+    with pytest.raises(CommandFailedError, match=_REFUSED):
         # To another tag: some clients see that the first is what they would push, and do nothing.
         push(replace(reader, tag="two"))
     stranger = replace(writer, secret=f"{writer.secret[:-6]}000000")
     with pytest.raises(CommandFailedError):
         pull(stranger)
+
+
+def token_of(account: Account) -> str:
+    """For a client that can't ask for a token itself."""
+    query = {"service": "slipway", "scope": f"repository:{account.repository.name}:pull,push"}
+    answer = requests.get(
+        f"http://{account.address}/token", query, auth=(account.name, account.secret), timeout=_SECONDS
+    )
+    token: str = answer.json().get("token", "none")
+    return token
 
 
 def home(environment: dict[str, str], folder: Path, account: Account) -> dict[str, str]:
@@ -265,6 +277,79 @@ def test_oras(accounts: tuple[Account, Account], folder: Path, environment: dict
     check(accounts, push, pull)
 
 
+@pytest.mark.client("oras-py")
+def test_oras_py(accounts: tuple[Account, Account], folder: Path, environment: dict[str, str]) -> None:
+    """It asks for a token once, for what it does first, which in a push is to look: so to push it is given one."""
+    steps = str(Path(__file__).with_name("oras_py_steps.py"))
+    (folder / "report.txt").write_text(secrets.token_hex())
+
+    def client(account: Account, **given: str) -> Client:
+        own = {**home(environment, folder, account), **given}
+        return Client(require_program("oras-py"), own, (steps,), folder=folder)
+
+    def push(account: Account) -> None:
+        given = client(account, ORAS_TOKEN=token_of(account))
+        given.run("push", f"{account.reference}:{account.tag}", "report.txt")
+
+    def pull(account: Account) -> None:
+        signed_in = client(account, ORAS_USER=account.name, ORAS_PASSWORD=account.secret)
+        signed_in.run("pull", f"{account.reference}:{account.tag}", folder / "back")
+
+    check(accounts, push, pull)
+
+
+@pytest.mark.client("umoci")
+def test_umoci(accounts: tuple[Account, Account], folder: Path, environment: dict[str, str], skopeo: Client) -> None:
+    """It has no network: skopeo carries its images, logged in by a file that holds the credentials."""
+    require_root()
+    umoci = Client(require_program("umoci"), environment, folder=folder)
+    umoci.run("init", "--layout=made")
+    umoci.run("new", "--image=made:one")
+
+    def sign_in(account: Account) -> str:
+        file = folder / f"{account.name}-{account.secret[-6:]}.json"
+        skopeo.run(
+            "login", "--tls-verify=false", f"--authfile={file}", f"--username={account.name}", "--password-stdin",
+            account.address, given=account.secret.encode(),
+        )  # fmt: skip
+        return f"--authfile={file}"
+
+    def push(account: Account) -> None:
+        target = f"docker://{account.reference}:{account.tag}"
+        skopeo.run("copy", sign_in(account), "--dest-tls-verify=false", f"oci:{folder}/made:one", target)
+
+    def pull(account: Account) -> None:
+        source, back = f"docker://{account.reference}:{account.tag}", f"{folder}/{account.name}:one"
+        skopeo.run("copy", sign_in(account), "--src-tls-verify=false", source, f"oci:{back}")
+        umoci.run("unpack", f"--image={back}", f"{account.name}-bundle")
+
+    check(accounts, push, pull)
+
+
+@pytest.mark.client("regshape")
+def test_regshape(accounts: tuple[Account, Account], folder: Path, environment: dict[str, str]) -> None:
+    data = secrets.token_bytes(10_000)
+    (folder / "blob.bin").write_bytes(data)
+    digest = f"--digest={digest_of(data)}"
+
+    def sign_in(account: Account) -> Client:
+        program = require_program("regshape").with_name("regshape")
+        regshape = Client(program, home(environment, folder, account), ("--insecure",))
+        where = (f"--registry={account.address}", f"--username={account.name}")
+        regshape.run("auth", "login", *where, "--password-stdin", given=account.secret.encode())
+        return regshape
+
+    def push(account: Account) -> None:
+        regshape, repository = sign_in(account), f"--repo={account.reference}"
+        regshape.run("blob", "upload", repository, f"--file={folder}/blob.bin", digest)
+
+    def pull(account: Account) -> None:
+        sign_in(account).run("blob", "get", f"--repo={account.reference}", digest, f"--output={folder}/back.bin")
+        assert (folder / "back.bin").read_bytes() == data
+
+    check(accounts, push, pull)
+
+
 @pytest.mark.parametrize(
     "version", [pytest.param(name, marks=pytest.mark.client(name)) for name in ("helm 3", "helm 4")]
 )
@@ -296,11 +381,7 @@ def test_dxf(accounts: tuple[Account, Account], folder: Path, environment: dict[
     """It sends no password over plain HTTP, so it is given a token."""
 
     def sign_in(account: Account) -> Client:
-        query = {"service": "slipway", "scope": f"repository:{account.repository.name}:pull,push"}
-        answer = requests.get(
-            f"http://{account.address}/token", query, auth=(account.name, account.secret), timeout=_SECONDS
-        )
-        token = answer.json().get("token", "none")
+        token = token_of(account)
         given = {"DXF_HOST": account.address, "DXF_INSECURE": "1", "DXF_PROGRESS": "0", "DXF_TOKEN": token}
         program = require_program("dxf").with_name("dxf")
         return Client(program, {**home(environment, folder, account), **given})

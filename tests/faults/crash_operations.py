@@ -146,6 +146,18 @@ def delete(registry: Registry, seed: int) -> None:
         registry.request("DELETE", f"/v2/{repository(seed)}/blobs/{Digest.of(blob)}")
 
 
+@_operation(an_image_elsewhere, "v1")
+def move_a_repository(registry: Registry, seed: int) -> None:
+    """What an earlier attempt moved is no longer there."""
+    path = f"/api/v1/repositories/{source(seed)}/-/move"
+    assert registry.request("POST", path, json={"to": repository(seed)}).status_code in {200, 404}
+
+
+@_operation(an_image)
+def delete_a_repository(registry: Registry, seed: int) -> None:
+    assert registry.request("DELETE", f"/api/v1/repositories/{repository(seed)}").status_code in {200, 404}
+
+
 @_operation(nothing)
 def give_up_uploads(registry: Registry, seed: int) -> None:
     """One is cancelled, one ends with the wrong digest, one stays."""

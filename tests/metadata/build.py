@@ -27,6 +27,10 @@ _objects: Final = itertools.count(1)
 _PATIENCE_SECONDS: Final = 10
 
 
+class Overtaken(AssertionError):
+    """Another client moved the repository, or deleted it, in the middle of a push."""
+
+
 def query(database: Database, sql: str, **values: Any) -> list[list[Any]]:
     """Rows as they lie in the tables, for what no function of the registry tells."""
     with database._connection() as connection:
@@ -37,6 +41,12 @@ def value(database: Database, sql: str, **values: Any) -> Any:
     """The only value of the only row."""
     ((only,),) = query(database, sql, **values)
     return only
+
+
+def deadlocks(database: Database) -> int:
+    """How many the server has ended in this database; sessions tell of theirs as soon as they are idle."""
+    query(database, "SELECT pg_stat_force_next_flush()")
+    return int(value(database, "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"))
 
 
 def set_grace(database: Database, **hours: float) -> None:
@@ -68,23 +78,27 @@ def new_object() -> str:
 def start_upload(database: Database, repository: RepositoryName = APP) -> Upload:
     upload_id = uploads.start(database, repository, "sha256", HOUR)
     upload = uploads.get(database, repository, upload_id)
-    assert upload is not None
+    if upload is None:
+        raise Overtaken
     return upload
 
 
 def write_part(database: Database, upload: Upload, size: int = 10) -> Upload:
     """The upload with one more object of `size` bytes."""
     part = Part(new_object(), size, "sha256", b"state")
-    assert uploads.name_object(database, upload, part.object_name)
+    if not uploads.name_object(database, upload, part.object_name):
+        raise Overtaken
     advanced = uploads.advance(database, upload, part, HOUR)
-    assert advanced is not None
+    if advanced is None:
+        raise Overtaken
     return advanced
 
 
 def push_blob(database: Database, repository: RepositoryName, content: bytes) -> Digest:
     upload = write_part(database, start_upload(database, repository), len(content))
     digest = Digest.of(content)
-    assert uploads.commit(database, upload, digest, upload.parts[0])
+    if not uploads.commit(database, repository, upload, digest, upload.parts[0]):
+        raise Overtaken
     return digest
 
 

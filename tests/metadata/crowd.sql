@@ -4,8 +4,15 @@ SET session_replication_role = replica;
 INSERT INTO namespaces (name) SELECT 'n' || n FROM generate_series(1, 20) AS n;
 INSERT INTO repositories (namespace_id, name)
 SELECT namespaces.id, namespaces.name || '/r' || n FROM namespaces, generate_series(1, 100) AS n;
-INSERT INTO repository_usage (repository_id, manifests) SELECT id, 10 FROM repositories;
+INSERT INTO repository_usage (repository_id, namespace_id, manifests, tags, pulls, survey_due)
+SELECT id, namespace_id, 10, 10 + id % 7, id % 97, id % 50 = 0 FROM repositories;
+INSERT INTO repository_kinds (repository_id, kind, manifests)
+SELECT id, kind, 5 FROM repositories, unnest(ARRAY['image', 'index']) AS kind;
 INSERT INTO namespace_usage (namespace_id) SELECT id FROM namespaces;
+INSERT INTO namespaces (name) SELECT 'small' || n FROM generate_series(1, 3000) AS n;
+INSERT INTO namespace_usage (namespace_id, tags) SELECT id, id % 7 FROM namespaces WHERE name LIKE 'small%';
+INSERT INTO usage_changes (namespace_id, tags) SELECT n % 20, 1 FROM generate_series(1, 5000) AS n;
+INSERT INTO quotas (namespace, bytes) SELECT name, 1000000 FROM namespaces WHERE id % 2 = 0;
 
 INSERT INTO blobs (digest, size, object_name)
 SELECT '\x01' || sha256(int4send(n)), 1000, 'crowd/' || n FROM generate_series(1, 10000) AS n;
@@ -27,6 +34,16 @@ INSERT INTO sparse_references (manifest_id, repository_id, digest)
 SELECT id, repository_id, digest FROM manifests WHERE id % 3 = 0;
 INSERT INTO tags (repository_id, name, manifest_id)
 SELECT repository_id, 'v' || row_number() OVER (PARTITION BY repository_id), id FROM manifests;
+
+INSERT INTO repository_days (repository_id, day)
+SELECT id, date '2026-01-01' + n FROM repositories, generate_series(1, 10) AS n;
+INSERT INTO namespace_days (namespace_id, day)
+SELECT id, date '2026-01-01' + n FROM namespaces, generate_series(1, 10) AS n;
+INSERT INTO registry_days (day) SELECT date '2026-01-01' + n FROM generate_series(1, 400) AS n;
+INSERT INTO tag_days (repository_id, tag, day)
+SELECT repository_id, name, date '2026-01-01' + n FROM tags, generate_series(1, 2) AS n;
+INSERT INTO manifest_days (manifest_id, day)
+SELECT id, date '2026-01-01' + n FROM manifests, generate_series(1, 2) AS n;
 
 INSERT INTO uploads (id, repository_id, algorithm, expires_at)
 SELECT gen_random_uuid(), id, 'sha256', now() + id * interval '1 minute' FROM repositories;
@@ -53,7 +70,7 @@ INSERT INTO grants (principal_id, pattern, pattern_regex, role)
 SELECT NULL, name, '^' || name || '$', 'reader' FROM repositories WHERE id % 10 = 0;
 INSERT INTO tag_rules (name, position, kind, repositories, repositories_regex, tags, tags_regex)
 SELECT 'releases of ' || name, id, 'immutable', name || '/**', '^' || name || '/.*$', 'release-*', '^release-.*$'
-  FROM namespaces;
+  FROM namespaces WHERE name LIKE 'n%';
 INSERT INTO refresh_tokens (hash, principal_id, via, is_read_only, claims, expires_at)
 SELECT sha256(int8send(id)), id, 'password', false, '{}', now() + id * interval '1 minute' FROM principals;
 INSERT INTO used_tokens SELECT sha256(int4send(n)), now() + n * interval '1 s' FROM generate_series(1, 5000) AS n;

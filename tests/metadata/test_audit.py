@@ -46,13 +46,18 @@ def test_entries_come_latest_first_a_page_and_one_more_at_a_time(database: Datab
         (Filter(principal="user:ada", action="pull"), ["pull"]),
         (Filter(resource="team/app", outcome="denied"), ["delete"]),
         (Filter(outcome="error"), []),
+        (Filter(namespace="team"), ["rule", "delete"]),
+        (Filter(namespace="team", resource="team/app", outcome="denied"), ["delete"]),
+        (Filter(namespace="team", principal="user:ada"), []),
+        (Filter(namespace="tea"), []),
     ],
 )
 def test_entries_are_found_by_what_is_asked(database: Database, wanted: Filter, found: list[str]) -> None:
     write(database, "push")
     write(database, "pull", principal="user:ada")
     write(database, "push", principal="user:ada", resource="team/other")
-    audit.write(database, Event("delete", "denied", "robot:ci", "team/app", ADDRESS))
+    audit.write(database, Event("delete", "denied", "robot:ci", "team/app", ADDRESS, namespace="team"))
+    audit.write(database, Event("rule", "success", "robot:x", "releases", ADDRESS, namespace="team"))
     assert actions(audit.list_page(database, 10, wanted)) == found
 
 

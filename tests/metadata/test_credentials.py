@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from functions.registry.metadata import credentials, principals, trusts
-from functions.registry.metadata.credentials import RefreshToken
+from functions.registry.metadata.credentials import SignedIn
 from functions.registry.metadata.db import Conflict, Database
 from functions.registry.metadata.principals import Principal
 from tests.metadata.build import query, value
@@ -83,19 +83,33 @@ def test_an_id_belongs_to_one_secret_of_a_principal_that_is_there(database: Data
 def test_a_use_is_written_down_once_an_hour_and_only_if_it_is_one(database: Database, robot: Principal) -> None:
     credentials.add_secret(database, robot.id, "ci", "abc", HASH)
     credentials.find_secret(database, "abc")
-    credentials.find_secret(database, "abc", OTHER_HASH)
+    credentials.find_secret(database, "abc", [OTHER_HASH])
     assert used_at(database) is None
-    credentials.find_secret(database, "abc", HASH)
+    credentials.find_secret(database, "abc", [HASH])
     first = used_at(database)
     assert first is not None
-    credentials.find_secret(database, "abc", HASH)
+    credentials.find_secret(database, "abc", [HASH])
     assert used_at(database) == first
     query(database, "UPDATE secrets SET last_used_at = last_used_at - interval '61 minutes'")
     with ThreadPoolExecutor(8) as pool:
-        assert None not in pool.map(lambda _: credentials.find_secret(database, "abc", HASH), range(8))
+        assert None not in pool.map(lambda _: credentials.find_secret(database, "abc", [HASH]), range(8))
     later = used_at(database)
     assert later is not None
     assert later > first
+
+
+def test_a_secret_that_is_used_is_kept_by_the_newest_pepper(database: Database, robot: Principal) -> None:
+    credentials.add_secret(database, robot.id, "ci", "abc", OTHER_HASH)
+    credentials.find_secret(database, "abc", [HASH])
+    credentials.find_secret(database, "abc", [OTHER_HASH])
+    assert value(database, "SELECT hash FROM secrets") == OTHER_HASH
+    found = credentials.find_secret(database, "abc", [HASH, OTHER_HASH])
+    assert found is not None
+    assert found.hash == OTHER_HASH, "as it was when it was shown"
+    assert value(database, "SELECT hash FROM secrets") == HASH
+    credentials.revoke_secret(database, robot.id, "abc")
+    credentials.find_secret(database, "abc", [OTHER_HASH, HASH])
+    assert value(database, "SELECT hash FROM secrets") == HASH
 
 
 def test_a_password_is_a_users(database: Database, robot: Principal) -> None:
@@ -112,62 +126,62 @@ def test_a_password_is_a_users(database: Database, robot: Principal) -> None:
     assert credentials.find_password(database, "nobody") is None
 
 
-def remember(database: Database, principal: Principal, hours: float = 1, **source: object) -> RefreshToken:
-    token = RefreshToken(principal, "secret", soon(hours), is_read_only=True, claims={"ref": "main"}, **source)  # type: ignore[arg-type]  # as the test says
-    credentials.add_refresh_token(database, HASH, token)
-    return token
+def remember(database: Database, principal: Principal, hours: float = 1, **source: object) -> SignedIn:
+    signed_in = SignedIn(principal, "secret", is_read_only=True, claims={"ref": "main"}, **source)  # type: ignore[arg-type]  # as the test says
+    credentials.add_refresh_token(database, HASH, signed_in, soon(hours))
+    return signed_in
 
 
 def test_a_refresh_token_is_found_until_it_is_revoked(database: Database, robot: Principal) -> None:
-    token = remember(database, robot)
-    assert credentials.find_refresh_token(database, HASH) == token
-    assert credentials.find_refresh_token(database, OTHER_HASH) is None
+    signed_in = remember(database, robot)
+    assert credentials.find_refresh_token(database, [OTHER_HASH, HASH]) == signed_in
+    assert credentials.find_refresh_token(database, [OTHER_HASH]) is None
     assert credentials.revoke_refresh_token(database, HASH) is True
     assert credentials.revoke_refresh_token(database, HASH) is False
-    assert credentials.find_refresh_token(database, HASH) is None
+    assert credentials.find_refresh_token(database, [HASH]) is None
 
 
 def test_a_refresh_token_ends_at_its_time(database: Database, robot: Principal) -> None:
     remember(database, robot, hours=-1)
-    assert credentials.find_refresh_token(database, HASH) is None
+    assert credentials.find_refresh_token(database, [HASH]) is None
 
 
 def test_a_refresh_token_ends_with_its_principal(database: Database, robot: Principal) -> None:
     remember(database, robot)
     principals.disable(database, robot.id)
-    assert credentials.find_refresh_token(database, HASH) is None
+    assert credentials.find_refresh_token(database, [HASH]) is None
     principals.enable(database, robot.id)
-    assert credentials.find_refresh_token(database, HASH) is not None
+    assert credentials.find_refresh_token(database, [HASH]) is not None
     principals.delete(database, robot.id)
-    assert credentials.find_refresh_token(database, HASH) is None
+    assert credentials.find_refresh_token(database, [HASH]) is None
 
 
 def test_a_refresh_token_ends_with_its_secret(database: Database, robot: Principal) -> None:
     credentials.add_secret(database, robot.id, "ci", "abc", OTHER_HASH)
     remember(database, robot, secret_id="abc")
-    assert credentials.find_refresh_token(database, HASH) is not None
+    assert credentials.find_refresh_token(database, [HASH]) is not None
     query(database, "UPDATE secrets SET expires_at = now()")
-    assert credentials.find_refresh_token(database, HASH) is None
+    assert credentials.find_refresh_token(database, [HASH]) is None
     query(database, "UPDATE secrets SET expires_at = NULL")
     credentials.revoke_secret(database, robot.id, "abc")
-    assert credentials.find_refresh_token(database, HASH) is None
+    assert credentials.find_refresh_token(database, [HASH]) is None
 
 
 def test_a_refresh_token_ends_with_its_trust(database: Database, robot: Principal) -> None:
     trust = trusts.add(database, robot.id, ISSUER, {"sub": "1"})
     remember(database, robot, trust_id=trust)
     assert trusts.remove(database, robot.id, trust)
-    assert credentials.find_refresh_token(database, HASH) is None
+    assert credentials.find_refresh_token(database, [HASH]) is None
 
 
 def test_a_new_password_ends_what_the_old_one_is_remembered_by(database: Database) -> None:
     user = principals.create_user(database, "ada")
     credentials.add_secret(database, user.id, "laptop", "abc", OTHER_HASH)
     remember(database, user)
-    credentials.add_refresh_token(database, OTHER_HASH, RefreshToken(user, "secret", soon(), secret_id="abc"))
+    credentials.add_refresh_token(database, OTHER_HASH, SignedIn(user, "secret", secret_id="abc"), soon())
     principals.set_password(database, user.id, "$argon2id$")
-    assert credentials.find_refresh_token(database, HASH) is None
-    assert credentials.find_refresh_token(database, OTHER_HASH) is not None
+    assert credentials.find_refresh_token(database, [HASH]) is None
+    assert credentials.find_refresh_token(database, [OTHER_HASH]) is not None
 
 
 def test_a_token_of_an_issuer_is_used_once(database: Database) -> None:
@@ -182,9 +196,9 @@ def test_a_token_of_an_issuer_is_used_once(database: Database) -> None:
 def test_what_has_expired_is_forgotten_in_batches(database: Database, robot: Principal) -> None:
     for number in range(5):
         credentials.use_token_once(database, ISSUER, f"old {number}", soon(-1))
-        credentials.add_refresh_token(database, bytes([number]), RefreshToken(robot, "secret", soon(-1)))
+        credentials.add_refresh_token(database, bytes([number]), SignedIn(robot, "secret"), soon(-1))
     credentials.use_token_once(database, ISSUER, "new", soon())
     remember(database, robot)
     assert [credentials.expire(database, 3) for _ in range(3)] == [6, 4, 0]
     assert credentials.use_token_once(database, ISSUER, "new", soon()) is False
-    assert credentials.find_refresh_token(database, HASH) is not None
+    assert credentials.find_refresh_token(database, [HASH]) is not None

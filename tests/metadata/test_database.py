@@ -211,7 +211,7 @@ def test_of_two_in_a_deadlock_one_is_run_again_and_both_succeed(impatient_databa
     assert len(runs) == 3
 
 
-def test_a_serialization_failure_is_run_again_and_given_up_after_the_eighth(database_url: str) -> None:
+def test_a_serialization_failure_is_run_again_and_given_up_after_the_third(database_url: str) -> None:
     with setting(database_url, "default_transaction_isolation", "repeatable read"):
         database, other = Database(database_url, size=1), Database(database_url, size=1)
         runs: list[int] = []
@@ -223,12 +223,12 @@ def test_a_serialization_failure_is_run_again_and_given_up_after_the_eighth(data
                 set_grace(other, push=len(runs))
             lock_row(session, "push")
 
-        database.transaction(lambda session: work(session, disturbed=7))
-        assert runs == list(range(8))
+        database.transaction(lambda session: work(session, disturbed=2))
+        assert runs == list(range(3))
         runs.clear()
         with pytest.raises(MetadataUnavailable, match="40001"):
-            database.transaction(lambda session: work(session, disturbed=8))
-        assert runs == list(range(8))
+            database.transaction(lambda session: work(session, disturbed=3))
+        assert runs == list(range(3))
         database.close()
         other.close()
 

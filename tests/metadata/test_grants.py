@@ -6,7 +6,7 @@ import pytest
 
 from functions.registry.metadata import grants, principals, repositories
 from functions.registry.metadata.db import Database
-from functions.registry.metadata.grants import Grant, GrantRefused
+from functions.registry.metadata.grants import Grant, GrantRefused, Standing
 from functions.registry.metadata.patterns import PatternInvalid
 from functions.registry.metadata.principals import Principal
 from functions.registry.oci.name import RepositoryName
@@ -42,6 +42,35 @@ def test_a_role_is_in_what_the_pattern_matches(
     assert grants.roles(database, robot.id, NAMES) == dict.fromkeys(matched, 2)
     assert grants.roles(database, None, NAMES) == {}
     assert grants.roles(database, robot.id, []) == {}
+
+
+def test_a_standing_is_what_one_administers(database: Database, robot: Principal) -> None:
+    root = principals.create_user(database, "root", is_admin=True)
+    grants.add(database, robot.id, "team/**", "admin")
+    grants.add(database, robot.id, "other/**", "maintainer")
+    grants.add(database, robot.id, "other/app", "admin")
+    grants.add(database, root.id, "**", "reader")
+    assert grants.standing(database, robot.id) == Standing(is_admin=False, patterns=["team/**"])
+    assert grants.standing(database, root.id) == Standing(is_admin=True, patterns=[])
+    principals.disable(database, robot.id)
+    assert grants.standing(database, robot.id) is None
+    assert grants.standing(database, root.id + 1) is None
+
+
+def test_grants_of_a_namespace_are_those_that_match_nothing_else(database: Database, robot: Principal) -> None:
+    for pattern in ("team/b", "team/**", "team", "team**", "team*/x", "team-x/a", "team.x", "team0/a", "tea/m", "**"):
+        grants.add(database, robot.id, pattern, "reader")
+    grants.add(database, None, "team/a", "reader")
+
+    def patterns(size: int, after: Grant | None = None, principal_id: int | None = None) -> list[str]:
+        return [each.pattern for each in grants.list_page(database, size, after, principal_id, "team")]
+
+    assert patterns(10) == ["team/**", "team/a", "team/b"]
+    assert patterns(1) == ["team/**", "team/a"]
+    first, *_ = grants.list_page(database, 1, namespace="team")
+    assert patterns(1, first) == ["team/a", "team/b"]
+    assert patterns(10, None, robot.id) == ["team/**", "team/b"]
+    assert grants.list_page(database, 10, namespace="te") == []
 
 
 def test_the_best_of_ones_own_and_of_anyones(database: Database, robot: Principal) -> None:

@@ -10,7 +10,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from functions.registry.metadata.db import Database
-from functions.registry.metadata.patterns import PatternInvalid, repository_regex, tag_regex
+from functions.registry.metadata.patterns import (
+    PatternInvalid,
+    is_glob_match,
+    namespace_of,
+    repository_regex,
+    tag_regex,
+    whole_namespaces,
+)
 from tests.metadata.build import value
 
 MATCHES = 'SELECT CAST(:text AS text) COLLATE "C" ~ CAST(:regex AS text)'
@@ -77,6 +84,39 @@ def test_what_is_no_pattern_of_repositories_is_refused(glob: str) -> None:
 def test_what_is_no_pattern_of_tags_is_refused(glob: str) -> None:
     with pytest.raises(PatternInvalid, match="1 to 128"):
         tag_regex(glob)
+
+
+NAMES = st.lists(st.text("ab.-", min_size=1, max_size=3), max_size=3).map("/".join)
+# No glob has such a letter: only a star matches it.
+STRANGERS = ("!", "!/!")
+
+
+@every_example
+@given(glob=REPOSITORY_GLOBS, namespace=st.text("ab.-", min_size=1, max_size=4), rest=NAMES)
+def test_a_namespace_is_covered_by_what_matches_all_its_repositories(glob: str, namespace: str, rest: str) -> None:
+    covered = whole_namespaces(glob)
+    is_covered = covered is not None and is_glob_match(covered, namespace)
+    assert is_covered is all(matches(glob, f"{namespace}/{each}", slashes=False) for each in STRANGERS)
+    if is_covered and rest:
+        assert matches(glob, f"{namespace}/{rest}", slashes=False)
+
+
+@every_example
+@given(glob=REPOSITORY_GLOBS, text=st.text("abx.-/", min_size=1, max_size=8))
+def test_what_a_pattern_of_a_namespace_matches_lies_in_it(glob: str, text: str) -> None:
+    namespace = namespace_of(glob)
+    if namespace is not None and matches(glob, text, slashes=False):
+        assert text.startswith(f"{namespace}/")
+        assert namespace_of(text) == namespace
+
+
+@pytest.mark.parametrize(
+    ("glob", "namespace"),
+    [("team/app", "team"), ("team/**", "team"), ("team/", "team"), ("/x", ""), ("team", None), ("te*/x", None),
+     ("**", None), ("team**", None), ("*/team/x", None)],
+)  # fmt: skip
+def test_a_pattern_has_one_namespace_or_none(glob: str, namespace: str | None) -> None:
+    assert namespace_of(glob) == namespace
 
 
 def test_a_hostile_pattern_is_as_fast_as_any(database: Database) -> None:

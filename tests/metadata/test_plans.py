@@ -15,15 +15,40 @@ from pg8000.native import to_statement
 
 from functions.migrate.schema import upgrade
 from functions.registry import metadata
-from functions.registry.metadata import blobs, deletions, manifests, principals, rules, tags, uploads
+from functions.registry.metadata import (
+    activity,
+    blobs,
+    deletions,
+    manifests,
+    moves,
+    principals,
+    quotas,
+    removal,
+    rules,
+    surveys,
+    tags,
+    uploads,
+)
+from functions.registry.metadata.activity import Activity
 from functions.registry.metadata.db import STATEMENTS, ChangeRefused, Database
 from functions.registry.metadata.driver import Connection
+from functions.registry.metadata.quotas import Quota
 from functions.registry.metadata.rules import NewRule
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.name import RepositoryName, Tag
 from local.postgres import Postgres
 from tests.conftest import administer
-from tests.metadata.build import APP, OTHER, push_blob, push_image, push_index, query, start_upload, write_part
+from tests.metadata.build import (
+    APP,
+    OTHER,
+    push_blob,
+    push_image,
+    push_index,
+    query,
+    start_upload,
+    value,
+    write_part,
+)
 from tests.support import index_of
 
 for _module in pkgutil.iter_modules(metadata.__path__):
@@ -39,6 +64,7 @@ REPORTS: Final = {
     "collection_condemned_bytes",
     "collection_totals",
     "rules_list",
+    "verification_registry",
 }
 INDEX_SCANS: Final = {"Index Scan", "Index Only Scan", "Bitmap Index Scan"}
 # Every statement's plan, and those of the statements that it sets off, come back as notices.
@@ -119,6 +145,10 @@ def _live(database: Database) -> None:
     first, second = push_image(database, APP, "a", "b"), push_image(database, APP)
     index = push_index(database, APP, "index", of=[first, second])
     push_image(database, APP, "a")
+    counted = [Activity(APP, Tag("b"), first.digest, 1, 1, 0), Activity(APP, None, second.digest, 1, 0, 0)]
+    assert activity.add(database, counted) == len(counted)
+    repository = value(database, "SELECT id FROM repositories WHERE name = :name", name=APP)
+    assert surveys.survey(database, repository) is not None
     shared = Digest.of(first.layers[0])
     assert blobs.mount(database, OTHER, shared, APP)
     assert blobs.delete(database, OTHER, shared)
@@ -134,6 +164,13 @@ def _live(database: Database) -> None:
     rules.add(database, NewRule("locked", 0, "protected", "team/*", "locked"))
     with pytest.raises(ChangeRefused):
         push_image(database, APP, "locked")
+    quotas.put(database, Quota("n7", 10**15, 10**6))
+    moved = RepositoryName("n7/app")
+    push_image(database, APP, "a", "b")
+    assert moves.move(database, APP, moved, with_below=True, dry_run=False).repositories == 1
+    assert removal.delete_tags(database, moved, [Tag("a")]) is not None
+    start_upload(database, moved)
+    assert removal.remove(database, moved) is not None
     robot = principals.get(database, "robot-7")
     assert robot is not None
     assert principals.delete(database, robot.id)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 
 from functions.registry.metadata import credentials, grants, principals, trusts
-from functions.registry.metadata.db import Conflict, Database
-from functions.registry.metadata.principals import Principal, PrincipalExists, PrincipalInvalid
+from functions.registry.metadata.db import Conflict, Database, Session, Statement
+from functions.registry.metadata.principals import LastAdministrator, Principal, PrincipalExists, PrincipalInvalid
 from functions.registry.oci.page import Page
-from tests.metadata.build import value
+from tests.metadata.build import value, wait_until_blocked
 
 HASH = b"h" * 32
 
@@ -62,6 +64,56 @@ def test_disabling_is_for_as_long_as_it_is_wanted(database: Database) -> None:
         assert found is not None
         assert found.disabled is disabled
     assert principals.disable(database, robot.id + 1) is False
+    assert principals.enable(database, robot.id + 1) is False
+
+
+def test_the_last_administrator_stays(database: Database) -> None:
+    first, second = (principals.create_user(database, name, is_admin=True) for name in ("first", "second"))
+    robot = principals.create_robot(database, "ci")
+    assert principals.disable(database, first.id)
+    for take_away in (principals.disable, principals.delete):
+        with pytest.raises(LastAdministrator, match="only administrator"):
+            take_away(database, second.id)
+    assert principals.delete(database, first.id), "who is disabled administers nothing"
+    assert principals.delete(database, robot.id)
+    principals.create_user(database, "third", is_admin=True)
+    assert principals.delete(database, second.id)
+
+
+@pytest.mark.parametrize("take", [principals.disable, principals.delete])
+@pytest.mark.parametrize("other", [principals._DISABLE, principals._DELETE])
+def test_two_administrators_do_not_take_each_other_away(
+    database: Database, database_url: str, take: Callable[[Database, int], bool], other: Statement[int]
+) -> None:
+    first, second = (principals.create_user(database, name, is_admin=True) for name in ("first", "second"))
+    with closing(Database(database_url, size=1)) as slow, slow._connection() as connection:
+        # As `_take_away` does, and then it takes its time to commit.
+        session = Session(connection)
+        connection.simple("BEGIN")
+        session.batch([principals._LOCK_ADMINISTRATORS()])
+        session.batch([other(id=first.id)])
+        with ThreadPoolExecutor() as pool:
+            waiting = pool.submit(take, database, second.id)
+            wait_until_blocked(database)
+            connection.simple("COMMIT")
+            with pytest.raises(LastAdministrator):
+                waiting.result(10)
+    left = value(database, "SELECT count(*) FROM principals WHERE is_admin AND NOT is_disabled")
+    assert left == 1
+
+
+def test_a_crowd_of_administrators_leaves_one(database: Database) -> None:
+    made = [principals.create_user(database, f"admin{number}", is_admin=True) for number in range(8)]
+
+    def delete(principal: Principal) -> bool:
+        try:
+            return principals.delete(database, principal.id)
+        except LastAdministrator:
+            return False
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sorted(pool.map(delete, made)) == [False, *[True] * 7]
+    assert value(database, "SELECT count(*) FROM principals WHERE is_admin") == 1
 
 
 def test_only_users_have_passwords(database: Database) -> None:
@@ -97,6 +149,18 @@ def test_a_new_first_secret_is_the_same_administrators(database: Database) -> No
     assert principals.ensure_admin(database, "admin", "xyz", HASH)
     assert value(database, "SELECT count(*) FROM principals") == 1
     assert value(database, "SELECT count(*) FROM secrets") == 2
+
+
+def test_the_first_secret_is_good_also_after_its_pepper_is_gone(database: Database) -> None:
+    assert principals.ensure_admin(database, "admin", "abc", HASH)
+    assert principals.ensure_admin(database, "admin", "abc", b"another" + HASH)
+    assert value(database, "SELECT hash FROM secrets") == b"another" + HASH
+    robot = principals.create_robot(database, "ci")
+    credentials.add_secret(database, robot.id, "its own", "xyz", HASH)
+    assert principals.ensure_admin(database, "admin", "xyz", b"another" + HASH) is False
+    stored = credentials.find_secret(database, "xyz")
+    assert stored is not None
+    assert stored.hash == HASH
 
 
 def test_a_revoked_first_secret_stays_revoked(database: Database) -> None:

@@ -215,7 +215,7 @@ def test_deleting_a_blob_condemns_its_object_until_no_url_to_it_is_valid(graced:
 
 
 def ended_by_commit(database: Database, upload: uploads.Upload) -> None:
-    assert uploads.commit(database, upload, Digest.of(b"whole"), upload.parts[1])
+    assert uploads.commit(database, APP, upload, Digest.of(b"whole"), upload.parts[1])
 
 
 def ended_by_cancellation(database: Database, upload: uploads.Upload) -> None:

@@ -338,6 +338,16 @@ def test_patterns_are_checked(database: Database) -> None:
         add(database, "protected", tags="a/b")
 
 
+def test_rules_of_a_namespace_are_those_that_say_nothing_of_others(database: Database) -> None:
+    for number, pattern in enumerate(("team/*", "team", "team*/x", "**", "teams/x", "team/a")):
+        rules.add(database, NewRule(f"rule {number}", 9 - number, "free", pattern))
+    assert [rule.repositories for rule in rules.list_all(database, "team")] == ["team/a", "team/*"]
+    assert rules.list_all(database, "te") == []
+    [other] = rules.list_all(database, "teams")
+    assert rules.get(database, other.id) == other
+    assert rules.get(database, other.id + 99) is None
+
+
 def test_rules_are_listed_in_the_order_in_which_they_are_asked(database: Database) -> None:
     last = add(database, "protected", "admin", name="last", position=2, tags="v*")
     first = add(database, "free", name="first", position=-1)

@@ -13,6 +13,7 @@ from functions.registry.metadata import blobs, repositories, uploads
 from functions.registry.metadata.db import Database
 from functions.registry.metadata.uploads import Part, Upload
 from functions.registry.oci.digest import Digest
+from functions.registry.oci.name import RepositoryName
 from tests.metadata.build import (
     APP,
     HOUR,
@@ -126,18 +127,18 @@ def test_a_commit_links_the_object_and_condemns_the_rest(database: Database) -> 
     for _ in range(3):
         upload = write_part(database, upload)
     whole = named_part(database, upload, 30)
-    assert uploads.commit(database, upload, DIGEST, whole.object_name) is True
+    assert uploads.commit(database, APP, upload, DIGEST, whole.object_name) is True
     assert object_of(database) == whole.object_name
     assert blobs.confirm(database, APP, DIGEST) == 30
     assert condemned(database) == set(upload.parts)
     assert uploads.get(database, APP, upload.id) is None
-    assert uploads.commit(database, upload, DIGEST, whole.object_name) is False
+    assert uploads.commit(database, APP, upload, DIGEST, whole.object_name) is False
 
 
 def test_a_commit_of_another_version_changes_nothing(database: Database) -> None:
     old = start_upload(database)
     upload = write_part(database, old)
-    assert uploads.commit(database, old, DIGEST, upload.parts[0]) is False
+    assert uploads.commit(database, APP, old, DIGEST, upload.parts[0]) is False
     assert uploads.get(database, APP, upload.id) == upload
     assert object_of(database) is None
     assert condemned(database) == set()
@@ -148,20 +149,24 @@ def test_a_digest_that_exists_keeps_its_object_and_the_new_one_is_condemned(data
     first = object_of(database)
     query(database, "DELETE FROM link_reviews")
     upload = write_part(database, start_upload(database))
-    assert uploads.commit(database, upload, DIGEST, upload.parts[0]) is True
+    assert uploads.commit(database, APP, upload, DIGEST, upload.parts[0]) is True
     assert object_of(database) == first
     assert condemned(database) == set(upload.parts)
     assert value(database, "SELECT count(*) FROM link_reviews") == 1, "the lease is renewed"
     elsewhere = write_part(database, start_upload(database, OTHER))
-    assert uploads.commit(database, elsewhere, DIGEST, elsewhere.parts[0]) is True
+    assert uploads.commit(database, OTHER, elsewhere, DIGEST, elsewhere.parts[0]) is True
     assert blobs.get(database, OTHER, DIGEST) == blobs.get(database, APP, DIGEST)
 
 
 def test_eight_that_commit_one_digest_at_once_all_succeed_and_leave_one_object(database: Database) -> None:
-    pushed = [write_part(database, start_upload(database, repository)) for repository in [APP, OTHER] * 4]
+    places = [APP, OTHER] * 4
+    pushed = [write_part(database, start_upload(database, repository)) for repository in places]
+
+    def commit(repository: RepositoryName, upload: Upload) -> bool:
+        return uploads.commit(database, repository, upload, DIGEST, upload.parts[0])
+
     with ThreadPoolExecutor(8) as pool:
-        results = pool.map(lambda upload: uploads.commit(database, upload, DIGEST, upload.parts[0]), pushed)
-    assert all(results)
+        assert all(pool.map(commit, places, pushed))
     objects = {upload.parts[0] for upload in pushed}
     assert condemned(database) == objects - {object_of(database)}
     assert len(condemned(database)) == 7
@@ -172,7 +177,7 @@ def test_a_commit_and_a_cancellation_go_one_after_the_other(database: Database, 
     upload = write_part(database, start_upload(database))
 
     def commit(on: Database) -> bool:
-        return uploads.commit(on, upload, DIGEST, upload.parts[0])
+        return uploads.commit(on, APP, upload, DIGEST, upload.parts[0])
 
     def cancel(on: Database) -> bool:
         return uploads.cancel(on, APP, upload.id)
@@ -197,7 +202,7 @@ def test_a_commit_while_a_collection_takes_the_old_blob_away_makes_it_anew(
     upload = write_part(database, start_upload(database))
     with OpenTransaction(database_url) as collector, ThreadPoolExecutor() as pool:
         collector.run("DELETE FROM blobs WHERE digest = :digest", digest=DIGEST.to_bytes())
-        committed = pool.submit(uploads.commit, database, upload, DIGEST, upload.parts[0])
+        committed = pool.submit(uploads.commit, database, APP, upload, DIGEST, upload.parts[0])
         wait_until_blocked(database)
         collector.commit()
         assert committed.result(PATIENCE) is True
@@ -212,8 +217,9 @@ def test_a_commit_that_found_the_old_blob_just_before_it_went_is_tried_again(
     old = object_of(database)
     upload = write_part(database, start_upload(database))
     with OpenTransaction(database_url) as collector, ThreadPoolExecutor() as pool:
+        collector.run("SET LOCAL deadlock_timeout = '20s'")  # the server ends the other
         assert blobs.delete(collector, APP, DIGEST)
-        committed = pool.submit(uploads.commit, database, upload, DIGEST, upload.parts[0])
+        committed = pool.submit(uploads.commit, database, APP, upload, DIGEST, upload.parts[0])
         wait_until_blocked(database)  # past the blob, at the link
         collector.run("DELETE FROM blobs WHERE digest = :digest", digest=DIGEST.to_bytes())
         collector.commit()
@@ -249,7 +255,7 @@ def test_a_collector_passes_an_upload_by_that_is_being_committed(database: Datab
     upload = write_part(database, start_upload(database))
     pass_time(database, 1.01)
     with OpenTransaction(database_url) as client:
-        assert uploads.commit(client, upload, DIGEST, upload.parts[0]) is True
+        assert uploads.commit(client, APP, upload, DIGEST, upload.parts[0]) is True
         assert uploads.expire(database, 10) == 0
         client.commit()
     assert object_of(database) == upload.parts[0]

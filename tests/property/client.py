@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final
 
@@ -10,7 +10,7 @@ from werkzeug.test import TestResponse
 
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.media_type import OCI_INDEX, OCI_MANIFEST
-from tests.property.model import UPLOAD_HOURS, Document, Model
+from tests.property.model import UPLOAD_HOURS, Document, Model, other
 from tests.support import Registry
 
 CHUNK: Final = 5
@@ -30,13 +30,15 @@ class Way(Enum):
 
 @dataclass(frozen=True)
 class Upload:
-    """Of `content`, `sent` bytes were sent."""
+    """Of `content`, `sent` bytes were sent. `swaps` and `deletions` are those of its repository as it began."""
 
     repository: str
     location: str
     content: bytes
     sent: int
     expires: float
+    swaps: int
+    deletions: int
 
 
 @dataclass
@@ -71,7 +73,19 @@ class Client:
         location, sent = answer.headers["Location"], content[:CHUNK] if is_begun else b""
         if is_begun:
             assert self._request("PATCH", location, sent).status_code == 202
-        return Upload(repository, location, content, len(sent), self.model.now + UPLOAD_HOURS)
+        expires, model = self.model.now + UPLOAD_HOURS, self.model
+        return Upload(repository, location, content, len(sent), expires, model.swaps, model.deletions[repository])
+
+    def find(self, upload: Upload) -> Upload:
+        """It lies with its repository, whatever the name of that is now."""
+        if (self.model.swaps - upload.swaps) % 2 == 0:
+            return upload
+        now = other(upload.repository)
+        return replace(upload, repository=now, location=upload.location.replace(upload.repository, now))
+
+    def is_open(self, upload: Upload) -> bool:
+        """Given where it lies now."""
+        return self.model.now < upload.expires and self.model.deletions[upload.repository] == upload.deletions
 
     def finish(self, upload: Upload) -> int:
         digest = Digest.of(upload.content)

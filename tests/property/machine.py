@@ -76,6 +76,21 @@ class Machine(PushingMachine):
             assert status == 202
             self.model.delete_link(repository, digest)
 
+    @step(repository=REPOSITORY, really=st.sampled_from([False, False, True]))
+    def delete_repository(self, repository: str, *, really: bool) -> None:
+        """With all that it holds; seldom, for it leaves little to others."""
+        if really:
+            assert self.client.delete(f"/api/v1/repositories/{repository}") == 200
+            self.backstage.make_again(repository)
+            self.model.delete_repository(repository)
+
+    # Names.
+
+    @step()
+    def swap(self) -> None:
+        self.backstage.swap()
+        self.model.swap()
+
     # Time, and what it brings.
 
     @step(hours=HOURS)

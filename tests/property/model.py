@@ -104,6 +104,9 @@ class Model:
     grace: dict[str, float] = field(default_factory=lambda: dict(DEFAULT_GRACE))
     own_grace: dict[str, float] = field(default_factory=dict)
     promises: dict[tuple[str, Digest], _Promise] = field(default_factory=dict)
+    # How often the two repositories changed their names, and how often each was deleted.
+    swaps: int = 0
+    deletions: dict[str, int] = field(default_factory=lambda: dict.fromkeys(REPOSITORIES, 0))
 
     def pushed(self, event: str, repository: str, digest: Digest) -> None:
         """The registry took this in, or had it already; `event` names the grace for that."""
@@ -166,6 +169,27 @@ class Model:
         self.links.remove((repository, digest))
         self.promises.pop((repository, digest), None)
 
+    def swap(self) -> None:
+        """Each repository has the other's name now, and all that it had."""
+        self.swaps += 1
+        self.manifests = {(other(name), document) for name, document in self.manifests}
+        self.links = {(other(name), digest) for name, digest in self.links}
+        self.tags = {(other(name), tag): document for (name, tag), document in self.tags.items()}
+        self.keeping = {other(name) for name in self.keeping}
+        self.own_grace = {other(name): hours for name, hours in self.own_grace.items()}
+        self.promises = {(other(name), digest): promise for (name, digest), promise in self.promises.items()}
+        self.deletions = {other(name): count for name, count in self.deletions.items()}
+
+    def delete_repository(self, repository: str) -> None:
+        """There is one of that name again, and nothing in it."""
+        self.deletions[repository] += 1
+        self.manifests = {key for key in self.manifests if key[0] != repository}
+        self.links = {key for key in self.links if key[0] != repository}
+        self.tags = {key: document for key, document in self.tags.items() if key[0] != repository}
+        self.promises = {key: promise for key, promise in self.promises.items() if key[0] != repository}
+        self.keeping.discard(repository)
+        self.own_grace.pop(repository, None)
+
     def reached(self) -> set[tuple[str, Document]]:
         """What tags reach: by what an index lists, and by what refers to it, again and again."""
         reached: set[tuple[str, Document]] = set()
@@ -224,6 +248,10 @@ class Model:
             self.links |= {key for key in links_of([(repository, part)]) if key in observed.links}
         if is_tagged:
             self.put(repository, document, tag)
+
+
+def other(repository: str) -> str:
+    return REPOSITORIES[1 - REPOSITORIES.index(repository)]
 
 
 def _trees(manifests: Iterable[tuple[str, Document]]) -> set[tuple[str, Document]]:

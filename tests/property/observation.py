@@ -12,7 +12,7 @@ import requests
 
 from functions.gc import run as gc_run
 from functions.registry import telemetry
-from functions.registry.metadata import repositories
+from functions.registry.metadata import moves, repositories
 from functions.registry.metadata.driver import Connection
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.name import RepositoryName
@@ -42,6 +42,7 @@ _QUEUES: Final = """
          + (SELECT count(*) FROM blob_reviews) + (SELECT count(*) FROM deletions)
          + (SELECT count(*) FROM uploads) + (SELECT count(*) FROM upload_objects)
 """
+_PARKED: Final = RepositoryName("two/parked")
 # Longer than any grace and any wait before another attempt.
 _LONG_HOURS: Final = 100.0
 # The longest chain of documents goes in fewer.
@@ -72,6 +73,15 @@ class Backstage:
         self._connection.simple("RESET session_replication_role")
         for name in REPOSITORIES:
             self.services.database.batch(repositories.creating(RepositoryName(name)))
+
+    def swap(self) -> None:
+        """By way of a third name, in another namespace."""
+        first, second = map(RepositoryName, REPOSITORIES)
+        for old, new in ((first, _PARKED), (second, first), (_PARKED, second)):
+            moves.move(self.services.database, old, new, with_below=True, dry_run=False)
+
+    def make_again(self, repository: str) -> None:
+        self.services.database.batch(repositories.creating(RepositoryName(repository)))
 
     def keep_untagged(self, repository: str, *, keeps: bool) -> None:
         self._run("UPDATE repositories SET keep_untagged = :keeps WHERE name = :name", keeps=keeps, name=repository)

@@ -14,8 +14,15 @@ from functions.registry.metadata.driver import Connection, DriverError, Outcome,
 
 # A deadlock is found by whoever has waited so long.
 _DEADLOCK_TIMEOUT: Final = "5ms"
-# They touch nothing that others change here, so they belong to the step after them.
-_UNSHARED: Final = ("set_rank", "rules_unless_kept")
+# They touch nothing that others change here, so they belong to the step after them, the last of a batch to the one
+# before.
+_UNSHARED: Final = (
+    "set_rank",
+    "set_statement_timeout",
+    "rules_unless_kept",
+    "quotas_claim",
+    "quotas_nearly_used",
+)
 
 Step = Callable[[str], None]
 Rewrite = Callable[[str], str]
@@ -69,8 +76,9 @@ class GatedConnection(Connection):
         outcomes: list[Outcome] = []
         names = [_name(sql) for sql, _ in statements]
         for number, (sql, values) in enumerate(statements):
-            if number == 0 or names[number - 1] not in _UNSHARED:
-                self.step(next(name for name in names[number:] if name not in _UNSHARED))
+            label = next((name for name in names[number:] if name not in _UNSHARED), None)
+            if label and (number == 0 or names[number - 1] not in _UNSHARED):
+                self.step(label)
             if opening and not outcomes:
                 opening("BEGIN")
             outcomes += super().run([(self.rewrite(sql), values)])

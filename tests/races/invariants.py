@@ -80,17 +80,37 @@ _WRONG: Final = {
           FROM repositories
     """,
     "a namespace's usage is wrong": """
-        SELECT namespace_id, usage.tags, usage.manifests, usage.manifest_bytes, blobs, blob_bytes
-          FROM namespace_usage AS usage
+        SELECT namespace_id, repositories, tags, manifests, manifest_bytes, blobs, blob_bytes FROM namespace_totals
         EXCEPT
-        SELECT namespace_id, sum(tags), sum(manifests), sum(manifest_bytes),
+        SELECT namespaces.id, count(of.id), coalesce(sum(tags), 0), coalesce(sum(manifests), 0),
+               coalesce(sum(manifest_bytes), 0),
                (SELECT count(DISTINCT digest) FROM repository_blobs
-                  JOIN repositories ON repositories.id = repository_id WHERE namespace_id = of.namespace_id),
+                  JOIN repositories ON repositories.id = repository_id WHERE namespace_id = namespaces.id),
                (SELECT coalesce(sum(size), 0) FROM blobs WHERE digest IN (
                        SELECT digest FROM repository_blobs
-                         JOIN repositories ON repositories.id = repository_id WHERE namespace_id = of.namespace_id))
-          FROM repository_usage JOIN repositories AS of ON of.id = repository_id
-         GROUP BY of.namespace_id
+                         JOIN repositories ON repositories.id = repository_id WHERE namespace_id = namespaces.id))
+          FROM namespaces
+          LEFT JOIN repositories AS of ON of.namespace_id = namespaces.id
+          LEFT JOIN repository_usage ON repository_id = of.id
+         GROUP BY namespaces.id
+    """,
+    "the registry's usage is wrong": """
+        SELECT repositories, tags, manifests, manifest_bytes, blobs, blob_bytes FROM registry_totals
+        EXCEPT
+        SELECT (SELECT count(*) FROM repositories), (SELECT count(*) FROM tags), count(*),
+               coalesce(sum(length(payload)), 0),
+               (SELECT count(*) FROM blobs), (SELECT coalesce(sum(size), 0) FROM blobs)
+          FROM manifests
+    """,
+    "a repository's usage is counted in another namespace": """
+        SELECT repository_id FROM repository_usage AS usage JOIN repositories ON repositories.id = repository_id
+         WHERE usage.namespace_id <> repositories.namespace_id
+    """,
+    "a namespace's blobs are counted wrongly": """
+        (TABLE namespace_blobs EXCEPT
+         SELECT namespace_id, digest, min(blobs.size), count(*)
+           FROM repository_blobs JOIN blobs USING (digest) JOIN repositories ON repositories.id = repository_id
+          GROUP BY namespace_id, digest)
     """,
 }
 

@@ -8,7 +8,7 @@ from typing import Final, cast
 
 from functions.gc import deletions
 from functions.gc.reviews import BLOBS, LINKS, MANIFESTS
-from functions.registry.metadata import blobs, manifests, pushes, tags, uploads
+from functions.registry.metadata import blobs, manifests, moves, pushes, removal, repositories, tags, uploads
 from functions.registry.metadata.manifests import ListedByIndex
 from functions.registry.metadata.pushes import Push, ReferenceMissing
 from functions.registry.oci.digest import Digest
@@ -23,6 +23,7 @@ from tests.races.props import (
     INDEX,
     LAYER,
     LAYER_DIGEST,
+    MOVED,
     MOVING,
     OTHER_IMAGE,
     SPARSE,
@@ -109,15 +110,15 @@ def _head_then_put(cast_: Cast) -> str:
     for content in IMAGE.blobs:
         if blobs.confirm(cast_.database, APP, Digest.of(content)) is None:
             return "finds no blob"
-    if _put(cast_, IMAGE.manifest, MOVING) != SUCCEEDS:
+    told = _put(cast_, IMAGE.manifest, MOVING)
+    if told != SUCCEEDS and repositories.exists(cast_.database, APP):
         raise BrokenPromise("HEAD found each blob, then the push missed one")
-    return SUCCEEDS
+    return told
 
 
 def _commit(cast_: Cast) -> str:
     upload = cast_.props.uploads[cast_.who]
-    assert uploads.commit(cast_.database, upload, LAYER_DIGEST, upload.parts[0])
-    return SUCCEEDS
+    return SUCCEEDS if uploads.commit(cast_.database, APP, upload, LAYER_DIGEST, upload.parts[0]) else "finds no upload"
 
 
 def _mount(cast_: Cast) -> str:
@@ -133,6 +134,20 @@ def _delete_manifest(cast_: Cast) -> str:
         return SUCCEEDS if manifests.delete(cast_.database, APP, IMAGE.digest) else "finds no manifest"
     except ListedByIndex:
         return "is refused: an index lists it"
+
+
+def _move(cast_: Cast) -> str:
+    try:
+        moves.move(cast_.database, APP, MOVED, with_below=False, dry_run=False)
+    except moves.NothingToMove:
+        return "finds no repository"
+    except moves.NameTaken:
+        return "finds the name taken"
+    return SUCCEEDS
+
+
+def _remove(cast_: Cast) -> str:
+    return "finds no repository" if removal.remove(cast_.database, APP) is None else SUCCEEDS
 
 
 def _collect(level: Callable[[Services, int], int], name: str) -> Callable[[Cast], str]:
@@ -203,6 +218,17 @@ OPERATIONS: Final = {
         Operation("tag delete", ("tagged", "untagged"), _untag),
         Operation(
             "manifest delete", ("tagged", "untagged", "listed"), _delete_manifest, takes=(manifest(IMAGE.manifest),)
+        ),
+        Operation("move", ("linked", "tagged", "elsewhere"), _move),
+        Operation(
+            "repository delete",
+            ("linked", "tagged", "elsewhere"),
+            _remove,
+            takes=(
+                *_IMAGE_KEPT,
+                *_SPARSE_KEPT,
+                *(manifest(payload) for payload in (INDEX, SPARSE_INDEX, OTHER_IMAGE.manifest)),
+            ),
         ),
         Operation("collect manifests", ("untagged", "tagged", "listed"), _collect(MANIFESTS, "manifest")),
         Operation("collect links", ("linked", "elsewhere", "untagged"), _collect(LINKS, "link")),

@@ -9,9 +9,11 @@ from itertools import combinations_with_replacement
 from typing import Final, Self
 
 from functions.registry.metadata.driver import Connection
+from tests.metadata.build import APP
 from tests.races import invariants
 from tests.races.gate import GatedDatabase, Rewrite
 from tests.races.operations import OPERATIONS, SUCCEEDS, Bucket, Cast, Operation
+from tests.races.props import MOVED
 from tests.races.scenes import Scenery
 from tests.races.schedules import Perform
 from tests.races.stage import Choose, Performance, Stage
@@ -90,7 +92,9 @@ class Arena:
         performance = self._stage.perform(lambda who: _ending(operations[who], cast[who]), choose)
         deleted = {name for actor in cast for name in actor.bucket.deleted}
         found = invariants.look(self._observer, props.objects, deleted)
-        faults = [*found.faults, *_broken_promises(pair, performance, found.things)]
+        # What moved along with its repository is still there.
+        things = found.things | {thing.replace(f" {MOVED} ", f" {APP} ") for thing in found.things}
+        faults = [*found.faults, *_broken_promises(pair, performance, things)]
         faults += [ending for ending in performance.endings if ending.startswith("fails")]
         if faults:
             told = "\n".join([*faults, f"{pair}, scene {scene}:", performance.told(pair.names)])

@@ -22,6 +22,8 @@ UNTAGGED_INDEX: Final = index_of(IMAGE.manifest, annotations={"kind": "untagged"
 REFERRER: Final = artifact_of(IMAGE.manifest, mediaType="application/vnd.oci.image.manifest.v1+json")
 
 MOVING: Final = Tag("latest")
+# Where the repository goes.
+MOVED: Final = RepositoryName("elsewhere/app")
 LAYER_DIGEST: Final = Digest.of(LAYER)
 CONFIG_DIGEST: Final = Digest.of(CONFIG)
 

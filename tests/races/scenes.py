@@ -119,7 +119,7 @@ _TABLES: Final = """
     SELECT tablename, string_agg(quote_ident(column_name), ', ' ORDER BY ordinal_position)
       FROM pg_tables
       JOIN information_schema.columns ON table_schema = schemaname AND table_name = tablename
-     WHERE schemaname = 'public' AND tablename <> 'alembic_version'
+     WHERE schemaname = 'public' AND tablename <> 'alembic_version' AND is_generated = 'NEVER'
      GROUP BY tablename ORDER BY tablename
 """
 

@@ -9,13 +9,15 @@ from typing import Final
 
 from werkzeug.test import TestResponse
 
+from functions.registry.metadata import grants, principals
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.media_type import OCI_INDEX, OCI_MANIFEST
 from tests.security.people import ROLES, Guarded
 from tests.support import Image, index_of
 
 REPOSITORY: Final = "team/app"
-PEOPLE: Final = ("anonymous", "no role", *ROLES, "administrator")
+# `admin` is one of the repository alone, `namespace admin` of all its namespace.
+PEOPLE: Final = ("anonymous", "no role", *ROLES, "namespace admin", "administrator")
 _ALL: Final = f"repository:{REPOSITORY}:pull,push,delete"
 
 
@@ -39,6 +41,20 @@ class World:
 
     def at(self, method: str, path: str, **options: object) -> TestResponse:
         return self.registry.request(method, path, headers=self.headers, **options)
+
+    def add(self, what: str, **document: object) -> TestResponse:
+        return self.at("POST", f"/api/v1/{what}", json=document)
+
+    def robot(self, namespace: str) -> str:
+        """A new one that belongs to the namespace; its name."""
+        return principals.create_robot(self.registry.services.database, _new(), namespace).name
+
+    def grant(self, repositories: str) -> int:
+        return grants.add(self.registry.services.database, None, repositories, "reader")
+
+
+def _new() -> str:
+    return f"new-{uuid.uuid4()}"
 
 
 Operation = Callable[[World], TestResponse]
@@ -65,8 +81,65 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "DELETE tag": lambda world: world.ask("DELETE", "manifests/v1"),
     "DELETE manifest": lambda world: world.ask("DELETE", f"manifests/{world.image.digest}"),
     "DELETE blob": lambda world: world.ask("DELETE", f"blobs/{world.blob}"),
+    "POST delete-tags": lambda world: world.at(
+        "POST", f"/api/v1/repositories/{REPOSITORY}/-/delete-tags", json={"tags": ["v1"]}
+    ),
+    "DELETE repository": lambda world: world.at("DELETE", f"/api/v1/repositories/{REPOSITORY}"),
+    "PATCH repository": lambda world: world.at(
+        "PATCH", f"/api/v1/repositories/{REPOSITORY}", json={"keep_untagged": True}
+    ),
+    "POST move": lambda world: world.at(
+        "POST", f"/api/v1/repositories/{REPOSITORY}/-/move", json={"to": "team/moved", "dry_run": True}
+    ),
+    "PUT quota": lambda world: world.at("PUT", "/api/v1/namespaces/team/quota", json={"bytes": 10**12}),
+    "GET quota": lambda world: world.at("GET", "/api/v1/namespaces/team/quota"),
+    "DELETE quota": lambda world: world.at("DELETE", "/api/v1/namespaces/team/quota"),
+    "GET quotas": lambda world: world.at("GET", "/api/v1/quotas"),
     "GET collection": lambda world: world.at("GET", "/api/v1/collection"),
-    "GET collection of a repository": lambda world: world.at("GET", f"/api/v1/repositories/{REPOSITORY}/collection"),
+    "GET collection of a repository": lambda world: world.at("GET", f"/api/v1/repositories/{REPOSITORY}/-/collection"),
+    "GET repositories with figures": lambda world: world.at("GET", "/api/v1/repositories"),
+    "GET figures of a repository": lambda world: world.at("GET", f"/api/v1/repositories/{REPOSITORY}"),
+    "GET tags with figures": lambda world: world.at("GET", f"/api/v1/repositories/{REPOSITORY}/-/tags"),
+    "GET figures of a tag": lambda world: world.at("GET", f"/api/v1/repositories/{REPOSITORY}/-/tags/v1"),
+    "GET figures of a manifest": lambda world: world.at(
+        "GET", f"/api/v1/repositories/{REPOSITORY}/-/manifests/{world.image.digest}"
+    ),
+    "GET figures of the namespace": lambda world: world.at("GET", "/api/v1/namespaces/team"),
+    "GET days of a repository": lambda world: world.at("GET", f"/api/v1/repositories/{REPOSITORY}/-/days"),
+    "GET days of a tag": lambda world: world.at("GET", f"/api/v1/repositories/{REPOSITORY}/-/tags/v1/days"),
+    "GET days of a manifest": lambda world: world.at(
+        "GET", f"/api/v1/repositories/{REPOSITORY}/-/manifests/{world.image.digest}/days"
+    ),
+    "GET days of the namespace": lambda world: world.at("GET", "/api/v1/namespaces/team/days"),
+    "GET days of all repositories": lambda world: world.at("GET", "/api/v1/usage/days"),
+    "POST recount of all figures": lambda world: world.at("POST", "/api/v1/usage/verify"),
+    "GET ranking of the namespace": lambda world: world.at("GET", "/api/v1/rankings/largest?namespace=team"),
+    "GET all namespaces": lambda world: world.at("GET", "/api/v1/namespaces"),
+    "GET all usage": lambda world: world.at("GET", "/api/v1/usage"),
+    "GET ranking of all repositories": lambda world: world.at("GET", "/api/v1/rankings/largest"),
+    "GET grants of the namespace": lambda world: world.at("GET", "/api/v1/grants?namespace=team"),
+    "POST grant in the namespace": lambda world: world.add(
+        "grants", principal=world.robot("other"), repositories="team/x/*", role="admin"
+    ),
+    "DELETE grant in the namespace": lambda world: world.at("DELETE", f"/api/v1/grants/{world.grant('team/*')}"),
+    "GET rules of the namespace": lambda world: world.at("GET", "/api/v1/rules?namespace=team"),
+    "POST rule in the namespace": lambda world: world.add(
+        "rules", name=_new(), kind="free", repositories="team/none", position=1
+    ),
+    "GET robots of the namespace": lambda world: world.at("GET", "/api/v1/principals?namespace=team"),
+    "POST robot of the namespace": lambda world: world.add("principals", kind="robot", name=_new(), namespace="team"),
+    "DELETE robot of the namespace": lambda world: world.at("DELETE", f"/api/v1/principals/{world.robot('team')}"),
+    "POST secret of its robot": lambda world: world.add(f"principals/{world.robot('team')}/secrets", name="x"),
+    "POST trust of its robot": lambda world: world.add(
+        f"principals/{world.robot('team')}/trusts", issuer="https://gitlab.com", claims={"project_id": "1"}
+    ),
+    "GET trail of the namespace": lambda world: world.at("GET", "/api/v1/audit?namespace=team"),
+    "GET all grants": lambda world: world.at("GET", "/api/v1/grants"),
+    "POST grant beyond": lambda world: world.add("grants", principal=None, repositories="t*/**", role="reader"),
+    "POST rule beyond": lambda world: world.add("rules", name=_new(), kind="free", repositories="**/none", position=1),
+    "POST user": lambda world: world.add("principals", kind="user", name=_new()),
+    "POST secret of another robot": lambda world: world.add(f"principals/{world.robot('other')}/secrets", name="x"),
+    "GET all of the trail": lambda world: world.at("GET", "/api/v1/audit"),
 }
 
 
@@ -89,11 +162,11 @@ def _headers(registry: Guarded, secrets: dict[str, str], person: str) -> dict[st
 
 def people(registry: Guarded) -> dict[str, str]:
     """Everybody but the anonymous, and their secrets."""
-    grants = {role: ((REPOSITORY, role),) for role in ROLES}
-    robots = {role: registry.robot(role, *granted) for role, granted in grants.items()}
+    robots = {role: registry.robot(role, (REPOSITORY, role)) for role in ROLES}
     return {
         **robots,
         "no role": registry.robot("no-role", ("elsewhere/**", "admin")),
+        "namespace admin": registry.robot("namespace-admin", ("team/**", "admin")),
         "administrator": registry.robot("administrator", is_admin=True),
     }
 

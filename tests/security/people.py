@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from werkzeug.test import TestResponse
 
-from functions.registry.auth.secrets import hash_secret, make_secret
+from functions.registry.auth.secrets import Peppers, make_secret
 from functions.registry.metadata import credentials, grants, principals
 from tests.support import Registry
 
@@ -35,7 +35,7 @@ class Guarded(Registry):
 
     def secret_of(self, principal_id: int, **more: Any) -> str:
         secret = make_secret()
-        hashed = hash_secret(secret.text, self.services.settings.pepper.encode())
+        hashed = Peppers(self.services.settings.pepper).hash(secret.text)
         credentials.add_secret(self.services.database, principal_id, "test", secret.id, hashed, **more)
         return secret.text
 

@@ -231,11 +231,26 @@ def test_the_trail_tells_of_changes_and_refusals(guarded: Guarded, mine: Account
 def test_a_crowd_of_requests_is_stopped(guarded: Guarded, mine: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     headers = mine.headers("mine/app")
     monkeypatch.setattr(guarded.services.rate_limit, "_capacity", 3)
-    statuses = [guarded.get("/v2/", headers=headers).status_code for _ in range(5)]
-    assert 429 in statuses
-    refused = guarded.get("/v2/", headers=headers)
+    statuses = [guarded.get("/v2/mine/app/tags/list", headers=headers).status_code for _ in range(5)]
+    assert statuses == [404, 404, 404, 429, 429]
+    refused = guarded.get("/v2/mine/app/tags/list", headers=headers)
     assert (refused.status_code, guarded.error_code(refused)) == (429, "TOOMANYREQUESTS")
     assert int(refused.headers["Retry-After"]) > 0
+
+
+def test_a_crowd_that_is_refused_is_stopped_where_it_comes_from(
+    guarded: Guarded, mine: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    headers = mine.headers("theirs/app")
+    good = mine.headers("mine/app")
+    monkeypatch.setattr(guarded.services.rate_limit, "_capacity", 3)
+    here, there = {"REMOTE_ADDR": "192.0.2.1"}, {"REMOTE_ADDR": "198.51.100.7"}
+    asked: list[dict[str, str]] = [{}, {"Authorization": "Bearer x.y.z"}, headers, {}, headers]
+    statuses = [guarded.get("/v2/theirs/app/tags/list", headers=each, environ_base=here).status_code for each in asked]
+    assert statuses == [401, 401, 403, 429, 429]
+    # Nobody else is refused for it: not from elsewhere, nor who is let in, from there.
+    assert guarded.get("/v2/mine/app/tags/list", environ_base=there).status_code == 401
+    assert guarded.get("/v2/mine/app/tags/list", headers=good, environ_base=here).status_code == 404
 
 
 @pytest.fixture

@@ -13,10 +13,22 @@ from tests.security.people import Guarded
 # The weakest of PEOPLE who gets past the gate; those behind it do too, but "no role" is no more than anonymous.
 _PULLS = ("GET tags", "GET manifest", "HEAD manifest", "GET blob", "HEAD blob", "GET referrers")
 _LEAST = {
-    **dict.fromkeys(("GET /v2/", "GET catalog"), "anonymous"),
-    **dict.fromkeys((*_PULLS, "GET collection of a repository"), "reader"),
-    **dict.fromkeys(("DELETE tag", "DELETE manifest", "DELETE blob"), "maintainer"),
+    **dict.fromkeys(("GET /v2/", "GET catalog", "GET repositories with figures"), "anonymous"),
+    **dict.fromkeys((*_PULLS, "GET collection of a repository", "GET tags with figures"), "reader"),
+    **dict.fromkeys(
+        [name for name in OPERATIONS if name.startswith(("GET figures of a ", "GET days of a "))], "reader"
+    ),
+    **dict.fromkeys(
+        ("DELETE tag", "DELETE manifest", "DELETE blob", "POST delete-tags", "DELETE repository"), "maintainer"
+    ),
+    **dict.fromkeys(("PATCH repository", "POST move"), "administrator"),
+    **dict.fromkeys([name for name in OPERATIONS if " quota" in name], "administrator"),
     "GET collection": "administrator",
+    **dict.fromkeys(
+        [name for name in OPERATIONS if name.endswith((" the namespace", " its robot"))], "namespace admin"
+    ),
+    **dict.fromkeys([name for name in OPERATIONS if " all " in name or name.endswith(" beyond")], "administrator"),
+    **dict.fromkeys(("POST user", "POST secret of another robot"), "administrator"),
 }
 
 

@@ -17,7 +17,7 @@ from functions.registry.oci.digest import Digest
 from functions.registry.oci.media_type import OCI_MANIFEST
 from functions.registry.wiring import Services
 from tests.issuer import Issuer, public_pem, rsa_key, serve
-from tests.security.people import Guarded, claims
+from tests.security.people import Guarded, basic, claims
 from tests.support import Image, Registry
 
 SCOPE: Final = "repository:team/app:pull,push"
@@ -94,6 +94,24 @@ def test_a_pull_request_only_reads(trusting: Guarded, issuer: Issuer) -> None:
     assert claims(token)["access"][0]["actions"] == ["pull"]
 
 
+def test_a_pull_request_administers_nothing(trusting: Guarded, issuer: Issuer) -> None:
+    robot = principals.get(trusting.services.database, "app")
+    assert robot
+    grants.add(trusting.services.database, robot.id, "team/**", "admin")
+    form = {"grant_type": "refresh_token", "scope": SCOPE}
+    for event, expected in (("push", 200), ("pull_request", 403), ("pull_request_target", 401)):
+        identity = job(issuer, event_name=event)
+        answer = trusting.ask_token("oidc", identity, SCOPE, offline_token="true")
+        headers = [{"Authorization": basic("oidc", identity)}]
+        if answer.status_code == 200:
+            again = trusting.request(
+                "POST", "/token", data={**form, "refresh_token": answer.get_json()["refresh_token"]}
+            )
+            headers += [trusting.as_bearer(token["token"]) for token in (answer.get_json(), again.get_json())]
+        for each in headers:
+            assert trusting.get("/api/v1/grants?namespace=team", headers=each).status_code == expected, event
+
+
 def test_an_issuer_that_is_down_is_no_refusal(trusting: Guarded, issuer: Issuer) -> None:
     issuer.mood = "down"
     answer = trusting.ask_token("oidc", job(issuer), SCOPE)
@@ -158,6 +176,8 @@ def test_gitlabs_tokens_open_what_they_say_and_protect_what_they_say(external: R
     assert external.request("DELETE", "/v2/team/app/manifests/v1", headers=push).status_code == 401
     assert external.get("/v2/_catalog", headers=push).status_code == 403
     assert external.get("/token?scope=x").status_code == 404
+    for what in ("grants", "grants?namespace=team", "collection"):
+        assert external.get(f"/api/v1/{what}", headers=rails(["*"])).status_code == 403, "it is nobody's administrator"
 
     protected = rails(["pull", "push"], tag_deny_access_patterns={"push": ["^v"], "delete": []})
     assert put(external, "v2", image, protected).status_code == 403
@@ -168,3 +188,21 @@ def test_gitlabs_tokens_open_what_they_say_and_protect_what_they_say(external: R
     assert external.request("DELETE", "/v2/team/app/manifests/v3", headers=immutable).status_code == 403
     assert external.request("DELETE", f"/v2/team/app/manifests/{image.digest}", headers=immutable).status_code == 403
     assert external.request("DELETE", "/v2/team/app/manifests/w2", headers=immutable).status_code == 202
+
+
+def test_gitlabs_patterns_hold_where_many_tags_are_deleted_and_where_all_are(external: Registry) -> None:
+    image, anything = Image(layers=()), rails(["*"])
+    path = f"/v2/team/app/blobs/uploads/?digest={image.blob_digests[0]}"
+    assert external.request("POST", path, data=image.config, headers=anything).status_code == 201
+    for tag in ("v1", "w2"):
+        assert put(external, tag, image, anything).status_code == 201
+    limited = rails(["*"], tag_immutable_patterns=["^v"])
+    where, document = "/api/v1/repositories/team/app", {"tags": ["v1", "w2"]}
+    answer = external.request("POST", f"{where}/-/delete-tags", json=document, headers=limited)
+    assert answer.get_json()["tags"] == [
+        {"name": "v1", "outcome": "refused", "reason": "the token protects tag v1 against deletion"},
+        {"name": "w2", "outcome": "deleted"},
+    ]
+    assert external.request("DELETE", where, headers=limited).status_code == 403
+    assert external.request("DELETE", where, headers=rails(["pull", "push"])).status_code == 401
+    assert external.request("DELETE", where, headers=anything).status_code == 200

@@ -10,6 +10,7 @@ from typing import Final
 import pytest
 from werkzeug.test import TestResponse
 
+from functions.registry import wiring
 from functions.registry.auth.secrets import hash_password
 from functions.registry.metadata import credentials, grants, principals
 from tests.security.people import Guarded, basic, claims
@@ -65,6 +66,30 @@ def test_secrets_expire_are_revoked_and_end_with_their_principal(guarded: Guarde
     other = guarded.secret_of(robot.id)
     principals.disable(database, robot.id)
     assert guarded.ask_token("ci", other).status_code == 401
+
+
+def test_a_pepper_is_changed_while_secrets_are_in_use(guarded: Guarded, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = guarded.services.settings.pepper
+    used, unused = guarded.robot("used", ("team/app", "reader")), guarded.robot("unused")
+    first = guarded.ask_token("used", used, SCOPE, offline_token="true").get_json()["refresh_token"]
+    remembered = {"grant_type": "refresh_token", "refresh_token": first, "scope": SCOPE}
+
+    def restart(pepper: str) -> None:
+        monkeypatch.setenv("SLIPWAY_PEPPER", pepper)
+        wiring.services().database.close()
+        wiring.services.cache_clear()
+
+    restart(f"{old}\na new one\n")
+    assert guarded.ask_token("used", used).status_code == 200
+    restart(f"a new one\n{old}")
+    assert guarded.ask_token("used", used).status_code == 200
+    assert granted(post(guarded, remembered)) == {"team/app": ["pull"]}
+    second = guarded.ask_token("used", used, SCOPE, offline_token="true").get_json()["refresh_token"]
+    restart("a new one")
+    assert guarded.ask_token("used", used).status_code == 200
+    assert guarded.ask_token("unused", unused).status_code == 401
+    assert post(guarded, remembered).status_code == 401
+    assert post(guarded, {**remembered, "refresh_token": second}).status_code == 200
 
 
 def test_a_user_signs_in_with_a_password_and_by_post(guarded: Guarded) -> None:

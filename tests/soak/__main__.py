@@ -103,7 +103,7 @@ def report(figures: Figures) -> int:
     say(
         f"pulls {counts['pulls']}, pushes {counts['pushes']}, deletes {counts['deletes']}, kills {counts['kills']}, "
         f"collected {counts['collected manifests']} manifests and {counts['collected objects']} objects; "
-        f"lost = {counts['lost']}, leaked = {counts['leaked']}"
+        f"lost = {counts['lost']}, leaked = {counts['leaked']}, miscounted = {counts['miscounted']}"
     )
     say(f"({summary(figures)}; load average {os.getloadavg()[0]:.1f})")
     return 1 if figures.findings else 0

@@ -7,7 +7,9 @@ import time
 import urllib.request
 from typing import Any, Final
 
+from functions.registry.metadata.db import Database
 from functions.registry.metadata.driver import Connection
+from functions.registry.metadata.verification import verify
 from local.programs import BUCKET
 from tests.soak.figures import GRACES, Figures
 
@@ -36,11 +38,13 @@ _LESS_JITTER: Final = """
 class Audit:
     def __init__(self, database: str, storage: str, figures: Figures) -> None:
         self._connection = Connection(database)
+        self._database = Database(database, size=1)
         self._storage = storage
         self._figures = figures
 
     def close(self) -> None:
         self._connection.close()
+        self._database.close()
 
     def set_graces(self) -> None:
         self._connection.simple(_LESS_JITTER)
@@ -67,6 +71,8 @@ class Audit:
             self._figures.find("leaked", f"an object that no blob names: {name}")
         for name in known - stored:
             self._figures.find("lost", f"the object of a blob: {name}")
+        for difference in verify(self._database).differences:
+            self._figures.find("miscounted", str(difference))
 
     def collected(self) -> dict[str, int]:
         """By level."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -16,37 +16,64 @@ from tests.terraform.deployment import Deployment
 from tests.terraform.simulated.schema import ProviderSchema
 from tests.terraform.simulated.server import serving
 
-EXAMPLES: Final = ("tiny", "team", "large")
-_TINY: Final = "-var-file=examples/tiny.tfvars"
+EXAMPLES: Final = {
+    **{example: f"examples/{example}.tfvars" for example in ("tiny", "team", "large")},
+    **{environment: f"../deploy/{environment}.tfvars" for environment in ("staging", "production")},
+}
+_TINY: Final = f"-var-file={EXAMPLES['tiny']}"
 VARIANTS: Final = {
-    **{example: [f"-var-file=examples/{example}.tfvars"] for example in EXAMPLES},
+    **{example: [f"-var-file={EXAMPLES[example]}"] for example in ("tiny", "team", "large", "production")},
     "function": [_TINY, "-var=http2=false"],
     "function with domain": [_TINY, "-var=http2=false", "-var=domain=registry.example.com"],
     "open": [_TINY, "-var=access=open", "-var=accept_open=true", "-var=private_database=false"],
 }
-SCHEMAS: Final = Path(__file__).resolve().parent / "schemas"
+# `make test` asks of this one alone what `make test-terraform` asks of all.
+_QUICK: Final = "tiny"
+_SCHEMAS: Final = Path(__file__).resolve().parent / "schemas"
+# The newest, and the oldest that terraform/versions.tf lets in.
+GOOGLE: Final = ("google-8", "google-7")
+_OTHERS: Final = ("archive-2", "random-3", "tls-4")
 # What is of no account to Terraform, or is made by it.
 _IGNORED: Final = shutil.ignore_patterns("__pycache__", "build", ".terraform*", "*.tfstate*")
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What the tests say of themselves: shown whether output is captured or not."""
+    lines = [
+        value
+        for report in terminalreporter.getreports("passed")
+        for name, value in report.user_properties
+        if name == "lifecycle"
+    ]
+    if lines:
+        terminalreporter.write_sep("=", "examples of terraform/")
+        for line in lines:
+            terminalreporter.write_line(str(line))
+
+
+def read_schema(name: str) -> ProviderSchema:
+    return ProviderSchema.load(_SCHEMAS / f"{name}.json")
+
+
 class NewTerraform(Protocol):
-    def __call__(self, *, is_whole: bool = False) -> Terraform:
+    def __call__(self, *, is_whole: bool = False, google: str = GOOGLE[0]) -> Terraform:
         """Another copy, so another state. A whole one has all of functions/, which costs a plan seconds."""
 
 
 @pytest.fixture(scope="session")
 def new_terraform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NewTerraform]:
-    schemas = [ProviderSchema.load(path) for path in sorted(SCHEMAS.glob("*.json"))]
     command = find_terraform()
     if command is None:
-        pytest.skip("no terraform here, and no build/terraform-venv: make test-terraform makes one")
+        pytest.skip("no terraform here: install it, or let `make build/terraform-venv/.made` fetch one (64 MB)")
 
-    def make(*, is_whole: bool = False) -> Terraform:
+    def make(*, is_whole: bool = False, google: str = GOOGLE[0]) -> Terraform:
         tree = tmp_path_factory.mktemp("tree")
         shutil.copytree(ROOT / "terraform", tree / "terraform", ignore=_IGNORED)
         shutil.copytree(ROOT / "functions", tree / "functions", ignore=_IGNORED if is_whole else _all_but_entries)
+        shutil.copytree(ROOT / "deploy", tree / "deploy")
         settings = tree / "terraformrc"
         settings.write_text("disable_checkpoint = true\n")
+        schemas = [read_schema(name) for name in (google, *_OTHERS)]
         environment = {
             "TF_REATTACH_PROVIDERS": servers.enter_context(serving(schemas, tree / "terraform")),
             "TF_CLI_CONFIG_FILE": str(settings),
@@ -72,10 +99,29 @@ def terraform(new_terraform: NewTerraform) -> Terraform:
     return new_terraform()
 
 
+class _Deployments(Mapping[str, Deployment]):
+    """Applied when it is first asked for."""
+
+    def __init__(self, new_terraform: NewTerraform) -> None:
+        self._new_terraform = new_terraform
+        self._applied: dict[str, Deployment] = {}
+
+    def __getitem__(self, name: str) -> Deployment:
+        if name not in self._applied:
+            self._applied[name] = Deployment.of(_applied(self._new_terraform(), VARIANTS[name]))
+        return self._applied[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(VARIANTS)
+
+    def __len__(self) -> int:
+        return len(VARIANTS)
+
+
 @pytest.fixture(scope="session")
-def deployments(new_terraform: NewTerraform) -> dict[str, Deployment]:
+def deployments(new_terraform: NewTerraform) -> Mapping[str, Deployment]:
     """What is there after an apply of each example, and of the ways to deploy that no example has."""
-    return {name: Deployment.of(_applied(new_terraform(), arguments)) for name, arguments in VARIANTS.items()}
+    return _Deployments(new_terraform)
 
 
 def _applied(terraform: Terraform, arguments: Sequence[str]) -> dict[str, Any]:
@@ -84,6 +130,6 @@ def _applied(terraform: Terraform, arguments: Sequence[str]) -> dict[str, Any]:
     return shown
 
 
-@pytest.fixture(params=list(VARIANTS))
-def deployment(request: pytest.FixtureRequest, deployments: dict[str, Deployment]) -> Deployment:
+@pytest.fixture(params=[pytest.param(name, marks=() if name == _QUICK else pytest.mark.terraform) for name in VARIANTS])
+def deployment(request: pytest.FixtureRequest, deployments: Mapping[str, Deployment]) -> Deployment:
     return deployments[request.param]

@@ -14,6 +14,10 @@ from typing import Any, Final
 ROOT: Final = Path(__file__).resolve().parents[2]
 # `make test-terraform` makes it where no program is found, or where SLIPWAY_TERRAFORM=package asks for it.
 PACKAGE_PYTHON: Final = ROOT / "build" / "terraform-venv" / "bin" / "python"
+# Checkov and shellcheck, which `make test-terraform` fetches if it can.
+CHECKERS: Final = ROOT / "build" / "checkov-venv" / "bin"
+# Where `plan` leaves what an apply can take.
+PLAN: Final = "plan.bin"
 _SECONDS: Final = 300
 _RUN_PACKAGE: Final = """
 import sys
@@ -63,8 +67,8 @@ class Terraform:
 
     def plan(self, *arguments: str) -> dict[str, Any]:
         """The plan, as `terraform show -json` has it."""
-        self.run("plan", "-input=false", "-no-color", "-out=plan.bin", *arguments)
-        shown: dict[str, Any] = json.loads(self.run("show", "-json", "plan.bin").stdout)
+        self.run("plan", "-input=false", "-no-color", f"-out={PLAN}", *arguments)
+        shown: dict[str, Any] = json.loads(self.run("show", "-json", PLAN).stdout)
         return shown
 
     def refusal(self, *arguments: str) -> str:

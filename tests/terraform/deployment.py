@@ -83,6 +83,10 @@ class Deployment:
         email: str = self.one("google_service_account", "this", program).values["email"]
         return email
 
+    def entry_point(self, program: str) -> str:
+        name: str = self._function(program).block("build_config")["entry_point"]
+        return name
+
     def function(self, program: str) -> Mapping[str, Any]:
         return self._function(program).block("service_config")
 

@@ -2,10 +2,12 @@ r"""Takes the schemas of the types that terraform/ uses out of a provider's publ
 
     pip download --no-deps cdktn-provider-google==21.1.0 cdktn-provider-archive==14.0.1 \
         cdktn-provider-random==15.0.1 cdktn-provider-tls==14.1.1
+    pip download --no-deps cdktn-provider-google==20.3.1
     python -m tests.terraform.extract_schemas *.whl
 
-The bindings (MPL-2.0) are JavaScript that was generated from the real provider's schema; what is read here is its
-regular form. They lack defaults, what forces a replacement, what is sensitive, and rules across arguments.
+Each major version of a provider has a file: of Google's the newest, and the oldest that versions.tf lets in. The
+bindings (MPL-2.0) are JavaScript that was generated from the real provider's schema; what is read here is its regular
+form. They lack defaults, what forces a replacement, what is sensitive, and rules across arguments.
 """
 
 from __future__ import annotations
@@ -279,7 +281,7 @@ def main() -> None:
     for wheel in map(Path, sys.argv[1:]):
         document = extract(wheel)
         source = document["source"]
-        path = SCHEMAS / f"{source['name'].rsplit('/', 1)[1]}.json"
+        path = SCHEMAS / f"{source['name'].rsplit('/', 1)[1]}-{source['version'].split('.')[0]}.json"
         path.write_text(render(document))
         sys.stdout.write(f"{path.name}: {source['name']} {source['version']}, {path.stat().st_size} bytes\n")
 

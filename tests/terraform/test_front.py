@@ -1,6 +1,6 @@
 """The HTTP/2 front with a real nginx, started by the container's own command; the app behind it is a plain server.
 
-nginx before 1.25.1, such as Debian 12's, says HTTP/2 in another way; the rest of the file is the same.
+What it does with the real api behind it: tests/rehearsal/test_uploads.py.
 """
 
 from __future__ import annotations
@@ -8,10 +8,8 @@ from __future__ import annotations
 import http.server
 import json
 import os
-import re
 import shutil
 import signal
-import socket
 import subprocess
 import threading
 import time
@@ -22,13 +20,10 @@ from typing import Any, Final
 
 import pytest
 
-from tests.terraform.core import ROOT
+from local.guard import choose_port
+from tests.rehearsal.instance import Container
+from tests.rehearsal.nginx import MISSING, find_nginx, front_container
 
-pytestmark = pytest.mark.terraform
-
-_NGINX: Final = os.environ.get("SLIPWAY_NGINX") or shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
-_TERRAFORM: Final = ROOT / "terraform"
-_FIRST_WITH_DIRECTIVE: Final = (1, 25, 1)
 _BODY: Final = os.urandom(3 << 20)
 
 
@@ -80,12 +75,11 @@ def app() -> Iterator[App]:
 
 @dataclass
 class Front:
-    port: int
-    process: subprocess.Popen[bytes]
+    container: Container
 
     def request(self, path: str, *options: str) -> tuple[int, dict[str, str], bytes]:
         """Over HTTP/2 without TLS, as the platform speaks it."""
-        address = f"http://127.0.0.1:{self.port}{path}"
+        address = f"http://127.0.0.1:{self.container.port}{path}"
         command = ["curl", "--silent", "--http2-prior-knowledge", "--path-as-is", "--include", *options, address]
         done = subprocess.run(command, capture_output=True, timeout=30, check=True)
         head, _, body = done.stdout.partition(b"\r\n\r\n")
@@ -96,58 +90,18 @@ class Front:
 
 @pytest.fixture
 def front(app: App, tmp_path: Path) -> Iterator[Front]:
-    if _NGINX is None:
-        pytest.skip("no nginx here: name one with SLIPWAY_NGINX")
+    nginx = find_nginx()
+    if nginx is None:
+        pytest.skip(MISSING)
     if shutil.which("curl") is None:
-        pytest.skip("no curl here")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    binaries = tmp_path / "bin"
-    binaries.mkdir()
-    (binaries / "nginx").symlink_to(_NGINX)
-    environment = {
-        "PATH": f"{binaries}:/usr/bin:/bin",
-        "NGINX_CONF": _configuration(_NGINX, port, app.port).replace("/tmp/", f"{tmp_path}/"),  # noqa: S108
-    }
-    command = _command().replace("/tmp/", f"{tmp_path}/")  # noqa: S108
-    process = subprocess.Popen(["/bin/sh", "-c", command], env=environment, stderr=subprocess.PIPE)
+        pytest.skip("install curl: apt-get install curl")
+    container = front_container(nginx, choose_port(0), app.port, tmp_path)
     try:
-        _wait_until_it_listens(port)
-        yield Front(port, process)
+        container.start()
+        yield Front(container)
     finally:
-        process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=15)
-
-
-def _configuration(nginx: str, port: int, app_port: int) -> str:
-    """As templatefile renders it."""
-    values = {"front_port": port, "app_port": app_port, "seconds": 3600, "streams": 1000}
-    text = re.sub(r"\$\{(\w+)\}", lambda name: str(values[name[1]]), (_TERRAFORM / "nginx.conf").read_text())
-    said = subprocess.run([nginx, "-v"], capture_output=True, text=True, check=True).stderr
-    version = tuple(map(int, re.findall(r"nginx/(\d+)\.(\d+)\.(\d+)", said)[0]))
-    if version < _FIRST_WITH_DIRECTIVE:
-        text = text.replace("http2 on;", "").replace(f"listen {port};", f"listen {port} http2;")
-    return text
-
-
-def _command() -> str:
-    """The container's, from registry.tf."""
-    (quoted,) = re.findall(r'^ +("printf .+")$', (_TERRAFORM / "registry.tf").read_text(), re.MULTILINE)
-    command: str = json.loads(quoted)
-    return command
-
-
-def _wait_until_it_listens(port: int) -> None:
-    deadline = time.monotonic() + 10
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            assert time.monotonic() < deadline, "nginx does not listen"
-            time.sleep(0.02)
-        else:
-            return
+        container.signal_first(signal.SIGTERM)
+        assert container.wait(15)
 
 
 @pytest.mark.parametrize("path", ["/v2/a%2Fb/..//tags?last=%2B+x%3A", "/v2/", "/token?scope=repository%3Aa%2Fb%3Apull"])
@@ -183,7 +137,7 @@ def test_what_is_in_flight_when_the_platform_stops_it_is_finished(front: Front, 
     thread.start()
     while not app.seen:
         time.sleep(0.01)
-    front.process.send_signal(signal.SIGTERM)
+    front.container.signal_first(signal.SIGTERM)
     thread.join(timeout=10)
     assert answers == [202]
-    front.process.wait(timeout=10)
+    assert front.container.wait(10)

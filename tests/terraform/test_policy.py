@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+from collections.abc import Mapping
 from typing import Final
 
 import pytest
@@ -14,10 +15,10 @@ from functions.registry.events.hints import is_hint
 from tests.terraform.core import ROOT
 from tests.terraform.deployment import PROGRAMS, Deployment, Grant
 
-pytestmark = pytest.mark.terraform
-
 _PROJECT_AGENT: Final = "serviceAccount:service-123456789012@gcp-sa-pubsub.iam.gserviceaccount.com"
+_DEPLOYER: Final = "serviceAccount:slipway-deploy@example-registry.iam.gserviceaccount.com"
 _EVERYBODY: Final = {"allUsers", "allAuthenticatedUsers"}
+_DEPLOY: Final = (ROOT / "docs" / "deploy.md").read_text()
 _OPERATIONS: Final = (ROOT / "docs" / "operations.md").read_text()
 
 
@@ -56,19 +57,61 @@ def test_nobody_may_do_more_than_is_listed(deployment: Deployment) -> None:
     granted = {
         (grant.member, grant.role, grant.on)
         for grant in deployment.grants()
-        if "cryptoKey" not in grant.role and not _is_deployer(grant)
+        if "cryptoKey" not in grant.role and not _calls_migrate(grant) and not _is_of_pipeline(grant)
     }
     assert granted == _expected_grants(deployment)
 
 
-def _is_deployer(grant: Grant) -> bool:
-    """Whom the example names: they call migrate, and nothing else."""
+def _calls_migrate(grant: Grant) -> bool:
+    """Whom the example names as deployers, and the pipeline: they call migrate, and nothing else."""
     return (grant.role, grant.on) == ("run.invoker", "slipway-migrate") and "example" in grant.member
+
+
+def _is_of_pipeline(grant: Grant) -> bool:
+    return _DEPLOYER in (grant.member, f"serviceAccount:{grant.on}")
+
+
+def test_a_pipeline_may_do_what_the_documentation_lists(deployment: Deployment) -> None:
+    granted = {(grant.member, grant.role, grant.on) for grant in deployment.grants() if _is_of_pipeline(grant)}
+    if not list(deployment.all("google_iam_workload_identity_pool")):
+        assert not granted
+        pytest.skip("without a pipeline")
+    listed = {role for row in _rows(_DEPLOY, "| for | roles |") for role in re.findall(r"`(\w+(?:\.\w+)+)`", row)}
+    listed |= {"run.invoker", "iam.serviceAccountOpenIdTokenCreator", "iam.workloadIdentityUser"}
+    # With a domain, a key or a budget, which this deployment hasn't.
+    unused = {"compute.loadBalancerAdmin", "compute.securityAdmin", "cloudkms.admin", "billing.costsManager"}
+    assert {role for _, role, _ in granted} == listed - unused
+    account = _DEPLOYER.removeprefix("serviceAccount:")
+    assert {(role, on) for _, role, on in granted if on} == {
+        ("run.invoker", "slipway-migrate"),
+        ("iam.serviceAccountOpenIdTokenCreator", account),
+        ("iam.workloadIdentityUser", account),
+    }
+
+
+def _rows(page: str, head: str) -> list[str]:
+    """Of the table with that head."""
+    return page.split(head, 1)[1].split("\n\n", 1)[0].splitlines()[1:]
+
+
+@pytest.mark.terraform
+def test_only_one_repositorys_approved_jobs_deploy(deployments: Mapping[str, Deployment]) -> None:
+    deployment = deployments["production"]
+    provider = deployment.one("google_iam_workload_identity_pool_provider").values
+    assert provider["attribute_condition"] == (
+        "assertion.repository_id == '123456789' && assertion.environment == 'production'"
+        " && assertion.ref == 'refs/heads/main'"
+    )
+    (member,) = (grant.member for grant in deployment.grants() if grant.role == "iam.workloadIdentityUser")
+    assert member.endswith("/slipway-github/attribute.repository_id/123456789")
+    trigger = deployment.one("google_cloudbuild_trigger")
+    assert trigger.block("approval_config")["approval_required"] is True
+    assert trigger.values["service_account"].endswith(_DEPLOYER.removeprefix("serviceAccount:"))
 
 
 def test_rights_in_the_whole_project_are_bound_to_the_database(deployment: Deployment) -> None:
     for grant in deployment.grants():
-        if not grant.on and grant.role != "logging.logWriter":
+        if not grant.on and grant.role != "logging.logWriter" and not _is_of_pipeline(grant):
             assert "projects/example-registry/instances/slipway" in grant.condition, grant
 
 
@@ -263,7 +306,7 @@ def test_what_is_measured_is_what_the_programs_log(deployment: Deployment) -> No
 def test_the_dashboard_is_a_document(deployment: Deployment) -> None:
     board = json.loads(deployment.one("google_monitoring_dashboard").values["dashboard_json"])
     assert board["displayName"] == "slipway"
-    assert len(board["mosaicLayout"]["tiles"]) == 12
+    assert len(board["mosaicLayout"]["tiles"]) == 14
 
 
 def test_what_is_stored_is_encrypted_with_the_key_that_was_given(deployment: Deployment) -> None:
@@ -272,6 +315,7 @@ def test_what_is_stored_is_encrypted_with_the_key_that_was_given(deployment: Dep
         pytest.skip("without a key")
     stored = [bucket.block("encryption")["default_kms_key_name"] for bucket in deployment.all("google_storage_bucket")]
     stored += [topic.values["kms_key_name"] for topic in deployment.all("google_pubsub_topic")]
+    stored += [one.values["kms_key_name"] for one in deployment.all("google_artifact_registry_repository")]
     stored.append(deployment.one("google_sql_database_instance").values["encryption_key_name"])
     assert {str(key).rsplit("/", 1)[-1] for key in stored} == keys
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from tests.terraform.core import ROOT, Terraform
 pytestmark = pytest.mark.terraform
 
 _TINY = "-var-file=examples/tiny.tfvars"
+_PIPELINE = {"state_bucket": "state", "variables": "x.tfvars"}
 
 
 @pytest.mark.parametrize(
@@ -47,6 +49,17 @@ _TINY = "-var-file=examples/tiny.tfvars"
         ({"subnetwork_range": "10.0.0.0/28"}, "/26 or larger"),
         ({"budget": {"billing_account": "x", "amount": 1}}, "billing account like"),
         ({"token_keys_version": 0}, "whole number from 1"),
+        ({"pepper_version": 1.5}, "whole number from 1"),
+        ({"database_instance": "Mine"}, "lower-case letters"),
+        ({"pipeline": {"state_bucket": "gs://x", "variables": "x"}}, "without gs://"),
+        ({"pipeline": {**_PIPELINE, "promoted_from": "gs://x"}}, "without gs://"),
+        ({"pipeline": {**_PIPELINE, "github": {"repository_id": "me/it", "environment": "x"}}}, "told by its number"),
+        (
+            {"pipeline": {**_PIPELINE, "github": {"repository_id": "1", "environment": "x' || '"}}},
+            "letters, digits and",
+        ),
+        ({"pipeline": {**_PIPELINE, "cloud_build": {"repository": "me/it"}}}, "connections"),
+        ({"pipeline": {**_PIPELINE, "promotes_to": ["allUsers"]}}, "members like serviceAccount"),
         ({"database_version": "POSTGRES_14"}, "POSTGRES_15 to POSTGRES_18"),
         ({"trusted_proxies": 11}, "From 0 to 10"),
         ({"tick_schedule": "hourly"}, "Five fields"),
@@ -68,6 +81,8 @@ def test_every_variable_is_described_typed_and_of_use() -> None:
         name, _, body = text.removeprefix('variable "').partition('"')
         assert "  description = " in body, name
         assert "  type        = " in body or "  type = " in body, name
+        # Both values of a yes or no are good.
+        assert "validation {" in body or re.search(r"^  type +(= bool)", body, re.MULTILINE), name
         assert f"var.{name}" in code, name
 
 
@@ -80,7 +95,7 @@ def test_every_variable_is_described_typed_and_of_use() -> None:
         ("registry.tf", "INGRESS_TRAFFIC_ALL", "INGRESS_ALL", "ingress takes one of"),
         ("registry.tf", '"${local.registry_seconds}s"', '"${local.registry_seconds}"', "seconds with an s"),
         ("registry.tf", 'depends_on = ["app"]', 'depends_on = ["apps"]', "no container is named apps"),
-        ("secrets.tf", "secret_data_wo_version = var.pepper_version", "", "secret_data_wo_version"),
+        ("secrets.tf", "secret_data_wo_version = 1", "", "secret_data_wo_version"),
         ("database.tf", "settings {", 'connection_name = "mine"\n  settings {', "connection_name"),
         ("accounts.tf", '"${var.name}-${each.key}"', '"${var.name}-${each.key}-of-the-registry-itself"', "not match"),
         ("events.tf", "base64encode(jsonencode({ collect = 1 }))", '"{}"', "not base64"),

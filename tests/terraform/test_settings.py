@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Final
 
@@ -13,8 +14,6 @@ from functions.registry.config import Settings
 from functions.registry.metadata.db import Database
 from tests.terraform.core import ROOT
 from tests.terraform.deployment import Deployment
-
-pytestmark = pytest.mark.terraform
 
 _NAMES: Final = {f"SLIPWAY_{setting.name.upper()}" for setting in fields(Settings)}
 _NEEDED: Final = {
@@ -43,7 +42,8 @@ def _told(deployment: Deployment, program: str) -> dict[str, str]:
     return {**deployment.environment(program), **secrets}
 
 
-def test_every_setting_is_set_somewhere_or_left_out_on_purpose(deployments: dict[str, Deployment]) -> None:
+@pytest.mark.terraform
+def test_every_setting_is_set_somewhere_or_left_out_on_purpose(deployments: Mapping[str, Deployment]) -> None:
     set_somewhere = {
         name
         for deployment in deployments.values()
@@ -70,11 +70,14 @@ def test_a_program_is_told_what_it_needs_and_nothing_else(deployment: Deployment
             "SLIPWAY_ACCESS",
             "SLIPWAY_SERVICE",
             "SLIPWAY_TRUSTED_PROXIES",
+            "SLIPWAY_REQUEST_LIMIT_BYTES",
         },
         "gc": always,
         "migrate": _NEEDED | ({"SLIPWAY_PEPPER", "SLIPWAY_ADMIN_SECRET"} if mode == "token" else set()),
     }
-    expected["registry"] = expected["api"]
+    expected["registry"] = expected["api"] - {"SLIPWAY_REQUEST_LIMIT_BYTES"}
+    if deployment.has_front():
+        expected["api"] |= {"SLIPWAY_REGISTRY_HOST"}
     for program in deployment.programs():
         told = {name for name in _told(deployment, program) if name.startswith("SLIPWAY_")}
         assert told - _CHOSEN == expected[program], program

@@ -56,6 +56,14 @@ class Socket:
 
 def body_of(stream: Stream, announced: int | None = None, **environ: Any) -> Body:
     """With a length, or sent in chunks, as the server hands it over."""
+    return Body(request_of(stream, announced, **environ), IDLE_SECONDS)
+
+
+def limited(stream: Stream, most: int, announced: int | None = None) -> Body:
+    return Body(request_of(stream, announced), IDLE_SECONDS, most)
+
+
+def request_of(stream: Stream, announced: int | None = None, **environ: Any) -> Request:
     request = create_environ("/v2/", method="PUT")
     request["wsgi.input"] = stream
     if announced is None:
@@ -63,7 +71,7 @@ def body_of(stream: Stream, announced: int | None = None, **environ: Any) -> Bod
     else:
         request["CONTENT_LENGTH"] = str(announced)
     request.update(environ)
-    return Body(Request(request), IDLE_SECONDS)
+    return Request(request)
 
 
 @pytest.mark.parametrize("size", [0, 1, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1, 3 * PIECE_BYTES + 5])
@@ -209,3 +217,53 @@ def test_memory_is_asked_for_in_pieces() -> None:
     body = body_of(stream, 2 * MEBIBYTE)
     list(body.pieces())
     assert 0 < max(stream.asked) <= PIECE_BYTES
+
+
+@pytest.mark.parametrize(("announced", "is_too_large"), [(999, False), (1000, False), (1001, True)])
+def test_a_body_that_is_announced_larger_than_the_platform_takes_is_known_at_once(
+    announced: int, is_too_large: bool
+) -> None:
+    stream = Stream(b"x" * announced)
+    body = limited(stream, 1000, announced)
+    assert (body.is_too_large, stream.asked) == (is_too_large, [])
+    assert body.drain() is not is_too_large
+
+
+@pytest.mark.parametrize(("size", "announced"), [(0, None), (874, None), (875, None), (999, 999), (1000, 1000)])
+def test_a_body_up_to_what_the_platform_takes_is_whole(size: int, announced: int | None) -> None:
+    body = limited(Stream(b"x" * size), 1000, announced)
+    assert b"".join(body.pieces()) == b"x" * size
+    assert (body.received, body.is_cut, body.is_too_large) == (size, False, False)
+    assert body.drain()
+
+
+@pytest.mark.parametrize("limit", [1, 1000, PIECE_BYTES, PIECE_BYTES + 1, 32 * MEBIBYTE])
+def test_of_a_longer_body_without_a_length_an_eighth_less_is_handed_out(limit: int) -> None:
+    body = limited(Endless(), limit)
+    assert len(b"".join(body.pieces())) == limit - limit // 8
+    assert (body.received, body.is_cut, body.is_too_large) == (limit - limit // 8, True, True)
+    assert not body.drain()
+
+
+def test_the_answer_comes_first_and_then_the_client_is_heard_out() -> None:
+    stream = Stream(bytes(3 * MEBIBYTE))
+    body = limited(stream, 1000)
+    list(body.pieces())
+    answer = body.linger(b"too large")
+    assert next(answer) == b"too large"
+    left = len(stream.left)
+    assert 0 < left < 3 * MEBIBYTE
+    assert list(answer) == []
+    assert stream.left == b""
+
+
+def test_nobody_is_heard_out_for_ever_or_after_they_are_gone() -> None:
+    endless = Endless()
+    assert list(limited(endless, 1000).linger(b"answer")) == [b"answer"]
+    assert sum(endless.asked) <= 32 * MEBIBYTE + PIECE_BYTES
+    gone = Stream(b"01234", ConnectionResetError())
+    body = body_of(gone)
+    list(body.pieces())
+    asked = len(gone.asked)
+    assert list(body.linger(b"answer")) == [b"answer"]
+    assert len(gone.asked) == asked

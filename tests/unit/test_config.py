@@ -134,6 +134,16 @@ def test_a_choice_is_one_of_those_offered(setting: str, choices: tuple[str, ...]
         assert complaint(setting, text) == f"{variable(setting)} takes one of {', '.join(choices)}, not {text!r}"
 
 
+def test_hosts_are_read_in_lower_case() -> None:
+    assert read("private_issuers", "") == frozenset()
+    assert read("private_issuers", " GitLab.internal  ghes.corp.example\n") == {"gitlab.internal", "ghes.corp.example"}
+
+
+@pytest.mark.parametrize("text", ["https://gitlab.internal", "a,b", "*.internal", "gitlab.internal:443", "gitläb"])
+def test_what_is_no_host_is_refused(text: str) -> None:
+    assert complaint("private_issuers", text).startswith("SLIPWAY_PRIVATE_ISSUERS takes hosts, divided by spaces")
+
+
 def test_what_is_not_ours_is_not_read() -> None:
     environment = {**REQUIRED, "SIGNER": "none", "BUCKET": "other", "slipway_signer": "none", "SLIPWAY_UNKNOWN": "1"}
     assert Settings.from_environment(environment) == Settings.from_environment(REQUIRED)
@@ -149,3 +159,18 @@ def test_settings_do_not_change() -> None:
     settings = Settings.from_environment(REQUIRED)
     with pytest.raises(dataclasses.FrozenInstanceError):
         settings.bucket = "other"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("version", ["4.39.0-gitlab", "4.39.0", "10.0.12-rc.1"])
+def test_the_version_that_gitlab_is_told(version: str) -> None:
+    assert read("gitlab_version", version) == version
+
+
+@pytest.mark.parametrize("version", ["", "4.39", "v4.39.0", "4.39.0-", "4.39.0\r\nX: y", "4.39.0-a b"])
+def test_a_version_that_is_none(version: str) -> None:
+    with pytest.raises(SettingInvalid, match="SLIPWAY_GITLAB_VERSION takes a version"):
+        read("gitlab_version", version)
+
+
+def test_the_version_that_gitlab_is_told_unless_it_is_set() -> None:
+    assert Settings.from_environment(REQUIRED).gitlab_version == "4.39.0-gitlab"

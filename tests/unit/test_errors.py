@@ -18,7 +18,7 @@ CODES: Final = {
     *("MANIFEST_INVALID", "MANIFEST_UNKNOWN", "NAME_INVALID", "NAME_UNKNOWN", "SIZE_INVALID", "UNAUTHORIZED"),
     *("DENIED", "UNSUPPORTED", "TOOMANYREQUESTS"),
     *("RANGE_INVALID", "PAGINATION_NUMBER_INVALID", "UNKNOWN"),
-    *("INVALID_PARAMETER", "NOT_FOUND", "CONFLICT"),
+    *("INVALID_PARAMETER", "NOT_FOUND", "CONFLICT", "NAME_CONFLICT"),
 }
 # Raised by nothing so far; an error gets its status with its first use.
 WITHOUT_STATUS: Final[set[type[errors.OciError]]] = set()

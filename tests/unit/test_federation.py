@@ -20,11 +20,11 @@ from functions.registry.auth.federation import (
     GOOGLE,
     Federation,
     Identity,
-    is_glob_match,
     matching,
     validate_trust,
 )
 from functions.registry.auth.jwks import KeySets
+from functions.registry.metadata.patterns import is_glob_match
 from tests.issuer import Issuer, PrivateKey, ec_key, forged, hmac_signer, key_id, public_pem, rsa_key, serve
 
 SERVICE: Final = "registry.example"

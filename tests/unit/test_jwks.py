@@ -16,7 +16,7 @@ import pytest
 
 from functions.registry.auth import outgoing
 from functions.registry.auth.caller import IssuerUnavailable, TokenRefused
-from functions.registry.auth.jwks import KeySets
+from functions.registry.auth.jwks import KeySets, key_set_at
 from functions.registry.auth.outgoing import OutgoingFailed, ask, is_public
 from tests.issuer import DISCOVERY, KEY_SET, Issuer, certificate_of, ec_key, key_id, rsa_key, serve
 
@@ -248,6 +248,72 @@ def test_an_issuer_elsewhere_cannot_have_its_keys_on_this_machine(
 
 
 # ---- attack 20: where requests may go
+
+
+def resolving(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> list[Any]:
+    """Every name is at these addresses; what is connected to, and refused."""
+    connected: list[Any] = []
+
+    def refuse(address: Any, **_: Any) -> None:
+        connected.append(address)
+        raise ConnectionRefusedError
+
+    entries = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (text, 443)) for text in addresses]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: entries)
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    return connected
+
+
+@pytest.mark.parametrize("address", ["10.0.0.1", "172.31.0.9", "192.168.1.1", "100.64.0.1", "fd12::1", "8.8.8.8"])
+def test_a_host_that_is_named_may_be_in_a_private_network(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    connected = resolving(monkeypatch, address)
+    with pytest.raises(OutgoingFailed, match="doesn't answer"):
+        ask("https://GitLab.internal/", private_hosts={"gitlab.internal"})
+    assert connected == [(address, 443)]
+
+
+@pytest.mark.parametrize(
+    "addresses",
+    [("127.0.0.1",), ("169.254.169.254",), ("10.0.0.1", "127.0.0.1"), ("0.0.0.1",), ("::1",), ("fe80::1",), ("::",),
+     ("::ffff:10.0.0.1",), ("64:ff9b::a9fe:a9fe",), ("224.0.0.1",), ("255.255.255.255",),
+     ("8.8.8.8", "10.0.0.1", "0.0.0.1")],
+)  # fmt: skip
+def test_a_host_that_is_named_is_never_this_machine_nor_its_platform(
+    addresses: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connected = resolving(monkeypatch, *addresses)
+    with pytest.raises(OutgoingFailed, match="not public"):
+        ask("https://gitlab.internal/", private_hosts={"gitlab.internal"})
+    assert not connected
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://other.internal/", "https://x.gitlab.internal/", "https://gitlab.internal./", "http://gitlab.internal/",
+     "https://10.0.0.1/"],
+)  # fmt: skip
+def test_no_other_host_is_let_in_by_it(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    connected = resolving(monkeypatch, "10.0.0.1")
+    with pytest.raises(OutgoingFailed):
+        ask(url, private_hosts={"gitlab.internal"})
+    assert not connected
+
+
+def test_the_keys_of_a_private_issuer_are_where_a_host_is_named(
+    secure: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if loopback were a private network, and nothing public."""
+    monkeypatch.setattr(outgoing, "is_public", lambda _: False)
+    monkeypatch.setattr(outgoing, "is_of_a_network", lambda _: True)
+    assert KeySets(private_hosts={"localhost"}).key(secure.address, own_key(secure))
+    assert key_set_at(f"{secure.address}{KEY_SET}", {"localhost"}).key(own_key(secure))
+    fetches = dict(secure.fetches)
+    with pytest.raises(IssuerUnavailable):
+        KeySets(private_hosts={"gitlab.internal"}).key(secure.address, own_key(secure))
+    secure.discovery = {"jwks_uri": "https://127.0.0.1:1/keys"}
+    with pytest.raises(IssuerUnavailable):
+        KeySets(private_hosts={"localhost"}).key(secure.address, own_key(secure))
+    assert secure.fetches == {**fetches, DISCOVERY: fetches[DISCOVERY] + 1}
 
 
 def test_redirects_are_not_followed(issuer: Issuer) -> None:

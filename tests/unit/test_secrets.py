@@ -14,15 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.registry.auth.secrets import (
+    Peppers,
     hash_password,
-    hash_secret,
-    is_secret,
     make_secret,
     parse_secret,
     verify_password,
 )
 
-PEPPER = b"pepper"
 PASSWORD = "correct horse battery"
 
 
@@ -67,11 +65,26 @@ def test_any_text_is_no_secret(text: str) -> None:
 
 def test_a_hash_takes_the_pepper() -> None:
     text = make_secret().text
-    hashed = hash_secret(text, PEPPER)
-    assert is_secret(text, hashed, PEPPER)
-    assert not is_secret(text, hashed, b"another")
-    assert not is_secret(make_secret().text, hashed, PEPPER)
+    peppers = Peppers("pepper")
+    hashed = peppers.hash(text)
+    assert peppers.knows(text, hashed)
+    assert not Peppers("another").knows(text, hashed)
+    assert not peppers.knows(make_secret().text, hashed)
     assert text.encode() not in hashed
+
+
+def test_of_several_peppers_the_first_makes_hashes_and_all_know_them() -> None:
+    text, old, both = make_secret().text, Peppers("old"), Peppers("new\n old \r\n\n")
+    assert both.knows(text, old.hash(text))
+    assert both.hash(text) == Peppers("new").hash(text)
+    assert both.hashes(text) == [both.hash(text), old.hash(text)]
+    assert not old.knows(text, both.hash(text))
+
+
+def test_no_pepper_is_none() -> None:
+    assert not Peppers("")
+    assert not Peppers(" \n")
+    assert Peppers("x")
 
 
 def test_a_password_is_verified() -> None:

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from hypothesis import given
 from hypothesis import strategies as st
 
+from functions.registry.auth.authority import ALL_AUTHORITY, NO_AUTHORITY
 from functions.registry.auth.caller import Access, Caller, TokenRefused
 from functions.registry.auth.keys import VerificationKey
 from functions.registry.auth.roles import Role
@@ -106,6 +107,20 @@ def test_an_anonymous_token_and_an_administrators_are_read_back(tokens: Tokens) 
     admin = tokens.verify(tokens.issue(Caller("user", "root", principal_id=1, is_admin=True)).token)
     assert admin.is_admin
     assert not admin.catalog
+
+
+def test_who_only_reads_is_read_back_as_such_and_so_is_who_is_not_told_of(tokens: Tokens) -> None:
+    for is_read_only in (True, False):
+        caller = Caller("robot", "ci", principal_id=1, is_read_only=is_read_only)
+        claims = claims_of(tokens.issue(caller).token)
+        assert tokens.verify(signed_with(KEY, claims)).is_read_only is is_read_only
+    del claims["slipway"]["read_only"]
+    assert tokens.verify(signed_with(KEY, claims)).is_read_only, "a token of a version before this one"
+
+
+def test_what_may_be_administered_is_in_no_token(tokens: Tokens) -> None:
+    issued = tokens.issue(Caller("user", "root", principal_id=1, authority=ALL_AUTHORITY))
+    assert tokens.verify(issued.token).authority == NO_AUTHORITY
 
 
 def test_a_token_says_what_the_protocol_asks_for(tokens: Tokens, clock: Clock) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from functions.registry.auth.secrets import hash_password, hash_secret, make_secret
+from functions.registry.auth.secrets import Peppers, hash_password, make_secret
 from functions.registry.metadata import credentials, principals, trusts
 from functions.registry.metadata.db import Database
 from functions.registry.metadata.principals import Principal, PrincipalInvalid
@@ -76,12 +76,12 @@ def add_secret(
     database: Database, principal: Principal, name: str, pepper: str, expires_in_days: int | None = None
 ) -> AddedSecret:
     """Raises AccountRefused if nobody could sign in with it."""
-    if not pepper:
+    peppers = Peppers(pepper)
+    if not peppers:
         raise AccountRefused("a secret takes SLIPWAY_PEPPER, which is not set: it is hashed with it")
     made = make_secret()
     expires_at = None if expires_in_days is None else datetime.now(UTC) + timedelta(days=expires_in_days)
-    hashed = hash_secret(made.text, pepper.encode())
-    credentials.add_secret(database, principal.id, name, made.id, hashed, expires_at)
+    credentials.add_secret(database, principal.id, name, made.id, peppers.hash(made.text), expires_at)
     return AddedSecret(made.id, name, expires_at, made.text)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from functions.registry.auth.authority import ALL_AUTHORITY, NO_AUTHORITY, Authority
 from functions.registry.auth.roles import Role
 
 if TYPE_CHECKING:
@@ -34,18 +35,25 @@ class Caller:
     """`kind` is `user`, `robot`, `anonymous`, `open` or `external`.
 
     `refused` holds what was asked for and not granted: for that no larger token exists. An administrator's token, too,
-    opens only the repositories that it names.
+    opens only the repositories that it names. One who is read-only administers nothing.
+
+    `authority` is in no token: the gate asks the database for it, where it matters.
     """
 
     kind: str
     name: str
     principal_id: int | None = None
     is_admin: bool = False
+    is_read_only: bool = False
     access: Mapping[str, Access] = field(default_factory=dict)
     refused: Mapping[str, frozenset[str]] = field(default_factory=dict)
     catalog: bool = False
+    # From another issuer's token: what it opens of the type `registry`, and the project that each repository is of.
+    registry: frozenset[str] = frozenset()
+    projects: Mapping[str, str] = field(default_factory=dict)
     token_id: str = ""
     limits: TagLimits | None = None
+    authority: Authority = NO_AUTHORITY
 
     @property
     def label(self) -> str:
@@ -67,4 +75,4 @@ class Caller:
 
 
 # In open mode everybody is this one.
-ANYONE_OPEN: Final = Caller(kind="open", name="", is_admin=True, catalog=True)
+ANYONE_OPEN: Final = Caller(kind="open", name="", is_admin=True, catalog=True, authority=ALL_AUTHORITY)

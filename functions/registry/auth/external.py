@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from typing import Any, Final
 
 from functions.registry.auth import signed
@@ -27,11 +27,17 @@ class ExternalTokens:
     """Keys come from `keys_pem` (certificates or public keys), from `jwks_url`, or from both. Raises SettingInvalid."""
 
     def __init__(
-        self, issuer: str, service: str, keys_pem: str, jwks_url: str, clock: Callable[[], float] = time.time
+        self,
+        issuer: str,
+        service: str,
+        keys_pem: str,
+        jwks_url: str,
+        clock: Callable[[], float] = time.time,
+        private_hosts: Container[str] = (),
     ) -> None:
         self._expected = signed.Expected(issuer=issuer, audience=service, required=_REQUIRED, may_share_audience=True)
         self._keys = _by_id(keys_pem)
-        self._key_set: KeySet | None = key_set_at(jwks_url) if jwks_url else None
+        self._key_set: KeySet | None = key_set_at(jwks_url, private_hosts) if jwks_url else None
         if not self._keys and self._key_set is None:
             raise SettingInvalid("SLIPWAY_EXTERNAL_KEYS holds no certificate and no public key")
         self._clock = clock
@@ -72,19 +78,24 @@ def _read(claims: dict[str, Any]) -> Caller:
     """Raises TokenRefused for what can't be read. Types, actions and fields that are not known are passed over."""
     actions: dict[str, frozenset[str]] = {}
     limits: dict[str, RepositoryLimits] = {}
-    has_catalog = False
+    projects: dict[str, str] = {}
+    registry: set[str] = set()
     for entry in _entries(claims.get("access")):
         granted = _ACTIONS.intersection(_texts(entry.get("actions")))
         if entry.get("type") == "registry":
-            has_catalog = has_catalog or (entry.get("name") == "catalog" and "*" in granted)
+            registry.update({str(entry.get("name"))} if "*" in granted else ())
         elif entry.get("type") == "repository" and (name := _name(entry.get("name"))):
             actions[name] = actions.get(name, frozenset()) | granted
             limits[name] = limits.get(name, RepositoryLimits()) | _limits(entry)
+            if project := _project(entry):
+                projects[name] = project
     return Caller(
         kind="external",
         name=_subject(claims),
         access={name: Access(name, granted, role_from(granted)) for name, granted in actions.items()},
-        catalog=has_catalog,
+        catalog="catalog" in registry,
+        registry=frozenset(registry),
+        projects=projects,
         token_id=str(claims.get("jti", "")),
         limits=TagLimits(limits),
     )
@@ -112,10 +123,18 @@ def _texts(value: Any) -> list[str]:
 
 
 def _name(value: Any) -> str | None:
+    """A repository's name; or one that ends in `/*`, which stands for itself: GitLab asks for it (gitlab_access.py)."""
+    if not isinstance(value, str):
+        return None
     try:
-        return RepositoryName.parse(value) if isinstance(value, str) else None
+        return value if RepositoryName.parse(value.removesuffix("/*")) else None
     except NameInvalid:
         return None
+
+
+def _project(entry: dict[str, Any]) -> str | None:
+    path = (entry.get("meta") or {}).get("project_path")
+    return path if isinstance(path, str) else None
 
 
 def _limits(entry: dict[str, Any]) -> RepositoryLimits:

@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol, TypeVar
 from functions.registry.auth import signed
 from functions.registry.auth.caller import TokenRefused
 from functions.registry.auth.jwks import KeySets
+from functions.registry.metadata.patterns import is_glob_match
 
 GITHUB: Final = "https://token.actions.githubusercontent.com"
 GITLAB: Final = "https://gitlab.com"
@@ -158,23 +159,6 @@ def _is_match(name: str, expected: str, found: str | None) -> bool:
     if found is None or name not in _GLOBS:
         return found == expected
     return is_glob_match(expected, found)
-
-
-def is_glob_match(pattern: str, text: str) -> bool:
-    """The whole text; `*` is any run of characters. Takes no longer for a hostile pattern than for a good one."""
-    first, *rest = pattern.split("*")
-    if not rest:
-        return pattern == text
-    *inner, last = rest
-    if not text.startswith(first):
-        return False
-    position = len(first)
-    for part in inner:
-        position = text.find(part, position)
-        if position < 0:
-            return False
-        position += len(part)
-    return len(text) - position >= len(last) and text.endswith(last)
 
 
 def _explanation(wrong: Sequence[tuple[Trust, list[str]]], identity: Identity) -> str:

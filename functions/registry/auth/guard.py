@@ -6,13 +6,14 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, Protocol
 
+from functions.registry.auth.authority import ALL_AUTHORITY, NO_AUTHORITY, Authority
 from functions.registry.auth.caller import ANYONE_OPEN, Access, Caller
 from functions.registry.auth.credentials_header import bearer
 from functions.registry.auth.roles import ACTIONS, Role
 from functions.registry.auth.scopes import Scope
-from functions.registry.auth.signed_in import SignedIn
 from functions.registry.config import SettingInvalid, Settings
 from functions.registry.metadata import grants
+from functions.registry.metadata.credentials import SignedIn
 from functions.registry.metadata.db import Database
 
 if TYPE_CHECKING:
@@ -90,10 +91,20 @@ class Guard:
             name=principal.name if principal else "",
             principal_id=principal.id if principal else None,
             is_admin=_is_administrator(signed_in),
+            is_read_only=signed_in is not None and signed_in.is_read_only,
             access=access,
             refused=refused,
             catalog=any(scope.type == "registry" for scope in wanted),
         )
+
+    def authority(self, caller: Caller) -> Authority:
+        """As the database has it now: what a token says lags behind. One statement."""
+        if caller.kind == "open":
+            return ALL_AUTHORITY
+        if caller.principal_id is None or caller.is_read_only:
+            return NO_AUTHORITY
+        standing = grants.standing(self._database, caller.principal_id)
+        return NO_AUTHORITY if standing is None else Authority.of(standing)
 
     def _roles(self, signed_in: SignedIn | None, names: list[str]) -> dict[str, Role]:
         if not names:
@@ -117,7 +128,11 @@ class Guard:
 
         settings = self._settings
         return ExternalTokens(
-            settings.external_issuer, settings.service, settings.external_keys, settings.external_jwks_url
+            settings.external_issuer,
+            settings.service,
+            settings.external_keys,
+            settings.external_jwks_url,
+            private_hosts=settings.private_issuers,
         )
 
     @cached_property

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from functions.registry import telemetry
@@ -24,10 +26,11 @@ Clock = Callable[[], float]
 
 
 class KeySets:
-    """One set for each issuer: a key of one verifies nothing of another."""
+    """One set for each issuer: a key of one verifies nothing of another. `private_hosts` may be in our own network."""
 
-    def __init__(self, clock: Clock = time.monotonic) -> None:
+    def __init__(self, clock: Clock = time.monotonic, private_hosts: Container[str] = ()) -> None:
         self._clock = clock
+        self._private_hosts = private_hosts
         self._sets: dict[str, KeySet] = {}
         self._lock = threading.Lock()
 
@@ -37,13 +40,15 @@ class KeySets:
         Raises TokenRefused if the issuer has no such key, IssuerUnavailable if it has never answered.
         """
         with self._lock:
-            keys = self._sets.setdefault(issuer, KeySet(issuer, lambda: _discover(issuer), self._clock))
+            fetch = partial(_discover, issuer, self._private_hosts)
+            keys = self._sets.setdefault(issuer, KeySet(issuer, fetch, self._clock))
         return keys.key(key_id)
 
 
-def key_set_at(url: str, clock: Clock = time.monotonic) -> KeySet:
+def key_set_at(url: str, private_hosts: Container[str] = (), clock: Clock = time.monotonic) -> KeySet:
     """Of an issuer whose key set has a known address."""
-    return KeySet(url, lambda: _fetch(url, may_be_loopback=outgoing.is_loopback(url)), clock)
+    where = _Where(outgoing.is_loopback(url), private_hosts)
+    return KeySet(url, lambda: _fetch(url, where), clock)
 
 
 class KeySet:
@@ -92,20 +97,28 @@ class KeySet:
             self._tried_at = self._clock()
 
 
-def _discover(issuer: str) -> Keys:
+@dataclass(frozen=True, slots=True)
+class _Where:
+    """Which hosts may be asked beside public ones."""
+
+    may_be_loopback: bool
+    private_hosts: Container[str]
+
+
+def _discover(issuer: str, private_hosts: Container[str]) -> Keys:
     """OpenID Connect Discovery, section 4. Only an issuer on this machine may have its keys on this machine."""
-    may_be_loopback = outgoing.is_loopback(issuer)
-    document = _document(f"{issuer.rstrip('/')}/.well-known/openid-configuration", may_be_loopback=may_be_loopback)
+    where = _Where(outgoing.is_loopback(issuer), private_hosts)
+    document = _document(f"{issuer.rstrip('/')}/.well-known/openid-configuration", where)
     if document.get("issuer") != issuer:
         raise OutgoingFailed("the discovery document is another issuer's")
     url = document.get("jwks_uri")
     if not isinstance(url, str):
         raise OutgoingFailed("the discovery document has no jwks_uri")
-    return _fetch(url, may_be_loopback=may_be_loopback)
+    return _fetch(url, where)
 
 
-def _fetch(url: str, *, may_be_loopback: bool) -> Keys:
-    entries = _document(url, may_be_loopback=may_be_loopback).get("keys")
+def _fetch(url: str, where: _Where) -> Keys:
+    entries = _document(url, where).get("keys")
     if not isinstance(entries, list):
         raise OutgoingFailed("the key set has no keys")
     found = {}
@@ -121,8 +134,8 @@ def _fetch(url: str, *, may_be_loopback: bool) -> Keys:
     return found
 
 
-def _document(url: str, *, may_be_loopback: bool) -> dict[str, Any]:
-    answer = outgoing.ask(url, may_be_loopback=may_be_loopback)
+def _document(url: str, where: _Where) -> dict[str, Any]:
+    answer = outgoing.ask(url, may_be_loopback=where.may_be_loopback, private_hosts=where.private_hosts)
     if answer.status != _OK:
         raise OutgoingFailed(f"the answer is {answer.status}")
     return answer.document

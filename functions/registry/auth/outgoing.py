@@ -9,7 +9,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -20,6 +20,13 @@ LARGEST_ANSWER: Final = 64 * 1024
 _LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 # Addresses of IPv6 that stand for one of IPv4, by way of a translator (RFC 6052).
 _TRANSLATED: Final = ipaddress.IPv6Network("64:ff9b::/96")
+
+# Where a network of one's own has its hosts (RFC 1918, RFC 6598, RFC 4193). Never this machine, nor its platform's
+# metadata, which is link-local.
+_OF_A_NETWORK: Final = [
+    ipaddress.ip_network(text)
+    for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
+]
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -41,15 +48,23 @@ def is_loopback(url: str) -> bool:
         return False
 
 
-def ask(url: str, *, form: str | None = None, seconds: float = 5, may_be_loopback: bool = False) -> Answer:
+def ask(
+    url: str,
+    *,
+    form: str | None = None,
+    seconds: float = 5,
+    may_be_loopback: bool = False,
+    private_hosts: Container[str] = (),
+) -> Answer:
     """GET, or POST of a form. Raises OutgoingFailed.
 
-    https to a public address, or, if that is allowed, http to this machine by its own name. The address that was
+    https to a public address, of `private_hosts` also to one of a private network; or, if that is allowed, http to this
+    machine by its own name. The address that was
     checked is the one connected to; nothing is followed; `seconds` hold for the whole, however slow the bytes come.
     """
     host, port, path, is_secure = _target(url, may_be_loopback=may_be_loopback)
     try:
-        address = _resolve(host, port, is_local=not is_secure)
+        address = _resolve(host, port, is_local=not is_secure, may_be_private=host in private_hosts)
         with _connected(address, port, seconds) as raw:
             channel = _tls().wrap_socket(raw, server_hostname=host) if is_secure else raw
             with channel:
@@ -73,12 +88,13 @@ def _target(url: str, *, may_be_loopback: bool) -> tuple[str, int, str, bool]:
     return host, port or (443 if is_secure else 80), path, is_secure
 
 
-def _resolve(host: str, port: int, *, is_local: bool) -> str:
-    """One private address among public ones is enough to refuse the host."""
+def _resolve(host: str, port: int, *, is_local: bool, may_be_private: bool) -> str:
+    """One address that it may not have among good ones is enough to refuse the host."""
     found = [str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
     for text in found:
         address = ipaddress.ip_address(text.partition("%")[0])
-        if not (address.is_loopback if is_local else is_public(address)):
+        is_allowed = address.is_loopback if is_local else is_public(address)
+        if not is_allowed and not (may_be_private and is_of_a_network(address)):
             raise OutgoingFailed(f"{host} is at an address that is not public")
     return found[0]
 
@@ -92,6 +108,11 @@ def is_public(address: Address) -> bool:
         if inner is not None:
             return is_public(inner)
     return address.is_global and not address.is_multicast
+
+
+def is_of_a_network(address: Address) -> bool:
+    """Private, and neither this machine nor what only it can reach."""
+    return any(address in network for network in _OF_A_NETWORK)
 
 
 @contextmanager

@@ -50,13 +50,32 @@ def parse_secret(text: str) -> tuple[str, str] | None:
     return match[2], text
 
 
-def hash_secret(text: str, pepper: bytes) -> bytes:
-    """Fast: nobody guesses 256 bits. Without the pepper, which the database doesn't know, a stolen table is useless."""
-    return hmac.digest(pepper, text.encode(), "sha256")
+class Peppers:
+    """One to a line: the first makes hashes, all of them know what they made. The database knows none.
 
+    A new one is put last, later, once all instances have it, first: whatever signs in is hashed by it from then on.
+    """
 
-def is_secret(text: str, hashed: bytes, pepper: bytes) -> bool:
-    return hmac.compare_digest(hash_secret(text, pepper), hashed)
+    def __init__(self, text: str) -> None:
+        self._all = [line.strip().encode() for line in text.splitlines() if line.strip()]
+
+    def __bool__(self) -> bool:
+        return bool(self._all)
+
+    @property
+    def newest(self) -> bytes:
+        return self._all[0]
+
+    def hash(self, secret: str) -> bytes:
+        """Fast: nobody guesses 256 bits. Without the pepper a stolen table is useless."""
+        return self.hashes(secret)[0]
+
+    def hashes(self, secret: str) -> list[bytes]:
+        """By each of them, the newest first."""
+        return [hmac.digest(pepper, secret.encode(), "sha256") for pepper in self._all]
+
+    def knows(self, secret: str, hashed: bytes) -> bool:
+        return any(hmac.compare_digest(each, hashed) for each in self.hashes(secret))
 
 
 def hash_password(text: str) -> str:

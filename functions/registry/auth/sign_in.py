@@ -5,18 +5,17 @@ Every way ends in a principal. A refusal says the same for an unknown name and a
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from functions.registry.auth.caller import IssuerUnavailable, TokenRefused
-from functions.registry.auth.secrets import PREFIX, hash_secret, make_secret, parse_secret, verify_password
-from functions.registry.auth.signed_in import SignedIn, SignInRefused, SignInThrottled
+from functions.registry.auth.secrets import PREFIX, Peppers, make_secret, parse_secret, verify_password
+from functions.registry.auth.signed_in import SignInRefused, SignInThrottled
 from functions.registry.config import Settings
 from functions.registry.metadata import credentials, failures, trusts
-from functions.registry.metadata.credentials import RefreshToken
+from functions.registry.metadata.credentials import SignedIn
 from functions.registry.metadata.db import Database
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ class SignIn:
     def __init__(self, settings: Settings, database: Database) -> None:
         self._settings = settings
         self._database = database
-        self._pepper = settings.pepper.encode()
+        self._peppers = Peppers(settings.pepper)
 
     def sign_in(self, name: str, password: str, address: str) -> SignedIn:
         """Raises SignInRefused, SignInThrottled and IssuerUnavailable."""
@@ -50,7 +49,7 @@ class SignIn:
         # An identity is too long to be anybody's password, and must not be hashed as one.
         if name == "oidc" or _looks_like_identity(password):
             return self._federated(self._federation.identify, password, "federated")
-        keys = failures.Keys.of(self._pepper, name, address)
+        keys = failures.Keys.of(self._peppers.newest, name, address)
         if seconds := failures.delay(self._database, keys):
             raise SignInThrottled(seconds)
         signed_in = (
@@ -78,41 +77,25 @@ class SignIn:
         """A refresh token, opaque. It ends with the secret or the trust that it came from."""
         secret = make_secret()
         life = timedelta(hours=FEDERATED_HOURS) if signed_in.trust_id else timedelta(days=REMEMBERED_DAYS)
-        token = RefreshToken(
-            principal=signed_in.principal,
-            via=signed_in.via,
-            expires_at=datetime.now(UTC) + life,
-            is_read_only=signed_in.is_read_only,
-            claims=signed_in.claims,
-            secret_id=signed_in.secret_id,
-            trust_id=signed_in.trust_id,
-        )
-        credentials.add_refresh_token(self._database, hash_secret(secret.text, self._pepper), token)
+        hashed = self._peppers.hash(secret.text)
+        credentials.add_refresh_token(self._database, hashed, signed_in, datetime.now(UTC) + life)
         return secret.text
 
     def again(self, refresh_token: str) -> SignedIn:
         """Raises SignInRefused."""
         found = None
         if parse_secret(refresh_token):
-            found = credentials.find_refresh_token(self._database, hash_secret(refresh_token, self._pepper))
+            found = credentials.find_refresh_token(self._database, self._peppers.hashes(refresh_token))
         if found is None:
             raise SignInRefused("the sign-in has ended: log in again")
-        return SignedIn(
-            principal=found.principal,
-            via=found.via,
-            is_read_only=found.is_read_only,
-            claims=found.claims,
-            secret_id=found.secret_id,
-            trust_id=found.trust_id,
-        )
+        return found
 
     def _by_secret(self, name: str, password: str) -> SignedIn | None:
         parsed = parse_secret(password)
         if parsed is None:
             return None
-        shown = hash_secret(password, self._pepper)
-        stored = credentials.find_secret(self._database, parsed[0], shown)
-        if stored is None or not hmac.compare_digest(stored.hash, shown):
+        stored = credentials.find_secret(self._database, parsed[0], self._peppers.hashes(password))
+        if stored is None or not self._peppers.knows(password, stored.hash):
             return None
         if stored.is_expired or stored.is_revoked or stored.principal.disabled:
             return None
@@ -133,7 +116,9 @@ class SignIn:
         from functions.registry.auth.federation import Federation  # noqa: PLC0415  # as the class says
         from functions.registry.auth.jwks import KeySets  # noqa: PLC0415  # as the class says
 
-        return Federation(KeySets(), self._settings.oidc_issuers.split(), self._settings.service)
+        settings = self._settings
+        key_sets = KeySets(private_hosts=settings.private_issuers)
+        return Federation(key_sets, settings.oidc_issuers.split(), settings.service)
 
     @cached_property
     def _google(self) -> GoogleAccessTokens:

@@ -139,6 +139,7 @@ def _written(caller: Caller) -> dict[str, Any]:
         # In the order of `access`.
         "ranks": [int(each.role or 0) for each in caller.access.values()],
         "refused": {name: sorted(actions) for name, actions in caller.refused.items()},
+        "read_only": caller.is_read_only,
     }
     if caller.is_admin:
         own["admin"] = True
@@ -159,6 +160,8 @@ def _read(claims: dict[str, Any]) -> Caller:
             name=own["name"],
             principal_id=int(claims["sub"]) if claims["sub"] else None,
             is_admin=own.get("admin") is True,
+            # A token of a version that didn't tell is not for administration.
+            is_read_only=own.get("read_only") is not False,
             access={each.name: each for each in access},
             refused={name: frozenset(actions) for name, actions in own["refused"].items()},
             catalog=len(entries) < len(claims["access"]),

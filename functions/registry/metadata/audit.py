@@ -17,7 +17,8 @@ _NEWEST: Final = 2**63 - 1
 class Event:
     """`outcome` is success, denied or error. `principal` is a caller's label, `resource` a repository or another name.
 
-    `details` is what else there is to tell: never a secret, a token or a signed URL.
+    `details` is what else there is to tell: never a secret, a token or a signed URL. `namespace` is the one that all of
+    it is about, whose administrators may read of it.
     """
 
     action: str
@@ -27,6 +28,7 @@ class Event:
     address: str
     reason: str | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
+    namespace: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +46,15 @@ class Filter:
     resource: str | None = None
     action: str | None = None
     outcome: str | None = None
+    namespace: str | None = None
 
 
 _WRITE: Final = Statement(
     "audit_write",
     int,
     """
-    INSERT INTO audit (action, outcome, principal, resource, address, reason, details)
-    VALUES (:action, :outcome, :principal, :resource, :address, :reason, CAST(:details AS jsonb))
+    INSERT INTO audit (action, outcome, principal, resource, address, reason, details, namespace)
+    VALUES (:action, :outcome, :principal, :resource, :address, :reason, CAST(:details AS jsonb), :namespace)
     """,
 )
 
@@ -61,7 +64,7 @@ def _listing(name: str, condition: str) -> Statement[Entry]:
         name,
         Entry,
         f"""
-    SELECT id, at, action, outcome, principal, resource, address, reason, details
+    SELECT id, at, action, outcome, principal, resource, address, reason, details, namespace
       FROM audit
      WHERE id < :before AND {condition}
        AND action = coalesce(:action, action) AND outcome = coalesce(:outcome, outcome)
@@ -76,6 +79,11 @@ _LIST_OF_PRINCIPAL: Final = _listing(
     "audit_list_of_principal", "principal = :principal AND resource = coalesce(:resource, resource)"
 )
 _LIST_OF_RESOURCE: Final = _listing("audit_list_of_resource", "resource = :resource")
+_LIST_OF_NAMESPACE: Final = _listing(
+    "audit_list_of_namespace",
+    """namespace = :namespace
+       AND principal = coalesce(:principal, principal) AND resource = coalesce(:resource, resource)""",
+)
 
 # Ids are given out one by one: one that was never written makes the trail a row shorter, no more.
 _TRIM: Final = Statement(
@@ -106,6 +114,7 @@ def write(db: Database, event: Event) -> None:
             address=event.address,
             reason=event.reason,
             details=json.dumps(dict(event.details)),
+            namespace=event.namespace,
         )
     )
 
@@ -119,6 +128,9 @@ def list_page(db: Database, size: int, wanted: Filter | None = None, before: int
         "outcome": wanted.outcome,
         "size": size + 1,
     }
+    if wanted.namespace is not None:
+        about = {"namespace": wanted.namespace, "principal": wanted.principal, "resource": wanted.resource}
+        return db.all(_LIST_OF_NAMESPACE(**about, **values))
     if wanted.principal is not None:
         return db.all(_LIST_OF_PRINCIPAL(principal=wanted.principal, resource=wanted.resource, **values))
     if wanted.resource is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from functions.registry.metadata import repositories, rules
+from functions.registry.metadata import quotas, repositories, rules
 from functions.registry.metadata.db import Call, Database, Statement, ranked
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.name import RepositoryName
@@ -90,9 +90,13 @@ def confirm(db: Database, repository: RepositoryName, digest: Digest) -> int | N
 
 
 def mount(db: Database, repository: RepositoryName, digest: Digest, source: RepositoryName) -> bool:
-    """Links the blob from `source`; False if `source` has no such blob. The repository is created either way."""
+    """Links the blob from `source`; False if `source` has no such blob. The repository is created either way.
+
+    Raises ChangeRefused if the blob is over the namespace's quota.
+    """
     call = _MOUNT(repository=repository, digest=digest, source=source)
-    return db.batch([*repositories.creating(repository), call])[-1].count > 0
+    first = [quotas.claiming(repository.namespace), *repositories.creating(repository)]
+    return db.batch([*first, call])[-1].count > 0
 
 
 def delete(db: Database, repository: RepositoryName, digest: Digest, rank: int = 0) -> bool:

@@ -10,10 +10,11 @@ from datetime import date, datetime, timedelta
 from typing import Final
 
 from functions.registry.metadata.db import Database, Statement
+from functions.registry.metadata.repository_settings import LONGEST_GRACE_SECONDS
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.name import RepositoryName
 
-LONGEST_GRACE: Final = timedelta(days=365)
+LONGEST_GRACE: Final = timedelta(seconds=LONGEST_GRACE_SECONDS)
 
 
 class SettingRefused(ValueError):
@@ -158,19 +159,6 @@ _SET_GRACE: Final = Statement(
     "UPDATE gc_settings SET grace = make_interval(secs => :seconds) WHERE event = :event",
 )
 
-_SET_REPOSITORY: Final = Statement(
-    "collection_set_repository",
-    int,
-    """
-    UPDATE repositories
-       SET keep_untagged = coalesce(CAST(:keep_untagged AS boolean), keep_untagged),
-           grace = CASE WHEN CAST(:seconds AS double precision) IS NULL THEN grace
-                        WHEN CAST(:seconds AS double precision) < 0 THEN NULL
-                        ELSE make_interval(secs => CAST(:seconds AS double precision)) END
-     WHERE name = :repository
-    """,
-)
-
 
 def queues(db: Database) -> list[Queue]:
     return db.all(_QUEUES())
@@ -203,22 +191,7 @@ def freed(db: Database, repository: RepositoryName) -> Freed:
 
 def set_grace(db: Database, event: str, grace: timedelta) -> None:
     """From the next event on. Raises SettingRefused."""
-    _require_grace(grace)
-    if not db.count(_SET_GRACE(event=event, seconds=grace.total_seconds())):
-        raise SettingRefused(f"no event is called {event}: see docs/gc.md for their names")
-
-
-def set_repository(
-    db: Database, repository: RepositoryName, *, keep_untagged: bool | None, grace: timedelta | None
-) -> None:
-    """None leaves a setting as it is; a negative grace gives the registry's back. Raises SettingRefused."""
-    if grace is not None and grace >= timedelta(0):
-        _require_grace(grace)
-    seconds = grace.total_seconds() if grace is not None else None
-    if not db.count(_SET_REPOSITORY(repository=repository, keep_untagged=keep_untagged, seconds=seconds)):
-        raise SettingRefused(f"there is no repository {repository}")
-
-
-def _require_grace(grace: timedelta) -> None:
     if not timedelta(0) <= grace <= LONGEST_GRACE:
         raise SettingRefused(f"a grace is from 0 to {LONGEST_GRACE.days} days")
+    if not db.count(_SET_GRACE(event=event, seconds=grace.total_seconds())):
+        raise SettingRefused(f"no event is called {event}: see docs/gc.md for their names")

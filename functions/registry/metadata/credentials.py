@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -46,16 +46,20 @@ class StoredPassword:
 
 
 @dataclass(frozen=True, slots=True)
-class RefreshToken:
-    """A sign-in that is remembered. It ends before `expires_at` if its secret, trust or principal does."""
+class SignedIn:
+    """Who signed in and by what: `via` is the way, `secret_id` or `trust_id` what they did it with.
+
+    `is_read_only` rights end at pull. `token_seconds` is how long a token may live, None for the setting: it is not
+    remembered, so that what a sign-in is remembered by gives tokens of the usual life.
+    """
 
     principal: Principal
     via: str
-    expires_at: datetime
     is_read_only: bool = False
     claims: Mapping[str, str] = field(default_factory=dict)
     secret_id: str | None = None
     trust_id: int | None = None
+    token_seconds: int | None = None
 
 
 _ADD_SECRET: Final = Statement(
@@ -85,15 +89,16 @@ _REVOKE_SECRET: Final = Statement(
     """,
 )
 
-# Used is what was shown whole: an id alone is no secret.
+# Used is what was shown whole: an id alone is no secret. `newest` is its hash by the pepper that now makes them, and
+# takes the place of one by an older pepper.
 _FIND_SECRET: Final = Statement(
     "credentials_find_secret",
     StoredSecret,
     """
     WITH used AS (
-        UPDATE secrets SET last_used_at = now()
-         WHERE id = :id AND hash = :shown AND revoked_at IS NULL
-           AND (last_used_at IS NULL OR last_used_at < now() - interval '1 hour')
+        UPDATE secrets SET last_used_at = now(), hash = :newest
+         WHERE id = :id AND hash = ANY (CAST(:shown AS bytea[])) AND revoked_at IS NULL
+           AND (last_used_at IS NULL OR last_used_at < now() - interval '1 hour' OR hash <> :newest)
     )
     SELECT principals.id, kind, principals.name, namespace, is_admin, is_disabled,
            secrets.id, hash, expires_at, coalesce(expires_at <= now(), false), revoked_at IS NOT NULL
@@ -122,14 +127,14 @@ _ADD_REFRESH_TOKEN: Final = Statement(
 
 _FIND_REFRESH_TOKEN: Final = Statement(
     "credentials_find_refresh_token",
-    RefreshToken,
+    SignedIn,
     """
     SELECT principals.id, kind, principals.name, namespace, is_admin, is_disabled,
-           token.via, token.expires_at, token.is_read_only, token.claims, token.secret_id, token.trust_id
+           token.via, token.is_read_only, token.claims, token.secret_id, token.trust_id, CAST(NULL AS int)
       FROM refresh_tokens AS token
       JOIN principals ON principals.id = token.principal_id
       LEFT JOIN secrets ON secrets.id = token.secret_id
-     WHERE token.hash = :hash AND token.expires_at > now() AND NOT is_disabled
+     WHERE token.hash = ANY (CAST(:hashes AS bytea[])) AND token.expires_at > now() AND NOT is_disabled
        AND secrets.revoked_at IS NULL AND (secrets.expires_at IS NULL OR secrets.expires_at > now())
     """,
 )
@@ -186,9 +191,12 @@ def revoke_secret(db: Database, principal_id: int, secret_id: str) -> bool:
     return db.count(_REVOKE_SECRET(id=secret_id, principal_id=principal_id)) > 0
 
 
-def find_secret(db: Database, secret_id: str, shown: bytes | None = None) -> StoredSecret | None:
-    """`shown` is the hash of what somebody shows: if it is right, the use is written down, at most once an hour."""
-    return db.one_or_none(_FIND_SECRET(id=secret_id, shown=shown))
+def find_secret(db: Database, secret_id: str, shown: Sequence[bytes] = ()) -> StoredSecret | None:
+    """`shown` are the hashes of what somebody shows, by each pepper, the newest first.
+
+    If one is right, the use is written down, at most once an hour, and the newest is kept from now on.
+    """
+    return db.one_or_none(_FIND_SECRET(id=secret_id, shown=list(shown), newest=shown[0] if shown else None))
 
 
 def find_password(db: Database, name: str) -> StoredPassword | None:
@@ -196,25 +204,25 @@ def find_password(db: Database, name: str) -> StoredPassword | None:
     return db.one_or_none(_FIND_PASSWORD(name=name))
 
 
-def add_refresh_token(db: Database, token_hash: bytes, token: RefreshToken) -> None:
-    """Raises Conflict if its principal, secret or trust is gone."""
+def add_refresh_token(db: Database, token_hash: bytes, signed_in: SignedIn, expires_at: datetime) -> None:
+    """It ends sooner if its secret, trust or principal does. Raises Conflict if one of them is gone."""
     db.count(
         _ADD_REFRESH_TOKEN(
             hash=token_hash,
-            principal_id=token.principal.id,
-            via=token.via,
-            expires_at=token.expires_at,
-            is_read_only=token.is_read_only,
-            claims=json.dumps(dict(token.claims)),
-            secret_id=token.secret_id,
-            trust_id=token.trust_id,
+            principal_id=signed_in.principal.id,
+            via=signed_in.via,
+            expires_at=expires_at,
+            is_read_only=signed_in.is_read_only,
+            claims=json.dumps(dict(signed_in.claims)),
+            secret_id=signed_in.secret_id,
+            trust_id=signed_in.trust_id,
         )
     )
 
 
-def find_refresh_token(db: Database, token_hash: bytes) -> RefreshToken | None:
-    """None also for one that is no longer good."""
-    return db.one_or_none(_FIND_REFRESH_TOKEN(hash=token_hash))
+def find_refresh_token(db: Database, token_hashes: Sequence[bytes]) -> SignedIn | None:
+    """By any of the hashes, one for each pepper. None also for one that is no longer good."""
+    return db.one_or_none(_FIND_REFRESH_TOKEN(hashes=list(token_hashes)))
 
 
 def revoke_refresh_token(db: Database, token_hash: bytes) -> bool:

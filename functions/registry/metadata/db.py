@@ -10,13 +10,14 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cached_property
 from typing import Any, Final, Generic, TypeVar, get_type_hints
 
 from functions.registry import telemetry
 from functions.registry.metadata.driver import (
+    LONGEST_ANSWER_SECONDS,
     Connection,
     ConnectionFailed,
     DriverError,
@@ -36,8 +37,9 @@ _LOCK_TIMEOUT: Final = "55P03"
 _AGAINST_THE_RULES: Final = "SW001"
 # A table, a column or a function that this release needs: the migrations have not been run yet.
 _NOT_MIGRATED: Final = ("42P01", "42703", "42883")
-# A crowd that pushes one new tag can deadlock pair by pair: each time all but one of a pair go on.
-_ATTEMPTS: Final = 8
+_ATTEMPTS: Final = 3
+# Whom a deadlock let go on takes its lock meanwhile: otherwise one that is run again at once may be faster.
+_PAUSE_SECONDS: Final = 0.02
 
 
 class MetadataUnavailable(Exception):
@@ -119,6 +121,10 @@ def _parameter(value: object) -> object:
 
 _SET_RANK: Final = Statement("set_rank", str, "SELECT set_config('slipway.rank', :rank, true)")
 
+_SET_STATEMENT_TIMEOUT: Final = Statement(
+    "set_statement_timeout", str, "SELECT set_config('statement_timeout', CAST(:seconds AS int) || 's', true)"
+)
+
 
 def ranked(rank: int) -> Call[str]:
     """What to put in front of a batch that rules may refuse: the rank of the caller's role, 0 for none."""
@@ -174,13 +180,19 @@ class Database:
         """All of them, in order, in one round trip and one transaction."""
         return self._run(lambda session: session.batch(calls))
 
-    def transaction(self, work: Callable[[Session], Row]) -> Row:
-        """Runs `work` in one transaction; it may be run again if others got in its way, so it touches nothing else."""
+    def transaction(self, work: Callable[[Session], Row], *, is_long: bool = False) -> Row:
+        """Runs `work` in one transaction; it may be run again if others got in its way, so it touches nothing else.
+
+        A long one is given an hour, the longest that a request may take, where others have half a minute a statement.
+        """
 
         def run(session: Session, connection: Connection) -> Row:
             connection.simple("BEGIN")
-            result = work(session)
-            connection.simple("COMMIT")
+            with connection.patient() if is_long else nullcontext():
+                if is_long:
+                    session.one_or_none(_SET_STATEMENT_TIMEOUT(seconds=LONGEST_ANSWER_SECONDS))
+                result = work(session)
+                connection.simple("COMMIT")
             return result
 
         return self._retrying(run)
@@ -200,6 +212,7 @@ class Database:
             except DriverError as error:
                 state, constraint = sqlstate(error)
                 if state in _RETRIABLE and attempt + 1 < _ATTEMPTS:
+                    time.sleep(_PAUSE_SECONDS)
                     continue
                 raise _translated(error, state, constraint) from error
         raise AssertionError  # the last attempt returns or raises

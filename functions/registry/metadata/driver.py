@@ -9,8 +9,8 @@ pinned and a test counts the trips.
 from __future__ import annotations
 
 import select
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
@@ -25,6 +25,7 @@ from pg8000.native import to_statement
 CONNECT_SECONDS: Final = 10
 # The server gives up a statement sooner than this: past it, the network is broken.
 ANSWER_SECONDS: Final = 40
+LONGEST_ANSWER_SECONDS: Final = 3600
 # Sent with the connection's first message, so they cost no round trip of their own. A statement that takes longer is
 # given up; a transaction left open is ended by the server.
 _SESSION: Final = {
@@ -32,6 +33,8 @@ _SESSION: Final = {
     "lock_timeout": "10s",
     "idle_in_transaction_session_timeout": "30s",
     "timezone": "UTC",
+    # It pays for reports over many rows, and costs hundreds of milliseconds before the first.
+    "jit": "off",
 }
 _COMMAND_COMPLETE: Final = b"C"
 
@@ -100,6 +103,15 @@ class Connection:
     def simple(self, sql: str) -> None:
         """Text without parameters, by the simple protocol: one round trip, several statements allowed."""
         self._driver.execute_simple(sql)
+
+    @contextmanager
+    def patient(self) -> Iterator[None]:
+        """In it, an answer may take as long as a request may."""
+        self._driver._usock.settimeout(LONGEST_ANSWER_SECONDS)  # noqa: SLF001
+        try:
+            yield
+        finally:
+            self._driver._usock.settimeout(ANSWER_SECONDS)  # noqa: SLF001
 
     def is_stale(self) -> bool:
         """Whether the server has closed an idle connection: nothing else makes its socket readable."""

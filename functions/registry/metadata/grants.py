@@ -26,6 +26,14 @@ class Grant:
     role: str
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a principal may administer: everything, or what the patterns of its grants as an admin cover."""
+
+    is_admin: bool
+    patterns: list[str]
+
+
 # One row for all: the best role in each repository that there is a grant for.
 _ROLES: Final = Statement(
     "grants_roles",
@@ -38,6 +46,17 @@ _ROLES: Final = Statement(
                          AND grants.namespace IN ('', split_part(asked.name, '/', 1))
                          AND asked.name ~ grants.pattern_regex
              GROUP BY asked.name) AS held
+    """,
+)
+
+# Whatever covers a namespace ends with a star.
+_STANDING: Final = Statement(
+    "grants_standing",
+    Standing,
+    """
+    SELECT is_admin, ARRAY(SELECT pattern FROM grants
+                            WHERE principal_id = principals.id AND role = 'admin' AND right(pattern, 1) = '*')
+      FROM principals WHERE id = :principal_id AND NOT is_disabled
     """,
 )
 
@@ -76,6 +95,21 @@ _LIST: Final = Statement(
     """,
 )
 
+# The patterns that begin with a namespace and a slash.
+_LIST_OF_NAMESPACE: Final = Statement(
+    "grants_list_of_namespace",
+    Grant,
+    """
+    SELECT grants.id, principals.name, grants.pattern, grants.role
+      FROM grants LEFT JOIN principals ON principals.id = grants.principal_id
+     WHERE grants.pattern >= :namespace || '/' AND grants.pattern < :namespace || '0'
+       AND (CAST(:principal_id AS bigint) IS NULL OR grants.principal_id = :principal_id)
+       AND (grants.pattern, grants.id) > (:last_pattern, CAST(:last_id AS bigint))
+     ORDER BY grants.pattern, grants.id
+     LIMIT :size
+    """,
+)
+
 _LIST_OF_PRINCIPAL: Final = Statement(
     "grants_list_of_principal",
     Grant,
@@ -93,6 +127,11 @@ _LIST_OF_PRINCIPAL: Final = Statement(
 def roles(db: Database, principal_id: int | None, names: Sequence[str]) -> dict[str, int]:
     """The rank of the best role in each of the repositories; those without one are left out. None is anonymous."""
     return db.one_or_none(_ROLES(principal_id=principal_id or NOBODY, names=list(names))) or {}
+
+
+def standing(db: Database, principal_id: int) -> Standing | None:
+    """None for who is disabled or gone."""
+    return db.one_or_none(_STANDING(principal_id=principal_id))
 
 
 def add(db: Database, principal_id: int | None, pattern: str, role: str) -> int:
@@ -120,9 +159,16 @@ def remove(db: Database, grant_id: int) -> bool:
     return db.count(_REMOVE(id=grant_id)) > 0
 
 
-def list_page(db: Database, size: int, after: Grant | None = None, principal_id: int | None = None) -> list[Grant]:
-    """By pattern; one more than `size`, if there are more. With a principal: its own only."""
+def list_page(
+    db: Database, size: int, after: Grant | None = None, principal_id: int | None = None, namespace: str | None = None
+) -> list[Grant]:
+    """By pattern; one more than `size`, if there are more.
+
+    With a principal: its own only. With a namespace: those whose patterns match nothing elsewhere.
+    """
     last = {"last_pattern": after.pattern if after else "", "last_id": after.id if after else 0, "size": size + 1}
+    if namespace is not None:
+        return db.all(_LIST_OF_NAMESPACE(namespace=namespace, principal_id=principal_id, **last))
     if principal_id is None:
         return db.all(_LIST(**last))
     return db.all(_LIST_OF_PRINCIPAL(principal_id=principal_id, **last))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from functions.registry.metadata import rules
+from functions.registry.metadata import repositories, rules
 from functions.registry.metadata.db import Call, Conflict, Database, Statement, ranked
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.name import Reference, RepositoryName, Tag
@@ -134,7 +134,13 @@ def delete(db: Database, repository: RepositoryName, digest: Digest, rank: int =
     `rank` is that of the caller's role: rules for one of its tags, or for the repository, may take more.
     """
     where = {"repository": repository, "digest": digest}
-    calls: list[Call[Any]] = [ranked(rank), rules.unless_kept(repository), _DELETE_TAGS(**where), _DELETE(**where)]
+    calls: list[Call[Any]] = [
+        ranked(rank),
+        rules.unless_kept(repository),
+        repositories.holding(repository),
+        _DELETE_TAGS(**where),
+        _DELETE(**where),
+    ]
     for attempt in range(_ATTEMPTS):
         try:
             return db.batch(calls)[-1].count > 0

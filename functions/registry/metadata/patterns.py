@@ -1,6 +1,6 @@
 """Patterns of repositories and tags: globs, which the database matches as regular expressions made of them here.
 
-Its engine doesn't backtrack, so no pattern can make it slow.
+Its engine doesn't backtrack, so no pattern can make it slow; nor can one here, where only the simplest are matched.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from typing import Final
 _REPOSITORIES: Final = re.compile(r"[a-z0-9._/*-]{1,255}")
 _TAGS: Final = re.compile(r"[A-Za-z0-9._*-]{1,128}")
 _STARS: Final = re.compile(r"\*+")
+# What is left of it, or all of it, is as a pattern of namespaces: behind that anything may follow.
+_WHOLE_NAMESPACES: Final = re.compile(r"([^/]*)/\*{2,}|([^/]*\*\*)(?:/\*)?")
 
 
 class PatternInvalid(ValueError):
@@ -29,6 +31,38 @@ def tag_regex(glob: str) -> str:
     if not _TAGS.fullmatch(glob):
         raise PatternInvalid("a pattern of tags has 1 to 128 letters, digits, . _ - and *")
     return _anchored(glob, one_star=".*")
+
+
+def namespace_of(repositories: str) -> str | None:
+    """The one namespace that a repository, or all that a pattern can match, belongs to; None if there may be others."""
+    namespace, slash, _ = repositories.partition("/")
+    return namespace if slash and "*" not in namespace else None
+
+
+def whole_namespaces(glob: str) -> str | None:
+    """The namespaces all of whose repositories the pattern matches, as a glob of one star; None if there are none.
+
+    A namespace's repositories are those whose names begin with it and a slash.
+    """
+    match = _WHOLE_NAMESPACES.fullmatch(glob)
+    return (match[1] or match[2]) if match else None
+
+
+def is_glob_match(glob: str, text: str) -> bool:
+    """The whole text; `*` is any run of characters. Takes no longer for a hostile glob than for a good one."""
+    first, *rest = glob.split("*")
+    if not rest:
+        return glob == text
+    *inner, last = rest
+    if not text.startswith(first):
+        return False
+    position = len(first)
+    for part in inner:
+        position = text.find(part, position)
+        if position < 0:
+            return False
+        position += len(part)
+    return len(text) - position >= len(last) and text.endswith(last)
 
 
 def _anchored(glob: str, one_star: str) -> str:

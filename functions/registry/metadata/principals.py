@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from functions.registry.metadata.db import Conflict, Database, Statement
+from functions.registry.metadata.db import Call, Conflict, Database, Statement
 from functions.registry.oci.page import Page
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,127}")
@@ -20,6 +20,10 @@ class PrincipalInvalid(ValueError):
 
 class PrincipalExists(Exception):
     """A user or a robot has that name."""
+
+
+class LastAdministrator(Exception):
+    """Nobody would administer the registry any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +78,27 @@ _LIST_OF_NAMESPACE: Final = Statement(
     """,
 )
 
-_SET_DISABLED: Final = Statement(
-    "principals_set_disabled", int, "UPDATE principals SET is_disabled = CAST(:disabled AS boolean) WHERE id = :id"
+_ENABLE: Final = Statement("principals_enable", int, "UPDATE principals SET is_disabled = false WHERE id = :id")
+
+# Of two administrators who take each other away the second waits here, and then sees that the first did it.
+_LOCK_ADMINISTRATORS: Final = Statement(
+    "principals_lock_administrators",
+    int,
+    "SELECT id FROM principals WHERE is_admin AND NOT is_disabled ORDER BY id FOR NO KEY UPDATE",
 )
+
+_IS_NOT_LAST: Final = """
+    (NOT is_admin OR is_disabled
+     OR EXISTS (SELECT FROM principals AS other WHERE other.is_admin AND NOT other.is_disabled AND other.id <> :id))
+"""
+
+_DISABLE: Final = Statement(
+    "principals_disable",
+    int,
+    f"UPDATE principals SET is_disabled = true WHERE id = :id AND {_IS_NOT_LAST}",  # noqa: S608  # a constant of this module
+)
+
+_IS_THERE: Final = Statement("principals_is_there", int, "SELECT 1 FROM principals WHERE id = :id")
 
 # Who knew the old password must not stay signed in by it.
 _SET_PASSWORD: Final = Statement(
@@ -90,7 +112,11 @@ _SET_PASSWORD: Final = Statement(
     """,
 )
 
-_DELETE: Final = Statement("principals_delete", int, "DELETE FROM principals WHERE id = :id")
+_DELETE: Final = Statement(
+    "principals_delete",
+    int,
+    f"DELETE FROM principals WHERE id = :id AND {_IS_NOT_LAST}",  # noqa: S608  # as above
+)
 
 _ENSURE_ADMIN: Final = Statement(
     "principals_ensure_admin",
@@ -98,7 +124,8 @@ _ENSURE_ADMIN: Final = Statement(
     "INSERT INTO principals (kind, name, is_admin) VALUES ('user', :name, true) ON CONFLICT (name) DO NOTHING",
 )
 
-# Nobody who happens to have the name becomes an administrator by it.
+# Nobody who happens to have the name becomes an administrator by it. One that is there is hashed anew, by the pepper of
+# today: it may not have been used since an older one was taken away.
 _ENSURE_SECRET: Final = Statement(
     "principals_ensure_secret",
     int,
@@ -106,7 +133,8 @@ _ENSURE_SECRET: Final = Statement(
     INSERT INTO secrets (id, principal_id, name, hash)
     SELECT :secret_id, id, 'first administrator', :hash FROM principals
      WHERE name = :name AND kind = 'user' AND is_admin
-    ON CONFLICT (id) DO NOTHING
+    ON CONFLICT (id) DO UPDATE SET hash = excluded.hash
+     WHERE secrets.principal_id = excluded.principal_id AND secrets.revoked_at IS NULL AND secrets.hash <> excluded.hash
     """,
 )
 
@@ -155,12 +183,12 @@ def list_page(db: Database, page: Page, namespace: str | None = None) -> list[Pr
 
 
 def disable(db: Database, principal_id: int) -> bool:
-    """From now on nothing signs it in; tokens that it has end by themselves."""
-    return db.count(_SET_DISABLED(id=principal_id, disabled=True)) > 0
+    """From now on nothing signs it in; tokens that it has end by themselves. Raises LastAdministrator."""
+    return _take_away(db, _DISABLE(id=principal_id), principal_id)
 
 
 def enable(db: Database, principal_id: int) -> bool:
-    return db.count(_SET_DISABLED(id=principal_id, disabled=False)) > 0
+    return db.count(_ENABLE(id=principal_id)) > 0
 
 
 def set_password(db: Database, principal_id: int, password_hash: str | None) -> bool:
@@ -169,8 +197,16 @@ def set_password(db: Database, principal_id: int, password_hash: str | None) -> 
 
 
 def delete(db: Database, principal_id: int) -> bool:
-    """With its secrets, trusts and grants."""
-    return db.count(_DELETE(id=principal_id)) > 0
+    """With its secrets, trusts and grants. Raises LastAdministrator."""
+    return _take_away(db, _DELETE(id=principal_id), principal_id)
+
+
+def _take_away(db: Database, call: Call[int], principal_id: int) -> bool:
+    """False if it is not there."""
+    _, taken, left = db.batch([_LOCK_ADMINISTRATORS(), call, _IS_THERE(id=principal_id)])
+    if not taken.count and left.count:
+        raise LastAdministrator("this is the only administrator: make another one first")
+    return taken.count > 0
 
 
 def ensure_admin(db: Database, name: str, secret_id: str, secret_hash: bytes) -> bool:

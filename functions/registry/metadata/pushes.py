@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from functions.registry.metadata import repositories
-from functions.registry.metadata.db import Call, Conflict, Database, Statement, ranked
+from functions.registry.metadata import limits, quotas, repositories
+from functions.registry.metadata.db import Call, Conflict, Database, Statement
+from functions.registry.metadata.quotas import QuotaUse
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.manifest import Manifest
 from functions.registry.oci.name import RepositoryName, Tag
@@ -28,7 +29,8 @@ class ReferenceMissing(Exception):
 class Push:
     """`accepts_missing` references are remembered, and kept once they come; otherwise the push is refused.
 
-    `rank` is that of the caller's role, for the rules about tags.
+    `rank` is that of the caller's role, for the rules about tags. Of the `tags`, those in `new_tags` may not be there
+    yet.
     """
 
     repository: RepositoryName
@@ -38,10 +40,23 @@ class Push:
     tags: Sequence[Tag]
     accepts_missing: bool = False
     rank: int = 0
+    new_tags: Sequence[Tag] = ()
 
 
-# Its tags are locked before anything is written (counting them makes that happen first): whoever takes a tag away locks
-# it before its manifest, and the other way round both would wait for each other.
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """`missing_references` were accepted; `quota` is the namespace's, if it has one that is nearly used up."""
+
+    missing_references: int
+    quota: QuotaUse | None
+
+
+# Locks the tags, whether they are there or not, and what else a push must find unchanged until it is over.
+_BEGIN: Final = Statement("manifests_begin_push", str, "SELECT begin_push(:repository, CAST(:tags AS text[]), :rank)")
+
+# A tag that is there already is locked before anything is written (counting makes that happen first): whoever takes it
+# away locks it before its manifest, and the other way round both would wait for each other. The repository is locked
+# again, for it may have come since the push began; from here on it is found under its name.
 _PUT: Final = Statement(
     "manifests_put",
     int,
@@ -57,6 +72,7 @@ _PUT: Final = Statement(
     INSERT INTO manifests (repository_id, digest, media_type, artifact_type, subject, annotations, payload)
     SELECT id, :digest, :media_type, :artifact_type, :subject, CAST(:annotations AS jsonb), :payload
       FROM repositories WHERE name = :repository AND (SELECT count(*) FROM locked) >= 0
+       FOR KEY SHARE OF repositories
     ON CONFLICT (repository_id, digest) DO UPDATE SET pushed_at = now(), media_type = excluded.media_type
     """,
 )
@@ -168,18 +184,19 @@ _MISSING_CHILDREN: Final = Statement(
 )
 
 
-def put(db: Database, push: Push) -> int:
-    """All of it becomes visible together, or nothing does. Raises ReferenceMissing and ChangeRefused.
-
-    Returns how many references are missing, where that is accepted.
-    """
+def put(db: Database, push: Push) -> Pushed:
+    """All of it becomes visible together, or nothing does. Raises ReferenceMissing and ChangeRefused."""
+    begin: list[Call[Any]] = [_BEGIN(repository=push.repository, tags=sorted(set(push.tags)), rank=str(push.rank))]
+    if push.new_tags:
+        begin.append(limits.unless_tagged(push.repository, push.new_tags))
     calls = _calls(push)
-    first = [ranked(push.rank)] if push.tags else []
     for attempt in range(_ATTEMPTS):
         try:
-            outcomes = db.batch([*first, *calls])[-len(calls) :]
+            outcomes = db.batch([*begin, *calls])[-len(calls) :]
             if not outcomes[0].count:
-                outcomes = db.batch([*repositories.creating(push.repository), *first, *calls])[-len(calls) :]
+                # In the order in which all take their locks: what the namespace may hold, then the repository.
+                first = [quotas.claiming(push.repository.namespace), *repositories.creating(push.repository)]
+                outcomes = db.batch([*first, *begin, *calls])[-len(calls) :]
         except Conflict as conflict:
             # Nothing is missing, or that is accepted: something went or came between two statements, so once more.
             missing = [] if push.accepts_missing else _missing(db, push)
@@ -187,7 +204,8 @@ def put(db: Database, push: Push) -> int:
                 raise ReferenceMissing(missing) from conflict
         else:
             run = zip(calls, outcomes, strict=True)
-            return sum(outcome.count for call, outcome in run if call.statement is _PUT_SPARSE)
+            missing_references = sum(outcome.count for call, outcome in run if call.statement is _PUT_SPARSE)
+            return Pushed(missing_references, quotas.read_nearly_used(outcomes[-1]))
     raise AssertionError  # the last attempt returns or raises
 
 
@@ -217,7 +235,7 @@ def _calls(push: Push) -> list[Call[Any]]:
         calls.append(_PUT_SPARSE(**where, required=required, children=manifest.child_digests))
     if push.tags:
         calls.append(_PUT_TAGS(**where, tags=sorted(set(push.tags))))
-    return calls
+    return [*calls, quotas.nearly_used(push.repository.namespace)]
 
 
 def _missing(db: Database, push: Push) -> list[Digest]:

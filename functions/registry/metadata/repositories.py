@@ -14,14 +14,19 @@ _CREATE_NAMESPACE: Final = Statement(
     "INSERT INTO namespaces (name) VALUES (:namespace) ON CONFLICT (name) DO NOTHING",
 )
 
+# One that is there is locked, though nothing of it changes: it then keeps its name for the rest of the transaction.
 _CREATE: Final = Statement(
     "repositories_create",
     int,
     """
     INSERT INTO repositories (namespace_id, name)
     SELECT id, :repository FROM namespaces WHERE name = :namespace
-    ON CONFLICT (name) DO NOTHING
+    ON CONFLICT (name) DO UPDATE SET created_at = repositories.created_at WHERE false
     """,
+)
+
+_HOLD: Final = Statement(
+    "repositories_hold", int, "SELECT 1 FROM repositories WHERE name = :repository FOR KEY SHARE OF repositories"
 )
 
 _EXISTS: Final = Statement("repositories_exists", int, "SELECT 1 FROM repositories WHERE name = :repository")
@@ -68,12 +73,21 @@ _LIST_VISIBLE: Final = Statement(
 )
 
 
+def creating_namespace(namespace: str) -> Call[Any]:
+    return _CREATE_NAMESPACE(namespace=namespace)
+
+
 def creating(repository: RepositoryName) -> list[Call[Any]]:
-    """What to put in front of a batch that needs the repository to exist."""
+    """What to put in front of a batch that needs the repository to exist, by this name, until it is over."""
     return [
-        _CREATE_NAMESPACE(namespace=repository.namespace),
+        creating_namespace(repository.namespace),
         _CREATE(repository=repository, namespace=repository.namespace),
     ]
+
+
+def holding(repository: RepositoryName) -> Call[int]:
+    """What to put in front of a batch that changes more than once what is counted, so that no move comes between."""
+    return _HOLD(repository=repository)
 
 
 def exists(db: Database, repository: RepositoryName) -> bool:

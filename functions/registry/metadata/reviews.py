@@ -236,6 +236,7 @@ _PUT_OFF_MANIFEST: Final = Statement(
        SET attempts = attempts + 1, error = :error,
            review_after = now() + least(interval '1 minute' * power(2, least(attempts, 20)), interval '1 day')
      WHERE manifest_id = :id AND review_after < now()
+    RETURNING attempts
     """,
 )
 
@@ -247,6 +248,7 @@ _PUT_OFF_LINK: Final = Statement(
        SET attempts = attempts + 1, error = :error,
            review_after = now() + least(interval '1 minute' * power(2, least(attempts, 20)), interval '1 day')
      WHERE repository_id = :repository_id AND digest = :digest AND review_after < now()
+    RETURNING attempts
     """,
 )
 
@@ -258,20 +260,24 @@ _PUT_OFF_BLOB: Final = Statement(
        SET attempts = attempts + 1, error = :error,
            review_after = now() + least(interval '1 minute' * power(2, least(attempts, 20)), interval '1 day')
      WHERE digest = :digest AND review_after < now()
+    RETURNING attempts
     """,
 )
 
 _LONGEST_ERROR: Final = 500
 
 
-def put_off_manifest(db: Database, review: ManifestReview, error: str) -> None:
-    db.count(_PUT_OFF_MANIFEST(id=review.id, error=error[:_LONGEST_ERROR]))
+def put_off_manifest(db: Database, review: ManifestReview, error: str) -> int:
+    """How often it has failed by now; 0 if somebody else has settled it."""
+    return db.one_or_none(_PUT_OFF_MANIFEST(id=review.id, error=error[:_LONGEST_ERROR])) or 0
 
 
-def put_off_link(db: Database, review: LinkReview, error: str) -> None:
+def put_off_link(db: Database, review: LinkReview, error: str) -> int:
+    """As put_off_manifest."""
     key = {"repository_id": review.repository_id, "digest": review.digest}
-    db.count(_PUT_OFF_LINK(**key, error=error[:_LONGEST_ERROR]))
+    return db.one_or_none(_PUT_OFF_LINK(**key, error=error[:_LONGEST_ERROR])) or 0
 
 
-def put_off_blob(db: Database, review: BlobReview, error: str) -> None:
-    db.count(_PUT_OFF_BLOB(digest=review.digest, error=error[:_LONGEST_ERROR]))
+def put_off_blob(db: Database, review: BlobReview, error: str) -> int:
+    """As put_off_manifest."""
+    return db.one_or_none(_PUT_OFF_BLOB(digest=review.digest, error=error[:_LONGEST_ERROR])) or 0

@@ -10,6 +10,8 @@ from functions.registry.metadata.patterns import repository_regex, tag_regex
 from functions.registry.oci.name import RepositoryName
 
 ALL_TAGS: Final = "*"
+# The registry's own rules stand before it, so that no namespace makes an exception to them.
+FIRST_OF_NAMESPACES: Final = 1
 KINDS: Final = ("protected", "immutable", "free", "kept")
 
 
@@ -56,6 +58,10 @@ _ADD: Final = Statement(
     """,
 )
 
+_GET: Final = Statement(
+    "rules_get", Rule, "SELECT id, name, position, kind, repositories, tags, role FROM tag_rules WHERE id = :id"
+)
+
 _REMOVE: Final = Statement(
     "rules_remove",
     Rule,
@@ -66,6 +72,18 @@ _LIST: Final = Statement(
     "rules_list",
     Rule,
     "SELECT id, name, position, kind, repositories, tags, role FROM tag_rules ORDER BY position, id",
+)
+
+# Not those for the repository that has the namespace's very name: it lies in none.
+_LIST_OF_NAMESPACE: Final = Statement(
+    "rules_list_of_namespace",
+    Rule,
+    """
+    SELECT id, name, position, kind, repositories, tags, role
+      FROM tag_rules
+     WHERE namespace = :namespace AND repositories <> :namespace
+     ORDER BY position, id
+    """,
 )
 
 _UNLESS_KEPT: Final = Statement(
@@ -99,14 +117,18 @@ def add(db: Database, rule: NewRule) -> int:
         raise RuleRefused(reasons.get(conflict.constraint, conflict.constraint)) from conflict
 
 
+def get(db: Database, rule_id: int) -> Rule | None:
+    return db.one_or_none(_GET(id=rule_id))
+
+
 def remove(db: Database, rule_id: int) -> Rule | None:
     """What it was; None if there is no such rule."""
     return db.one_or_none(_REMOVE(id=rule_id))
 
 
-def list_all(db: Database) -> list[Rule]:
-    """In the order in which they are asked."""
-    return db.all(_LIST())
+def list_all(db: Database, namespace: str | None = None) -> list[Rule]:
+    """In the order in which they are asked. With a namespace: those that say nothing of repositories elsewhere."""
+    return db.all(_LIST() if namespace is None else _LIST_OF_NAMESPACE(namespace=namespace))
 
 
 def unless_kept(repository: RepositoryName) -> Call[str]:

@@ -9,7 +9,7 @@ import uuid
 from dataclasses import dataclass
 from typing import Any, Final
 
-from functions.registry.metadata import repositories
+from functions.registry.metadata import quotas, repositories
 from functions.registry.metadata.db import Call, Conflict, Database, Statement
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.name import RepositoryName
@@ -61,6 +61,7 @@ _START: Final = Statement(
     SELECT :id, id, :algorithm, now() + make_interval(secs => :seconds), :principal
       FROM repositories
      WHERE name = :repository
+       AND require_room(:namespace, :needed)
        AND (CAST(:most AS int) = 0
             OR (SELECT count(*) FROM (SELECT FROM uploads AS open
                                        WHERE open.principal = :principal AND open.expires_at > now()
@@ -115,7 +116,8 @@ _DISCARD_OBJECT: Final = Statement(
     """,
 )
 
-# The upload is locked first: a commit and a cancellation, or two commits, of one upload go one after the other.
+# The repository is locked first, and then keeps its name: it is that name's namespace whose quota was claimed. Then the
+# upload: a commit and a cancellation, or two commits, of one upload go one after the other.
 # A blob that is known already is locked too, though nothing of it changes: a collection that has it in hand is waited
 # for, and one that comes later passes it by. Otherwise it could be gone before it is linked.
 _COMMIT_BLOB: Final = Statement(
@@ -123,7 +125,10 @@ _COMMIT_BLOB: Final = Statement(
     int,
     """
     INSERT INTO blobs (digest, size, object_name)
-    SELECT :digest, :size, :object_name FROM uploads WHERE id = :id AND version = :version FOR UPDATE
+    SELECT :digest, :size, :object_name
+      FROM uploads JOIN repositories ON repositories.id = uploads.repository_id
+     WHERE uploads.id = :id AND uploads.version = :version AND repositories.name = :repository
+       FOR KEY SHARE OF repositories FOR UPDATE OF uploads
     ON CONFLICT (digest) DO UPDATE SET size = blobs.size WHERE false
     """,
 )
@@ -134,14 +139,25 @@ _COMMIT_LINK: Final = Statement(
     """
     INSERT INTO repository_blobs (repository_id, digest, size)
     SELECT uploads.repository_id, blobs.digest, blobs.size
-      FROM uploads, blobs
-     WHERE uploads.id = :id AND uploads.version = :version AND blobs.digest = :digest
+      FROM uploads JOIN repositories ON repositories.id = uploads.repository_id, blobs
+     WHERE uploads.id = :id AND uploads.version = :version AND repositories.name = :repository
+       AND blobs.digest = :digest
     ON CONFLICT (repository_id, digest) DO UPDATE SET linked_at = now()
     """,
 )
 
-# Its objects go with it; a trigger condemns those that did not become the blob.
-_COMMIT_UPLOAD: Final = Statement("uploads_commit", int, "DELETE FROM uploads WHERE id = :id AND version = :version")
+# Its objects go with it; a trigger condemns those that did not become the blob. It stays if nothing was linked: its
+# repository has another name now.
+_COMMIT_UPLOAD: Final = Statement(
+    "uploads_commit",
+    int,
+    """
+    DELETE FROM uploads USING repositories, repository_blobs AS link
+     WHERE uploads.id = :id AND uploads.version = :version
+       AND repositories.id = uploads.repository_id AND repositories.name = :repository
+       AND link.repository_id = repositories.id AND link.digest = :digest
+    """,
+)
 
 _CANCEL: Final = Statement(
     "uploads_cancel",
@@ -169,10 +185,18 @@ _EXPIRE: Final = Statement(
 )
 
 
-def start(db: Database, repository: RepositoryName, algorithm: str, seconds: int, owner: Owner = NOBODY) -> uuid.UUID:
+def start(
+    db: Database,
+    repository: RepositoryName,
+    algorithm: str,
+    seconds: int,
+    owner: Owner = NOBODY,
+    needed: int = 0,
+) -> uuid.UUID:
     """A new upload, which expires `seconds` after its last change. Creates the repository if need be.
 
-    Raises TooManyUploads.
+    `needed` bytes are 0 if the client has not said how many will come. Raises TooManyUploads, and ChangeRefused if the
+    namespace's quota has no room for them.
     """
     upload_id = uuid.uuid4()
     call = _START(
@@ -182,8 +206,14 @@ def start(db: Database, repository: RepositoryName, algorithm: str, seconds: int
         seconds=seconds,
         principal=owner.label,
         most=owner.most,
+        namespace=repository.namespace,
+        needed=needed,
     )
-    if not db.count(call) and not db.batch([*repositories.creating(repository), call])[-1].count:
+    try:
+        is_started = db.count(call) > 0
+    except Conflict:  # the repository was deleted meanwhile
+        is_started = False
+    if not is_started and not db.batch([*repositories.creating(repository), call])[-1].count:
         raise TooManyUploads
     return upload_id
 
@@ -233,15 +263,17 @@ def discard_object(db: Database, object_name: str) -> None:
     db.count(_DISCARD_OBJECT(object_name=object_name))
 
 
-def commit(db: Database, upload: Upload, digest: Digest, object_name: str) -> bool:
-    """The upload becomes a blob, linked to its repository; False if another request changed or ended it first.
+def commit(db: Database, repository: RepositoryName, upload: Upload, digest: Digest, object_name: str) -> bool:
+    """The upload becomes a blob, linked to its repository; False if another request changed, moved or ended it first.
 
-    If the digest is known already, the older object stays the blob and the new one is condemned.
+    If the digest is known already, the older object stays the blob and the new one is condemned. Raises ChangeRefused
+    if the blob is over the namespace's quota.
     """
-    key = {"id": upload.id, "version": upload.version}
+    key = {"id": upload.id, "version": upload.version, "repository": repository, "digest": digest}
     calls: list[Call[Any]] = [
-        _COMMIT_BLOB(**key, digest=digest, size=upload.received, object_name=object_name),
-        _COMMIT_LINK(**key, digest=digest),
+        quotas.claiming(repository.namespace),
+        _COMMIT_BLOB(**key, size=upload.received, object_name=object_name),
+        _COMMIT_LINK(**key),
         _COMMIT_UPLOAD(**key),
     ]
     return db.batch(calls)[-1].count > 0

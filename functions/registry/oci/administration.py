@@ -77,6 +77,7 @@ class RemoveTrust(OfPrincipal):
 class ListGrants:
     page: Page
     principal: str | None
+    namespace: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ class RemoveGrant:
 
 @dataclass(frozen=True, slots=True)
 class ListRules:
-    pass
+    namespace: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +114,7 @@ class ListAudit:
     resource: str | None = None
     action: str | None = None
     outcome: str | None = None
+    namespace: str | None = None
     before: int | None = None
 
 

@@ -79,6 +79,7 @@ def _list_audit(_: re.Match[str], query: Query) -> Administration:
         resource=_text(query, "resource"),
         action=_text(query, "action"),
         outcome=outcome,
+        namespace=_text(query, "namespace"),
         before=None if before is None else int(before),
     )
 
@@ -122,7 +123,7 @@ ENDPOINTS: Final[Sequence[tuple[re.Pattern[str], Mapping[str, Parser]]]] = (
     (
         re.compile(r"/api/v1/grants"),
         {
-            "GET": lambda _, query: ListGrants(_page(query), _text(query, "principal")),
+            "GET": lambda _, query: ListGrants(_page(query), _text(query, "principal"), _text(query, "namespace")),
             "POST": lambda _, __: AddGrant(),
         },
     ),
@@ -130,7 +131,10 @@ ENDPOINTS: Final[Sequence[tuple[re.Pattern[str], Mapping[str, Parser]]]] = (
         re.compile(r"/api/v1/grants/(?P<grant>[^/]+)"),
         {"DELETE": lambda match, _: RemoveGrant(_number(match, "grant"))},
     ),
-    (re.compile(r"/api/v1/rules"), {"GET": lambda _, __: ListRules(), "POST": lambda _, __: AddRule()}),
+    (
+        re.compile(r"/api/v1/rules"),
+        {"GET": lambda _, query: ListRules(_text(query, "namespace")), "POST": lambda _, __: AddRule()},
+    ),
     (
         re.compile(r"/api/v1/rules/(?P<rule>[^/]+)"),
         {"DELETE": lambda match, _: RemoveRule(_number(match, "rule"))},

@@ -86,6 +86,12 @@ class ManifestTooLarge(OciError):
     code, message = "SIZE_INVALID", "manifest too large"
 
 
+class RequestTooLarge(OciError):
+    """More than whatever stands in front of this endpoint lets through; the reason says where to go."""
+
+    code, message = "SIZE_INVALID", "request too large for this endpoint"
+
+
 class SizeInvalid(OciError):
     code, message = "SIZE_INVALID", "provided length did not match content length"
 
@@ -138,6 +144,12 @@ class ResourceUnknown(OciError):
 
 class ResourceExists(OciError):
     code, message = "CONFLICT", "it exists already"
+
+
+class NameConflict(OciError):
+    """A repository can't move to a name that another has; `name` is the other's."""
+
+    code, message = "NAME_CONFLICT", "repository name is taken"
 
 
 class PageInvalid(OciError):

@@ -19,12 +19,12 @@ class Page:
     last: str = ""
 
     @classmethod
-    def parse(cls, n: str | None, last: str | None) -> Page:
+    def parse(cls, n: str | None, last: str | None, largest: int = LARGEST_SIZE) -> Page:
         """A size over the largest is cut to it: clients in use ask for 10,000. Raises PageInvalid."""
         size = DEFAULT_SIZE
         if n is not None:
             if not (n.isascii() and n.isdigit()):
                 raise PageInvalid("n is a whole number, 0 or more", n=n[:50])
             # Digits beyond any sane size need not be read.
-            size = LARGEST_SIZE if len(n) > len(str(LARGEST_SIZE)) + 20 else min(int(n), LARGEST_SIZE)
+            size = largest if len(n) > len(str(largest)) + 20 else min(int(n), largest)
         return cls(size, (last or "").replace("\0", ""))

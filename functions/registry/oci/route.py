@@ -6,15 +6,27 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from functions.registry.oci.activity import Activity
 from functions.registry.oci.administration import Administration
 from functions.registry.oci.digest import Digest
+from functions.registry.oci.gitlab import GitLab
+from functions.registry.oci.in_repository import InRepository
+from functions.registry.oci.insights import Insight
 from functions.registry.oci.name import Reference, RepositoryName, Tag
 from functions.registry.oci.page import Page
+from functions.registry.oci.upkeep import Upkeep
 
 
 @dataclass(frozen=True, slots=True)
 class CheckVersion:
     """Is this a registry? (end-1)"""
+
+
+@dataclass(frozen=True, slots=True)
+class ListMethods:
+    """OPTIONS of any path: what else may be asked of it."""
+
+    allow: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +62,6 @@ class GetCollection:
 @dataclass(frozen=True, slots=True)
 class ListRepositories:
     page: Page
-
-
-@dataclass(frozen=True, slots=True)
-class InRepository:
-    """What every route below shares."""
-
-    repository: RepositoryName
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +169,7 @@ class ListReferrers(InRepository):
 
 Route = (
     CheckVersion
+    | ListMethods
     | GetDescription
     | GetToken
     | PostToken
@@ -185,6 +191,10 @@ Route = (
     | DeleteUpload
     | ListReferrers
     | Administration
+    | Activity
+    | GitLab
+    | Insight
+    | Upkeep
 )
 
 

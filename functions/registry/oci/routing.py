@@ -10,7 +10,13 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from functions.registry.oci import administration_routing
+from functions.registry.oci import (
+    activity_routing,
+    administration_routing,
+    gitlab_routing,
+    insights_routing,
+    upkeep_routing,
+)
 from functions.registry.oci.digest import Digest, parse_algorithm
 from functions.registry.oci.errors import (
     DigestInvalid,
@@ -34,6 +40,7 @@ from functions.registry.oci.route import (
     GetToken,
     GetUpload,
     HeadBlob,
+    ListMethods,
     ListReferrers,
     ListRepositories,
     ListTags,
@@ -48,6 +55,8 @@ from functions.registry.oci.route import (
 )
 
 MOST_TAGS_PER_PUSH: Final = 100
+# GitLab asks for so many, and follows no link.
+MOST_TAGS: Final = 10_000
 
 Parser = Callable[[re.Match[str], Query], Route]
 
@@ -66,7 +75,7 @@ def _get_token(_: re.Match[str], query: Query) -> Route:
 
 
 def _list_tags(match: re.Match[str], query: Query) -> Route:
-    return ListTags(_name(match), Page.parse(query.get("n"), query.get("last")))
+    return ListTags(_name(match), Page.parse(query.get("n"), query.get("last"), MOST_TAGS))
 
 
 def _list_repositories(_: re.Match[str], query: Query) -> Route:
@@ -116,14 +125,14 @@ def _list_referrers(match: re.Match[str], query: Query) -> Route:
 
 
 # A name may itself contain `manifests`, `blobs`, … as parts: the last one divides, since `.+` takes all it can.
-_ENDPOINTS: Final[Sequence[tuple[re.Pattern[str], Mapping[str, Parser]]]] = (
+_ENDPOINTS: Final[Sequence[tuple[re.Pattern[str], Mapping[str, Parser | None]]]] = (
     (re.compile(r"/v2/?"), {"GET": lambda _, __: CheckVersion()}),
     (re.compile(r"/api/openapi\.json"), {"GET": lambda _, __: GetDescription()}),
     (re.compile(r"/token"), {"GET": _get_token, "POST": lambda _, __: PostToken()}),
     (re.compile(r"/\.well-known/jwks\.json"), {"GET": lambda _, __: GetKeySet()}),
     (re.compile(r"/api/v1/collection"), {"GET": lambda _, __: GetCollection()}),
     (
-        re.compile(r"/api/v1/repositories/(?P<name>.+)/collection"),
+        re.compile(r"/api/v1/repositories/(?P<name>.+)/-/collection"),
         {"GET": lambda match, _: PreviewCollection(_name(match))},
     ),
     (re.compile(r"/v2/_catalog"), {"GET": _list_repositories}),
@@ -156,11 +165,20 @@ _ENDPOINTS: Final[Sequence[tuple[re.Pattern[str], Mapping[str, Parser]]]] = (
     ),
     (re.compile(r"/v2/(?P<name>.+)/referrers/(?P<digest>[^/]*)"), {"GET": _list_referrers}),
     *administration_routing.ENDPOINTS,
+    *insights_routing.ENDPOINTS,
+    *activity_routing.ENDPOINTS,
+    *upkeep_routing.ENDPOINTS,
+    # Behind all paths below a repository's, since `.+` takes all it can.
+    (
+        re.compile(r"/api/v1/repositories/(?P<name>.+)"),
+        {**insights_routing.OF_REPOSITORY, **upkeep_routing.OF_REPOSITORY},
+    ),
+    *gitlab_routing.ENDPOINTS,
 )
 
 
 def parse(method: str, path: str, query: Query) -> Route:
-    """`path` is percent-decoded. HEAD is GET's route where it has none of its own.
+    """`path` is percent-decoded. HEAD is GET's route where it has none of its own, and isn't kept out by a None.
 
     Raises EndpointUnknown, MethodNotAllowed, and whatever the parts of the path and the query raise.
     """
@@ -168,12 +186,16 @@ def parse(method: str, path: str, query: Query) -> Route:
         match = pattern.fullmatch(path)
         if match is None:
             continue
-        parser = parsers.get(method) or (parsers.get("GET") if method == "HEAD" else None)
+        if method == "OPTIONS":
+            return ListMethods(_allow(parsers))
+        parser = parsers.get("GET" if method == "HEAD" and "HEAD" not in parsers else method)
         if parser is None:
             raise MethodNotAllowed(_allow(parsers))
         return parser(match, query)
     raise EndpointUnknown
 
 
-def _allow(parsers: Mapping[str, Parser]) -> tuple[str, ...]:
-    return tuple(sorted({*parsers, *({"HEAD"} if "GET" in parsers else ())}))
+def _allow(parsers: Mapping[str, Parser | None]) -> tuple[str, ...]:
+    has_head = "GET" in parsers and "HEAD" not in parsers
+    methods = {method for method, parser in parsers.items() if parser is not None}
+    return tuple(sorted(methods | ({"HEAD"} if has_head else set())))

@@ -14,7 +14,17 @@ from tests.terraform.simulated.schema import Block
 
 Values = dict[str, Any]
 PROJECT_NUMBER: Final = "123456789012"
-_NAMES: Final = ("name", "account_id", "secret_id", "repository_id", "role_id", "service", "title", "display_name")
+_NAMES: Final = (
+    "name",
+    "account_id",
+    "secret_id",
+    "repository_id",
+    "role_id",
+    "workload_identity_pool_id",
+    "service",
+    "title",
+    "display_name",
+)
 
 
 def planned(block: Block, values: Values, *, is_new: bool) -> Values:
@@ -104,6 +114,8 @@ class Inventor:
                 strings["id"] = f"projects/{project}/topics/{name}"
             case "google_artifact_registry_repository":
                 strings["name"] = name
+            case "google_iam_workload_identity_pool":
+                strings["name"] = f"projects/{PROJECT_NUMBER}/locations/global/workloadIdentityPools/{name}"
             case "google_project_iam_custom_role":
                 strings["id"] = strings["name"] = f"projects/{project}/roles/{name}"
         return strings

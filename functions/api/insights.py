@@ -1,0 +1,100 @@
+"""What there is, with its figures: repositories, namespaces, totals and rankings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from flask import Response
+
+from functions.api.administration import listed
+from functions.api.catalog import visible_to
+from functions.api.context import Context
+from functions.api.listing import Listing, asked
+from functions.api.responses import json_response
+from functions.registry.metadata import insights, insights_namespaces, insights_rankings, usage
+from functions.registry.metadata.db import Database
+from functions.registry.metadata.keyset import Walk
+from functions.registry.oci import insights as routes
+from functions.registry.oci.errors import NameUnknown, ResourceUnknown
+from functions.registry.oci.insights import RepositoryFilter
+
+# A ranking is one page: it looks further for its few.
+_RANKING_REACH: Final = 10_000
+
+
+def list_repositories(context: Context, route: routes.SearchRepositories) -> Response:
+    wanted, part = route.wanted, route.part
+    seen_by = visible_to(context.caller)
+    least, most = insights.bounds(part.order, wanted)
+    listing = Listing("/api/v1/repositories", part, asked(wanted), least, most)
+    database = context.services.database
+    return listing.answer(
+        context, "repositories", lambda walk: insights.page(database, part.order, walk, wanted, seen_by)
+    )
+
+
+def get_repository(context: Context, route: routes.GetRepository) -> Response:
+    found = insights.repository(context.services.database, route.repository)
+    if found is None:
+        raise NameUnknown(name=route.repository)
+    return json_response(found)
+
+
+def list_namespaces(context: Context, route: routes.SearchNamespaces) -> Response:
+    part, wanted, database = route.part, route.wanted, context.services.database
+    listing = Listing("/api/v1/namespaces", part, asked(wanted))
+    return listing.answer(
+        context, "namespaces", lambda walk: insights_namespaces.page(database, part.order, walk, wanted)
+    )
+
+
+def get_namespace(context: Context, route: routes.GetNamespace) -> Response:
+    listed(context, route.namespace)
+    found = insights_namespaces.namespace(context.services.database, route.namespace)
+    if found is None:
+        raise ResourceUnknown("nothing was ever pushed to that namespace")
+    return json_response(found)
+
+
+def get_usage(context: Context, _: routes.GetUsage) -> Response:
+    return json_response(asdict(usage.of_registry(context.services.database)))
+
+
+def get_ranking(context: Context, route: routes.GetRanking) -> Response:
+    listed(context, route.namespace)
+    ranked = _RANKINGS[route.ranking](context.services.database, route.size, route.namespace)
+    return json_response({"ranking": route.ranking, "repositories": ranked})
+
+
+Ranking = Callable[[Database, int, str | None], list[dict[str, Any]]]
+
+
+def _most(order: str) -> Ranking:
+    """The last of a sorted list."""
+
+    def rank(database: Database, size: int, namespace: str | None) -> list[dict[str, Any]]:
+        walk = Walk(descending=True, size=size, reach=_RANKING_REACH)
+        return insights.page(database, order, walk, RepositoryFilter(namespace=namespace)).items
+
+    return rank
+
+
+def _longest_unused(database: Database, size: int, namespace: str | None) -> list[dict[str, Any]]:
+    """By their last pull, those never pulled first. What was pushed to of late may be about to be used."""
+    late = datetime.now(UTC) - timedelta(days=insights_rankings.DAYS)
+    wanted = RepositoryFilter(namespace=namespace, pushed_before=late)
+    walk = Walk(descending=False, size=size, reach=_RANKING_REACH)
+    return insights.page(database, "pulled", walk, wanted).items
+
+
+_RANKINGS: Final[dict[str, Ranking]] = {
+    "largest": _most("size"),
+    "most-pulled": _most("pulls"),
+    "most-active": insights_rankings.most_active,
+    "longest-unused": _longest_unused,
+    "most-wasteful": _most("untagged"),
+    "fastest-growing": insights_rankings.fastest_growing,
+}

@@ -1,0 +1,103 @@
+"""Tags and manifests with all that is known of them."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Final
+
+from flask import Response
+
+from functions.api.context import Context
+from functions.api.listing import Listing, asked
+from functions.api.responses import json_response
+from functions.registry.metadata import repositories, tag_details
+from functions.registry.metadata.keyset import Found, Walk
+from functions.registry.metadata.tag_details import ManifestDetails
+from functions.registry.oci import insights as routes
+from functions.registry.oci.digest import Digest
+from functions.registry.oci.errors import ManifestUnknown, NameUnknown
+from functions.registry.oci.name import RepositoryName, Tag
+
+# Whoever pushes an index writes what it likes into it.
+_PART: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+def list_tags(context: Context, route: routes.SearchTags) -> Response:
+    part, wanted, database = route.part, route.wanted, context.services.database
+
+    def walker(walk: Walk) -> Found:
+        found = tag_details.page(database, route.repository, part.order, walk, wanted)
+        if found is None:
+            raise NameUnknown(name=route.repository)
+        for item in found.items:
+            item["platforms"] = _platforms(item["platforms"])
+        return found
+
+    return Listing(f"/api/v1/repositories/{route.repository}/-/tags", part, asked(wanted)).answer(
+        context, "tags", walker
+    )
+
+
+def get_tag(context: Context, route: routes.GetTag) -> Response:
+    return json_response(_details(_stored(context, route.repository, route.tag)))
+
+
+def get_manifest(context: Context, route: routes.DescribeManifest) -> Response:
+    return json_response(_details(_stored(context, route.repository, route.digest)))
+
+
+def _stored(context: Context, repository: RepositoryName, reference: Tag | Digest) -> ManifestDetails:
+    database = context.services.database
+    stored = tag_details.one(database, repository, reference)
+    if stored is None:
+        if not repositories.exists(database, repository):
+            raise NameUnknown(name=repository)
+        raise ManifestUnknown(reference=str(reference))
+    return stored
+
+
+def _details(stored: ManifestDetails) -> dict[str, Any]:
+    document = json.loads(stored.payload)
+    listed = document.get("manifests")
+    children = [
+        {
+            **_descriptor(child),
+            "platform": _platform(child.get("platform")),
+            "size": stored.sizes.get(child["digest"]),
+        }
+        for child in listed or []
+    ]
+    return {
+        **stored.shown,
+        "platforms": None if listed is None else _platforms([child.get("platform") for child in listed]),
+        "config": _descriptor(document["config"]) if document.get("config") else None,
+        "layers": [_descriptor(layer) for layer in [*(document.get("layers") or []), *(document.get("blobs") or [])]],
+        "children": children,
+        "referrers": stored.referrers,
+    }
+
+
+def _descriptor(descriptor: dict[str, Any]) -> dict[str, Any]:
+    """`bytes` are those of the content itself."""
+    return {
+        "digest": descriptor["digest"],
+        "media_type": descriptor.get("mediaType"),
+        "bytes": descriptor["size"],
+    }
+
+
+def _platforms(found: list[Any] | None) -> list[str] | None:
+    """Each once, in the order of the index. What is no platform, such as an attestation, is `unknown/unknown` there."""
+    if found is None:
+        return None
+    named = [platform for each in found if (platform := _platform(each)) and not platform.startswith("unknown")]
+    return list(dict.fromkeys(named))
+
+
+def _platform(platform: Any) -> str | None:
+    """As in `linux/arm64/v8`."""
+    if not isinstance(platform, dict):
+        return None
+    parts = [platform.get(part) for part in ("os", "architecture", "variant")]
+    return "/".join(part for part in parts if isinstance(part, str) and _PART.fullmatch(part)) or None

@@ -1,0 +1,57 @@
+"""What a repository keeps in a way of its own: its untagged manifests, and how long garbage is kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from functions.registry.metadata.db import Database, Statement
+from functions.registry.oci.name import RepositoryName
+
+LONGEST_GRACE_SECONDS: Final = 365 * 24 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class RepositorySettings:
+    """`grace_seconds` stands in for the registry's graces, for all events; None is the registry's."""
+
+    keep_untagged: bool
+    grace_seconds: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsChange:
+    """What is None stays; `changes_grace` tells a grace of None, the registry's, from one that stays."""
+
+    keep_untagged: bool | None = None
+    changes_grace: bool = False
+    grace_seconds: int | None = None
+
+
+_CHANGE: Final = Statement(
+    "repository_settings_change",
+    RepositorySettings,
+    """
+    UPDATE repositories
+       SET keep_untagged = coalesce(CAST(:keep_untagged AS boolean), keep_untagged),
+           grace = CASE WHEN CAST(:changes_grace AS boolean)
+                        THEN make_interval(secs => CAST(:grace_seconds AS double precision)) ELSE grace END
+     WHERE name = :repository
+    RETURNING keep_untagged, CAST(extract(epoch FROM grace) AS bigint)
+    """,
+)
+
+
+def change(db: Database, repository: RepositoryName, change: SettingsChange) -> RepositorySettings | None:
+    """All its settings as they are now; None if there is no such repository. A grace holds from the next event on.
+
+    Raises Conflict if the grace is not from 0 to LONGEST_GRACE_SECONDS.
+    """
+    return db.one_or_none(
+        _CHANGE(
+            repository=repository,
+            keep_untagged=change.keep_untagged,
+            changes_grace=change.changes_grace,
+            grace_seconds=change.grace_seconds,
+        )
+    )

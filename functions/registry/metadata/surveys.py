@@ -1,0 +1,177 @@
+"""Surveys: what no tag reaches in a repository, as of then. One is due once something has changed.
+
+A survey reads of all manifests of its repository what they are and what they hold, and finds out here, not in the
+database, what tags reach: some 200 bytes of memory each. Nobody waits for it meanwhile. Only then it writes, and looks
+whether anything has changed since it began to read: if so, the figures are kept as they are, and the next survey stays
+due. It comes no sooner than 10 ms later for each manifest, so that a large repository that is pushed to all day is not
+read all day.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Final
+
+from functions.registry.metadata.db import Database, Session, Statement
+
+# Any number will do, as long as nothing else locks with it.
+_LOCK: Final = 7_305_411
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A repository's manifests and their sizes, those that tags name, and pairs of which the first holds the second.
+
+    `stamp` tells whether all still is as it was: it can't stay the same where anything comes or moves.
+    """
+
+    stamp: str
+    manifests: list[int]
+    sizes: list[int]
+    tagged: list[int]
+    above: list[int]
+    below: list[int]
+
+
+_DUE: Final = Statement(
+    "surveys_due",
+    int,
+    """
+    SELECT repository_id FROM repository_usage
+     WHERE survey_due AND repository_id > :after
+       AND (surveyed_at IS NULL OR surveyed_at < now() - make_interval(secs => 0.01 * manifests))
+     ORDER BY repository_id
+     LIMIT :limit
+    """,
+)
+
+# An index holds what it lists, and a subject its referrers.
+_READ: Final = Statement(
+    "surveys_read",
+    _Read,
+    """
+    WITH claimed AS MATERIALIZED (
+        SELECT repository_id,
+               concat_ws(' ', tags, manifests, manifest_bytes, blobs, blob_bytes, pushed_at) AS stamp
+          FROM repository_usage
+         WHERE repository_id = :repository_id AND survey_due
+           AND pg_try_advisory_xact_lock(:lock, hashint8(repository_id))
+    ), stored AS MATERIALIZED (
+        SELECT id, octet_length(payload) AS size FROM manifests WHERE repository_id = :repository_id
+    ), holding AS (
+        SELECT parent_id AS above, child_id AS below FROM stored JOIN manifest_children ON parent_id = stored.id
+         UNION ALL
+        SELECT listed.manifest_id, child.id
+          FROM sparse_references AS listed
+          JOIN manifests AS child ON child.repository_id = listed.repository_id AND child.digest = listed.digest
+         WHERE listed.repository_id = :repository_id
+         UNION ALL
+        SELECT subject.id, referrer.id
+          FROM manifests AS referrer
+          JOIN manifests AS subject
+            ON subject.repository_id = referrer.repository_id AND subject.digest = referrer.subject
+         WHERE referrer.repository_id = :repository_id AND referrer.subject IS NOT NULL
+    )
+    SELECT claimed.stamp, coalesce(held.manifests, '[]'), coalesce(held.sizes, '[]'), coalesce(named.tagged, '[]'),
+           coalesce(pairs.above, '[]'), coalesce(pairs.below, '[]')
+      FROM claimed
+     CROSS JOIN (SELECT json_agg(id) AS manifests, json_agg(size) AS sizes FROM stored) AS held
+     CROSS JOIN (SELECT json_agg(manifest_id) AS tagged FROM tags WHERE repository_id = :repository_id) AS named
+     CROSS JOIN (SELECT json_agg(above) AS above, json_agg(below) AS below FROM holding) AS pairs
+    """,
+)
+
+# Bytes of the blobs that these manifests name, and no other of the repository.
+_FREED: Final = Statement(
+    "surveys_freed",
+    int,
+    """
+    WITH untagged AS MATERIALIZED (
+        SELECT unnest(CAST(:ids AS bigint[])) AS id
+    ), named AS MATERIALIZED (
+        SELECT named.digest FROM untagged JOIN manifest_blobs AS named ON named.manifest_id = untagged.id
+         UNION
+        SELECT named.digest FROM untagged JOIN sparse_references AS named ON named.manifest_id = untagged.id
+    )
+    SELECT CAST(coalesce(sum(link.size), 0) AS bigint)
+      FROM named
+      JOIN repository_blobs AS link ON link.repository_id = :repository_id AND link.digest = named.digest
+     WHERE NOT EXISTS (
+           SELECT FROM manifest_blobs AS other
+            WHERE other.repository_id = :repository_id AND other.digest = named.digest
+              AND other.manifest_id NOT IN (SELECT id FROM untagged))
+       AND NOT EXISTS (
+           SELECT FROM sparse_references AS other
+            WHERE other.repository_id = :repository_id AND other.digest = named.digest
+              AND other.manifest_id NOT IN (SELECT id FROM untagged))
+    """,
+)
+
+# The repository is locked before its figures, as by all who may end or move it.
+_NOTE: Final = Statement(
+    "surveys_note",
+    int,
+    """
+    WITH held AS MATERIALIZED (
+        SELECT id FROM repositories WHERE id = :repository_id FOR KEY SHARE
+    ), noted AS (
+        UPDATE repository_usage AS usage
+           SET untagged = :untagged, untagged_bytes = :untagged_bytes, surveyed_at = now(),
+               survey_due = :stamp IS DISTINCT FROM
+                   concat_ws(' ', tags, manifests, manifest_bytes, blobs, blob_bytes, pushed_at)
+          FROM held WHERE usage.repository_id = held.id
+        RETURNING usage.repository_id, usage.namespace_id, usage.bytes
+    ), day AS (
+        INSERT INTO repository_days (repository_id, day, bytes)
+        SELECT repository_id, current_date, bytes FROM noted
+        ON CONFLICT (repository_id, day) DO UPDATE SET bytes = excluded.bytes
+    )
+    SELECT namespace_id FROM noted
+    """,
+)
+
+_GIVE_UP: Final = Statement(
+    "surveys_give_up", int, "UPDATE repository_usage SET survey_due = false WHERE repository_id = :repository_id"
+)
+
+
+def due(db: Database, limit: int, after: int = 0) -> list[int]:
+    """Repositories, by their ids, in order."""
+    return db.all(_DUE(limit=limit, after=after))
+
+
+def survey(db: Database, repository_id: int) -> int | None:
+    """The repository's namespace; None if it is gone, or somebody else surveys it or has done so."""
+
+    def work(session: Session) -> int | None:
+        read = session.one_or_none(_READ(repository_id=repository_id, lock=_LOCK))
+        if read is None:
+            return None
+        reached = _reached(read)
+        untagged = {id_: size for id_, size in zip(read.manifests, read.sizes, strict=True) if id_ not in reached}
+        freed = session.one_or_none(_FREED(repository_id=repository_id, ids=list(untagged))) if untagged else 0
+        figures = {"untagged": len(untagged), "untagged_bytes": sum(untagged.values()) + (freed or 0)}
+        return session.one_or_none(_NOTE(repository_id=repository_id, stamp=read.stamp, **figures))
+
+    return db.transaction(work)
+
+
+def _reached(read: _Read) -> set[int]:
+    """What is_reached finds upwards from one manifest, downwards from the tags and for all at once."""
+    holding: dict[int, list[int]] = defaultdict(list)
+    for above, below in zip(read.above, read.below, strict=True):
+        holding[above].append(below)
+    reached = set(read.tagged)
+    left = list(reached)
+    while left:
+        for below in holding.get(left.pop(), ()):
+            if below not in reached:
+                reached.add(below)
+                left.append(below)
+    return reached
+
+
+def give_up(db: Database, repository_id: int) -> None:
+    """Until something changes: the figures stay those of the last survey."""
+    db.count(_GIVE_UP(repository_id=repository_id))

@@ -1,0 +1,304 @@
+"""Quotas hold whoever writes and however many at once: nothing goes over, and nobody waits for another crosswise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from threading import Barrier
+from typing import Final
+
+import pytest
+
+from functions.registry.metadata import blobs, quotas, repositories, uploads, usage
+from functions.registry.metadata.db import ChangeRefused, Database
+from functions.registry.metadata.quotas import Quota, QuotaReport
+from functions.registry.oci.digest import Digest
+from functions.registry.oci.name import RepositoryName
+from functions.registry.oci.page import Page
+from tests.metadata.build import (
+    APP,
+    HOUR,
+    OTHER,
+    OpenTransaction,
+    deadlocks,
+    push_blob,
+    push_image,
+    put,
+    start_upload,
+    value,
+    wait_until_blocked,
+    write_part,
+)
+from tests.metadata.test_usage import assert_exact
+from tests.support import Image
+
+GIB: Final = 2**30
+PATIENCE: Final = 30
+CROWD: Final = 16
+
+
+def used(database: Database) -> int:
+    totals = usage.of_namespace(database, APP.namespace)
+    return totals.bytes if totals else 0
+
+
+def limit(database: Database, more: int, repositories: int | None = None) -> None:
+    """So many bytes are left."""
+    quotas.put(database, Quota(APP.namespace, used(database) + more, repositories))
+
+
+@pytest.fixture
+def crowd(database_url: str) -> Iterator[Database]:
+    database = Database(database_url, size=CROWD)
+    yield database
+    database.close()
+
+
+def together(work: list[Callable[[], object]]) -> list[object]:
+    """What comes of each, or the refusal, when all begin at once."""
+    start = Barrier(len(work), timeout=PATIENCE)
+
+    def one(each: Callable[[], object]) -> object:
+        start.wait()
+        try:
+            return each()
+        except ChangeRefused as refused:
+            return refused
+
+    with ThreadPoolExecutor(len(work)) as pool:
+        return list(pool.map(one, work))
+
+
+# ---- what is refused
+
+
+def test_a_quota_is_set_changed_listed_and_taken_away(database: Database) -> None:
+    push_image(database, APP, "one")
+    quotas.put(database, Quota("team", None, 3))
+    quotas.put(database, Quota("team", 10, None))
+    quotas.put(database, Quota("another", 5, 6))
+    report = QuotaReport("team", 10, None, used(database), 1)
+    assert quotas.get(database, "team") == report
+    assert quotas.list_page(database, Page(size=1)) == [QuotaReport("another", 5, 6, 0, 0), report]
+    assert quotas.list_page(database, Page(last="another")) == [report]
+    assert quotas.remove(database, "team") is True
+    assert quotas.remove(database, "team") is False
+    assert quotas.get(database, "team") is None
+
+
+def test_a_manifest_over_the_quota_is_refused_with_the_numbers(database: Database) -> None:
+    image = Image()
+    for content in image.blobs:
+        push_blob(database, APP, content)
+    before = used(database)
+    limit(database, len(image.manifest) - 1)
+    with pytest.raises(ChangeRefused) as refused:
+        put(database, APP, image.manifest, "one")
+    numbers = f"is {before + len(image.manifest) - 1} bytes: {before} are in use, and {len(image.manifest)} more"
+    assert numbers in str(refused.value)
+    assert used(database) == before
+    limit(database, len(image.manifest))
+    put(database, APP, image.manifest, "one")
+    put(database, APP, image.manifest, "one", "two")
+    assert_exact(database)
+
+
+def test_an_upload_is_refused_when_it_begins_if_it_cannot_fit(database: Database) -> None:
+    push_blob(database, APP, b"x" * 100)
+    limit(database, 50)
+    assert uploads.start(database, APP, "sha256", HOUR, needed=50)
+    with pytest.raises(ChangeRefused, match="100 are in use, and 51 more are needed"):
+        uploads.start(database, APP, "sha256", HOUR, needed=51)
+    assert uploads.start(database, APP, "sha256", HOUR), "who does not say how much will come may try"
+    limit(database, 0)
+    with pytest.raises(ChangeRefused):
+        uploads.start(database, APP, "sha256", HOUR)
+    with pytest.raises(ChangeRefused):
+        uploads.start(database, RepositoryName("team/new"), "sha256", HOUR)
+    assert not repositories.exists(database, RepositoryName("team/new"))
+
+
+def test_an_upload_is_refused_when_it_ends_if_it_does_not_fit(database: Database) -> None:
+    upload = write_part(database, start_upload(database), 100)
+    limit(database, 99)
+    with pytest.raises(ChangeRefused, match="100 more are needed"):
+        uploads.commit(database, APP, upload, Digest.of(b"large"), upload.parts[0])
+    assert uploads.get(database, APP, upload.id) == upload
+    limit(database, 100)
+    assert uploads.commit(database, APP, upload, Digest.of(b"large"), upload.parts[0])
+
+
+def test_a_mount_counts_where_the_namespace_has_not_got_the_blob(database: Database) -> None:
+    digest = push_blob(database, RepositoryName("far/away"), b"y" * 100)
+    limit(database, 99)
+    with pytest.raises(ChangeRefused, match="100 more are needed"):
+        blobs.mount(database, APP, digest, RepositoryName("far/away"))
+    limit(database, 100)
+    assert blobs.mount(database, APP, digest, RepositoryName("far/away"))
+    limit(database, 0)
+    assert blobs.mount(database, OTHER, digest, APP), "within the namespace it counts once"
+
+
+def test_a_quota_below_what_is_used_takes_nothing_away(database: Database) -> None:
+    image = push_image(database, APP, "one")
+    quotas.put(database, Quota("team", 1, None))
+    put(database, APP, image.manifest, "two")
+    assert used(database) > 1
+    with pytest.raises(ChangeRefused):
+        push_blob(database, APP, b"more")
+    with pytest.raises(ChangeRefused):
+        put(database, APP, Image(image.config, image.layers, {"annotations": {"a": "b"}}).manifest)
+    assert_exact(database)
+
+
+def test_repositories_are_counted_whichever_way_they_come(database: Database) -> None:
+    push_image(database, APP, "one")
+    digest = push_blob(database, RepositoryName("far/away"), b"z")
+    quotas.put(database, Quota("team", None, 1))
+    new = RepositoryName("team/new")
+    for attempt in (
+        lambda: uploads.start(database, new, "sha256", HOUR),
+        lambda: blobs.mount(database, new, digest, RepositoryName("far/away")),
+        lambda: put(database, new, b'{"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json"}'),
+    ):
+        with pytest.raises(ChangeRefused, match="1 repositories, and there would be 2"):
+            attempt()
+    push_image(database, APP, "two")
+    assert_exact(database)
+
+
+def test_another_namespaces_quota_is_its_own(database: Database) -> None:
+    quotas.put(database, Quota("team", 1, 0))
+    push_image(database, RepositoryName("teams/app"), "one")
+    push_image(database, RepositoryName("tea/m"), "one")
+
+
+# ---- at once
+
+
+def test_sixteen_that_push_at_once_fill_a_small_quota_and_no_more(crowd: Database) -> None:
+    images = [Image(layers=()) for _ in range(CROWD)]
+    for image in images:
+        push_blob(crowd, APP, image.config)
+    size = len(images[0].manifest)
+    assert all(len(image.manifest) == size for image in images)
+    limit(crowd, 5 * size + size // 2)
+    before, dead = used(crowd), deadlocks(crowd)
+    done = together([partial(put, crowd, APP, image.manifest, "latest", "x") for image in images])
+    assert sum(isinstance(each, ChangeRefused) for each in done) == CROWD - 5
+    assert used(crowd) == before + 5 * size
+    assert deadlocks(crowd) == dead
+    assert_exact(crowd)
+
+
+def test_sixteen_that_commit_mount_and_push_at_once_never_go_over(crowd: Database) -> None:
+    far = RepositoryName("far/away")
+    mounted = [push_blob(crowd, far, bytes([number]) * 700) for number in range(4)]
+    images = [Image(layers=()) for _ in range(4)]
+    for image in images:
+        push_blob(crowd, APP, image.config)
+    places = [APP, OTHER, RepositoryName("team/new"), RepositoryName("team/newer")] * 2
+    pending = [write_part(crowd, start_upload(crowd, place), 1000) for place in places]
+    limit(crowd, 4500)
+    dead = deadlocks(crowd)
+
+    def commit(number: int) -> bool:
+        upload = pending[number]
+        return uploads.commit(crowd, places[number], upload, Digest.of(b"blob %d" % number), upload.parts[0])
+
+    work: list[Callable[[], object]] = [partial(commit, number) for number in range(8)]
+    work += [partial(blobs.mount, crowd, OTHER, digest, far) for digest in mounted]
+    work += [partial(put, crowd, APP, image.manifest, "latest") for image in images]
+    done = together(work)
+    refused = [each for each in done if isinstance(each, ChangeRefused)]
+    report = quotas.get(crowd, "team")
+    assert report is not None
+    assert report.bytes is not None
+    assert refused
+    assert report.bytes - 1000 < report.used_bytes <= report.bytes
+    assert deadlocks(crowd) == dead
+    assert_exact(crowd)
+
+
+def test_far_from_a_large_quota_pushes_go_on_side_by_side_and_commits_one_by_one(crowd: Database) -> None:
+    images = [Image(layers=()) for _ in range(CROWD)]
+    repositories_ = [RepositoryName(f"team/app{number}") for number in range(CROWD)]
+    for image, repository in zip(images, repositories_, strict=True):
+        push_blob(crowd, repository, image.config)
+    limit(crowd, 3 * GIB)
+    dead = deadlocks(crowd)
+    pairs = list(zip(repositories_, images, strict=True))
+    done = together([partial(put, crowd, where, image.manifest, "v1") for where, image in pairs])
+    assert not [each for each in done if isinstance(each, ChangeRefused)]
+    assert deadlocks(crowd) == dead
+    assert_exact(crowd)
+
+
+def test_a_push_that_waited_for_a_giant_begins_anew_and_then_goes_alone(database: Database, database_url: str) -> None:
+    """As it began there was enough left for all at once; as it may go on, there isn't."""
+    image = Image(layers=())
+    push_blob(database, APP, image.config)
+    giant = write_part(database, start_upload(database), 2 * GIB)
+    limit(database, 2 * GIB + len(image.manifest))
+    with OpenTransaction(database_url) as other, ThreadPoolExecutor() as pool:
+        assert uploads.commit(other, APP, giant, Digest.of(b"giant"), giant.parts[0])
+        pushed = pool.submit(put, database, APP, image.manifest, "one")
+        wait_until_blocked(database)
+        other.commit()
+        assert pushed.result(PATIENCE) == image.digest
+    with pytest.raises(ChangeRefused):
+        put(database, APP, Image(image.config, (), {"annotations": {}}).manifest)
+    assert_exact(database)
+
+
+def test_sixteen_at_the_edge_of_what_is_left_to_all_together_never_go_over(crowd: Database) -> None:
+    """Manifests while more than a GiB is left, beside blobs that take most of it."""
+    images = [Image(layers=()) for _ in range(CROWD - 4)]
+    for image in images:
+        push_blob(crowd, APP, image.config)
+    giants = [write_part(crowd, start_upload(crowd), GIB) for _ in range(4)]
+    limit(crowd, 3 * GIB)
+    dead = deadlocks(crowd)
+
+    def commit(number: int) -> bool:
+        return uploads.commit(crowd, APP, giants[number], Digest.of(b"giant %d" % number), giants[number].parts[0])
+
+    work: list[Callable[[], object]] = [partial(commit, number) for number in range(4)]
+    work += [partial(put, crowd, APP, image.manifest, "latest") for image in images]
+    done = together(work)
+    assert 1 <= sum(isinstance(each, ChangeRefused) for each in done) <= 2
+    report = quotas.get(crowd, "team")
+    assert report is not None
+    assert report.bytes is not None
+    assert report.used_bytes <= report.bytes
+    assert deadlocks(crowd) == dead
+    assert_exact(crowd)
+
+
+def test_sixteen_that_make_a_repository_at_once_fill_a_quota_of_them(crowd: Database) -> None:
+    quotas.put(crowd, Quota("team", 10**9, 5))
+    dead = deadlocks(crowd)
+    names = [RepositoryName(f"team/app{number % 10}") for number in range(CROWD)]
+    payload = b'{"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": []}'
+    work: list[Callable[[], object]] = []
+    for number, name in enumerate(names):
+        if number % 2:
+            work.append(partial(uploads.start, crowd, name, "sha256", HOUR))
+        else:
+            work.append(partial(put, crowd, name, payload, "latest"))
+    done = together(work)
+    assert any(isinstance(each, ChangeRefused) for each in done)
+    assert value(crowd, "SELECT count(*) FROM repositories") == 5
+    assert deadlocks(crowd) == dead
+    assert_exact(crowd)
+
+
+def test_whoever_is_near_the_limit_is_told(database: Database) -> None:
+    outcome = database.batch([quotas.nearly_used("team")])[-1]
+    assert quotas.read_nearly_used(outcome) is None
+    push_blob(database, APP, b"x" * 900)
+    for most, is_near in ((1001, False), (1000, True), (900, True)):
+        quotas.put(database, Quota("team", most, None))
+        use = quotas.read_nearly_used(database.batch([quotas.nearly_used("team")])[-1])
+        assert (use is not None) == is_near
