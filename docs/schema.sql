@@ -165,14 +165,18 @@ CREATE FUNCTION public.describe_manifest() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 DECLARE
+    written text;
     document json;
     config json;
     layers json;
     listed json;
 BEGIN
-    -- Only raw members are taken out of it: to read a text would fail on an escaped NUL anywhere in the document. The
-    -- whole of it is read anew for each of them.
-    document := convert_from(NEW.payload, 'UTF8')::json;
+    -- JSON may escape what no text of a database can hold: a NUL, or half of a surrogate pair. No digest has one.
+    written := convert_from(NEW.payload, 'UTF8');
+    IF strpos(written, '\u') > 0 THEN
+        written := regexp_replace(written, '\\u(0000|[dD][89a-fA-F][0-9a-fA-F]{2})', '?', 'g');
+    END IF;
+    document := written::json;
     config := document -> 'config';
     layers := document -> 'layers';
     listed := document -> 'manifests';

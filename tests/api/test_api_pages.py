@@ -17,7 +17,7 @@ from functions.registry.oci.routing import MOST_TAGS, MOST_TAGS_PER_PUSH
 from tests.api.description import ANYWHERE, OPERATIONS, REFUSALS, SERVED, Operation
 from tests.conftest import ROOT
 
-API: Final = (ROOT / "docs" / "api.md").read_text()
+API: Final = re.sub(r"(?ms)^```.*?^```$", "", (ROOT / "docs" / "api.md").read_text())  # but for its examples
 ERRORS: Final = (ROOT / "docs" / "errors.md").read_text()
 QUOTED: Final = re.compile(r"`([^`]+)`")
 

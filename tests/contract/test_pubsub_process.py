@@ -43,8 +43,14 @@ def project(fake: FakePubSub, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proje
 
 
 def fake_threads() -> set[str]:
-    names = {thread.name for thread in threading.enumerate()}
-    return {name for name in names if name.startswith(("pubsub", "push", "settle"))}
+    """Those left after a moment: one that was told to end need not have had its turn yet."""
+    deadline = time.monotonic() + 5
+    while True:
+        names = {thread.name for thread in threading.enumerate()}
+        left = {name for name in names if name.startswith(("pubsub", "push", "settle"))}
+        if not left or time.monotonic() > deadline:
+            return left
+        time.sleep(0.02)
 
 
 def seconds_to_stop(fake: FakePubSub) -> float:

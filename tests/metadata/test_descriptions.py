@@ -289,3 +289,13 @@ def test_what_is_no_manifest_at_all_is_stored_all_the_same(database: Database, p
     )
     assert query(database, "SELECT kind FROM manifests WHERE digest = '\\x0102'") == [["other"]]
     assert_exact(database)
+
+
+@pytest.mark.parametrize("escaped", ["\\u0000", "\\ud800", "\\uDFFF", "\\ud83d\\ude00"])
+def test_what_no_text_can_hold_hides_nothing_else(database: Database, escaped: str) -> None:
+    push_image(database, APP, "a")
+    [[payload, size]] = query(database, "SELECT payload, size FROM manifests")
+    odd = payload.replace(b"{", b'{"note":"' + escaped.encode() + b'",', 1)
+    query(database, "UPDATE manifests SET payload = :payload", payload=odd)
+    expected = [["image", size + len(odd) - len(payload), True]]
+    assert query(database, "SELECT kind, size, config_digest IS NOT NULL FROM manifests") == expected

@@ -67,9 +67,10 @@ def test_a_failed_publish_is_logged_and_the_ticking_goes_on(caplog: pytest.LogCa
 
 
 def test_stopping_ends_the_thread_within_the_interval() -> None:
+    before = set(threading.enumerate())
     with Scheduler(NEVER, Topic().publish, b"tick"):
-        pass
-    assert "scheduler" not in {thread.name for thread in threading.enumerate()}
+        assert {thread.name for thread in threading.enumerate() if thread not in before} == {"scheduler"}
+    assert "scheduler" not in {thread.name for thread in threading.enumerate() if thread not in before}
 
 
 def test_a_scheduler_that_never_started_can_be_stopped() -> None:

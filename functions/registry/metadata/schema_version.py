@@ -17,7 +17,7 @@ LATEST_POST: Final = "post_0002"
 _AGAIN_SECONDS: Final = 5.0
 
 # Of each line the last revision that was applied. A line's revisions sort by their names.
-_APPLIED: Final = Statement("schema_applied", str, "SELECT version_num FROM alembic_version")
+_APPLIED: Final = Statement("schema_applied", str, "SELECT version_num FROM alembic_version WHERE version_num > ''")
 
 
 class SchemaUnknown(MetadataUnavailable):
