@@ -34,7 +34,7 @@ class Run:
     def stop(self, number: signal.Signals = signal.SIGTERM) -> str:
         """Its last words, once it has ended."""
         self.process.send_signal(number)
-        output, _ = self.process.communicate(timeout=60)
+        output, _ = self.process.communicate(timeout=100)
         assert self.process.returncode == 0, output
         return output
 
@@ -55,7 +55,7 @@ def up(data: Path, *options: str) -> Iterator[Run]:
         finally:
             if process.poll() is None:
                 process.terminate()
-                process.communicate(timeout=60)
+                process.communicate(timeout=100)
 
 
 def descendants_of(data: Path) -> list[str]:
@@ -122,7 +122,7 @@ def test_a_child_that_dies_is_named_and_ends_everything(tmp_path: Path) -> None:
     with up(tmp_path / "data", "--ephemeral") as run:
         storage = [entry for entry in Path("/proc").glob("[0-9]*") if is_storage(entry, tmp_path / "data")]
         os.kill(min(int(entry.name) for entry in storage), signal.SIGKILL)
-        output, _ = run.process.communicate(timeout=60)
+        output, _ = run.process.communicate(timeout=100)
         assert run.process.returncode == 1
         assert re.search(r"slipway: storage ended with code -?\d+\. The end of .*storage\.log", output)
     assert descendants_of(tmp_path / "data") == []

@@ -32,6 +32,7 @@ _LEAST = {
 }
 
 
+@pytest.mark.timeout(400)  # every operation by everybody
 def test_the_matrix_is_as_documented(guarded: Guarded) -> None:
     secrets = people(guarded)
     outcomes = {
