@@ -76,20 +76,18 @@ class Machine(PushingMachine):
             assert status == 202
             self.model.delete_link(repository, digest)
 
-    @step(repository=REPOSITORY, really=st.sampled_from([False, False, True]))
-    def delete_repository(self, repository: str, *, really: bool) -> None:
-        """With all that it holds; seldom, for it leaves little to others."""
-        if really:
+    # Whole repositories.
+
+    @step(repository=REPOSITORY, is_deleted=st.sampled_from([False, False, True]))
+    def swap_or_delete(self, repository: str, *, is_deleted: bool) -> None:
+        """The two change their names, or, seldom, for it leaves little to others, one goes with all that it holds."""
+        if is_deleted:
             assert self.client.delete(f"/api/v1/repositories/{repository}") == 200
             self.backstage.make_again(repository)
             self.model.delete_repository(repository)
-
-    # Names.
-
-    @step()
-    def swap(self) -> None:
-        self.backstage.swap()
-        self.model.swap()
+        else:
+            self.backstage.swap()
+            self.model.swap()
 
     # Time, and what it brings.
 
