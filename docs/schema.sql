@@ -165,18 +165,12 @@ CREATE FUNCTION public.describe_manifest() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 DECLARE
-    written text;
     document json;
     config json;
     layers json;
     listed json;
 BEGIN
-    -- JSON may escape what no text of a database can hold: a NUL, or half of a surrogate pair. No digest has one.
-    written := convert_from(NEW.payload, 'UTF8');
-    IF strpos(written, '\u') > 0 THEN
-        written := regexp_replace(written, '\\u(0000|[dD][89a-fA-F][0-9a-fA-F]{2})', '?', 'g');
-    END IF;
-    document := written::json;
+    document := manifest_document(NEW.payload);
     config := document -> 'config';
     layers := document -> 'layers';
     listed := document -> 'manifests';
@@ -282,6 +276,13 @@ CREATE FUNCTION public.lock_usage(ids bigint[]) RETURNS void
     LANGUAGE sql
     AS $$
     SELECT FROM repository_usage WHERE repository_id = ANY (ids) ORDER BY repository_id FOR NO KEY UPDATE
+$$;
+
+CREATE FUNCTION public.manifest_document(payload bytea) RETURNS json
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    SELECT regexp_replace(convert_from(payload, 'UTF8'),
+                          '\\u(0000|[dD][89a-fA-F][0-9a-fA-F]{2})', '\\ufffd', 'g')::json
 $$;
 
 CREATE FUNCTION public.manifest_kind(media_type text, artifact_type text, layer_type text) RETURNS text

@@ -12,7 +12,7 @@ import pytest
 
 from functions.api import admin
 from functions.registry.auth.secrets import Peppers
-from functions.registry.metadata import audit, credentials, grants, principals, rules, usage
+from functions.registry.metadata import audit, credentials, grants, insights_namespaces, principals, rules
 from functions.registry.metadata.audit import Filter
 from functions.registry.metadata.db import Database, MetadataUnavailable
 from functions.registry.oci.name import RepositoryName
@@ -250,14 +250,14 @@ def test_quotas_are_set_shown_and_taken_away(line: Line, database: Database) -> 
     push_image(database, RepositoryName("team/app"), "v1")
     line.run("quotas", "set", "team", "--bytes", "3GiB", "--repositories", "5")
     line.run("quotas", "set", "other", "--bytes", "1000")
-    used = usage.of_namespace(database, "team")
+    used = insights_namespaces.namespace(database, "team")
     assert used is not None
     assert line.rows("quotas", "list") == [
         ["other", "1000", "0", "-", "0"],
-        ["team", str(3 * 2**30), str(used.bytes), "5", "1"],
+        ["team", str(3 * 2**30), str(used["bytes"]), "5", "1"],
     ]
     line.run("quotas", "set", "team", "--repositories", "7")
-    assert line.rows("quotas", "list")[1] == ["team", "-", str(used.bytes), "7", "1"]
+    assert line.rows("quotas", "list")[1] == ["team", "-", str(used["bytes"]), "7", "1"]
     line.run("quotas", "remove", "team")
     assert "`quotas list`" in line.refused("quotas", "remove", "team")
     assert "--bytes" in line.refused("quotas", "set", "team")

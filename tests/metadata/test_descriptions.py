@@ -291,7 +291,7 @@ def test_what_is_no_manifest_at_all_is_stored_all_the_same(database: Database, p
     assert_exact(database)
 
 
-@pytest.mark.parametrize("escaped", ["\\u0000", "\\ud800", "\\uDFFF", "\\ud83d\\ude00"])
+@pytest.mark.parametrize("escaped", ["\\u0000", "\\ud800", "\\uDFFF", "\\ud83d\\ude00", "\\\\u0000"])
 def test_what_no_text_can_hold_hides_nothing_else(database: Database, escaped: str) -> None:
     push_image(database, APP, "a")
     [[payload, size]] = query(database, "SELECT payload, size FROM manifests")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from functions.registry.metadata import manifests, moves, quotas, repositories, tags, uploads, usage
+from functions.registry.metadata import insights_namespaces, manifests, moves, quotas, repositories, tags, uploads
 from functions.registry.metadata.db import ChangeRefused, Database
 from functions.registry.metadata.moves import Moved, NameTaken, NothingToMove
 from functions.registry.metadata.quotas import Quota
@@ -83,9 +83,9 @@ def test_a_whole_namespace_moves_whether_its_own_name_is_a_repository_or_not(dat
     fill(database, "team/app", "team/deep/down", "teams/app")
     assert move(database, "team", "group", with_below=True) == 2
     assert names(database) == ["group/app", "group/deep/down", "teams/app"]
-    totals = usage.of_namespace(database, "team")
-    assert totals is not None
-    assert (totals.repositories, totals.tags, totals.bytes) == (0, 0, 0)
+    left = insights_namespaces.namespace(database, "team")
+    assert left is not None
+    assert (left["repositories"], left["tags"], left["bytes"]) == (0, 0, 0)
     assert_exact(database)
 
 

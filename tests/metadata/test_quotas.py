@@ -10,7 +10,7 @@ from typing import Final
 
 import pytest
 
-from functions.registry.metadata import blobs, quotas, repositories, uploads, usage
+from functions.registry.metadata import blobs, insights_namespaces, quotas, repositories, uploads
 from functions.registry.metadata.db import ChangeRefused, Database
 from functions.registry.metadata.quotas import Quota, QuotaReport
 from functions.registry.oci.digest import Digest
@@ -39,8 +39,8 @@ CROWD: Final = 16
 
 
 def used(database: Database) -> int:
-    totals = usage.of_namespace(database, APP.namespace)
-    return totals.bytes if totals else 0
+    found = insights_namespaces.namespace(database, APP.namespace)
+    return int(found["bytes"]) if found else 0
 
 
 def limit(database: Database, more: int, repositories: int | None = None) -> None:

@@ -335,15 +335,14 @@ def test_a_repository_that_moves_takes_its_figures_along(database: Database) -> 
     assert_exact(database)
 
 
-def test_totals_are_those_of_the_registry_and_of_a_namespace(database: Database) -> None:
+def test_totals_are_those_of_the_registry(database: Database) -> None:
     assert figures.of_registry(database) == Totals(*[0] * 7)
-    assert figures.of_namespace(database, "team") is None
     image = push_image(database, APP, "a")
     size = sum(map(len, image.blobs))
     expected = Totals(1, 1, 1, len(image.manifest), 3, size, len(image.manifest) + size)
-    assert figures.of_registry(database) == figures.of_namespace(database, "team") == expected
+    assert figures.of_registry(database) == expected
     settled(database)
-    assert figures.of_registry(database) == figures.of_namespace(database, "team") == expected
+    assert figures.of_registry(database) == expected
 
 
 def test_when_something_was_pushed_last_is_kept(database: Database) -> None:

@@ -139,10 +139,6 @@ _FIND_REFRESH_TOKEN: Final = Statement(
     """,
 )
 
-_REVOKE_REFRESH_TOKEN: Final = Statement(
-    "credentials_revoke_refresh_token", int, "DELETE FROM refresh_tokens WHERE hash = :hash"
-)
-
 _USE_TOKEN: Final = Statement(
     "credentials_use_token",
     int,
@@ -223,10 +219,6 @@ def add_refresh_token(db: Database, token_hash: bytes, signed_in: SignedIn, expi
 def find_refresh_token(db: Database, token_hashes: Sequence[bytes]) -> SignedIn | None:
     """By any of the hashes, one for each pepper. None also for one that is no longer good."""
     return db.one_or_none(_FIND_REFRESH_TOKEN(hashes=list(token_hashes)))
-
-
-def revoke_refresh_token(db: Database, token_hash: bytes) -> bool:
-    return db.count(_REVOKE_REFRESH_TOKEN(hash=token_hash)) > 0
 
 
 def use_token_once(db: Database, issuer: str, token_id: str, expires_at: datetime) -> bool:

@@ -30,14 +30,11 @@ _MANIFEST: Final = f"""'digest', {_digest("manifests.digest")}, 'kind', manifest
                'media_type', manifests.media_type, 'artifact_type', manifests.artifact_type, 'size', manifests.size,
                'config_digest', {_digest("manifests.config_digest")}"""
 
-# As it lies in the payload. What JSON may have and a text of the database may not, NUL and half a pair of surrogates,
-# would make all of it unreadable: a character that says so stands in for them.
-_PLATFORMS: Final = Template(r"""
+# As it lies in the payload.
+_PLATFORMS: Final = Template("""
                CASE WHEN manifests.kind = 'index' AND octet_length(manifests.payload) <= $largest THEN
                    (SELECT json_agg(listed.entry -> 'platform')
-                      FROM (SELECT regexp_replace(convert_from(manifests.payload, 'UTF8'),
-                                                  '\\u(0000|[dD][89a-fA-F][0-9a-fA-F]{2})', '\\ufffd', 'g'
-                                                  )::json -> 'manifests' AS entries) AS document
+                      FROM (SELECT manifest_document(manifests.payload) -> 'manifests' AS entries) AS document
                      CROSS JOIN LATERAL json_array_elements(
                            CASE json_typeof(document.entries) WHEN 'array' THEN document.entries ELSE '[]' END
                            ) AS listed (entry)) END""").substitute(largest=str(LARGEST_LISTED_INDEX))

@@ -1,4 +1,4 @@
-"""How much there is: exact figures of a repository, a namespace and the registry, read in a time that does not grow.
+"""How much there is in the registry, exactly, read in a time that does not grow; and the figures of namespaces settled.
 
 Triggers keep them (functions/migrate/versions/pre/0003_usage.sql). What a change means to a namespace and to the
 registry waits in a row of its own until it is settled, so that no two pushes wait for one figure.
@@ -76,18 +76,6 @@ _OF_REGISTRY: Final = Statement(
     """,
 )
 
-_OF_NAMESPACE: Final = Statement(
-    "usage_of_namespace",
-    Totals,
-    """
-    SELECT totals.repositories, totals.tags, totals.manifests, totals.manifest_bytes, totals.blobs, totals.blob_bytes,
-           totals.bytes
-      FROM namespaces
-      JOIN namespace_totals AS totals ON totals.namespace_id = namespaces.id
-     WHERE namespaces.name = :namespace
-    """,
-)
-
 
 def settle(db: Database, limit: int) -> int:
     """Adds at most `limit` waiting changes to the figures they belong to. Returns how many there were."""
@@ -97,7 +85,3 @@ def settle(db: Database, limit: int) -> int:
 def of_registry(db: Database) -> Totals:
     (totals,) = db.all(_OF_REGISTRY())
     return totals
-
-
-def of_namespace(db: Database, namespace: str) -> Totals | None:
-    return db.one_or_none(_OF_NAMESPACE(namespace=namespace))

@@ -20,12 +20,12 @@ from functions.registry.oci.activity import (
     VerifyUsage,
 )
 from functions.registry.oci.digest import Digest
-from functions.registry.oci.errors import ParameterInvalid, ResourceUnknown
+from functions.registry.oci.errors import ParameterInvalid
+from functions.registry.oci.insights_routing import namespace_in
 from functions.registry.oci.name import RepositoryName, Tag
 from functions.registry.oci.route import Query
 
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_NAMESPACE: Final = re.compile(r"[a-z0-9._-]{1,255}")
 
 
 def _day(query: Query, name: str) -> date | None:
@@ -55,12 +55,6 @@ def _name(match: re.Match[str]) -> RepositoryName:
     return RepositoryName.parse(match["name"])
 
 
-def _namespace(match: re.Match[str]) -> str:
-    if not _NAMESPACE.fullmatch(match["namespace"]):
-        raise ResourceUnknown("no such namespace")
-    return match["namespace"]
-
-
 Parser = Callable[[re.Match[str], Query], Activity]
 ENDPOINTS: Final[Sequence[tuple[re.Pattern[str], Mapping[str, Parser]]]] = (
     (
@@ -77,7 +71,7 @@ ENDPOINTS: Final[Sequence[tuple[re.Pattern[str], Mapping[str, Parser]]]] = (
     ),
     (
         re.compile(r"/api/v1/namespaces/(?P<namespace>[^/]+)/days"),
-        {"GET": lambda match, query: GetNamespaceDays(_namespace(match), _span(query))},
+        {"GET": lambda match, query: GetNamespaceDays(namespace_in(match), _span(query))},
     ),
     (re.compile(r"/api/v1/usage/days"), {"GET": lambda _, query: GetUsageDays(_span(query))}),
     (re.compile(r"/api/v1/usage/verify"), {"POST": lambda _, __: VerifyUsage()}),

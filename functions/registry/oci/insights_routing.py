@@ -127,10 +127,11 @@ def _search_namespaces(_: re.Match[str], query: Query) -> Insight:
     return SearchNamespaces(_part(query, NAMESPACE_ORDERS), NamespaceFilter(name))
 
 
-def _get_namespace(match: re.Match[str], _: Query) -> Insight:
+def namespace_in(match: re.Match[str]) -> str:
+    """Of a path. Raises ResourceUnknown for what can't be one."""
     if not _NAMESPACE.fullmatch(match["namespace"]):
         raise ResourceUnknown("no such namespace")
-    return GetNamespace(match["namespace"])
+    return match["namespace"]
 
 
 def _get_ranking(match: re.Match[str], query: Query) -> Insight:
@@ -153,7 +154,10 @@ ENDPOINTS: Final[Sequence[tuple[re.Pattern[str], Mapping[str, Parser]]]] = (
         {"GET": lambda match, _: DescribeManifest(RepositoryName.parse(match["name"]), Digest.parse(match["digest"]))},
     ),
     (re.compile(r"/api/v1/namespaces"), {"GET": _search_namespaces}),
-    (re.compile(r"/api/v1/namespaces/(?P<namespace>[^/]+)"), {"GET": _get_namespace}),
+    (
+        re.compile(r"/api/v1/namespaces/(?P<namespace>[^/]+)"),
+        {"GET": lambda match, _: GetNamespace(namespace_in(match))},
+    ),
     (re.compile(r"/api/v1/usage"), {"GET": lambda _, __: GetUsage()}),
     (re.compile(r"/api/v1/rankings/(?P<ranking>[^/]+)"), {"GET": _get_ranking}),
 )

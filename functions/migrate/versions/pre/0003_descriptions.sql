@@ -32,20 +32,21 @@ ALTER TABLE manifests
     ADD COLUMN size bigint NOT NULL DEFAULT 0,
     ADD COLUMN config_digest bytea;
 
+-- JSON may escape what no text of a database can hold, a NUL or half of a surrogate pair, and that would make all of it
+-- unreadable: another escape, which says so, stands in for it.
+CREATE FUNCTION manifest_document(payload bytea) RETURNS json LANGUAGE sql IMMUTABLE AS $$
+    SELECT regexp_replace(convert_from(payload, 'UTF8'),
+                          '\\u(0000|[dD][89a-fA-F][0-9a-fA-F]{2})', '\\ufffd', 'g')::json
+$$;
+
 CREATE FUNCTION describe_manifest() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-    written text;
     document json;
     config json;
     layers json;
     listed json;
 BEGIN
-    -- JSON may escape what no text of a database can hold: a NUL, or half of a surrogate pair. No digest has one.
-    written := convert_from(NEW.payload, 'UTF8');
-    IF strpos(written, '\u') > 0 THEN
-        written := regexp_replace(written, '\\u(0000|[dD][89a-fA-F][0-9a-fA-F]{2})', '?', 'g');
-    END IF;
-    document := written::json;
+    document := manifest_document(NEW.payload);
     config := document -> 'config';
     layers := document -> 'layers';
     listed := document -> 'manifests';
