@@ -3,65 +3,60 @@
 from __future__ import annotations
 
 import argparse
-import base64
 import contextlib
-import http.client
 import io
-import json
 import os
 import statistics
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 from unittest import mock
 
 from benchmarks.measure import Report, median_and_range, percentile, table, timed
-from benchmarks.registry_data import TAGS, Registry
+from benchmarks.pulling import pull_for, pull_while_collecting, pull_while_computing
+from benchmarks.registry_data import REPOSITORIES, Registry
+from functions.gc import usage
 from functions.gc.reviews import BLOBS, LINKS
 from functions.gc.run import BATCH, run
 from functions.registry.config import Settings
-from functions.registry.events import hints
 from functions.registry.wiring import Services, build
 from local import stack
-from local.guard import HOST
 from local.stack import Options, Stack
 
 SIZES: Final = (19_200, 1_999_680)
 NEVER_SECONDS: Final = 86_400
 PULL_SECONDS: Final = 10.0
-_FUNCTION_PATIENCE: Final = 600
 
 
-def reviews_by_size(registry: Registry, services: Services, arguments: Any) -> tuple[list[list[str]], float]:
-    """Rows of a table, and how much longer the larger registry takes."""
-    rows: list[list[str]] = []
-    medians: list[float] = []
-    for size in SIZES:
-        filling = timed(lambda size=size: registry.grow(size))  # type: ignore[misc]
-        print(f"{size} manifests after {filling:.0f} s", flush=True)
-        seconds = [_review(registry, services, arguments.blobs) for _ in range(arguments.runs)]
-        medians.append(statistics.median(seconds))
-        rows.append([f"{size:,} manifests", str(arguments.runs), median_and_range(seconds, 2), f"{filling:.0f}"])
-        print(f"reviewed in {median_and_range(seconds, 2)} s", flush=True)
-    return rows, medians[1] / medians[0]
+@dataclass
+class Side:
+    """A registry of one size that runs for itself, and the seconds of each review in it."""
+
+    running: Stack
+    registry: Registry
+    services: Services
+    manifests: int
+    surveying: float = 0.0
+    reviews: list[float] = field(default_factory=list)
 
 
-def _review(registry: Registry, services: Services, blobs: int) -> float:
-    """Seconds from links that are due to condemned objects."""
-    registry.dangle(blobs, with_objects=False)
-
-    def review() -> None:
-        for level in (LINKS, BLOBS):
-            while level(services, BATCH):
-                pass
-
-    seconds = timed(lambda: _silently(review))
-    registry.execute("DELETE FROM deletions")
-    registry.execute("VACUUM blobs, repository_blobs, namespace_blobs, link_reviews, blob_reviews, deletions")
-    return seconds
+@contextlib.contextmanager
+def _side(folder: Path, manifests: int) -> Iterator[Side]:
+    with Stack(Options(port=0, data=folder, ephemeral=True)) as running:
+        registry = Registry(running.environment["SLIPWAY_DATABASE"], running.ports.storage)
+        services = build(Settings.from_environment(running.environment))
+        side = Side(running, registry, services, manifests)
+        filling = timed(lambda: registry.grow(manifests))
+        registry.execute("UPDATE gc_settings SET grace = '0' WHERE event = 'delete'")
+        # Each repository as it is for the first time; then none for minutes, as in a registry that has run for long.
+        side.surveying = timed(lambda: _silently(lambda: _until_done(lambda: usage.survey(services, BATCH))))
+        print(f"{manifests} manifests after {filling:.0f} s, surveyed in {side.surveying:.1f} s", flush=True)
+        yield side
+        services.database.close()
+        registry.close()
 
 
 def _silently(work: Callable[[], object]) -> None:
@@ -70,120 +65,117 @@ def _silently(work: Callable[[], object]) -> None:
         work()
 
 
-def rates(registry: Registry, services: Services, arguments: Any) -> tuple[list[float], list[float]]:
+def _until_done(work: Callable[[], int]) -> None:
+    while work():
+        pass
+
+
+def review(side: Side, blobs: int) -> None:
+    """From links that are due to condemned objects."""
+    side.registry.dangle(blobs, with_objects=False)
+    side.reviews.append(timed(lambda: _silently(lambda: _review(side.services))))
+    print(f"{side.manifests} manifests: reviewed in {side.reviews[-1]:.2f} s", flush=True)
+    side.registry.execute("DELETE FROM deletions")
+    side.registry.execute("VACUUM blobs, repository_blobs, namespace_blobs, link_reviews, blob_reviews, deletions")
+
+
+def _review(services: Services) -> None:
+    _until_done(lambda: LINKS(services, BATCH))
+    _until_done(lambda: BLOBS(services, BATCH))
+
+
+def rates(side: Side, arguments: Any) -> tuple[list[float], list[float]]:
     """Blobs a second, from a link that is due to an object that is gone; and the collector's own CPU, ms a blob."""
-    registry.execute("UPDATE gc_settings SET grace = '0' WHERE event = 'delete'")
+    os.environ.update(side.running.environment)  # where the Google client finds the fake store
     found: list[float] = []
     cpu: list[float] = []
     for _ in range(arguments.runs):
-        registry.dangle(arguments.blobs, with_objects=True)
+        side.registry.dangle(arguments.blobs, with_objects=True)
         before = time.process_time()
-        found.append(arguments.blobs / timed(lambda: _silently(lambda: run(services))))
+        found.append(arguments.blobs / timed(lambda: _silently(lambda: run(side.services))))
         cpu.append((time.process_time() - before) * 1000 / arguments.blobs)
         print(f"{found[-1]:.0f} blobs/s, {cpu[-1]:.2f} ms of CPU each", flush=True)
     return found, cpu
 
 
-class Puller:
-    """One client that pulls manifests by tag, one after the other, over one connection."""
-
-    def __init__(self, port: int) -> None:
-        self._connection = http.client.HTTPConnection(HOST, port, timeout=60)
-        self._number = 0
-
-    def close(self) -> None:
-        self._connection.close()
-
-    def pull(self) -> float:
-        """Milliseconds."""
-        self._number += 1
-        return timed(self._pull) * 1000
-
-    def _pull(self) -> None:
-        self._connection.request("GET", f"/v2/bench/0/manifests/tag-{self._number % TAGS + 1}")
-        answer = self._connection.getresponse()
-        answer.read()
-        if answer.status != http.HTTPStatus.OK:
-            raise RuntimeError(f"a pull was answered {answer.status}")
-
-
-def pulls(registry: Registry, running: Stack, arguments: Any) -> Iterator[tuple[list[float], list[float]]]:
-    """Milliseconds of each pull: while nothing else happens, and while the gc function collects."""
-    registry.tag()
+def pulls(side: Side, arguments: Any) -> Iterator[tuple[list[float], ...]]:
+    """Milliseconds of each pull: while nothing else happens, while a process computes, and during a collection."""
+    side.registry.tag()
+    ports = side.running.ports
     for _ in range(arguments.runs):
-        registry.dangle(arguments.blobs, with_objects=True)
-        # The server closes a connection that was idle meanwhile.
-        puller = Puller(running.ports.api)
-        deadline = time.monotonic() + PULL_SECONDS
-        idle = [puller.pull() for _ in iter(lambda: time.monotonic() < deadline, False)]  # noqa: B023  # used at once
-        collecting = threading.Thread(target=_wake, args=(running.ports.gc,))
-        collecting.start()
-        busy = [puller.pull() for _ in iter(collecting.is_alive, False)]
-        print(f"p99 {percentile(idle, 99):.1f} ms idle, {percentile(busy, 99):.1f} ms collecting", flush=True)
-        puller.close()
-        yield idle, busy
+        side.registry.dangle(arguments.blobs, with_objects=True)
+        taken = (
+            pull_for(ports.api, PULL_SECONDS),
+            pull_while_computing(ports.api, PULL_SECONDS),
+            pull_while_collecting(ports.api, ports.gc),
+        )
+        print("p99, ms: " + ", ".join(f"{percentile(part, 99):.1f}" for part in taken), flush=True)
+        yield taken
 
 
-def _wake(port: int) -> None:
-    """Returns when the collection is over."""
-    message = {"messageId": "1", "data": base64.b64encode(hints.encode()).decode()}
-    connection = http.client.HTTPConnection(HOST, port, timeout=_FUNCTION_PATIENCE)
-    body = json.dumps({"message": message, "subscription": "projects/p/subscriptions/s"})
-    connection.request("POST", "/projects/p/topics/t", body, {"Content-Type": "application/json"})
-    answer = connection.getresponse()
-    answer.read()
-    connection.close()
-    if answer.status != http.HTTPStatus.OK:
-        raise RuntimeError(f"the collection was answered {answer.status}")
-
-
-def measure(running: Stack, report: Report, arguments: Any) -> None:
-    registry = Registry(running.environment["SLIPWAY_DATABASE"], running.ports.storage)
-    os.environ.update(running.environment)
-    services = build(Settings.from_environment(running.environment))
-    rows, ratio = reviews_by_size(registry, services, arguments)
-    header = ["registry of", "runs", "seconds", "filled in, s"]
+def report_reviews(report: Report, sides: list[Side], blobs: int) -> None:
+    medians = [statistics.median(side.reviews) for side in sides]
+    rows = [
+        [f"{side.manifests:,} manifests", str(len(side.reviews)), median_and_range(side.reviews, 2)] for side in sides
+    ]
     report.add(
-        f"## Reviewing and deleting {arguments.blobs:,} dangling blobs, by the registry's size",
-        table(header, rows),
-        f"Ratio of the medians: {ratio:.2f}.",
+        f"## Reviewing and deleting {blobs:,} dangling blobs, by the registry's size",
+        table(["registry of", "runs", "seconds"], rows),
+        f"In turns. Ratio of the medians: {medians[1] / medians[0]:.2f}. What no tag reaches is counted apart from "
+        f"this, at most once in 10 ms for each manifest of a repository: {sides[1].surveying:.1f} s for "
+        f"{REPOSITORIES} repositories with {sides[1].manifests:,} manifests.",
     )
-    found, cpu = rates(registry, services, arguments)
+
+
+def report_rates(report: Report, found: list[float], cpu: list[float]) -> None:
     row = ["links, blobs and objects", str(len(found)), median_and_range(found), median_and_range(cpu, 2)]
     report.add(
         "## One collector, from link to object, against the fake store",
         table(["what", "runs", "blobs/s", "its own CPU, ms a blob"], [row]),
     )
-    rounds = list(pulls(registry, running, arguments))
+
+
+def report_pulls(report: Report, rounds: list[tuple[list[float], ...]]) -> None:
+    names = ("while nothing else happens", "while one process computes", "while the gc function collects")
     quantiles = [[percentile(part, 99) for part in parts] for parts in zip(*rounds, strict=True)]
-    medians = [statistics.median(p99s) for p99s in quantiles]
-    names = ("while nothing else happens", "while the gc function collects")
     counts = [sum(map(len, parts)) for parts in zip(*rounds, strict=True)]
+    ratios = [[p99 / idle for p99, idle in zip(found, quantiles[0], strict=True)] for found in quantiles]
     report.add(
         "## p99 of manifest pulls, one client",
         table(
-            ["when", "pulls", "p99, ms"],
-            [[name, str(n), median_and_range(p99, 1)] for name, n, p99 in zip(names, counts, quantiles, strict=True)],
+            ["when", "pulls", "p99, ms", "ratio, round by round"],
+            [
+                [name, str(count), median_and_range(found, 1), median_and_range(ratio, 2)]
+                for name, count, found, ratio in zip(names, counts, quantiles, ratios, strict=True)
+            ],
         ),
-        f"Ratio of the medians: {medians[1] / medians[0]:.2f}. Everything runs on the same cores; the load average at "
-        f"the end was {os.getloadavg()[0]:.1f}.",
+        "Client, api, database, store and collector share the cores; the process that computes has the collector's "
+        "priority and touches nothing of the registry.",
     )
-    services.database.close()
-    registry.close()
+
+
+def measure(sides: list[Side], report: Report, arguments: Any) -> None:
+    for _ in range(arguments.runs):
+        for side in sides:
+            review(side, arguments.blobs)
+    report_reviews(report, sides, arguments.blobs)
+    report_rates(report, *rates(sides[1], arguments))
+    report_pulls(report, list(pulls(sides[1], arguments)))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.collection", description=__doc__)
     parser.add_argument("--blobs", type=int, default=10_000, help="dangling blobs in each run (default 10000)")
-    parser.add_argument("--runs", type=int, default=3, help="runs of each measurement (default 3)")
+    parser.add_argument("--runs", type=int, default=5, help="runs of each measurement (default 5)")
     arguments = parser.parse_args()
     report = Report("Collection", "benchmarks.collection")
     with (
         tempfile.TemporaryDirectory(prefix="slipway-bench-", ignore_cleanup_errors=True) as folder,
         mock.patch.object(stack, "TICK_SECONDS", NEVER_SECONDS),
-        Stack(Options(port=0, data=Path(folder), ephemeral=True)) as running,
+        contextlib.ExitStack() as opened,
     ):
-        measure(running, report, arguments)
+        sides = [opened.enter_context(_side(Path(folder) / str(size), size)) for size in SIZES]
+        measure(sides, report, arguments)
     report.write("collection")
 
 

@@ -24,6 +24,8 @@ BUCKET: Final = "slipway-blobs"
 SIGNER: Final = "GOOGLOCALSLIPWAY"
 # Uploads hold a thread each for as long as they last.
 THREADS: Final = 32
+# What to put before the command of a program that nobody waits for.
+LOWEST_PRIORITY: Final = ("nice", "-n", "19") if shutil.which("nice") else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +132,8 @@ def function(name: str, data: Data, port: int, environment: dict[str, str], proc
     """One function under the unchanged framework. `name` is its folder; its target has a name of its own for gc."""
     server = {"HOST": HOST, "PORT": str(port), "THREADS": str(THREADS), "WORKERS": str(processes)}
     # In the cloud the collection has instances of its own; here it shares cores with those that somebody waits for.
-    politely = ["nice", "-n", "19"] if name == "gc" and shutil.which("nice") else []
-    return Child(name, [*politely, *function_command(name)], data.log(name), {**environment, **server})
+    priority = LOWEST_PRIORITY if name == "gc" else ()
+    return Child(name, [*priority, *function_command(name)], data.log(name), {**environment, **server})
 
 
 def function_command(name: str) -> list[str]:

@@ -10,6 +10,7 @@ from functools import cached_property
 from http import HTTPStatus
 from typing import Any, Final
 
+from functions.registry.blobs import batch
 from functions.registry.blobs.errors import BlobStoreUnavailable, ObjectMissing
 from functions.registry.blobs.part import PartWriter
 from functions.registry.config import MEBIBYTE, Settings
@@ -20,6 +21,8 @@ _LONGEST_REASON: Final = 500
 # A read is made of requests of this size, each tried again by itself.
 _READ_BYTES: Final = 4 * MEBIBYTE
 _RETRY_SECONDS: Final = 15.0
+# How long one of many is waited for, all of which can be read another time.
+_READ_ONCE_SECONDS: Final = 10.0
 
 # Otherwise the client looks the bucket up, once for each process, in a thread of its own.
 os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")
@@ -65,21 +68,29 @@ class Bucket:
         """The object's bytes from `first` to `last` or the end, both included, in pieces. Raises ObjectMissing."""
         while last is None or first <= last:
             end = first + _READ_BYTES - 1 if last is None else min(first + _READ_BYTES - 1, last)
-            piece = self._read(object_name, first, end)
+            piece = self._read(object_name, first, end, self._patience())
             if piece:
                 yield piece
             if len(piece) < end - first + 1:
                 return
             first = end + 1
 
-    def _read(self, object_name: str, first: int, last: int) -> bytes:
+    def read_once(self, object_name: str, size: int) -> bytes:
+        """The first `size` bytes, which are not 0. Raises ObjectMissing.
+
+        Nothing is tried again here: whoever reads many comes back.
+        """
+        timeout = min(self._settings.storage_timeout_seconds, _READ_ONCE_SECONDS)
+        return self._read(object_name, 0, size - 1, {"timeout": timeout, "retry": None})
+
+    def _read(self, object_name: str, first: int, last: int, patience: dict[str, Any]) -> bytes:
         """One request; empty past the object's end."""
         from google.api_core.exceptions import RequestRangeNotSatisfiable  # noqa: PLC0415  # as below
 
         with _translating():
             try:
                 content: bytes = self._object(object_name).download_as_bytes(
-                    start=first, end=last, raw_download=True, checksum=None, **self._patience()
+                    start=first, end=last, raw_download=True, checksum=None, **patience
                 )
             except RequestRangeNotSatisfiable:
                 return b""
@@ -90,16 +101,30 @@ class Bucket:
 
         Nothing is tried again here: whoever deletes many comes back.
         """
+        content_type, body = batch.deletions(self._settings.bucket, object_names)
         try:
-            with _translating(), self._bucket.client.batch(raise_exception=False) as batch:
-                for name in object_names:
-                    self._object(name).delete(timeout=self._settings.storage_timeout_seconds, retry=None)
-        except (ObjectMissing, ValueError) as error:
-            # Said of the batch, not of an object in it; or an answer that is none.
-            raise BlobStoreUnavailable(f"no answer to a batch: {error!r}") from error
-        # The client's only way to each answer.
-        answers = zip(object_names, batch._responses, strict=True)  # noqa: SLF001
-        return {name: _reason(answer) for name, answer in answers if _has_failed(answer)}
+            with _translating():
+                response = self._post(batch.PATH, content_type, body)
+            if response.status_code != HTTPStatus.OK:
+                raise BlobStoreUnavailable(f"{response.status_code} to a batch: {_shortened(response.text)}")
+            answers = batch.answers(response.headers.get("Content-Type", ""), response.content, len(object_names))
+        except ValueError as error:
+            raise BlobStoreUnavailable(f"no answer to a batch: {error}") from error
+        return {
+            name: f"{answer.status}: {_shortened(answer.body)}"
+            for name, answer in zip(object_names, answers, strict=True)
+            if not answer.is_gone
+        }
+
+    def _post(self, path: str, content_type: str, body: bytes) -> Any:
+        client = self._bucket.client
+        return client._connection._make_request(  # noqa: SLF001  # there is no public way to a signed-in request
+            "POST",
+            client.api_endpoint + path,
+            data=body,
+            content_type=content_type,
+            timeout=self._settings.storage_timeout_seconds,
+        )
 
     def _object(self, object_name: str) -> Any:
         return self._bucket.blob(object_name)
@@ -124,12 +149,8 @@ class Bucket:
         return Client().bucket(self._settings.bucket)
 
 
-def _has_failed(answer: Any) -> bool:
-    return not answer.ok and answer.status_code != HTTPStatus.NOT_FOUND
-
-
-def _reason(answer: Any) -> str:
-    return f"{answer.status_code}: {' '.join(answer.text.split())[:_LONGEST_REASON]}"
+def _shortened(text: str) -> str:
+    return " ".join(text.split())[:_LONGEST_REASON]
 
 
 @contextmanager
