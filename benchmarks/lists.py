@@ -22,9 +22,11 @@ from werkzeug.test import Client
 
 from benchmarks.measure import Report, percentile, table
 from functions.api.dispatch import handle
+from functions.gc.run import BATCH
 from functions.migrate.schema import upgrade
 from functions.registry import wiring
 from functions.registry.config import Settings
+from functions.registry.metadata import ranks
 from functions.registry.metadata.driver import Connection
 from functions.registry.oci.insights import (
     LARGEST_SIZE,
@@ -158,6 +160,8 @@ def registry_of(url: str, seeded: Seeded) -> Iterator[Registry]:
     services = wiring.build(Settings.from_environment({"SLIPWAY_DATABASE": url, **_NO_BUCKET}))
     application = Flask("lists")
     application.add_url_rule("/<path:_>", view_func=lambda _: handle(services, request))
+    while ranks.add_up(services.database, BATCH):
+        pass
     yield Registry(Client(application, Response), seeded)
     services.database.close()
 

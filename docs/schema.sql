@@ -24,19 +24,17 @@ CREATE FUNCTION public.claim_quota(of_namespace text, waits boolean) RETURNS voi
     LANGUAGE plpgsql
     AS $$
 DECLARE
-    -- A manifest has 4 MiB at most; as many at once as there are connections.
-    reserve CONSTANT bigint := 1073741824;
     lock CONSTANT bigint := hashtextextended(of_namespace, 1);
     most bigint := (SELECT bytes FROM quotas WHERE namespace = of_namespace);
+    settled bigint;
 BEGIN
     IF most IS NULL THEN RETURN; END IF;
-    IF waits OR most - used_bytes(of_namespace) < reserve THEN
+    settled := (SELECT usage.bytes FROM namespaces JOIN namespace_usage AS usage ON usage.namespace_id = namespaces.id
+                 WHERE namespaces.name = of_namespace);
+    IF waits OR most - coalesce(settled, 0) < quota_reserve() THEN
         PERFORM pg_advisory_xact_lock(lock);
     ELSE
         PERFORM pg_advisory_xact_lock_shared(lock);
-        IF most - used_bytes(of_namespace) < reserve THEN
-            RAISE EXCEPTION USING ERRCODE = 'serialization_failure', MESSAGE = 'the quota is nearly used up: try again';
-        END IF;
     END IF;
 END $$;
 
@@ -304,6 +302,16 @@ CREATE FUNCTION public.manifest_kind(media_type text, artifact_type text, layer_
            END
 $$;
 
+CREATE FUNCTION public.move_ranks() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$ BEGIN
+    UPDATE repository_ranks AS ranks SET namespace_id = moved.namespace_id
+      FROM (SELECT new_rows.id, new_rows.namespace_id FROM old_rows JOIN new_rows USING (id)
+             WHERE old_rows.namespace_id <> new_rows.namespace_id) AS moved
+     WHERE ranks.repository_id = moved.id;
+    RETURN NULL;
+END $$;
+
 CREATE FUNCTION public.move_usage() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -360,7 +368,17 @@ BEGIN
      WHERE namespaces.id = obey_quota.namespace AND quotas.bytes IS NOT NULL;
     IF NOT FOUND OR added = 0 THEN RETURN; END IF;
     used := used_bytes(quota.name);
-    IF used > quota.bytes THEN PERFORM refuse(quota_refusal(quota.name, used - added, quota.bytes, added)); END IF;
+    IF quota.bytes - used < quota_reserve() THEN
+        IF NOT pg_try_advisory_xact_lock(hashtextextended(quota.name, 1)) THEN
+            RAISE EXCEPTION USING ERRCODE = 'serialization_failure', CONSTRAINT = 'quotas_one_at_a_time',
+                MESSAGE = 'the quota is nearly used up: begin anew, alone';
+        END IF;
+        -- With all that others have committed until they let go of the lock.
+        used := used_bytes(quota.name);
+        IF used > quota.bytes THEN PERFORM refuse(quota_refusal(quota.name, used - added, quota.bytes, added)); END IF;
+    END IF;
+    -- For whoever tells the client at the end of the transaction.
+    PERFORM set_config('slipway.used_bytes', used::text, true);
 END $$;
 
 CREATE FUNCTION public.obey_repository_quota(ids bigint[]) RETURNS void
@@ -414,12 +432,35 @@ CREATE FUNCTION public.pattern_namespace(pattern text) RETURNS text
     SELECT CASE WHEN strpos(split_part(pattern, '/', 1), '*') = 0 THEN split_part(pattern, '/', 1) ELSE '' END
 $$;
 
+CREATE FUNCTION public.queue_platforms() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$ BEGIN
+    INSERT INTO platforms (manifest_id)
+    SELECT id FROM new_rows WHERE kind = 'image' AND config_digest IS NOT NULL ORDER BY id;
+    RETURN NULL;
+END $$;
+
 CREATE FUNCTION public.quota_refusal(of_namespace text, used bigint, most bigint, needed bigint) RETURNS text
     LANGUAGE sql IMMUTABLE
     AS $$
     SELECT format('the quota of namespace %s is %s bytes: %s are in use, and %s more are needed; delete something, or ask an administrator for more',
                   of_namespace, most, used, needed)
 $$;
+
+CREATE FUNCTION public.quota_reserve() RETURNS bigint
+    LANGUAGE sql IMMUTABLE
+    AS $$SELECT CAST(1073741824 AS bigint)$$;
+
+CREATE FUNCTION public.rank_again() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$ BEGIN
+    INSERT INTO repository_ranks AS ranks (repository_id, namespace_id)
+    SELECT usage.repository_id, usage.namespace_id
+      FROM (SELECT DISTINCT repository_id FROM new_rows) AS changed JOIN repository_usage AS usage USING (repository_id)
+     ORDER BY usage.repository_id
+    ON CONFLICT (repository_id) DO UPDATE SET due_on = '-infinity' WHERE ranks.due_on IS DISTINCT FROM '-infinity';
+    RETURN NULL;
+END $$;
 
 CREATE FUNCTION public.recount_manifests() RETURNS trigger
     LANGUAGE plpgsql
@@ -613,10 +654,15 @@ CREATE FUNCTION public.tag_refusal(repository text, tag text, creates boolean, r
 $$;
 
 CREATE FUNCTION public.used_bytes(of_namespace text) RETURNS bigint
-    LANGUAGE sql STABLE
-    AS $$
-    SELECT coalesce((SELECT bytes FROM namespaces JOIN namespace_totals ON namespace_id = id WHERE name = of_namespace), 0)
-$$;
+    LANGUAGE plpgsql STABLE
+    AS $$ BEGIN
+    RETURN coalesce((
+        SELECT usage.bytes + coalesce((SELECT sum(changes.manifest_bytes + changes.blob_bytes)
+                                         FROM usage_changes AS changes
+                                        WHERE changes.namespace_id = usage.namespace_id), 0)
+          FROM namespaces JOIN namespace_usage AS usage ON usage.namespace_id = namespaces.id
+         WHERE namespaces.name = of_namespace), 0);
+END $$;
 
 CREATE TABLE public.audit (
     id bigint NOT NULL,
@@ -845,6 +891,16 @@ ALTER TABLE public.namespaces ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.platforms (
+    manifest_id bigint NOT NULL,
+    os text COLLATE pg_catalog."C",
+    architecture text COLLATE pg_catalog."C",
+    variant text COLLATE pg_catalog."C",
+    look_after timestamp with time zone DEFAULT now(),
+    attempts integer DEFAULT 0 NOT NULL
+)
+WITH (autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='500');
+
 CREATE TABLE public.principals (
     id bigint NOT NULL,
     kind text NOT NULL,
@@ -967,6 +1023,17 @@ CREATE TABLE public.repository_kinds (
     manifests bigint NOT NULL
 )
 WITH (fillfactor='50');
+
+CREATE TABLE public.repository_ranks (
+    repository_id bigint NOT NULL,
+    namespace_id bigint NOT NULL,
+    gained_bytes bigint DEFAULT 0 NOT NULL,
+    recent_pushes bigint DEFAULT 0 NOT NULL,
+    recent_pulls bigint DEFAULT 0 NOT NULL,
+    recent bigint GENERATED ALWAYS AS ((recent_pushes + recent_pulls)) STORED NOT NULL,
+    due_on date DEFAULT '-infinity'::date
+)
+WITH (autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='500');
 
 CREATE TABLE public.repository_usage (
     repository_id bigint NOT NULL,
@@ -1171,6 +1238,9 @@ ALTER TABLE ONLY public.namespaces
 ALTER TABLE ONLY public.namespaces
     ADD CONSTRAINT namespaces_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.platforms
+    ADD CONSTRAINT platforms_pkey PRIMARY KEY (manifest_id);
+
 ALTER TABLE ONLY public.principals
     ADD CONSTRAINT principals_name UNIQUE (name);
 
@@ -1203,6 +1273,9 @@ ALTER TABLE ONLY public.repository_days
 
 ALTER TABLE ONLY public.repository_kinds
     ADD CONSTRAINT repository_kinds_pkey PRIMARY KEY (repository_id, kind);
+
+ALTER TABLE ONLY public.repository_ranks
+    ADD CONSTRAINT repository_ranks_pkey PRIMARY KEY (repository_id);
 
 ALTER TABLE ONLY public.repository_usage
     ADD CONSTRAINT repository_usage_pkey PRIMARY KEY (repository_id);
@@ -1283,6 +1356,8 @@ CREATE INDEX namespace_usage_repositories ON public.namespace_usage USING btree 
 
 CREATE INDEX namespace_usage_tags ON public.namespace_usage USING btree (tags, namespace_id);
 
+CREATE INDEX platforms_due ON public.platforms USING btree (look_after) WHERE (look_after IS NOT NULL);
+
 CREATE INDEX principals_administrators ON public.principals USING btree (is_disabled, id) WHERE is_admin;
 
 CREATE INDEX principals_namespace ON public.principals USING btree (namespace, name) WHERE (namespace IS NOT NULL);
@@ -1300,6 +1375,16 @@ CREATE INDEX repositories_namespace ON public.repositories USING btree (namespac
 CREATE INDEX repository_blobs_digest ON public.repository_blobs USING btree (digest);
 
 CREATE INDEX repository_days_day ON public.repository_days USING btree (day);
+
+CREATE INDEX repository_ranks_due ON public.repository_ranks USING btree (due_on, repository_id) WHERE (due_on IS NOT NULL);
+
+CREATE INDEX repository_ranks_gained ON public.repository_ranks USING btree (gained_bytes DESC, repository_id) WHERE (gained_bytes > 0);
+
+CREATE INDEX repository_ranks_of_gained ON public.repository_ranks USING btree (namespace_id, gained_bytes DESC, repository_id) WHERE (gained_bytes > 0);
+
+CREATE INDEX repository_ranks_of_recent ON public.repository_ranks USING btree (namespace_id, recent DESC, repository_id) WHERE (recent > 0);
+
+CREATE INDEX repository_ranks_recent ON public.repository_ranks USING btree (recent DESC, repository_id) WHERE (recent > 0);
 
 CREATE INDEX repository_usage_bytes ON public.repository_usage USING btree (bytes, repository_id) WHERE (manifests > 0);
 
@@ -1395,9 +1480,17 @@ CREATE TRIGGER describe BEFORE INSERT OR UPDATE OF manifest_id ON public.tags FO
 
 CREATE TRIGGER end_usage AFTER DELETE ON public.repositories REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.end_repository_usage();
 
+CREATE TRIGGER move_ranks AFTER UPDATE ON public.repositories REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.move_ranks();
+
 CREATE TRIGGER move_usage AFTER UPDATE ON public.repositories REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.move_usage();
 
 CREATE TRIGGER obey_rules BEFORE INSERT OR DELETE OR UPDATE ON public.tags FOR EACH ROW EXECUTE FUNCTION public.obey_tag_rules();
+
+CREATE TRIGGER queue_platforms AFTER INSERT ON public.manifests REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.queue_platforms();
+
+CREATE TRIGGER rank_inserted AFTER INSERT ON public.repository_days REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.rank_again();
+
+CREATE TRIGGER rank_updated AFTER UPDATE ON public.repository_days REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.rank_again();
 
 CREATE TRIGGER review_children AFTER DELETE ON public.manifest_children REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.review_children();
 
@@ -1470,6 +1563,9 @@ ALTER TABLE ONLY public.namespace_days
 ALTER TABLE ONLY public.namespace_usage
     ADD CONSTRAINT namespace_usage_namespace_id_fkey FOREIGN KEY (namespace_id) REFERENCES public.namespaces(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.platforms
+    ADD CONSTRAINT platforms_manifest_id_fkey FOREIGN KEY (manifest_id) REFERENCES public.manifests(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.refresh_tokens
     ADD CONSTRAINT refresh_tokens_principal_id_fkey FOREIGN KEY (principal_id) REFERENCES public.principals(id) ON DELETE CASCADE;
 
@@ -1493,6 +1589,9 @@ ALTER TABLE ONLY public.repository_days
 
 ALTER TABLE ONLY public.repository_kinds
     ADD CONSTRAINT repository_kinds_repository_id_fkey FOREIGN KEY (repository_id) REFERENCES public.repositories(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.repository_ranks
+    ADD CONSTRAINT repository_ranks_repository_id_fkey FOREIGN KEY (repository_id) REFERENCES public.repositories(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.repository_usage
     ADD CONSTRAINT repository_usage_namespace_id_fkey FOREIGN KEY (namespace_id) REFERENCES public.namespaces(id);

@@ -38,6 +38,7 @@ TABLES: Final = {
     "repository_blobs": "repository_id, digest, size, linked_at",
     "manifests": "id, repository_id, digest, media_type, artifact_type, subject, payload, pushed_at, kind, size,"
     " config_digest",
+    "platforms": "manifest_id, os, architecture, look_after",
     "manifest_blobs": "manifest_id, repository_id, digest",
     "manifest_children": "parent_id, child_id",
     "manifest_reviews": "manifest_id, review_after, event",
@@ -145,6 +146,8 @@ class Content:
             # A third of the tags are second names.
             if made is None or number % 3:
                 made = self._index(repository, at) if is_multi else self._manifest(repository, form, at)
+                if form is _IMAGE and not is_multi:
+                    self._runs_on(made)
                 if self._chance.random() < _REFERRED_TO:
                     self._manifest(repository, self._chance.choice(_REFERRERS), at, subject=made)
                 if self._chance.random() < _LEFT_BY_A_TAG:
@@ -163,8 +166,9 @@ class Content:
         pull_size = len(payload) + sum(child.pull_size for child in children)
         made = self._stored(repository, payload, OCI_INDEX, pull_size, at)
         self._row(made, repository, payload, at, _Told("index"))
-        for child in children:
+        for child, platform in zip(children, _PLATFORMS, strict=True):
             self._write("manifest_children", f"{made.id}\t{child.id}\n")
+            self._runs_on(child, platform)
         return made
 
     def _manifest(self, repository: Repository, form: Form, at: float, subject: Made | None = None) -> Made:
@@ -178,6 +182,7 @@ class Content:
     def _untagged(self, repository: Repository, at: float) -> None:
         """One that a tag has left, and its blobs, which nothing else names. Its grace is not over yet."""
         made = self._with_blobs(repository, _IMAGE, at, self._blob(1000), [self._blob(1_000_000)], None)
+        self._runs_on(made)
         repository.untagged += 1
         repository.untagged_bytes += made.pull_size
         due = _time(self._now + self._chance.uniform(0.1, 1) * _DAY)
@@ -220,6 +225,10 @@ class Content:
             f"{made.id}\t{repository.id}\t{_bytes(made.digest)}\t{made.media_type}\t{told.artifact_type}\t{told.subject}"
             f"\t\\\\x{payload.hex()}\t{_time(at)}\t{told.kind}\t{made.pull_size}\t{told.config}\n",
         )
+
+    def _runs_on(self, image: Made, architecture: str = _PLATFORMS[0]) -> None:
+        """As if its config had been read, which lies nowhere."""
+        self._write("platforms", f"{image.id}\tlinux\t{architecture}\t{_NULL}\n")
 
     def _link(self, repository: Repository, made: Made, blob: Blob, at: float) -> None:
         digest = _bytes(blob.digest)

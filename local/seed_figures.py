@@ -10,6 +10,9 @@ from typing import Final
 
 from local.seed_content import TABLES
 
+# Repositories that are used every day, and whose tags have days too.
+BUSY: Final = 100
+
 _NAMESPACE_BLOBS: Final = """
     INSERT INTO namespace_blobs (namespace_id, digest, size, links)
     SELECT namespace_id, digest, min(size), count(*)
@@ -39,15 +42,22 @@ _REGISTRY_USAGE: Final = """
            (SELECT count(*) AS blobs, sum(size) AS bytes FROM blobs WHERE starts_with(object_name, :objects)) AS added
 """
 
-# Of the last two months, for the repositories that are pulled most; weekends are quiet.
-_REPOSITORY_DAYS: Final = """
+# Of the last two months: every day for the repositories that are pulled most, a day in a week for the others. Weekends
+# are quiet.
+_REPOSITORY_DAYS: Final = f"""
     INSERT INTO repository_days (repository_id, day, pushes, pulls, bytes)
-    SELECT busy.repository_id, current_date - age, random() * 8,
-           busy.pulls * random() / 30 * CASE WHEN extract(isodow FROM current_date - age) > 5 THEN 0.2 ELSE 1 END,
-           busy.bytes - busy.bytes * age / 120
-      FROM (SELECT repository_id, pulls, bytes FROM repository_usage
-             WHERE namespace_id = ANY (CAST(:namespaces AS bigint[])) ORDER BY pulls DESC LIMIT 100) AS busy,
-           generate_series(0, 59) AS age
+    SELECT used.repository_id, current_date - age, random() * 8,
+           used.pulls * random() / 30 * CASE WHEN extract(isodow FROM current_date - age) > 5 THEN 0.2 ELSE 1 END,
+           used.bytes - used.bytes * age / 120
+      FROM (SELECT repository_id, pulls, bytes, row_number() OVER (ORDER BY pulls DESC, repository_id) AS number
+              FROM repository_usage WHERE namespace_id = ANY (CAST(:namespaces AS bigint[]))) AS used
+      JOIN generate_series(0, 59) AS age ON used.number <= {BUSY} OR (used.number + age) % 7 = 0
+"""  # noqa: S608  # a constant of this module
+
+# The collection adds them up.
+_RANKS: Final = """
+    INSERT INTO repository_ranks (repository_id, namespace_id)
+    SELECT repository_id, namespace_id FROM repository_usage WHERE namespace_id = ANY (CAST(:namespaces AS bigint[]))
 """
 
 _NAMESPACE_DAYS: Final = """
@@ -67,15 +77,15 @@ _REGISTRY_DAYS: Final = """
            bytes = coalesce(total.bytes, 0) + excluded.bytes
 """
 
-_TAG_DAYS: Final = """
+_TAG_DAYS: Final = f"""
     INSERT INTO tag_days (repository_id, tag, day, pulls)
     SELECT busy.repository_id, name, current_date - age, random() * 40
-      FROM (SELECT DISTINCT repository_id FROM repository_days JOIN repositories ON repositories.id = repository_id
-             WHERE namespace_id = ANY (CAST(:namespaces AS bigint[]))) AS busy
+      FROM (SELECT repository_id FROM repository_usage WHERE namespace_id = ANY (CAST(:namespaces AS bigint[]))
+             ORDER BY pulls DESC, repository_id LIMIT {BUSY}) AS busy
      CROSS JOIN LATERAL (SELECT name FROM tags WHERE tags.repository_id = busy.repository_id
                           ORDER BY pulls DESC, name DESC LIMIT 10) AS pulled,
            generate_series(0, 59) AS age
-"""
+"""  # noqa: S608  # as above
 
 _MANIFEST_DAYS: Final = """
     INSERT INTO manifest_days (manifest_id, day, pulls)
@@ -92,6 +102,7 @@ STATEMENTS: Final = (
     _NAMESPACE_USAGE,
     _REGISTRY_USAGE,
     _REPOSITORY_DAYS,
+    _RANKS,
     _NAMESPACE_DAYS,
     _REGISTRY_DAYS,
     _TAG_DAYS,
@@ -100,5 +111,5 @@ STATEMENTS: Final = (
 
 # Visible to index-only scans at once, and known to the planner.
 ANALYZE: Final = "VACUUM (ANALYZE) " + ", ".join(
-    [*TABLES, "repositories", "namespaces", "namespace_usage", "namespace_blobs"]
+    [*TABLES, "repositories", "namespaces", "namespace_usage", "namespace_blobs", "repository_days", "repository_ranks"]
 )

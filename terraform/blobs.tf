@@ -37,8 +37,8 @@ resource "google_project_iam_custom_role" "api_blobs" {
 resource "google_project_iam_custom_role" "gc_blobs" {
   role_id     = "${replace(var.name, "-", "_")}_gc_blobs"
   title       = "Slipway gc: blobs"
-  description = "Delete what the database has condemned."
-  permissions = ["storage.objects.delete"]
+  description = "Delete what the database has condemned, and read what images run on from their configs."
+  permissions = ["storage.objects.delete", "storage.objects.get"]
 
   depends_on = [google_project_service.api]
 }

@@ -34,11 +34,6 @@ def statistics(context: Context, _: routes.GetStatistics) -> Response:
     return line({"release": {"ext_features": "tag_delete", "version": version}, "database": {"enabled": True}})
 
 
-def list_migrations(_: Context, __: routes.ListMigrations) -> Response:
-    """None: the schema changes with a deployment, and not while the registry runs."""
-    return line({"migrations": []})
-
-
 def get_details(context: Context, route: routes.GetDetails) -> Response:
     database, with_below = context.services.database, route.extent == "self_with_descendants"
     found = metadata.details(database, route.repository)

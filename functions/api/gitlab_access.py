@@ -34,7 +34,16 @@ def of_parent(namespace: RepositoryName) -> Scope:
 
 SCOPES: Final[Mapping[type[Any], Callable[[Any], list[Scope]]]] = {
     gitlab.GetStatistics: lambda _: [Scope("registry", "statistics", frozenset({"*"}))],
-    gitlab.ListMigrations: lambda _: [Scope("registry", "background-migrations", frozenset({"*"}))],
+    **dict.fromkeys(
+        (
+            gitlab.ListMigrations,
+            gitlab.GetMigration,
+            gitlab.PauseMigrations,
+            gitlab.ResumeMigrations,
+            gitlab.RestartMigration,
+        ),
+        lambda _: [Scope("registry", "background-migrations", frozenset({"*"}))],
+    ),
     gitlab.GetDetails: _of_details,
     gitlab.RenameRepository: lambda route: [
         Scope("repository", route.repository, _PULL | _PUSH),

@@ -14,7 +14,7 @@ from functions.api.catalog import visible_to
 from functions.api.context import Context
 from functions.api.listing import Listing, asked
 from functions.api.responses import json_response
-from functions.registry.metadata import insights, insights_namespaces, insights_rankings, usage
+from functions.registry.metadata import insights, insights_namespaces, insights_rankings, ranks, usage
 from functions.registry.metadata.db import Database
 from functions.registry.metadata.keyset import Walk
 from functions.registry.oci import insights as routes
@@ -84,7 +84,7 @@ def _most(order: str) -> Ranking:
 
 def _longest_unused(database: Database, size: int, namespace: str | None) -> list[dict[str, Any]]:
     """By their last pull, those never pulled first. What was pushed to of late may be about to be used."""
-    late = datetime.now(UTC) - timedelta(days=insights_rankings.DAYS)
+    late = datetime.now(UTC) - timedelta(days=ranks.DAYS)
     wanted = RepositoryFilter(namespace=namespace, pushed_before=late)
     walk = Walk(descending=False, size=size, reach=_RANKING_REACH)
     return insights.page(database, "pulled", walk, wanted).items

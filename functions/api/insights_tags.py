@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
-from typing import Any, Final
+from typing import Any
 
 from flask import Response
 
@@ -18,9 +17,7 @@ from functions.registry.oci import insights as routes
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.errors import ManifestUnknown, NameUnknown
 from functions.registry.oci.name import RepositoryName, Tag
-
-# Whoever pushes an index writes what it likes into it.
-_PART: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+from functions.registry.oci.platform import all_written, written
 
 
 def list_tags(context: Context, route: routes.SearchTags) -> Response:
@@ -63,14 +60,16 @@ def _details(stored: ManifestDetails) -> dict[str, Any]:
     children = [
         {
             **_descriptor(child),
-            "platform": _platform(child.get("platform")),
+            "platform": written(child.get("platform")),
             "size": stored.sizes.get(child["digest"]),
         }
         for child in listed or []
     ]
     return {
         **stored.shown,
-        "platforms": None if listed is None else _platforms([child.get("platform") for child in listed]),
+        "platforms": _platforms(
+            stored.shown["platforms"] if listed is None else [child.get("platform") for child in listed]
+        ),
         "config": _descriptor(document["config"]) if document.get("config") else None,
         "layers": [_descriptor(layer) for layer in [*(document.get("layers") or []), *(document.get("blobs") or [])]],
         "children": children,
@@ -88,16 +87,5 @@ def _descriptor(descriptor: dict[str, Any]) -> dict[str, Any]:
 
 
 def _platforms(found: list[Any] | None) -> list[str] | None:
-    """Each once, in the order of the index. What is no platform, such as an attestation, is `unknown/unknown` there."""
-    if found is None:
-        return None
-    named = [platform for each in found if (platform := _platform(each)) and not platform.startswith("unknown")]
-    return list(dict.fromkeys(named))
-
-
-def _platform(platform: Any) -> str | None:
-    """As in `linux/arm64/v8`."""
-    if not isinstance(platform, dict):
-        return None
-    parts = [platform.get(part) for part in ("os", "architecture", "variant")]
-    return "/".join(part for part in parts if isinstance(part, str) and _PART.fullmatch(part)) or None
+    """None if they aren't known, or it has none."""
+    return None if found is None else all_written(found)

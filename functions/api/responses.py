@@ -46,6 +46,8 @@ STATUSES: Final[dict[type[OciError], HTTPStatus]] = {
     gitlab_errors.ProjectUnknown: HTTPStatus.BAD_REQUEST,
     gitlab_errors.ProjectDiffers: HTTPStatus.BAD_REQUEST,
     gitlab_errors.RenameConflict: HTTPStatus.CONFLICT,
+    gitlab_errors.MigrationInvalid: HTTPStatus.BAD_REQUEST,
+    gitlab_errors.MigrationUnknown: HTTPStatus.NOT_FOUND,
     gitlab_errors.TagUnknown: HTTPStatus.NOT_FOUND,
     gitlab_errors.TagInvalid: HTTPStatus.BAD_REQUEST,
 }

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from functions.gc import access, deletions, uploads, usage
+from functions.gc import access, deletions, platforms, uploads, usage
 from functions.gc.reviews import BLOBS, LINKS, MANIFESTS
 from functions.registry import telemetry
 from functions.registry.metadata import backlog
@@ -26,7 +26,11 @@ _COLLECTORS: Final[dict[str, Callable[[Services, int], int]]] = {
     "access": access.collect,
     "usage": usage.collect,
     "surveys": usage.survey,
+    # By what surveys counted, among others.
+    "ranks": usage.rank,
     "days": usage.trim,
+    # Last, for nothing waits for it.
+    "platforms": platforms.collect,
 }
 
 

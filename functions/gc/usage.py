@@ -1,4 +1,4 @@
-"""Figures that are not kept at once: what pushes and deletions left to be added up, what no tag reaches, and days."""
+"""Figures that are not kept at once: what was left to be added up, what no tag reaches, ranks, and days."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from functions.registry import telemetry
-from functions.registry.metadata import days, surveys, usage
+from functions.registry.metadata import days, ranks, surveys, usage
 from functions.registry.metadata.db import MetadataUnavailable
 from functions.registry.wiring import Services
 
@@ -38,6 +38,11 @@ def _survey(services: Services, repository_id: int) -> int | None:
         surveys.give_up(services.database, repository_id)
         telemetry.log("ERROR", "a survey was given up", repository_id=repository_id, reason=str(error))
         return None
+
+
+def rank(services: Services, limit: int) -> int:
+    """Adds up what at most `limit` repositories are ranked by. Returns how many there were."""
+    return ranks.add_up(services.database, limit)
 
 
 def trim(services: Services, limit: int) -> int:

@@ -48,7 +48,7 @@ def inspect(url: str) -> Schema:
 
 
 def upgrade(url: str, lines: tuple[str, ...] = LINES) -> list[str]:
-    """Applies what is pending of `lines` and returns it. Each migration is one transaction.
+    """Applies what is pending of `lines` and returns it. Each migration is one transaction, unless it says otherwise.
 
     Safe to call twice at once: the second waits for the first and finds nothing to do. Raises SchemaNewer.
     """

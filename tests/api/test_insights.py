@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from functions.registry.auth.sealing import Seal
-from functions.registry.metadata.insights_rankings import DAYS
 from functions.registry.metadata.keyset import REACH
+from functions.registry.metadata.ranks import DAYS
 from functions.registry.metadata.tag_details import LARGEST_LISTED_INDEX, MOST_DETAILS, MOST_REFERRERS
 from functions.registry.oci.insights import (
     DEFAULT_RANKS,
@@ -206,8 +206,8 @@ STATEMENTS = {
     "/api/v1/rankings/most-pulled?namespace=ash": ["insights_repositories_by_pulls_down_of_namespace"],
     "/api/v1/rankings/longest-unused": ["insights_repositories_by_pulled_up_of_registry"],
     "/api/v1/rankings/most-wasteful": ["insights_repositories_by_untagged_down_of_registry"],
-    "/api/v1/rankings/most-active": ["insights_most_active"],
-    "/api/v1/rankings/fastest-growing": ["insights_fastest_growing"],
+    "/api/v1/rankings/most-active": ["insights_most_active_of_registry"],
+    "/api/v1/rankings/fastest-growing?namespace=ash": ["insights_fastest_growing_of_namespace"],
 }
 
 

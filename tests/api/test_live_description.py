@@ -181,6 +181,10 @@ EXAMPLES: Final = {
     "GET /gitlab/v1/": [Example(200, "/gitlab/v1/")],
     "GET /gitlab/v1/statistics/": [Example(200, "/gitlab/v1/statistics/")],
     "GET /gitlab/v1/background-migrations/": [Example(200, "/gitlab/v1/background-migrations/")],
+    "GET /gitlab/v1/background-migrations/{id}/": [Example(200, "/gitlab/v1/background-migrations/1/")],
+    "POST /gitlab/v1/background-migrations/pause/": [Example(200, "/gitlab/v1/background-migrations/pause/")],
+    "POST /gitlab/v1/background-migrations/resume/": [Example(200, "/gitlab/v1/background-migrations/resume/")],
+    "POST /gitlab/v1/restart/{id}/": [Example(200, "/gitlab/v1/restart/1/")],
     "GET /gitlab/v1/repositories/{name}/": [Example(200, f"{GITLAB}?size=self_with_descendants")],
     "PATCH /gitlab/v1/repositories/{name}/": [
         Example(202, f"{GITLAB}?dry_run=true", document={"name": "c"}),

@@ -26,8 +26,10 @@ def hasty(registry: Registry) -> Registry:
 
 
 def garbage(handled: Mapping[str, int]) -> dict[str, int]:
-    """What was collected, without the figures that were added up by the way."""
-    return {name: count for name, count in handled.items() if name not in {"usage", "surveys", "days"}}
+    """What was collected, without what was added up and looked at by the way."""
+    return {
+        name: count for name, count in handled.items() if name not in {"usage", "surveys", "ranks", "days", "platforms"}
+    }
 
 
 def collect(registry: Registry) -> dict[str, int]:

@@ -254,6 +254,7 @@ def test_a_page_of_them_is_one_statement(group: Registry) -> None:
         (DETAILS + "tags/detail/v1/", ["team/app"], "repository:team/app:pull"),
         ("/gitlab/v1/statistics/", ["statistics"], "registry:statistics:*"),
         ("/gitlab/v1/background-migrations/", ["background-migrations"], "registry:background-migrations:*"),
+        ("/gitlab/v1/background-migrations/1/", ["background-migrations"], "registry:background-migrations:*"),
     ],
 )
 def test_the_scopes_that_a_token_needs(external: Registry, path: str, granted: list[str], asked: str) -> None:
@@ -294,6 +295,7 @@ def test_our_own_tokens(guarded: Guarded) -> None:
         BELOW.format("team"): {"reader": 403, "stranger": 403, "boss": 200, None: 401},
         "/gitlab/v1/statistics/": {"reader": 403, "stranger": 403, "boss": 200, None: 401},
         "/gitlab/v1/background-migrations/": {"reader": 403, "stranger": 403, "boss": 200, None: 401},
+        "/gitlab/v1/background-migrations/1/": {"reader": 403, "stranger": 403, "boss": 200, None: 401},
     }
     for path, statuses in expected.items():
         for name, status in statuses.items():

@@ -10,9 +10,11 @@ import requests
 
 from functions.api.gitlab import moment
 from functions.registry import wiring
+from functions.registry.metadata.schema_version import LATEST_POST
 from functions.registry.oci.digest import Digest
 from tests.gitlab.conftest import REALM
 from tests.gitlab.rails import Rails, access, token
+from tests.metadata.build import query
 from tests.security.people import Guarded
 from tests.support import Image, Registry
 
@@ -26,6 +28,7 @@ PATHS: Final = {
     "/gitlab/v1/": "GET",
     "/gitlab/v1/statistics/": "GET",
     "/gitlab/v1/background-migrations/": "GET",
+    "/gitlab/v1/background-migrations/1/": "GET",
     "/gitlab/v1/repositories/team/app/": "GET, PATCH",
     "/gitlab/v1/repositories/team/app/tags/list/": "GET",
     "/gitlab/v1/repositories/team/app/tags/detail/v1/": "GET",
@@ -155,8 +158,52 @@ def test_statistics(registry: Registry) -> None:
     }
 
 
-def test_background_migrations_are_none(registry: Registry) -> None:
-    assert registry.get("/gitlab/v1/background-migrations/").get_json() == {"migrations": []}
+def test_migrations_that_are_left_for_later(registry: Registry) -> None:
+    path, last = "/gitlab/v1/background-migrations/", int(LATEST_POST.removeprefix("post_"))
+    listed = registry.get(path).get_json()["migrations"]
+    expected = {number: f"post_{number:04}" for number in range(1, last + 1)}
+    assert listed == [{"id": number, "name": name, "status": "finished"} for number, name in expected.items()]
+    assert registry.get(f"{path}{last}/").get_json() == {"migration": listed[-1]}
+    assert registry.statements("GET", path) == ["gitlab_migrated"]
+
+
+def test_a_migration_that_is_not_applied_yet_is_active(registry: Registry) -> None:
+    database = registry.services.database
+    step = "UPDATE alembic_version SET version_num = :now WHERE version_num = :then"
+    query(database, step, now="post_0001", then=LATEST_POST)
+    try:
+        listed = registry.get("/gitlab/v1/background-migrations/").get_json()["migrations"]
+    finally:
+        query(database, step, now=LATEST_POST, then="post_0001")
+    assert [each["status"] for each in listed] == ["finished", *["active"] * (len(listed) - 1)]
+
+
+def test_no_migration_is_paused_resumed_or_run_again(registry: Registry) -> None:
+    for path in ("background-migrations/pause/", "background-migrations/resume/", "restart/1/"):
+        response = registry.request("POST", f"/gitlab/v1/{path}")
+        document = response.get_json()
+        assert (response.status_code, document.pop("success"), list(document)) == (200, True, ["message"]), path
+        unslashed = registry.request("POST", f"/gitlab/v1/{path.rstrip('/')}")
+        assert (unslashed.status_code, unslashed.headers["Location"]) == (301, f"/gitlab/v1/{path}")
+        get = registry.get(f"/gitlab/v1/{path}")
+        assert (get.status_code, get.headers["Allow"]) == (405, "POST"), path
+
+
+@pytest.mark.parametrize(
+    ("id_", "status", "code"),
+    [
+        ("0", 404, "BBM_ID_NOT_FOUND"),
+        ("999", 404, "BBM_ID_NOT_FOUND"),
+        ("one", 400, "BBM_ID_INVALID"),
+        ("-1", 400, "BBM_ID_INVALID"),
+        ("1.5", 400, "BBM_ID_INVALID"),
+        ("9" * 30, 400, "BBM_ID_INVALID"),
+    ],
+)
+def test_a_migration_that_is_none(registry: Registry, id_: str, status: int, code: str) -> None:
+    for method, path in (("GET", f"/gitlab/v1/background-migrations/{id_}/"), ("POST", f"/gitlab/v1/restart/{id_}/")):
+        response = registry.request(method, path)
+        assert (response.status_code, registry.error_code(response)) == (status, code)
 
 
 def test_a_list_of_tags_has_as_many_as_ten_thousand(registry: Registry) -> None:

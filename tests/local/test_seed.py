@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from functions.registry.metadata import manifests, surveys, tags
+from functions.registry.metadata import manifests, ranks, surveys, tags
 from functions.registry.metadata.db import Database
 from functions.registry.oci.manifest import parse_manifest
 from functions.registry.oci.name import RepositoryName, Tag
 from functions.registry.oci.page import Page
 from local.seed import Seeded, seed
 from tests.metadata.build import push_image, query, value
+from tests.metadata.test_ranks import as_kept, by_hand
 from tests.metadata.test_usage import assert_exact
 
 TAGS, REPOSITORIES, LARGEST = 3000, 60, 1200
@@ -70,6 +71,14 @@ def test_its_rows_are_what_pushes_would_have_made(database: Database) -> None:
 
 
 @pytest.mark.usefixtures("seeded")
+def test_nobody_looks_for_its_platforms(database: Database) -> None:
+    assert value(database, "SELECT count(*) FROM platforms WHERE look_after IS NOT NULL") == 0
+    query(database, "UPDATE manifests SET kind = kind")
+    images = query(database, "SELECT id FROM manifests WHERE kind = 'image' AND config_digest IS NOT NULL ORDER BY id")
+    assert query(database, "SELECT manifest_id FROM platforms WHERE os = 'linux' ORDER BY 1") == images
+
+
+@pytest.mark.usefixtures("seeded")
 def test_its_surveys_find_what_it_says(database: Database) -> None:
     kept = query(database, "SELECT repository_id, untagged, untagged_bytes FROM repository_usage ORDER BY 1")
     assert sum(untagged for _, untagged, _ in kept) > 0
@@ -78,6 +87,14 @@ def test_its_surveys_find_what_it_says(database: Database) -> None:
     for repository_id, _, _ in kept:
         surveys.survey(database, repository_id)
     assert query(database, "SELECT repository_id, untagged, untagged_bytes FROM repository_usage ORDER BY 1") == kept
+
+
+@pytest.mark.usefixtures("seeded")
+def test_every_repository_has_a_rank_once_the_collection_has_run(database: Database) -> None:
+    assert as_kept(database) == {}
+    assert ranks.add_up(database, 2 * REPOSITORIES) == REPOSITORIES
+    assert len(as_kept(database)) == REPOSITORIES
+    assert as_kept(database) == by_hand(database)
 
 
 def test_a_second_one_comes_beside_it(database: Database, database_url: str, seeded: Seeded) -> None:

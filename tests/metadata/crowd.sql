@@ -26,6 +26,8 @@ INSERT INTO manifests (repository_id, digest, media_type, subject, payload)
 SELECT id, '\x01' || sha256(int4send(n)), 'application/vnd.oci.image.manifest.v1+json',
        CASE WHEN n > 7 THEN '\x01' || sha256(int4send(n - 7)) END, '{}'
   FROM repositories, generate_series(1, 10) AS n;
+INSERT INTO platforms (manifest_id, os, architecture, look_after)
+SELECT id, 'linux', 'amd64', CASE WHEN id % 50 = 0 THEN now() END FROM manifests;
 INSERT INTO manifest_blobs (manifest_id, repository_id, digest)
 SELECT manifests.id, repository_id, link.digest FROM manifests JOIN repository_blobs AS link USING (repository_id)
  WHERE get_byte(link.digest, 1) < 50;
@@ -37,6 +39,8 @@ SELECT repository_id, 'v' || row_number() OVER (PARTITION BY repository_id), id 
 
 INSERT INTO repository_days (repository_id, day)
 SELECT id, date '2026-01-01' + n FROM repositories, generate_series(1, 10) AS n;
+INSERT INTO repository_ranks (repository_id, namespace_id, gained_bytes, recent_pulls, due_on)
+SELECT id, namespace_id, id % 97, id % 89, CASE WHEN id % 50 > 0 THEN current_date + id::int % 30 END FROM repositories;
 INSERT INTO namespace_days (namespace_id, day)
 SELECT id, date '2026-01-01' + n FROM namespaces, generate_series(1, 10) AS n;
 INSERT INTO registry_days (day) SELECT date '2026-01-01' + n FROM generate_series(1, 400) AS n;

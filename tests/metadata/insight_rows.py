@@ -6,6 +6,7 @@ import random
 from dataclasses import dataclass
 from typing import Any, Final
 
+from functions.registry.metadata import ranks, surveys
 from functions.registry.metadata.db import Database
 from functions.registry.oci.name import RepositoryName
 from tests.metadata.build import put, query
@@ -88,6 +89,14 @@ def fill_tags(database: Database, count: int = 30) -> None:
         tag = f"{'v' if number % 2 else 'release-'}{number:02}"
         put(database, MANY_TAGS, manifest(number, _LAYER_SIZES[number % 4]), tag)
         query(database, _SET_TAG, name=tag, **_figures(chance))
+
+
+def collect(database: Database) -> None:
+    """What a run of the collection does about figures that are not kept at once."""
+    for (repository_id,) in query(database, "SELECT repository_id FROM repository_usage WHERE survey_due ORDER BY 1"):
+        surveys.survey(database, repository_id)
+    while ranks.add_up(database, 4):
+        pass
 
 
 def _figures(chance: random.Random) -> dict[str, int]:

@@ -32,6 +32,7 @@ from tests.metadata.build import APP, push_image, push_index, put, query
 from tests.metadata.insight_rows import (
     MANY_TAGS,
     NAMESPACES,
+    collect,
     fill_repositories,
     fill_tags,
     known_namespaces,
@@ -264,6 +265,8 @@ def test_the_most_active_of_the_last_thirty_days(database: Database) -> None:
     fill_repositories(database, 6)
     for name, ago, pushed, pulled in ACTIVITY:
         query(database, DAYS, name=name, ago=ago, pushes=pushed, pulls=pulled, bytes=None)
+    assert insights_rankings.most_active(database, 10, None) == []
+    collect(database)
     ranked = insights_rankings.most_active(database, 10, None)
     shown = [(item["name"], item["recent_pushes"], item["recent_pulls"]) for item in ranked]
     assert shown == [("beech/r01", 1, 9), ("ash/r03", 2, 7)]
@@ -281,6 +284,8 @@ def test_the_fastest_growing_of_the_last_thirty_days(database: Database) -> None
         query(database, DAYS, name=name, ago=ago, pushes=0, pulls=0, bytes=size)
     quiet = "UPDATE repository_usage SET pushed_at = now() - interval '40 days' WHERE repository_id = (SELECT id FROM repositories WHERE name = 'beech/r07')"  # noqa: E501
     query(database, quiet)
+    assert insights_rankings.fastest_growing(database, 100, None) == []
+    collect(database)
     ranked = {item["name"]: item["gained_bytes"] for item in insights_rankings.fastest_growing(database, 100, None)}
     young = {"cedar/r02", "cedar/r05", "cedar/r08"}
     assert {name: ranked.pop(name) for name in young} == dict.fromkeys(young, 1000)

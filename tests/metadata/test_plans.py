@@ -23,6 +23,7 @@ from functions.registry.metadata import (
     moves,
     principals,
     quotas,
+    ranks,
     removal,
     rules,
     surveys,
@@ -149,6 +150,7 @@ def _live(database: Database) -> None:
     assert activity.add(database, counted) == len(counted)
     repository = value(database, "SELECT id FROM repositories WHERE name = :name", name=APP)
     assert surveys.survey(database, repository) is not None
+    assert ranks.add_up(database, 10) == 10
     shared = Digest.of(first.layers[0])
     assert blobs.mount(database, OTHER, shared, APP)
     assert blobs.delete(database, OTHER, shared)

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from functools import partial
 from threading import Barrier
 from typing import Final
 
 import pytest
 
-from functions.registry.metadata import blobs, insights_namespaces, quotas, repositories, uploads
+from functions.registry.metadata import blobs, insights_namespaces, pushes, quotas, repositories, uploads, usage
 from functions.registry.metadata.db import ChangeRefused, Database
-from functions.registry.metadata.quotas import Quota, QuotaReport
+from functions.registry.metadata.pushes import Push
+from functions.registry.metadata.quotas import Quota, QuotaReport, QuotaUse
 from functions.registry.oci.digest import Digest
-from functions.registry.oci.name import RepositoryName
+from functions.registry.oci.manifest import parse_manifest
+from functions.registry.oci.media_type import OCI_INDEX
+from functions.registry.oci.name import RepositoryName, Tag
 from functions.registry.oci.page import Page
 from tests.metadata.build import (
     APP,
@@ -25,15 +29,18 @@ from tests.metadata.build import (
     push_blob,
     push_image,
     put,
+    query,
+    setting,
     start_upload,
     value,
     wait_until_blocked,
     write_part,
 )
 from tests.metadata.test_usage import assert_exact
-from tests.support import Image
+from tests.support import Image, encode, index_of
 
 GIB: Final = 2**30
+EXCLUSIVE: Final = "ExclusiveLock"
 PATIENCE: Final = 30
 CROWD: Final = 16
 
@@ -235,7 +242,18 @@ def test_far_from_a_large_quota_pushes_go_on_side_by_side_and_commits_one_by_one
     assert_exact(crowd)
 
 
-def test_a_push_that_waited_for_a_giant_begins_anew_and_then_goes_alone(database: Database, database_url: str) -> None:
+def test_far_from_the_limit_a_push_waits_for_no_other(database: Database, database_url: str) -> None:
+    for repository in (APP, OTHER):
+        push_image(database, repository)
+    limit(database, 2 * GIB)
+    with OpenTransaction(database_url) as other:
+        put(other, APP, index_of(), "one")
+        put(database, OTHER, index_of(), "two")
+        other.commit()
+    assert_exact(database)
+
+
+def test_a_push_that_waited_for_a_giant_sees_what_it_left(database: Database, database_url: str) -> None:
     """As it began there was enough left for all at once; as it may go on, there isn't."""
     image = Image(layers=())
     push_blob(database, APP, image.config)
@@ -250,6 +268,76 @@ def test_a_push_that_waited_for_a_giant_begins_anew_and_then_goes_alone(database
     with pytest.raises(ChangeRefused):
         put(database, APP, Image(image.config, (), {"annotations": {}}).manifest)
     assert_exact(database)
+
+
+def commit_giant(database: Database) -> None:
+    """What is settled says nothing of it: pushes still begin side by side."""
+    giant = write_part(database, start_upload(database), 2 * GIB)
+    assert uploads.commit(database, APP, giant, Digest.of(b"giant"), giant.parts[0])
+
+
+@pytest.mark.parametrize("missing", [0, 1])
+def test_a_push_that_finds_little_left_beside_another_begins_anew_and_goes_alone(
+    database: Database, database_url: str, missing: int
+) -> None:
+    image = Image(layers=())
+    push_blob(database, APP, image.config)
+    commit_giant(database)
+    limit(database, len(image.manifest) - missing)
+    with OpenTransaction(database_url) as other, ThreadPoolExecutor() as pool:
+        other.batch([pushes._BEGIN(repository=OTHER, tags=["x"], rank="0")])
+        pushed = pool.submit(put, database, APP, image.manifest, "one")
+        wait_until_blocked(database)
+        assert value(database, "SELECT mode FROM pg_locks WHERE NOT granted AND locktype = 'advisory'") == EXCLUSIVE
+        assert value(database, "SELECT count(*) FROM manifests") == 0
+        other.commit()
+        if missing:
+            with pytest.raises(ChangeRefused, match=f"{len(image.manifest)} more are needed"):
+                pushed.result(PATIENCE)
+        else:
+            assert pushed.result(PATIENCE) == image.digest
+    assert_exact(database)
+
+
+@pytest.mark.parametrize("is_settled", [False, True])
+def test_sixteen_that_push_into_the_last_bytes_all_get_an_answer(crowd: Database, is_settled: bool) -> None:
+    """Whether they begin side by side, for what is settled is old, or one by one."""
+    places = [RepositoryName(f"team/app{number}") for number in range(CROWD)]
+    images = [Image(layers=()) for _ in range(CROWD)]
+    for image, place in zip(images, places, strict=True):
+        push_blob(crowd, place, image.config)
+    commit_giant(crowd)
+    while is_settled and usage.settle(crowd, 500):
+        pass
+    size = len(images[0].manifest)
+    assert all(len(image.manifest) == size for image in images)
+    limit(crowd, 5 * size + size // 2)
+    before, dead = used(crowd), deadlocks(crowd)
+    work = zip(places, images, strict=True)
+    done = together([partial(put, crowd, place, image.manifest, "latest") for place, image in work])
+    assert sum(isinstance(each, ChangeRefused) for each in done) == CROWD - 5
+    assert used(crowd) == before + 5 * size
+    assert deadlocks(crowd) == dead
+    assert_exact(crowd)
+
+
+@pytest.mark.parametrize("more", [100, 2 * GIB])
+def test_a_push_adds_up_once_what_is_used_near_the_limit_twice(
+    database: Database, database_url: str, more: int
+) -> None:
+    image = push_image(database, APP)
+    limit(database, len(index_of(image.manifest)) + more)
+    with setting(database_url, "track_functions", "pl"), closing(Database(database_url, size=1)) as watched:
+        before = sums(watched)
+        put(watched, APP, index_of(image.manifest), "one")
+        assert sums(watched) - before == (1 if more > GIB else 2)
+
+
+def sums(database: Database) -> int:
+    """How often a session that is watched has added up."""
+    query(database, "SELECT pg_stat_force_next_flush()")
+    calls = "SELECT coalesce(sum(calls), 0) FROM pg_stat_user_functions WHERE funcname = 'used_bytes'"
+    return int(value(database, calls))
 
 
 def test_sixteen_at_the_edge_of_what_is_left_to_all_together_never_go_over(crowd: Database) -> None:
@@ -302,3 +390,13 @@ def test_whoever_is_near_the_limit_is_told(database: Database) -> None:
         quotas.put(database, Quota("team", most, None))
         use = quotas.read_nearly_used(database.batch([quotas.nearly_used("team")])[-1])
         assert (use is not None) == is_near
+
+
+def test_a_push_near_the_limit_is_told_what_is_used_with_it(database: Database) -> None:
+    push_image(database, APP)
+    payload = encode({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": []})
+    quotas.put(database, Quota("team", used(database) + len(payload) + 20, None))
+    for tag in ("one", "two"):  # the second adds nothing
+        push = Push(APP, Digest.of(payload), parse_manifest(payload, None), payload, [Tag(tag)])
+        told = pushes.put(database, push).quota
+        assert told == QuotaUse("team", used(database), used(database) + 20)

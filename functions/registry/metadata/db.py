@@ -29,6 +29,7 @@ from functions.registry.oci.digest import Digest
 Row = TypeVar("Row")
 
 # Serialization failure, deadlock, a session that the server ended: nothing was committed, all of it may be run again.
+# One that names a constraint is raised by the schema: it takes more than to run the same again.
 _RETRIABLE: Final = ("40001", "40P01", "57P01")
 # Out of connections, shutting down, gone, or not answering in time.
 _UNAVAILABLE_CLASSES: Final = ("08", "53", "57", "58")
@@ -211,7 +212,7 @@ class Database:
                     return work(Session(connection), connection)
             except DriverError as error:
                 state, constraint = sqlstate(error)
-                if state in _RETRIABLE and attempt + 1 < _ATTEMPTS:
+                if state in _RETRIABLE and not constraint and attempt + 1 < _ATTEMPTS:
                     time.sleep(_PAUSE_SECONDS)
                     continue
                 raise _translated(error, state, constraint) from error
@@ -261,7 +262,7 @@ class Database:
 def _translated(error: Exception, state: str, constraint: str) -> Exception:
     if state == _AGAINST_THE_RULES:
         return ChangeRefused(error.args[0]["M"])
-    if state.startswith("23"):
+    if state.startswith("23") or (state in _RETRIABLE and constraint):
         return Conflict(constraint or str(error.args[0].get("c", "")))
     if state in _RETRIABLE or state == _LOCK_TIMEOUT or state[:2] in _UNAVAILABLE_CLASSES:
         return MetadataUnavailable(f"the database answered SQLSTATE {state}")

@@ -123,7 +123,7 @@ _BY_GRANTS: Final = Template("""WITH held AS MATERIALIZED (
          LIMIT :reach""")
 _WIDE: Final = "(SELECT count(*) > 20 OR bool_or(namespace = '') FROM held)"
 
-_NAMESPACE_ID: Final = "namespace_id = (SELECT id FROM namespaces WHERE name = :namespace)"
+NAMESPACE_ID: Final = "namespace_id = (SELECT id FROM namespaces WHERE name = :namespace)"
 COLUMNS: Final = {
     "name": Column("repositories.name", "text", None),
     "size": Column("usage.bytes", "bigint", "usage.repository_id"),
@@ -146,7 +146,7 @@ def _listing(order: str, scope: str, *, descending: bool) -> Statement[Rows]:
     if scope == "registry":
         text = walked("true")
     elif scope == "namespace":
-        text = walked(f"{table}.{_NAMESPACE_ID}")
+        text = walked(f"{table}.{NAMESPACE_ID}")
     else:
         of_namespace = walked(f"{table}.namespace_id = namespaces.id")
         text = _BY_GRANTS.substitute(wide=_WIDE, of_namespace=of_namespace, of_registry=walked(_WIDE), way=way)

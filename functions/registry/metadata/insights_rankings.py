@@ -1,6 +1,6 @@
-"""Rankings that no index has: by what happened in the last thirty days.
+"""Rankings by what happened in the last thirty days, as the last run of the collection added it up.
 
-One reads each repository's days in that time, if it was active at all; the other looks at the largest ones alone.
+Each is the beginning of an index: what it costs grows neither with the registry nor with what happened there.
 """
 
 from __future__ import annotations
@@ -9,87 +9,60 @@ from string import Template
 from typing import Any, Final
 
 from functions.registry.metadata.db import Database, Statement
-from functions.registry.metadata.insights import ITEM
-from functions.registry.metadata.keyset import REACH
+from functions.registry.metadata.insights import ITEM, NAMESPACE_ID
 
-DAYS: Final = 30
-
+# What has been emptied since then is left out.
 _RANKING: Final = Template("""
     WITH ranked AS (
-        $ranked
-    )
-    SELECT coalesce(json_agg(json_build_object($item, $figures) ORDER BY ranked.rank), '[]')
-      FROM ranked
-     CROSS JOIN LATERAL (SELECT * FROM repositories WHERE repositories.id = ranked.id OFFSET 0) AS repositories
-     CROSS JOIN LATERAL (
-           SELECT * FROM repository_usage WHERE repository_usage.repository_id = ranked.id OFFSET 0) AS usage
-""")
-
-_MOST_ACTIVE: Final = Statement(
-    "insights_most_active",
-    list,
-    _RANKING.substitute(
-        item=ITEM,
-        figures="'recent_pushes', ranked.pushes, 'recent_pulls', ranked.pulls",
-        ranked="""SELECT summed.id, summed.pushes, summed.pulls,
-               row_number() OVER (ORDER BY summed.pushes + summed.pulls DESC, summed.id) AS rank
-          FROM (SELECT repository_id AS id, sum(days.pushes) AS pushes, sum(days.pulls) AS pulls
-                  FROM repository_days AS days
-                 WHERE days.day > current_date - CAST(:days AS int)
-                 GROUP BY 1) AS summed
+        SELECT ranks.repository_id, ranks.gained_bytes, ranks.recent_pushes, ranks.recent_pulls, ranks.recent
+          FROM repository_ranks AS ranks
          CROSS JOIN LATERAL (
-               SELECT manifests, namespace_id FROM repository_usage WHERE repository_id = summed.id OFFSET 0) AS usage
-         WHERE usage.manifests > 0 AND summed.pushes + summed.pulls > 0
-           AND (CAST(:namespace AS text) IS NULL
-                OR usage.namespace_id = (SELECT id FROM namespaces WHERE name = :namespace))
-         ORDER BY rank
-         LIMIT :size""",
-    ),
-)
+               SELECT manifests FROM repository_usage
+                WHERE repository_usage.repository_id = ranks.repository_id OFFSET 0) AS held
+         WHERE $scope AND ranks.$by >= 1 AND held.manifests > 0
+         ORDER BY ranks.$by DESC, ranks.repository_id
+         LIMIT :size
+    )
+    SELECT coalesce(json_agg(json_build_object($item, $figures) ORDER BY ranked.$by DESC, ranked.repository_id), '[]')
+      FROM ranked
+     CROSS JOIN LATERAL (
+           SELECT * FROM repositories WHERE repositories.id = ranked.repository_id OFFSET 0) AS repositories
+     CROSS JOIN LATERAL (
+           SELECT * FROM repository_usage WHERE repository_usage.repository_id = ranked.repository_id OFFSET 0) AS usage
+""")
+_SCOPES: Final = {"registry": "true", "namespace": f"ranks.{NAMESPACE_ID}"}
 
-# Only what was pushed to can have grown, and what grew much is large: the largest of those are looked at. One had then
-# what its last survey before that time counted, or nothing if it is younger; without an older survey, what the first
-# one counted.
-_FASTEST_GROWING: Final = Statement(
-    "insights_fastest_growing",
-    list,
-    _RANKING.substitute(
-        item=ITEM,
-        figures="'gained_bytes', ranked.gained",
-        ranked="""SELECT grown.id, grown.gained, row_number() OVER (ORDER BY grown.gained DESC, grown.id) AS rank
-          FROM (SELECT largest.id, largest.bytes - past.bytes AS gained
-                  FROM (SELECT usage.repository_id AS id, usage.bytes
-                          FROM repository_usage AS usage
-                         WHERE usage.manifests > 0 AND usage.bytes > 0
-                           AND usage.pushed_at >= current_date - CAST(:days AS int)
-                           AND (CAST(:namespace AS text) IS NULL
-                                OR usage.namespace_id = (SELECT id FROM namespaces WHERE name = :namespace))
-                         ORDER BY usage.bytes DESC, usage.repository_id DESC
-                         LIMIT :candidates) AS largest
-                 CROSS JOIN LATERAL (SELECT coalesce(
-                       (SELECT days.bytes FROM repository_days AS days
-                         WHERE days.repository_id = largest.id AND days.bytes IS NOT NULL
-                           AND days.day <= current_date - CAST(:days AS int)
-                         ORDER BY days.day DESC LIMIT 1),
-                       (SELECT 0 FROM repositories
-                         WHERE repositories.id = largest.id
-                           AND repositories.created_at >= current_date - CAST(:days AS int)),
-                       (SELECT days.bytes FROM repository_days AS days
-                         WHERE days.repository_id = largest.id AND days.bytes IS NOT NULL
-                         ORDER BY days.day LIMIT 1),
-                       largest.bytes) AS bytes OFFSET 0) AS past) AS grown
-         WHERE grown.gained > 0
-         ORDER BY rank
-         LIMIT :size""",
-    ),
+
+def _statements(name: str, by: str, figures: str) -> dict[str, Statement[list[dict[str, Any]]]]:
+    return {
+        scope: Statement(
+            f"insights_{name}_of_{scope}",
+            list,
+            _RANKING.substitute(item=ITEM, scope=condition, by=by, figures=figures),
+        )
+        for scope, condition in _SCOPES.items()
+    }
+
+
+_MOST_ACTIVE: Final = _statements(
+    "most_active", "recent", "'recent_pushes', ranked.recent_pushes, 'recent_pulls', ranked.recent_pulls"
 )
+_FASTEST_GROWING: Final = _statements("fastest_growing", "gained_bytes", "'gained_bytes', ranked.gained_bytes")
 
 
 def most_active(db: Database, size: int, namespace: str | None) -> list[dict[str, Any]]:
     """By pushes and pulls together, which each item has as `recent_pushes` and `recent_pulls`."""
-    return db.one_or_none(_MOST_ACTIVE(days=DAYS, size=size, namespace=namespace)) or []
+    return _ranked(db, _MOST_ACTIVE, size, namespace)
 
 
 def fastest_growing(db: Database, size: int, namespace: str | None) -> list[dict[str, Any]]:
     """By bytes gained, which each item has as `gained_bytes`."""
-    return db.one_or_none(_FASTEST_GROWING(days=DAYS, size=size, namespace=namespace, candidates=REACH)) or []
+    return _ranked(db, _FASTEST_GROWING, size, namespace)
+
+
+def _ranked(
+    db: Database, statements: dict[str, Statement[list[dict[str, Any]]]], size: int, namespace: str | None
+) -> list[dict[str, Any]]:
+    if namespace is None:
+        return db.one_or_none(statements["registry"](size=size)) or []
+    return db.one_or_none(statements["namespace"](size=size, namespace=namespace)) or []

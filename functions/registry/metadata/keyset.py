@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from functions.registry.metadata.db import Database, Statement
 
-REACH: Final = 2000
+REACH: Final = 500
 _LARGEST: Final = 2**63 - 1
 # Before and behind all values. Nothing in a name sorts behind `~`.
 _ENDS: Final[dict[str, tuple[str | int, str | int]]] = {

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from functions.registry.metadata import limits, quotas, repositories
 from functions.registry.metadata.db import Call, Conflict, Database, Statement
+from functions.registry.metadata.driver import Outcome
 from functions.registry.metadata.quotas import QuotaUse
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.manifest import Manifest
@@ -192,7 +193,7 @@ def put(db: Database, push: Push) -> Pushed:
     calls = _calls(push)
     for attempt in range(_ATTEMPTS):
         try:
-            outcomes = db.batch([*begin, *calls])[-len(calls) :]
+            outcomes = _batch(db, push, [*begin, *calls])[-len(calls) :]
             if not outcomes[0].count:
                 # In the order in which all take their locks: what the namespace may hold, then the repository.
                 first = [quotas.claiming(push.repository.namespace), *repositories.creating(push.repository)]
@@ -207,6 +208,16 @@ def put(db: Database, push: Push) -> Pushed:
             missing_references = sum(outcome.count for call, outcome in run if call.statement is _PUT_SPARSE)
             return Pushed(missing_references, quotas.read_nearly_used(outcomes[-1]))
     raise AssertionError  # the last attempt returns or raises
+
+
+def _batch(db: Database, push: Push, calls: list[Call[Any]]) -> list[Outcome]:
+    """Beside other pushes; where that can't be, for little of the namespace's quota is left, once more and alone."""
+    try:
+        return db.batch(calls)
+    except Conflict as conflict:
+        if not quotas.must_go_alone(conflict):
+            raise
+    return db.batch([quotas.claiming(push.repository.namespace), *calls])
 
 
 def _calls(push: Push) -> list[Call[Any]]:

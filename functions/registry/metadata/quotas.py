@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from functions.registry.metadata.db import Call, Database, Statement
+from functions.registry.metadata.db import Call, Conflict, Database, Statement
 from functions.registry.metadata.driver import Outcome
 from functions.registry.oci.page import Page
 
@@ -69,15 +69,20 @@ _LIST: Final = Statement(
     f"{_REPORT} WHERE quotas.namespace > :last ORDER BY quotas.namespace LIMIT :size",
 )
 
+# Named by functions/migrate/versions/pre/0006_quotas.sql.
+_ONE_AT_A_TIME: Final = "quotas_one_at_a_time"
+
 _CLAIM: Final = Statement("quotas_claim", str, "SELECT CAST(claim_quota(:namespace, true) AS text)")
 
-# Nine tenths of it.
+# Nine tenths of it. A push that added anything has looked already (obey_quota): that figure is still right.
 _NEARLY_USED: Final = Statement(
     "quotas_nearly_used",
     QuotaUse,
     """
     SELECT namespace, used, bytes
-      FROM (SELECT namespace, used_bytes(namespace) AS used, bytes
+      FROM (SELECT namespace, bytes,
+                   coalesce(CAST(nullif(current_setting('slipway.used_bytes', true), '') AS bigint),
+                            used_bytes(namespace)) AS used
               FROM quotas WHERE namespace = :namespace AND bytes IS NOT NULL) AS quota
      WHERE used >= bytes - bytes / 10
     """,
@@ -103,12 +108,17 @@ def list_page(db: Database, page: Page) -> list[QuotaReport]:
 
 
 def claiming(namespace: str) -> Call[Any]:
-    """What to put in front of a batch that adds blobs: those of a namespace with a quota go one after the other."""
+    """What to put in front of a batch that is to be the only one to add to the namespace, if that has a quota."""
     return _CLAIM(namespace=namespace)
 
 
+def must_go_alone(conflict: Conflict) -> bool:
+    """Whether a batch has to be run again with `claiming` in front: others add at the same time, and little is left."""
+    return conflict.constraint == _ONE_AT_A_TIME
+
+
 def nearly_used(namespace: str) -> Call[QuotaUse]:
-    """What to put behind a batch that adds bytes, to tell whoever pushes while there is time."""
+    """What to put behind a batch that adds to this namespace alone, to tell whoever pushes while there is time."""
     return _NEARLY_USED(namespace=namespace)
 
 

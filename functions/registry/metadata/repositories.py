@@ -31,7 +31,8 @@ _HOLD: Final = Statement(
 
 _EXISTS: Final = Statement("repositories_exists", int, "SELECT 1 FROM repositories WHERE name = :repository")
 
-# Those that hold something: an upload that was never finished makes a repository too.
+# Those that hold something: an upload that was never finished makes a repository too. Each is looked up in the order of
+# the names: OFFSET 0 keeps the planner from reading all figures for the last few.
 _LIST: Final = Statement(
     "repositories_list",
     list,
@@ -39,8 +40,9 @@ _LIST: Final = Statement(
     SELECT coalesce(json_agg(page.name ORDER BY page.name), '[]')
       FROM (SELECT repositories.name
               FROM repositories
-              JOIN repository_usage ON repository_usage.repository_id = repositories.id
-             WHERE repositories.name > :last AND repository_usage.manifests > 0
+             CROSS JOIN LATERAL (
+                   SELECT manifests FROM repository_usage WHERE repository_id = repositories.id OFFSET 0) AS held
+             WHERE repositories.name > :last AND held.manifests > 0
              ORDER BY repositories.name
              LIMIT :size) AS page
     """,
@@ -58,8 +60,9 @@ _LIST_VISIBLE: Final = Statement(
              CROSS JOIN LATERAL (
                    SELECT repositories.name
                      FROM repositories
-                     JOIN repository_usage ON repository_usage.repository_id = repositories.id
-                    WHERE repositories.name > :last AND repository_usage.manifests > 0
+                    CROSS JOIN LATERAL (
+                          SELECT manifests FROM repository_usage WHERE repository_id = repositories.id OFFSET 0) AS held
+                    WHERE repositories.name > :last AND held.manifests > 0
                       AND repositories.name >= split_part(grants.pattern, '*', 1)
                       AND repositories.name < split_part(grants.pattern, '*', 1)
                                               || CASE WHEN strpos(grants.pattern, '*') > 0 THEN '~' ELSE '!' END

@@ -30,14 +30,23 @@ _MANIFEST: Final = f"""'digest', {_digest("manifests.digest")}, 'kind', manifest
                'media_type', manifests.media_type, 'artifact_type', manifests.artifact_type, 'size', manifests.size,
                'config_digest', {_digest("manifests.config_digest")}"""
 
+# Of an image, once its config was read; in the form of those of an index.
+_OF_IMAGE: Final = """
+                   (SELECT CASE WHEN read.os IS NULL THEN CAST('[]' AS json) ELSE json_build_array(json_build_object(
+                           'os', read.os, 'architecture', read.architecture, 'variant', read.variant)) END
+                      FROM platforms AS read WHERE read.manifest_id = manifests.id AND read.look_after IS NULL)"""
+
 # As it lies in the payload.
 _PLATFORMS: Final = Template("""
-               CASE WHEN manifests.kind = 'index' AND octet_length(manifests.payload) <= $largest THEN
+               CASE WHEN manifests.kind = 'image' THEN $of_image
+                    WHEN manifests.kind = 'index' AND octet_length(manifests.payload) <= $largest THEN
                    (SELECT json_agg(listed.entry -> 'platform')
                       FROM (SELECT manifest_document(manifests.payload) -> 'manifests' AS entries) AS document
                      CROSS JOIN LATERAL json_array_elements(
                            CASE json_typeof(document.entries) WHEN 'array' THEN document.entries ELSE '[]' END
-                           ) AS listed (entry)) END""").substitute(largest=str(LARGEST_LISTED_INDEX))
+                           ) AS listed (entry)) END""").substitute(
+    of_image=_OF_IMAGE, largest=str(LARGEST_LISTED_INDEX)
+)
 
 _LIST: Final = Template("""
     WITH repository AS MATERIALIZED (
@@ -125,21 +134,22 @@ _OF_TAG: Final = Statement(
     "tag_details_of_tag",
     ManifestDetails,
     Template("""
-    SELECT json_build_object('name', tags.name, $manifest, 'created_at', tags.created_at, 'pushed_at', tags.updated_at,
+    SELECT json_build_object('name', tags.name, $manifest, 'platforms', $platforms,
+                             'created_at', tags.created_at, 'pushed_at', tags.updated_at,
                              'pulled_at', nullif(tags.pulled_at, '-infinity'), 'pulls', tags.pulls),
            $rest
       FROM repositories
       JOIN tags ON tags.repository_id = repositories.id
       JOIN manifests ON manifests.id = tags.manifest_id
      WHERE repositories.name = :repository AND tags.name = :tag
-    """).substitute(manifest=_MANIFEST, rest=_REST),
+    """).substitute(manifest=_MANIFEST, platforms=_OF_IMAGE, rest=_REST),
 )
 
 _OF_DIGEST: Final = Statement(
     "tag_details_of_digest",
     ManifestDetails,
     Template("""
-    SELECT json_build_object($manifest, 'pushed_at', manifests.pushed_at,
+    SELECT json_build_object($manifest, 'platforms', $platforms, 'pushed_at', manifests.pushed_at,
            'tags', (SELECT coalesce(json_agg(json_build_object(
                                     'name', chosen.name, 'created_at', chosen.created_at,
                                     'pushed_at', chosen.updated_at, 'pulled_at', nullif(chosen.pulled_at, '-infinity'),
@@ -149,7 +159,7 @@ _OF_DIGEST: Final = Statement(
       FROM repositories
       JOIN manifests ON manifests.repository_id = repositories.id
      WHERE repositories.name = :repository AND manifests.digest = :digest
-    """).substitute(manifest=_MANIFEST, rest=_REST, most=str(MOST_DETAILS)),
+    """).substitute(manifest=_MANIFEST, platforms=_OF_IMAGE, rest=_REST, most=str(MOST_DETAILS)),
 )
 
 

@@ -29,7 +29,31 @@ class GetStatistics:
 
 @dataclass(frozen=True, slots=True)
 class ListMigrations:
-    """Those that run beside the registry's work."""
+    """Those that a deployment leaves for later: the post line of the schema."""
+
+
+@dataclass(frozen=True, slots=True)
+class GetMigration:
+    """By its number in the line, from 1."""
+
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class PauseMigrations:
+    """None runs beside the registry's work, so there is never one to pause."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeMigrations:
+    """None is ever paused."""
+
+
+@dataclass(frozen=True, slots=True)
+class RestartMigration:
+    """None is ever left half done: one that fails is undone, and the deployment runs it again."""
+
+    id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +138,10 @@ GitLab = (
     | AddSlash
     | GetStatistics
     | ListMigrations
+    | GetMigration
+    | PauseMigrations
+    | ResumeMigrations
+    | RestartMigration
     | GetDetails
     | RenameRepository
     | ListBelow

@@ -41,6 +41,14 @@ class RenameConflict(OciError):
     code, message = "RENAME_CONFLICT", "repository name is already taken"
 
 
+class MigrationInvalid(OciError):
+    code, message = "BBM_ID_INVALID", "invalid background migration id"
+
+
+class MigrationUnknown(OciError):
+    code, message = "BBM_ID_NOT_FOUND", "background migration not found"
+
+
 class TagUnknown(OciError):
     code, message = "TAG_UNKNOWN", "tag unknown to registry"
 

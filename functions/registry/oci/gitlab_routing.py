@@ -14,6 +14,7 @@ from functions.registry.oci.gitlab import (
     CheckGitLab,
     Extent,
     GetDetails,
+    GetMigration,
     GetStatistics,
     GetTagDetails,
     GitLab,
@@ -22,10 +23,13 @@ from functions.registry.oci.gitlab import (
     ListTagDetails,
     Marker,
     Order,
+    PauseMigrations,
     RenameRepository,
+    RestartMigration,
+    ResumeMigrations,
     TagPage,
 )
-from functions.registry.oci.gitlab_errors import QueryTypeInvalid, QueryValueInvalid, TagInvalid
+from functions.registry.oci.gitlab_errors import MigrationInvalid, QueryTypeInvalid, QueryValueInvalid, TagInvalid
 from functions.registry.oci.name import RepositoryName
 from functions.registry.oci.route import Query
 
@@ -38,6 +42,7 @@ ORDERS: Final = {
 
 _EXTENTS: Final = get_args(Extent)
 _NUMBER: Final = re.compile(r"[+-]?[0-9]{1,18}")
+_ID: Final = re.compile(r"[0-9]{1,18}")
 _PART: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _TAG: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 
@@ -51,6 +56,12 @@ def marker_text(marker: Marker) -> str:
 
 def _name(match: re.Match[str]) -> RepositoryName:
     return RepositoryName.parse(match["name"])
+
+
+def _id(match: re.Match[str]) -> int:
+    if not _ID.fullmatch(match["id"]):
+        raise MigrationInvalid(id=match["id"][:200])
+    return int(match["id"])
 
 
 def _get_details(match: re.Match[str], query: Query) -> GitLab:
@@ -174,6 +185,10 @@ ENDPOINTS: Final[Sequence[tuple[re.Pattern[str], Mapping[str, Parser | None]]]] 
     _endpoint(r"/gitlab/v1/?", GET=lambda _, __: CheckGitLab()),
     _endpoint(r"/gitlab/v1/statistics/?", GET=lambda _, __: GetStatistics()),
     _endpoint(r"/gitlab/v1/background-migrations/?", GET=lambda _, __: ListMigrations()),
+    _endpoint(r"/gitlab/v1/background-migrations/pause/?", POST=lambda _, __: PauseMigrations()),
+    _endpoint(r"/gitlab/v1/background-migrations/resume/?", POST=lambda _, __: ResumeMigrations()),
+    _endpoint(r"/gitlab/v1/background-migrations/(?P<id>[^/]+)/?", GET=lambda match, _: GetMigration(_id(match))),
+    _endpoint(r"/gitlab/v1/restart/(?P<id>[^/]+)/?", POST=lambda match, _: RestartMigration(_id(match))),
     _endpoint(r"/gitlab/v1/repository-paths/(?P<name>.+)/repositories/list/?", GET=_list_below),
     _endpoint(r"/gitlab/v1/repositories/(?P<name>.+)/tags/list/?", GET=_list_tags),
     _endpoint(r"/gitlab/v1/repositories/(?P<name>.+)/tags/detail/(?P<tag>[^/]+)/?", GET=_get_tag),

@@ -1,0 +1,12 @@
+-- What single images run on. It stands in their configs, which lie in the bucket and which no push reads: the collection
+-- does so later, a row at a time. Until then `look_after` says when; after it that is null, and so are the others if the
+-- config told nothing. A table of its own, for a manifest that is written again would be described and reviewed again.
+CREATE TABLE platforms (
+    manifest_id bigint PRIMARY KEY REFERENCES manifests ON DELETE CASCADE,
+    os text COLLATE "C",
+    architecture text COLLATE "C",
+    variant text COLLATE "C",
+    look_after timestamptz DEFAULT now(),
+    attempts int NOT NULL DEFAULT 0
+) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 500);
+CREATE INDEX platforms_due ON platforms (look_after) WHERE look_after IS NOT NULL;
