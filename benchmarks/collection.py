@@ -166,7 +166,7 @@ def measure(sides: list[Side], report: Report, arguments: Any) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.collection", description=__doc__)
     parser.add_argument("--blobs", type=int, default=10_000, help="dangling blobs in each run (default 10000)")
-    parser.add_argument("--runs", type=int, default=5, help="runs of each measurement (default 5)")
+    parser.add_argument("--runs", type=int, default=3, help="runs of each measurement (default 3)")
     arguments = parser.parse_args()
     report = Report("Collection", "benchmarks.collection")
     with (
