@@ -75,7 +75,7 @@ _DANGLING: Final = """
 """
 
 
-# What triggers would have counted, and what vacuuming would have done since.
+# What triggers would have counted.
 _SETTLED: Final = """
     UPDATE repository_usage AS usage
        SET manifests = held.manifests, manifest_bytes = held.bytes, blobs = linked.blobs, blob_bytes = linked.bytes

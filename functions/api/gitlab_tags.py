@@ -19,9 +19,8 @@ from functions.registry.oci.errors import NameUnknown
 from functions.registry.oci.gitlab_errors import TagUnknown
 from functions.registry.oci.gitlab_routing import marker_text
 from functions.registry.oci.media_type import is_index
+from functions.registry.oci.platform import LARGEST_CONFIG
 
-# A larger config is not looked into.
-_LARGEST_CONFIG: Final = 1 << 20
 _WITH_PLATFORM: Final = {
     "application/vnd.oci.image.config.v1+json",
     "application/vnd.docker.container.image.v1+json",
@@ -135,7 +134,7 @@ def _platform(context: Context, route: routes.GetTagDetails, image: Image) -> di
     if image.config_digest is None or _config_type(_document(image)) not in _WITH_PLATFORM:
         return None
     blob = blobs.get(context.services.database, route.repository, image.config_digest)
-    if blob is None or not 0 < blob.size <= _LARGEST_CONFIG:
+    if blob is None or not 0 < blob.size <= LARGEST_CONFIG:
         return _read_platform({})
     try:
         config = json.loads(b"".join(context.services.bucket.read(blob.object_name, last=blob.size - 1)))

@@ -7,17 +7,14 @@ from typing import Final
 
 from functions.registry import telemetry
 from functions.registry.blobs.errors import BlobStoreUnavailable, ObjectMissing
-from functions.registry.config import MEBIBYTE
 from functions.registry.metadata import platforms
 from functions.registry.metadata.platforms import Look
-from functions.registry.oci.platform import Platform, read_config
+from functions.registry.oci.platform import LARGEST_CONFIG, Platform, read_config
 from functions.registry.wiring import Services
 
 # Images in one batch, whose configs may all be in memory at once; and requests at once.
 _TOGETHER: Final = 50
 _PARALLEL: Final = 10
-# Configs have a few thousand bytes. One of more than this is not read.
-LARGEST_CONFIG: Final = MEBIBYTE
 # A config that was accepted without being there may still come: it is looked for that often, which takes most of a day.
 MOST_ATTEMPTS: Final = 10
 # Past this a store that does not give a config is reported each time; it is never given up.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -30,6 +32,15 @@ def garbage(handled: Mapping[str, int]) -> dict[str, int]:
     return {
         name: count for name, count in handled.items() if name not in {"usage", "surveys", "ranks", "days", "platforms"}
     }
+
+
+def run_at_once(registry: Registry, runs: int) -> Counter[str]:
+    """What so many runs at the same time handled together."""
+    handled: Counter[str] = Counter()
+    with ThreadPoolExecutor(runs) as pool:
+        for each in [pool.submit(run, registry.services) for _ in range(runs)]:
+            handled.update(each.result())
+    return handled
 
 
 def collect(registry: Registry) -> dict[str, int]:

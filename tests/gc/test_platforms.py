@@ -21,8 +21,8 @@ from functions.registry.oci.digest import Digest
 from functions.registry.oci.manifest import parse_manifest
 from functions.registry.oci.media_type import DOCKER_MANIFEST, OCI_MANIFEST
 from functions.registry.oci.name import RepositoryName
-from functions.registry.oci.platform import read_config
-from tests.gc.conftest import collect, execute, rows
+from functions.registry.oci.platform import LARGEST_CONFIG, read_config
+from tests.gc.conftest import collect, execute, rows, run_at_once
 from tests.gc.watch import Store, logged, select
 from tests.metadata.build import OpenTransaction, query
 from tests.support import Image, Registry, descriptor, encode, index_of
@@ -178,8 +178,8 @@ def test_a_config_that_tells_nothing_is_looked_at_once(registry: Registry, confi
 
 def test_a_large_config_is_not_even_asked_for(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = encode({"os": "linux", "architecture": "amd64", "padding": ""})
-    at_most = whole.replace(b'""', b'"' + b"x" * (collector.LARGEST_CONFIG - len(whole)) + b'"')
-    assert len(at_most) == collector.LARGEST_CONFIG
+    at_most = whole.replace(b'""', b'"' + b"x" * (LARGEST_CONFIG - len(whole)) + b'"')
+    assert len(at_most) == LARGEST_CONFIG
     registry.push_image(REPOSITORY, "just", Image(at_most, ()))
     registry.push_image(REPOSITORY, "over", Image(at_most + b" ", ()))
     asked: list[int] = []
@@ -191,7 +191,7 @@ def test_a_large_config_is_not_even_asked_for(registry: Registry, monkeypatch: p
 
     monkeypatch.setattr(type(registry.services.bucket), "read_once", counted)
     run(registry.services)
-    assert asked == [collector.LARGEST_CONFIG]
+    assert asked == [LARGEST_CONFIG]
     assert listed(registry) == {"just": ["linux/amd64"], "over": []}
 
 
@@ -326,19 +326,7 @@ def test_several_collectors_look_at_each_image_once(registry: Registry, monkeypa
         return read_once(bucket, name, size)
 
     monkeypatch.setattr(type(registry.services.bucket), "read_once", counted)
-    handled: Counter[str] = Counter()
-
-    def work() -> None:
-        outcome = run(registry.services)
-        with lock:
-            handled.update(outcome)
-
-    threads = [threading.Thread(target=work) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert handled["platforms"] == 120
+    assert run_at_once(registry, 3)["platforms"] == 120
     assert (len(asked), set(asked.values())) == (120, {1})
     assert set(map(str, listed(registry).values())) == {"['linux/arm']"}
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count
@@ -19,7 +17,7 @@ from functions.registry.metadata.db import Database, MetadataUnavailable
 from functions.registry.oci.digest import Digest
 from local.guard import choose_port
 from tests.contract.pubsub_support import Project
-from tests.gc.conftest import collect, execute, garbage, rows
+from tests.gc.conftest import collect, execute, garbage, rows, run_at_once
 from tests.gc.watch import Store, logged, select
 from tests.support import Registry
 
@@ -148,19 +146,7 @@ def test_out_of_time_without_pubsub_is_no_failure(
 def test_several_runs_at_once_handle_each_thing_once(hasty: Registry, storage_address: str, bucket_name: str) -> None:
     for number in range(40):
         hasty.push_blob("a/b", b"%d" % number)
-    handled: Counter[str] = Counter()
-    lock = threading.Lock()
-
-    def work() -> None:
-        outcome = run(hasty.services)
-        with lock:
-            handled.update(outcome)
-
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    handled = run_at_once(hasty, 4)
     handled.update(run(hasty.services))
     assert garbage(handled) == {"manifests": 0, "links": 40, "blobs": 40, "uploads": 0, "deletions": 40, "access": 0}
     assert select(hasty, "SELECT level, rows FROM collected ORDER BY level") == [

@@ -51,7 +51,7 @@ class ResumeMigrations:
 
 @dataclass(frozen=True, slots=True)
 class RestartMigration:
-    """None is ever left half done: one that fails is undone, and the deployment runs it again."""
+    """None is ever left to be: the deployment runs one that failed again."""
 
     id: int
 

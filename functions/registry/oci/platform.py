@@ -7,6 +7,9 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final, TypeGuard
 
+# Bytes. Configs have a few thousand; a larger one than this is not looked into.
+LARGEST_CONFIG: Final = 1 << 20
+
 # Whoever pushes writes what they like.
 _PART: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 # What is made by a build and runs nowhere, such as an attestation, says so.
