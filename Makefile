@@ -54,8 +54,10 @@ format: $(VENV)/.made-dev  ## Format the code
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-test: $(VENV)/.made-dev  ## Run the tests
-	@$(BIN)/python -m pytest -m "not clients and not slow and not terraform" $(ARGS)
+# Over all cores; ARGS="-n0 tests/api" for one process, as a debugger needs.
+test: $(VENV)/.made-dev  ## Run the tests (ARGS="-x tests/api")
+	@$(BIN)/python -E -m pytest -n auto --maxprocesses 8 --dist worksteal -o faulthandler_timeout=400 \
+		-m "not clients and not slow and not terraform" $(ARGS)
 
 test-security: $(VENV)/.made-dev  ## Run the attack table and the matrix of docs/security.md
 	@$(BIN)/python -m pytest tests/security tests/unit/test_tokens.py tests/unit/test_scopes.py tests/unit/test_secrets.py tests/unit/test_federation.py tests/unit/test_jwks.py tests/unit/test_external_tokens.py tests/unit/test_google_tokens.py tests/metadata/test_rules.py tests/metadata/test_failures.py tests/metadata/test_patterns.py $(ARGS)

@@ -26,17 +26,20 @@ _CHECKSUMS: Final = {"google_crc32c"}
 _COLD: Final = _FRAMEWORK | _DRIVER | _CHECKSUMS
 # Signatures of tokens. Nothing of passwords: the administrator's secret is a long one, whose hash is quick.
 _TOKENS: Final = {"jwt", "cryptography"}
-# A helper of packages that compile something, and what an installation leaves about.
-_OF_NO_ACCOUNT: Final = {"_cffi_backend", "_openssl", "_distutils_hack", "six"}
+# Helpers of packages that compile something.
+_OF_NO_ACCOUNT: Final = {"_cffi_backend", "_openssl", "six"}
 
+# What an interpreter has loaded before it does anything is the machine's own: Debian's has a `sitecustomize`.
 _SCRIPT: Final = """
-import json, sys
+import sys
+bare = set(sys.modules)
+import json
 import functions_framework
 from werkzeug.test import Client
 
 def packages():
     depth = {"google": 3}
-    parts = [name.split(".") for name in sys.modules]
+    parts = [name.split(".") for name in sys.modules if name not in bare]
     names = {".".join(part[: depth.get(part[0], 1)]) for part in parts}
     known = {*sys.stdlib_module_names, "functions", "main", "google", "google.cloud", "__main__"}
     return sorted(name for name in names - known if not name.startswith("_sysconfigdata"))

@@ -1,6 +1,6 @@
 """The server and the buckets that the storage contract tests run on.
 
-The suite's target is ours, started once, or the server that STORAGE_EMULATOR_HOST names: the same tests then show
+The suite's target is ours, started once, or the server that SLIPWAY_TEST_STORAGE names: the same tests then show
 where the two differ. What only ours promises is skipped there.
 """
 
@@ -46,7 +46,7 @@ def storage_keys(private_key: rsa.RSAPrivateKey) -> dict[str, str]:
 @pytest.fixture(scope="session")
 def storage_endpoint(tmp_path_factory: pytest.TempPathFactory, storage_keys: dict[str, str]) -> Iterator[str]:
     """The address of the server under test."""
-    named = os.environ.get("STORAGE_EMULATOR_HOST")
+    named = os.environ.get("SLIPWAY_TEST_STORAGE")
     if named:
         yield named.rstrip("/")
         return
@@ -60,7 +60,7 @@ def storage_endpoint(tmp_path_factory: pytest.TempPathFactory, storage_keys: dic
 @pytest.fixture
 def only_ours() -> None:
     """Skip what another emulator does not claim to do."""
-    if "STORAGE_EMULATOR_HOST" in os.environ:
+    if "SLIPWAY_TEST_STORAGE" in os.environ:
         pytest.skip("only our own fake does this")
 
 

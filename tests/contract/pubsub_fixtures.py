@@ -1,6 +1,6 @@
 """Fixtures of the Pub/Sub contract suite; a test module takes them by naming this one in `pytest_plugins`.
 
-The suite runs on the Pub/Sub that PUBSUB_EMULATOR_HOST names, else on ours: Google's own emulator is the
+The suite runs on the Pub/Sub that SLIPWAY_TEST_PUBSUB names, else on ours: Google's own emulator is the
 second opinion. What only ours does is skipped there.
 """
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def pubsub_target() -> Iterator[Target]:
-    if address := os.environ.get("PUBSUB_EMULATOR_HOST"):
+    if address := os.environ.get("SLIPWAY_TEST_PUBSUB"):
         yield Target(address, None)
         return
     with FakePubSub() as fake, pytest.MonkeyPatch.context() as environment:

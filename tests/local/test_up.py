@@ -21,6 +21,7 @@ import requests
 from functions.registry.oci.digest import Digest
 from local.guard import choose_port
 from local.programs import ROOT
+from tests.processes import PYTHON, ended
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -33,15 +34,14 @@ class Run:
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> str:
         """Its last words, once it has ended."""
-        self.process.send_signal(number)
-        output, _ = self.process.communicate(timeout=100)
+        output = ended(self.process, number, seconds=50)
         assert self.process.returncode == 0, output
         return output
 
 
 @contextmanager
 def up(data: Path, *options: str) -> Iterator[Run]:
-    command = [sys.executable, "-m", "local", "up", "--data", str(data), "--port", "0", *options]
+    command = [*PYTHON, "-m", "local", "up", "--data", str(data), "--port", "0", *options]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         assert process.stdout is not None
         said = []
@@ -54,8 +54,7 @@ def up(data: Path, *options: str) -> Iterator[Run]:
             raise AssertionError("".join(said))
         finally:
             if process.poll() is None:
-                process.terminate()
-                process.communicate(timeout=100)
+                ended(process, signal.SIGTERM, seconds=50)
 
 
 def descendants_of(data: Path) -> list[str]:
