@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 STOP_SECONDS: Final = 10
+# For what a killed program's children take to be gone.
+GROUP_SECONDS: Final = 5
+NOTICE_SECONDS: Final = 30
 TAIL_LINES: Final = 15
 
 
@@ -21,20 +26,28 @@ class ChildFailed(RuntimeError):
 
 
 def ending_with_parent() -> list[str]:
-    """What to put before a command: should its parent be killed outright, the kernel ends it as well."""
+    """What to put before a command: should its parent be killed outright, the kernel ends it as well.
+
+    By SIGINT: gunicorn and PostgreSQL would wait for their clients if it were SIGTERM, and keep their ports meanwhile.
+    """
     setpriv = shutil.which("setpriv")
-    return [setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []
+    return [setpriv, "--pdeathsig", "INT", "--"] if setpriv else []
 
 
 def tail(log: Path) -> str:
     """The last lines of a log, indented."""
-    lines = log.read_text(errors="replace").splitlines()[-TAIL_LINES:] if log.exists() else []
+    return indented(log.read_text(errors="replace") if log.exists() else "")
+
+
+def indented(text: str) -> str:
+    """Its last lines."""
+    lines = text.splitlines()[-TAIL_LINES:]
     return "\n".join(f"    {line}" for line in lines) or "    (its log is empty)"
 
 
 @dataclass
 class Child:
-    """One program with its output in a log of its own."""
+    """One program with its output in a log of its own. A `listener` becomes the child's when it starts."""
 
     name: str
     command: Sequence[str | Path]
@@ -42,11 +55,13 @@ class Child:
     environment: Mapping[str, str] = field(default_factory=dict)
     stop_signal: signal.Signals = signal.SIGTERM
     process: subprocess.Popen[bytes] | None = None
+    listener: socket.socket | None = None
 
     def start(self) -> None:
         # A session of its own: Ctrl-C reaches the harness alone, which then stops everything in order.
         with ExitStack() as files:
             log = files.enter_context(self.log.open("ab"))
+            passed = [files.enter_context(self.listener)] if self.listener is not None else []
             self.process = subprocess.Popen(
                 [*ending_with_parent(), *self.command],
                 env=dict(self.environment),
@@ -54,6 +69,7 @@ class Child:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                pass_fds=[listener.fileno() for listener in passed],
             )
 
     def require_running(self) -> None:
@@ -66,14 +82,21 @@ class Child:
             self.process.send_signal(self.stop_signal)
 
     def wait(self) -> None:
-        """Until it has ended; it is killed only if it takes too long."""
+        """Until it and all that it started have ended; they are killed only if that takes too long."""
         if self.process is None:
             return
-        try:
+        with suppress(subprocess.TimeoutExpired):
             self.process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        self._end_group(self.process)
+
+    def _end_group(self, process: subprocess.Popen[bytes]) -> None:
+        """A server that was killed leaves workers behind, which would go on answering on its port."""
+        deadline = time.monotonic() + GROUP_SECONDS
+        with suppress(ProcessLookupError):
+            while time.monotonic() < deadline:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.poll()
+                time.sleep(0.01)
 
 
 class Children:
@@ -93,11 +116,15 @@ class Children:
 
     def wait_until(self, child: Child, is_ready: Callable[[], bool], seconds: float) -> None:
         """Raises ChildFailed if `child` ends or is not ready in time."""
-        deadline = time.monotonic() + seconds
+        started = noticed = time.monotonic()
         while not is_ready():
             child.require_running()
-            if time.monotonic() > deadline:
+            now = time.monotonic()
+            if now > started + seconds:
                 raise ChildFailed(f"{child.name} is not ready after {seconds:.0f} s. Its log:\n{tail(child.log)}")
+            if now > noticed + NOTICE_SECONDS:
+                noticed = now
+                print(f"waiting for {child.name}, whose log is {child.log}", flush=True)
             time.sleep(0.02)
 
     def stop(self) -> None:
