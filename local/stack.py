@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+from functions.registry.config import SettingInvalid, Settings
 from functions.registry.events import hints
 from local import programs
 from local.data_lock import locked
@@ -79,6 +80,10 @@ class Stack:
         if self._options.access is not None:
             self.environment["SLIPWAY_ACCESS"] = self._options.access
         require_loopback(self.environment)
+        try:
+            Settings.from_environment(self.environment)
+        except SettingInvalid as error:
+            raise StartRefused(str(error)) from error
 
         self._resources.callback(self.children.stop)
         database = self.children.start(postgres.prepare())
@@ -86,16 +91,16 @@ class Stack:
         pubsub = self.children.start(programs.pubsub(self._data, self.ports))
         migrate = self._function("migrate")
         self._wait(database, postgres.is_ready)
-        self._wait(migrate, lambda: _answers(self.ports.migrate, "/"))
+        self._wait(migrate, lambda: answers(migrate, self.ports.migrate, "/"))
         self._migrate(database, migrate)
         api = self._function("api", self._options.api_processes)
         gc = self._function("gc")
-        self._wait(storage, lambda: _answers(self.ports.storage, "/"))
+        self._wait(storage, lambda: answers(storage, self.ports.storage, "/"))
         self._make_bucket()
         self._wait(pubsub, lambda: _listens(self.ports.pubsub))
         self._start_ticking()
-        self._wait(gc, lambda: _answers(self.ports.gc, "/"))
-        self._wait(api, lambda: _answers(self.ports.api, "/v2/"))
+        self._wait(gc, lambda: answers(gc, self.ports.gc, "/"))
+        self._wait(api, lambda: answers(api, self.ports.api, "/v2/"))
 
     def _listen(self) -> None:
         """Locks the data and takes the ports."""
@@ -168,13 +173,18 @@ def _listens(port: int) -> bool:
     return True
 
 
-def _answers(port: int, path: str) -> bool:
-    """Any answer will do but a server error."""
+def answers(child: Child, port: int, path: str) -> bool:
+    """Any answer will do. Raises ChildFailed if it is one that won't become better by itself."""
     try:
         with _opener.open(f"http://{HOST}:{port}{path}", timeout=5):
             return True
     except urllib.error.HTTPError as error:
-        return error.code < HTTPStatus.INTERNAL_SERVER_ERROR
+        if error.code == HTTPStatus.SERVICE_UNAVAILABLE:
+            return False
+        if error.code < HTTPStatus.INTERNAL_SERVER_ERROR:
+            return True
+        failure = f"{child.name} answers {error.code}. The end of {child.log}:\n{tail(child.log)}"
+        raise ChildFailed(failure) from error
     except (OSError, HTTPException):
         return False
 
