@@ -6,11 +6,31 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Final
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LOOK_SECONDS: Final = 0.5
+
+
+class _Interruption:
+    """A signal asks for it; while it is held back it waits."""
+
+    def __init__(self) -> None:
+        self.is_asked_for = False
+        self.is_held_back = False
+
+    def ask(self, _: int, __: FrameType | None) -> None:
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+        self.is_asked_for = True
+        if not self.is_held_back:
+            raise KeyboardInterrupt
+
+
+_interruption: Final = _Interruption()
 
 
 def heed_signals() -> None:
@@ -21,13 +41,19 @@ def heed_signals() -> None:
     """
     for number in SIGNALS:
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, _interrupt)
+            signal.signal(number, _interruption.ask)
 
 
-def _interrupt(_: int, __: FrameType | None) -> None:
-    for number in SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
-    raise KeyboardInterrupt
+@contextmanager
+def held_back() -> Iterator[None]:
+    """A signal that comes meanwhile raises KeyboardInterrupt at the end: what is started here is known by then."""
+    _interruption.is_held_back = True
+    try:
+        yield
+    finally:
+        _interruption.is_held_back = False
+    if _interruption.is_asked_for:
+        raise KeyboardInterrupt
 
 
 def end_with_parent() -> None:

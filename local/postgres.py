@@ -20,7 +20,8 @@ from typing import Final
 from urllib.parse import quote
 
 from functions.registry.metadata.driver import Connection, ConnectionFailed, DriverError, sqlstate
-from local.processes import Child, ending_with_parent, indented, tail
+from local.endings import held_back
+from local.processes import Child, end_group, ending_with_parent, indented, tail
 
 INITIALISE_SECONDS: Final = 300
 # For what is left of a server that was killed.
@@ -111,25 +112,27 @@ class Postgres:
     def _run_initdb(self, folder: Path) -> None:
         account = _as_account() or ending_with_parent()
         options = ("-D", folder, "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync")
-        try:
-            finished = subprocess.run(
+        with held_back():
+            process = subprocess.Popen(
                 [*account, self._programs / "initdb", *options],
-                check=False,
                 env=_environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                text=True,
-                errors="replace",
-                timeout=INITIALISE_SECONDS,
+                start_new_session=True,
             )
+        try:
+            output, _ = process.communicate(timeout=INITIALISE_SECONDS)
         except subprocess.TimeoutExpired as error:
             raise PostgresFailed(f"initdb has not ended after {INITIALISE_SECONDS} s") from error
-        with self.log.open("a") as log:
-            log.write(finished.stdout)
-        if finished.returncode:
-            reason = indented(finished.stdout)
+        finally:
+            end_group(process)
+        if process.returncode:
+            # Told at once: where the disk is full, nothing can be logged.
+            reason = indented(output.decode(errors="replace"))
             raise PostgresFailed(f"PostgreSQL could not make its data folder {self._data}:\n{reason}")
+        with self.log.open("ab") as log:
+            log.write(output)
 
     def _wait_for_leftovers(self) -> None:
         """A server that was killed may leave sessions behind, beside which the next one refuses to start.

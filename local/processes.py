@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from local.endings import held_back
+
 STOP_SECONDS: Final = 10
 # For what a killed program's children take to be gone.
 GROUP_SECONDS: Final = 5
@@ -45,6 +47,19 @@ def indented(text: str) -> str:
     return "\n".join(f"    {line}" for line in lines) or "    (its log is empty)"
 
 
+def end_group(process: subprocess.Popen[bytes]) -> None:
+    """Kills what has been started in a session of its own, with all that it started in turn.
+
+    A server that was killed leaves workers behind, which would go on answering on its port.
+    """
+    deadline = time.monotonic() + GROUP_SECONDS
+    with suppress(ProcessLookupError):
+        while time.monotonic() < deadline:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.poll()
+            time.sleep(0.01)
+
+
 @dataclass
 class Child:
     """One program with its output in a log of its own. A `listener` becomes the child's when it starts."""
@@ -62,15 +77,16 @@ class Child:
         with ExitStack() as files:
             log = files.enter_context(self.log.open("ab"))
             passed = [files.enter_context(self.listener)] if self.listener is not None else []
-            self.process = subprocess.Popen(
-                [*ending_with_parent(), *self.command],
-                env=dict(self.environment),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                pass_fds=[listener.fileno() for listener in passed],
-            )
+            with held_back():
+                self.process = subprocess.Popen(
+                    [*ending_with_parent(), *self.command],
+                    env=dict(self.environment),
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                    pass_fds=[listener.fileno() for listener in passed],
+                )
 
     def require_running(self) -> None:
         """Raises ChildFailed if it has ended."""
@@ -87,16 +103,7 @@ class Child:
             return
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(STOP_SECONDS)
-        self._end_group(self.process)
-
-    def _end_group(self, process: subprocess.Popen[bytes]) -> None:
-        """A server that was killed leaves workers behind, which would go on answering on its port."""
-        deadline = time.monotonic() + GROUP_SECONDS
-        with suppress(ProcessLookupError):
-            while time.monotonic() < deadline:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.poll()
-                time.sleep(0.01)
+        end_group(self.process)
 
 
 class Children:

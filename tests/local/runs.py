@@ -98,6 +98,10 @@ def make(target: str, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True, timeout=START_SECONDS)
 
 
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
 def descendants_of(data: Path) -> list[str]:
     """Commands that still run on this data folder."""
     return [command.replace(b"\0", b" ").decode(errors="replace") for _, command in _running_on(data)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import socket
@@ -15,7 +14,7 @@ import pytest
 from local.postgres import Postgres, PostgresFailed
 from local.processes import Child, ChildFailed, Children
 from local.stack import answers
-from tests.local.runs import descendants_of, refused, run
+from tests.local.runs import descendants_of, names_in, refused, run
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -121,7 +120,7 @@ def test_a_command_without_a_registry_says_so(tmp_path: Path, command: str) -> N
 def test_a_folder_with_a_line_break_is_refused(tmp_path: Path) -> None:
     said = refused("up", "--port", "0", "--data", f"{tmp_path}/a\nb")
     assert said == "slipway: a folder whose name has a line break can't be used: choose another with DATA=..."
-    assert os.listdir(tmp_path) == []
+    assert names_in(tmp_path) == []
 
 
 @pytest.mark.parametrize("port", ["", "x", "-1", "65536", "80 80", "8³"])

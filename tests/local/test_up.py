@@ -52,11 +52,15 @@ def test_data_outlives_a_restart_and_nothing_outlives_a_stop(tmp_path: Path) -> 
 def listening_ports(data: Path) -> set[int]:
     """Ports that the kernel says the run's processes listen on."""
     inodes = set()
-    for pid in {program(data, name) for name in ("functions/api", "functions/gc", "functions/migrate", "local.storage")}:
+    for pid in {
+        program(data, name) for name in ("functions/api", "functions/gc", "functions/migrate", "local.storage")
+    }:
         for descriptor in Path(f"/proc/{pid}/fd").iterdir():
             inodes.add(descriptor.readlink().name)
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    listening = {int(row[1].rpartition(":")[2], 16) for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in inodes}
+    listening = {
+        int(row[1].rpartition(":")[2], 16) for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in inodes
+    }
     assert len(listening) == 4
     return listening
 
