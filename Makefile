@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up reset seed gc-status verify access check format test test-slow test-fuzz test-security test-clients test-terraform rehearsal conformance soak schema bench bench-counters bench-gc bench-front bench-lists lock
+.PHONY: help setup up reset seed gc-status verify access check format test test-slow test-fuzz test-security test-clients test-terraform rehearsal conformance soak starts schema bench bench-counters bench-gc bench-front bench-lists lock
 
 help:  ## Show what this Makefile can do
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*?## "} {printf "  make %-14s %s\n", $$1, $$2}'
@@ -105,6 +105,9 @@ conformance: $(VENV)/.made-dev  ## Run the official OCI conformance suite (needs
 
 soak: $(VENV)/.made-dev  ## Push, pull, delete and collect at full speed for ten minutes
 	@$(BIN)/python -m tests.soak $(ARGS)
+
+starts: $(VENV)/.made-dev  ## Start everything 200 times, four at a time, beside busy processes (ARGS="--count 40")
+	@$(BIN)/python -m tests.local.starts $(ARGS)
 
 schema: $(VENV)/.made-dev  ## Write docs/schema.sql anew from the migrations
 	@$(BIN)/python -m local.schema > docs/schema.sql.new && mv docs/schema.sql.new docs/schema.sql

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import shutil
 import socket
+import subprocess
+import sys
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -13,8 +15,9 @@ import pytest
 
 from local.postgres import Postgres, PostgresFailed
 from local.processes import Child, ChildFailed, Children
+from local.programs import ROOT
 from local.stack import answers
-from tests.local.runs import descendants_of, names_in, refused, run
+from tests.local.runs import START_SECONDS, descendants_of, names_in, refused, run
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -128,3 +131,25 @@ def test_what_is_no_port_is_refused(port: str) -> None:
     finished = run("up", "--port", port)
     assert finished.returncode == 2
     assert "a port is a number from 0 to 65535" in finished.stderr
+
+
+@pytest.mark.parametrize(
+    ("most", "expected"),
+    [
+        (1 << 16, r"slipway: .*/data can't be written to \(.*\): choose another with DATA=\.\.\."),
+        (4 << 20, r"slipway: PostgreSQL could not make its data folder .*/data/postgres:\n(    .*\n?)+"),
+    ],
+)
+def test_where_nothing_more_can_be_written_that_is_told_and_nothing_is_left(
+    tmp_path: Path, most: int, expected: str
+) -> None:
+    """A limit of what a file may hold stands for a disk that is full from there on."""
+    command = [sys.executable, "-m", "local", "up", "--port", "0", "--data", str(tmp_path / "data")]
+    limited = ["/bin/sh", "-c", f'ulimit -f {most >> 9}; exec "$@"', "sh", *command]
+    finished = subprocess.run(
+        limited, check=False, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=START_SECONDS
+    )
+    assert finished.returncode == 1
+    assert re.fullmatch(expected, finished.stderr.strip()), finished.stderr
+    assert not any(tmp_path.glob("data/postgres*/PG_VERSION"))
+    assert descendants_of(tmp_path / "data") == []
