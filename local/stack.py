@@ -98,7 +98,7 @@ class Stack:
         self._wait(storage, lambda: answers(storage, self.ports.storage, "/"))
         self._make_bucket()
         self._wait(pubsub, lambda: _listens(self.ports.pubsub))
-        self._start_ticking()
+        self._start_ticking(pubsub)
         self._wait(gc, lambda: answers(gc, self.ports.gc, "/"))
         self._wait(api, lambda: answers(api, self.ports.api, "/v2/"))
 
@@ -146,14 +146,20 @@ class Stack:
             if error.code != HTTPStatus.CONFLICT:  # it is there from an earlier run
                 raise
 
-    def _start_ticking(self) -> None:
+    def _start_ticking(self, pubsub: Child) -> None:
         # Imported here: the client takes longer to import than most of the children to start.
+        from google.api_core.exceptions import GoogleAPIError  # noqa: PLC0415
+
         from local.messages import Messages  # noqa: PLC0415
         from local.scheduler import Scheduler  # noqa: PLC0415
 
         messages = Messages(self.ports)
         self._resources.callback(messages.close)
-        messages.create()
+        try:
+            messages.create()
+        except GoogleAPIError as error:
+            failure = f"{pubsub.name} can't be used ({error}). The end of {pubsub.log}:\n{tail(pubsub.log)}"
+            raise ChildFailed(failure) from error
         self._resources.enter_context(Scheduler(TICK_SECONDS, messages.publish, hints.encode(), {"kind": "tick"}))
 
     def __enter__(self) -> Self:
