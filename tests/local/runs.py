@@ -6,7 +6,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from local.programs import ROOT
+from tests.processes import PYTHON, ended
 
 START_SECONDS: Final = 150
 STOP_SECONDS: Final = 100
@@ -32,14 +32,13 @@ class Run:
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> str:
         """Its last words, once it has ended."""
-        self.process.send_signal(number)
-        output, _ = self.process.communicate(timeout=STOP_SECONDS)
+        output = ended(self.process, number, seconds=STOP_SECONDS)
         assert self.process.returncode == 0, output
         return output
 
 
 def command_of_up(data: Path, *options: str) -> list[str]:
-    return [sys.executable, "-m", "local", "up", "--data", str(data), "--port", "0", *options]
+    return [*PYTHON, "-m", "local", "up", "--data", str(data), "--port", "0", *options]
 
 
 @contextmanager
@@ -58,8 +57,7 @@ def up(data: Path, *options: str, command: Sequence[str] = (), ignored: Sequence
             yield wait_until_ready(process)
         finally:
             if process.poll() is None:
-                process.terminate()
-                process.communicate(timeout=STOP_SECONDS)
+                ended(process, signal.SIGTERM, seconds=STOP_SECONDS)
 
 
 def _inherit(ignored: Sequence[signal.Signals]) -> None:
@@ -86,7 +84,7 @@ def refused(*options: str, **environment: str) -> str:
 
 
 def run(*options: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "local", *options]
+    command = [*PYTHON, "-m", "local", *options]
     told = {**os.environ, **environment}
     return subprocess.run(
         command, check=False, cwd=ROOT, env=told, capture_output=True, text=True, timeout=START_SECONDS

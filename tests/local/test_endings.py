@@ -83,13 +83,3 @@ def test_nohup_is_heeded_and_a_run_may_outlive_who_started_it(tmp_path: Path) ->
             os.kill(pid, signal.SIGTERM)
             process.communicate(timeout=100)
     assert within(20, lambda: descendants_of(data) == [])
-
-
-def test_nobody_to_talk_to_is_no_reason_to_stop(tmp_path: Path) -> None:
-    data = tmp_path / "data"
-    with up(data, "--ephemeral") as run:
-        assert run.process.stdout is not None
-        run.process.stdout.close()
-        run.process.terminate()
-        assert run.process.wait(timeout=100) == 0
-    assert descendants_of(data) == []

@@ -93,6 +93,12 @@ def test_two_runs_on_the_same_data_are_refused_and_so_is_a_reset(tmp_path: Path)
         assert said == f"slipway: {tmp_path}/data is in use by another run ({named}): stop it, or choose DATA=..."
         assert refused("reset", "--data", str(tmp_path / "data")) == said
         push(run.url, b"still there")
+        # That nobody is there to be told "Stopping ..." is no reason to stop halfway.
+        assert run.process.stdout is not None
+        run.process.stdout.close()
+        run.process.terminate()
+        assert run.process.wait(STOP_SECONDS) == 0
+    assert descendants_of(tmp_path / "data") == []
 
 
 def test_who_signs_in_is_made_by_the_command_line_and_the_administrators_secret_is_told_of(tmp_path: Path) -> None:
