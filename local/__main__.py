@@ -10,7 +10,6 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -190,8 +189,11 @@ def _up(arguments: argparse.Namespace) -> int:
 
 def _say(text: str) -> None:
     """A terminal that is gone, or a full disk behind a log, is no reason to stop a registry, or to stop it halfway."""
-    with suppress(OSError):
+    try:
         print(text, flush=True)
+    except OSError:
+        # Else Python tries again when it exits, and fails.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _allow_open_files() -> None:
