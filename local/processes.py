@@ -71,6 +71,7 @@ class Child:
     stop_signal: signal.Signals = signal.SIGTERM
     process: subprocess.Popen[bytes] | None = None
     listener: socket.socket | None = None
+    _is_over: bool = field(default=False, init=False)
 
     def start(self) -> None:
         # A session of its own: Ctrl-C reaches the harness alone, which then stops everything in order.
@@ -90,11 +91,12 @@ class Child:
 
     def require_running(self) -> None:
         """Raises ChildFailed if it has ended."""
-        if self.process is not None and (code := self.process.poll()) is not None:
+        if self.process is not None and self._has_ended(self.process):
+            code = self.process.returncode
             raise ChildFailed(f"{self.name} ended with code {code}. The end of {self.log}:\n{tail(self.log)}")
 
     def ask_to_stop(self) -> None:
-        if self.process is not None and self.process.poll() is None:
+        if self.process is not None and not self._has_ended(self.process):
             self.process.send_signal(self.stop_signal)
 
     def wait(self) -> None:
@@ -103,7 +105,17 @@ class Child:
             return
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(STOP_SECONDS)
-        end_group(self.process)
+        if not self._has_ended(self.process):
+            end_group(self.process)
+
+    def _has_ended(self, process: subprocess.Popen[bytes]) -> bool:
+        """Its group is ended once, when that is noticed: later, its number may be another's."""
+        if process.poll() is None:
+            return False
+        if not self._is_over:
+            self._is_over = True
+            end_group(process)
+        return True
 
 
 class Children:
