@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up reset seed gc-status verify access check format test test-slow test-fuzz test-security test-clients test-terraform rehearsal conformance soak schema bench bench-counters bench-gc bench-front bench-lists lock
+.PHONY: help setup up reset seed gc-status verify access check format test test-slow test-fuzz test-security test-clients test-terraform rehearsal conformance soak starts schema bench bench-counters bench-gc bench-front bench-lists lock
 
 help:  ## Show what this Makefile can do
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*?## "} {printf "  make %-14s %s\n", $$1, $$2}'
@@ -26,23 +26,32 @@ $(VENV)/.made-dev: requirements/dev.txt $(VENV)/.made
 
 setup: $(VENV)/.made  ## Make the virtual environment
 
+# What was typed reaches the program as it is, whatever signs are in it: make doesn't look into it, and the shell reads it
+# from its environment.
+PROGRAMS := up reset seed gc-status verify access
+$(PROGRAMS): override export PORT := $(value PORT)
+$(PROGRAMS): override export DATA := $(value DATA)
+$(PROGRAMS): override export ACCESS := $(value ACCESS)
+$(PROGRAMS): override export N := $(value N)
+$(PROGRAMS): override export ARGS := $(value ARGS)
+
 up: $(VENV)/.made  ## Run the whole registry on this machine (PORT=5000 DATA=.slipway ACCESS=open|token)
-	@exec $(BIN)/python -m local up --port $(PORT) --data $(DATA) $(if $(ACCESS),--access $(ACCESS))
+	@exec $(BIN)/python -m local up --port "$$PORT" --data "$$DATA" $(if $(ACCESS),--access "$$ACCESS")
 
 reset: $(VENV)/.made  ## Empty the data folder
-	@$(BIN)/python -m local reset --data $(DATA)
+	@$(BIN)/python -m local reset --data "$$DATA"
 
 seed: $(VENV)/.made  ## Fill the running registry with made-up content (N=10000 tags, ARGS="--repositories 100 --largest 2000")
-	@$(BIN)/python -m local seed --data $(DATA) $(if $(N),--tags $(N)) $(ARGS)
+	@$(BIN)/python -m local seed --data "$$DATA" $(if $(N),--tags "$$N") --words "$$ARGS"
 
 gc-status: $(VENV)/.made  ## How the garbage collection of the running registry stands
-	@$(BIN)/python -m local gc --data $(DATA) status
+	@$(BIN)/python -m local gc --data "$$DATA" status
 
 verify: $(VENV)/.made  ## Count all figures of the running registry anew, and compare
-	@$(BIN)/python -m local gc --data $(DATA) verify
+	@$(BIN)/python -m local gc --data "$$DATA" verify
 
 access: $(VENV)/.made  ## Users, robots, grants and rules of the running registry (ARGS="users list")
-	@$(BIN)/python -m local access --data $(DATA) $(ARGS)
+	@$(BIN)/python -m local access --data "$$DATA" --words "$$ARGS"
 
 check: $(VENV)/.made-dev  ## Lint, types, and the one-way rule between rooms
 	@$(BIN)/ruff format --check --quiet . || { echo "run: make format"; exit 1; }
@@ -96,6 +105,9 @@ conformance: $(VENV)/.made-dev  ## Run the official OCI conformance suite (needs
 
 soak: $(VENV)/.made-dev  ## Push, pull, delete and collect at full speed for ten minutes
 	@$(BIN)/python -m tests.soak $(ARGS)
+
+starts: $(VENV)/.made-dev  ## Start everything 200 times, four at a time, beside busy processes (ARGS="--count 40")
+	@$(BIN)/python -m tests.local.starts $(ARGS)
 
 schema: $(VENV)/.made-dev  ## Write docs/schema.sql anew from the migrations
 	@$(BIN)/python -m local.schema > docs/schema.sql.new && mv docs/schema.sql.new docs/schema.sql

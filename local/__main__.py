@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import argparse
-import json
+import io
 import os
-import shutil
-import signal
+import resource
+import shlex
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Final
 
 from functions.api import admin as access_admin
 from functions.gc import admin as gc_admin
-from functions.registry.metadata.driver import ConnectionFailed
+from functions.registry.metadata.driver import ConnectionFailed, DriverError
+from local.endings import end_with_parent, heed_signals
 from local.guard import StartRefused
+from local.kept import read_kept
 from local.postgres import Postgres, PostgresFailed
 from local.processes import ChildFailed
-from local.programs import Data
+from local.programs import ACCESS_SECRETS, Data
+from local.reset import reset
 from local.stack import Options, Stack
 
 WATCH_SECONDS: Final = 0.5
+# Each connection takes one, and each module that is imported late.
+OPEN_FILES: Final = 4096
 
 _WELCOME: Final = """
 Push an image, and pull it back:
@@ -51,14 +56,31 @@ Others get in by `make access`, which tells what it does.
 
 
 def main() -> int:
-    arguments = _parser().parse_args()
+    # A folder's name may hold what the terminal can't show.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
+        arguments = _parser().parse_args(_words(sys.argv[1:]))
         return _COMMANDS[arguments.command](arguments)
     except (StartRefused, PostgresFailed, ChildFailed) as error:
         print(f"slipway: {error}", file=sys.stderr)
-        return 1
+    except OSError as error:
+        # A disk that is full, a file that is somebody else's: none is a fault of this program.
+        print(f"slipway: {error.filename or 'it failed'}: {error.strerror or error}", file=sys.stderr)
     except KeyboardInterrupt:
         return 0
+    return 1
+
+
+def _words(given: Sequence[str]) -> list[str]:
+    """What follows `--words` is one argument of several words, quoted as for a shell: ARGS of make, which none sees."""
+    if "--words" not in given[-2:-1]:
+        return list(given)
+    try:
+        return [*given[:-2], *shlex.split(given[-1])]
+    except ValueError as error:
+        raise StartRefused(f"ARGS can't be read ({error}): {given[-1]}") from error
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -76,8 +98,9 @@ def _parser() -> argparse.ArgumentParser:
         choices=["open", "token"],
         help="who comes in: everybody (open), or who signs in (token); as SLIPWAY_ACCESS says, or open, if left out",
     )
-    reset = commands.add_parser("reset", help="empty the data folder")
-    reset.add_argument("--data", type=Path, default=Path(".slipway"), help="the folder to empty")
+    up.add_argument("--detached", action="store_true", help="go on when the process that started it has ended")
+    emptied = commands.add_parser("reset", help="empty the data folder")
+    emptied.add_argument("--data", type=Path, default=Path(".slipway"), help="the folder to empty")
     gc = commands.add_parser("gc", help="how the collection of a running registry stands; --help after it tells more")
     gc.add_argument("--data", type=Path, default=Path(".slipway"), help="the data folder of the registry")
     commands_of_gc = "status, preview, grace, repository or verify"
@@ -110,7 +133,7 @@ def _access(arguments: argparse.Namespace) -> int:
         raise StartRefused(
             f"{arguments.data} holds no registry: start one with make up, or name its folder with --data"
         )
-    made = json.loads(data.access.read_text())
+    made = read_kept(data.access, ACCESS_SECRETS)
     environment = {**made, **os.environ, "SLIPWAY_DATABASE": Postgres(data.postgres).url()}
     return access_admin.main(arguments.rest or ["--help"], environment)
 
@@ -129,6 +152,8 @@ def _seed(arguments: argparse.Namespace) -> int:
         raise StartRefused(
             f"no registry runs on {arguments.data}: start one with make up, or name its folder with --data"
         ) from error
+    except DriverError as error:
+        raise StartRefused(f"the registry on {arguments.data} can't be filled: {error}") from error
     except ValueError as error:
         raise StartRefused(str(error)) from error
     print(
@@ -140,36 +165,47 @@ def _seed(arguments: argparse.Namespace) -> int:
 
 def _up(arguments: argparse.Namespace) -> int:
     """Until it is told to stop, or a child ends by itself."""
-    signal.signal(signal.SIGTERM, _interrupt)
-    print("Starting Slipway ...", flush=True)
+    heed_signals()
+    if not arguments.detached:
+        end_with_parent()
+    _allow_open_files()
+    _say("Starting Slipway ...")
     started = time.monotonic()
     options = Options(arguments.port, arguments.data, arguments.ephemeral, arguments.api_processes, arguments.access)
     with Stack(options) as stack:
-        print(_WELCOME.format(address=stack.address, data=arguments.data))
+        _say(_WELCOME.format(address=stack.address, data=arguments.data))
         if stack.environment.get("SLIPWAY_ACCESS") == "token":
             file = Data(arguments.data).access
-            print(_ADMINISTRATOR.format(address=stack.address, file=file))
-        print(f"started in {time.monotonic() - started:.1f} s")
-        print(f"ready: http://{stack.address}", flush=True)
+            _say(_ADMINISTRATOR.format(address=stack.address, file=file))
+        _say(f"started in {time.monotonic() - started:.1f} s")
+        _say(f"ready: http://{stack.address}")
         try:
             while True:
                 time.sleep(WATCH_SECONDS)
                 stack.children.require_running()
         finally:
-            print("Stopping ...", flush=True)
+            _say("Stopping ...")
 
 
-def _interrupt(_: int, __: FrameType | None) -> None:
-    raise KeyboardInterrupt
+def _say(text: str) -> None:
+    """A terminal that is gone, or a full disk behind a log, is no reason to stop a registry, or to stop it halfway."""
+    try:
+        print(text, flush=True)
+    except OSError:
+        # Else Python tries again when it exits, and fails.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _allow_open_files() -> None:
+    """Children inherit the limit, which is low on some machines."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _reset(arguments: argparse.Namespace) -> int:
-    """Only a folder that this harness made is emptied."""
-    data: Path = arguments.data
-    if data.exists() and not (data / ".lock").exists():
-        raise StartRefused(f"{data} does not look like a data folder of Slipway: nothing was deleted")
-    shutil.rmtree(data, ignore_errors=True)
-    print(f"{data} is empty")
+    print(reset(arguments.data))
     return 0
 
 

@@ -1,4 +1,4 @@
-"""`functions-framework`, its command line unchanged, on a port that clients may take for a TLS port.
+"""`functions-framework`, its command line unchanged, on a socket that listens already, for clients that try TLS.
 
 docker, podman, skopeo and crane greet a registry with TLS first and fall back to plain HTTP once that is refused. The
 framework's server waits for the end of a line instead, which a greeting need not have: docker then loses ten seconds a
@@ -12,6 +12,8 @@ from typing import Any, Final
 from functions_framework._cli import _cli
 from gunicorn.http.errors import InvalidRequestLine
 from gunicorn.http.message import Request
+
+from local.listening import take_over
 
 _TLS_HANDSHAKE: Final = 0x16
 
@@ -28,5 +30,6 @@ def refuse_tls_greetings() -> None:
 
 
 if __name__ == "__main__":
+    take_over()
     refuse_tls_greetings()
     _cli()

@@ -21,6 +21,9 @@ _ADDRESSES: Final = (
 _REQUIRED: Final = ("STORAGE_EMULATOR_HOST", "PUBSUB_EMULATOR_HOST", "SLIPWAY_SIGNED_URL_BASE")
 
 
+_PROBE_BYTES: Final = 1 << 20
+
+
 class StartRefused(RuntimeError):
     """The harness can't or won't start; the message is one line that says what to do."""
 
@@ -49,7 +52,9 @@ def _is_loopback(address: str) -> bool:
 
 
 def choose_port(port: int) -> int:
-    """`port` if it is free; any free one for 0. Raises StartRefused."""
+    """`port` if it is free; any free one for 0. Raises StartRefused. Another may take it before it is used: `listen`
+    of local.listening makes sure that none does.
+    """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -62,10 +67,15 @@ def choose_port(port: int) -> int:
 
 def require_writable(folder: Path) -> None:
     """Makes the folder. Raises StartRefused."""
+    if "\n" in str(folder):
+        raise StartRefused("a folder whose name has a line break can't be used: choose another with DATA=...")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / ".writable"
-        probe.touch()
-        probe.unlink()
+        try:
+            # A full disk takes a file, and nothing in it.
+            probe.write_bytes(bytes(_PROBE_BYTES))
+        finally:
+            probe.unlink(missing_ok=True)
     except OSError as error:
         raise StartRefused(f"{folder} can't be written to ({error.strerror}): choose another with DATA=...") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import timedelta
 from typing import Final
 
@@ -23,7 +24,8 @@ _ACK_SECONDS: Final = 600
 class Messages:
     def __init__(self, ports: Ports) -> None:
         self._endpoint = f"http://{HOST}:{ports.gc}/{TOPIC}"
-        self._channel = grpc.insecure_channel(f"{HOST}:{ports.pubsub}")
+        # Whatever proxy the environment names, this address is on loopback.
+        self._channel = grpc.insecure_channel(f"{HOST}:{ports.pubsub}", [("grpc.enable_http_proxy", 0)])
         self._publisher = PublisherClient(transport=PublisherGrpcTransport(channel=self._channel))
 
     def create(self) -> None:
@@ -37,11 +39,11 @@ class Messages:
                 minimum_backoff=timedelta(seconds=10), maximum_backoff=timedelta(seconds=_ACK_SECONDS)
             ),
         )
-        try:
+        # A call that was answered too late is made again by the client, and finds what it made.
+        with suppress(AlreadyExists):
             self._publisher.create_topic(name=TOPIC)
+        with suppress(AlreadyExists):
             subscriber.create_subscription(subscription)
-        except AlreadyExists:
-            return
 
     def publish(self, data: bytes, attributes: Mapping[str, str]) -> None:
         message = PubsubMessage(data=data, attributes=dict(attributes))

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from local.endings import held_back
+
 STOP_SECONDS: Final = 10
+# For what a killed program's children take to be gone.
+GROUP_SECONDS: Final = 5
+NOTICE_SECONDS: Final = 30
 TAIL_LINES: Final = 15
 
 
@@ -21,20 +28,41 @@ class ChildFailed(RuntimeError):
 
 
 def ending_with_parent() -> list[str]:
-    """What to put before a command: should its parent be killed outright, the kernel ends it as well."""
+    """What to put before a command: should its parent be killed outright, the kernel ends it as well.
+
+    By SIGINT: gunicorn and PostgreSQL would wait for their clients if it were SIGTERM, and keep their ports meanwhile.
+    """
     setpriv = shutil.which("setpriv")
-    return [setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []
+    return [setpriv, "--pdeathsig", "INT", "--"] if setpriv else []
 
 
 def tail(log: Path) -> str:
     """The last lines of a log, indented."""
-    lines = log.read_text(errors="replace").splitlines()[-TAIL_LINES:] if log.exists() else []
+    return indented(log.read_text(errors="replace") if log.exists() else "")
+
+
+def indented(text: str) -> str:
+    """Its last lines."""
+    lines = text.splitlines()[-TAIL_LINES:]
     return "\n".join(f"    {line}" for line in lines) or "    (its log is empty)"
+
+
+def end_group(process: subprocess.Popen[bytes]) -> None:
+    """Kills what has been started in a session of its own, with all that it started in turn.
+
+    A server that was killed leaves workers behind, which would go on answering on its port.
+    """
+    deadline = time.monotonic() + GROUP_SECONDS
+    with suppress(ProcessLookupError):
+        while time.monotonic() < deadline:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.poll()
+            time.sleep(0.01)
 
 
 @dataclass
 class Child:
-    """One program with its output in a log of its own."""
+    """One program with its output in a log of its own. A `listener` becomes the child's when it starts."""
 
     name: str
     command: Sequence[str | Path]
@@ -42,38 +70,52 @@ class Child:
     environment: Mapping[str, str] = field(default_factory=dict)
     stop_signal: signal.Signals = signal.SIGTERM
     process: subprocess.Popen[bytes] | None = None
+    listener: socket.socket | None = None
+    _is_over: bool = field(default=False, init=False)
 
     def start(self) -> None:
         # A session of its own: Ctrl-C reaches the harness alone, which then stops everything in order.
         with ExitStack() as files:
             log = files.enter_context(self.log.open("ab"))
-            self.process = subprocess.Popen(
-                [*ending_with_parent(), *self.command],
-                env=dict(self.environment),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+            passed = [files.enter_context(self.listener)] if self.listener is not None else []
+            with held_back():
+                self.process = subprocess.Popen(
+                    [*ending_with_parent(), *self.command],
+                    env=dict(self.environment),
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                    pass_fds=[listener.fileno() for listener in passed],
+                )
 
     def require_running(self) -> None:
         """Raises ChildFailed if it has ended."""
-        if self.process is not None and (code := self.process.poll()) is not None:
+        if self.process is not None and self._has_ended(self.process):
+            code = self.process.returncode
             raise ChildFailed(f"{self.name} ended with code {code}. The end of {self.log}:\n{tail(self.log)}")
 
     def ask_to_stop(self) -> None:
-        if self.process is not None and self.process.poll() is None:
+        if self.process is not None and not self._has_ended(self.process):
             self.process.send_signal(self.stop_signal)
 
     def wait(self) -> None:
-        """Until it has ended; it is killed only if it takes too long."""
+        """Until it and all that it started have ended; they are killed only if that takes too long."""
         if self.process is None:
             return
-        try:
+        with suppress(subprocess.TimeoutExpired):
             self.process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        if not self._has_ended(self.process):
+            end_group(self.process)
+
+    def _has_ended(self, process: subprocess.Popen[bytes]) -> bool:
+        """Its group is ended once, when that is noticed: later, its number may be another's."""
+        if process.poll() is None:
+            return False
+        if not self._is_over:
+            self._is_over = True
+            end_group(process)
+        return True
 
 
 class Children:
@@ -93,11 +135,15 @@ class Children:
 
     def wait_until(self, child: Child, is_ready: Callable[[], bool], seconds: float) -> None:
         """Raises ChildFailed if `child` ends or is not ready in time."""
-        deadline = time.monotonic() + seconds
+        started = noticed = time.monotonic()
         while not is_ready():
             child.require_running()
-            if time.monotonic() > deadline:
+            now = time.monotonic()
+            if now > started + seconds:
                 raise ChildFailed(f"{child.name} is not ready after {seconds:.0f} s. Its log:\n{tail(child.log)}")
+            if now > noticed + NOTICE_SECONDS:
+                noticed = now
+                print(f"waiting for {child.name}, whose log is {child.log}", flush=True)
             time.sleep(0.02)
 
     def stop(self) -> None:

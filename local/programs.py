@@ -4,16 +4,19 @@ environment.
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import shutil
+import socket
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from local.guard import HOST
+from local.kept import kept
+from local.listening import LISTENER
 from local.processes import Child
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -22,6 +25,8 @@ TOPIC: Final = f"projects/{PROJECT}/topics/slipway-collect"
 SUBSCRIPTION: Final = f"projects/{PROJECT}/subscriptions/slipway-collect"
 BUCKET: Final = "slipway-blobs"
 SIGNER: Final = "GOOGLOCALSLIPWAY"
+# What a deployment keeps in its secret store.
+ACCESS_SECRETS: Final = ("SLIPWAY_TOKEN_KEYS", "SLIPWAY_PEPPER", "SLIPWAY_ADMIN_SECRET")
 # Uploads hold a thread each for as long as they last.
 THREADS: Final = 32
 # What to put before the command of a program that nobody waits for.
@@ -66,23 +71,20 @@ class Data:
 
     def signing_secret(self) -> str:
         """Made at the first start; the fake store knows it too and checks every signature with it."""
-        if not self.keys.exists():
-            self.keys.touch(mode=0o600)
-            self.keys.write_text(json.dumps({SIGNER: secrets.token_hex(20)}))
-        secret: str = json.loads(self.keys.read_text())[SIGNER]
-        return secret
+        return kept(self.keys, (SIGNER,), lambda: {SIGNER: secrets.token_hex(20)})[SIGNER]
 
 
 def access_environment(data: Data, port: int) -> dict[str, str]:
     """What token mode needs; whether it is used is SLIPWAY_ACCESS's to say. Made at the first start."""
-    if not data.access.exists():
-        # Imported here: only a first start pays for it.
-        from local.access import make_access_secrets  # noqa: PLC0415
-
-        data.access.touch(mode=0o600)
-        data.access.write_text(json.dumps(make_access_secrets()))
     # The registry's own address: some clients refuse a realm at any other private one, and at a name that leads there.
-    return {**json.loads(data.access.read_text()), "SLIPWAY_TOKEN_REALM": f"http://{HOST}:{port}/token"}
+    return {**kept(data.access, ACCESS_SECRETS, _access_secrets), "SLIPWAY_TOKEN_REALM": f"http://{HOST}:{port}/token"}
+
+
+def _access_secrets() -> dict[str, str]:
+    # Imported here: only a first start pays for it.
+    from local.access import make_access_secrets  # noqa: PLC0415
+
+    return make_access_secrets()
 
 
 def base_environment() -> dict[str, str]:
@@ -112,15 +114,16 @@ def function_environment(database: str, ports: Ports, data: Data) -> dict[str, s
     }
 
 
-def storage(data: Data, ports: Ports) -> Child:
+def storage(data: Data, ports: Ports, listener: socket.socket | None = None) -> Child:
     environment = {
         **base_environment(),
         "SLIPWAY_STORAGE_ROOT": str(data.storage),
         "SLIPWAY_STORAGE_KEYS": str(data.keys),
     }
-    server = ["--worker-class", "gthread", "--threads", str(THREADS), "--bind", f"{HOST}:{ports.storage}"]
+    address = f"{HOST}:{ports.storage}" if listener is None else f"fd://{listener.fileno()}"
+    server = ["--worker-class", "gthread", "--threads", str(THREADS), "--bind", address]
     command = [sys.executable, "-m", "gunicorn", *server, "local.storage.server:create_app()"]
-    return Child("storage", command, data.log("storage"), environment)
+    return Child("storage", command, data.log("storage"), environment, listener=listener)
 
 
 def pubsub(data: Data, ports: Ports) -> Child:
@@ -128,17 +131,27 @@ def pubsub(data: Data, ports: Ports) -> Child:
     return Child("pubsub", command, data.log("pubsub"), base_environment())
 
 
-def function(name: str, data: Data, port: int, environment: dict[str, str], processes: int = 1) -> Child:
-    """One function under the unchanged framework. `name` is its folder; its target has a name of its own for gc."""
-    server = {"HOST": HOST, "PORT": str(port), "THREADS": str(THREADS), "WORKERS": str(processes)}
+def function(
+    name: str,
+    data: Data,
+    port: int | socket.socket,
+    environment: Mapping[str, str],
+    processes: int = 1,
+) -> Child:
+    """One function under the framework. `name` is its folder; its target has a name of its own for gc. `port` is one to
+    listen on, or a socket that does.
+    """
+    listener = port if isinstance(port, socket.socket) else None
+    listening = {"PORT": str(port)} if listener is None else {LISTENER: str(listener.fileno())}
+    server = {"HOST": HOST, "THREADS": str(THREADS), "WORKERS": str(processes), **listening}
     # In the cloud the collection has instances of its own; here it shares cores with those that somebody waits for.
     priority = LOWEST_PRIORITY if name == "gc" else ()
-    return Child(name, [*priority, *function_command(name)], data.log(name), {**environment, **server})
+    command = [*priority, *function_command(name)]
+    return Child(name, command, data.log(name), {**environment, **server}, listener=listener)
 
 
 def function_command(name: str) -> list[str]:
     target, signature = ("collect", "cloudevent") if name == "gc" else (name, "http")
-    # Only the registry's own port meets clients that try TLS first.
-    framework = "local.framework" if name == "api" else "functions_framework"
     source = str(ROOT / "functions" / name / "main.py")
-    return [sys.executable, "-m", framework, "--target", target, "--source", source, "--signature-type", signature]
+    how = ["--target", target, "--source", source, "--signature-type", signature]
+    return [sys.executable, "-m", "local.framework", *how]

@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
+import socket
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from http import HTTPStatus
+from http.client import HTTPException
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+from functions.registry.config import SettingInvalid, Settings
 from functions.registry.events import hints
 from local import programs
-from local.guard import HOST, StartRefused, choose_port, require_loopback, require_writable
+from local.data_lock import locked
+from local.guard import HOST, StartRefused, require_loopback, require_writable
+from local.listening import listen, port_of, reserve
 from local.postgres import Postgres
-from local.processes import Child, Children
+from local.processes import Child, ChildFailed, Children, tail
 from local.programs import BUCKET, Data, Ports
 
-READY_SECONDS: Final = 60
+# How long a child may take that lives: a machine with much else to do is slow, and no reason to give up.
+READY_SECONDS: Final = 300
 TICK_SECONDS: Final = 60
+# For what is left of a run that was killed.
+_PORT_SECONDS: Final = 10
+# Whatever proxy the environment names, every address here is on loopback.
+_opener: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,61 +73,93 @@ class Stack:
         return f"{HOST}:{self.ports.api}"
 
     def _start(self) -> None:
-        self.ports = Ports(choose_port(self._options.port), *(choose_port(0) for _ in range(4)))
         require_writable(self._data.folder)
-        self._lock()
+        self._listen()
         postgres = Postgres(self._data.postgres, ephemeral=self._options.ephemeral)
         self.environment = programs.function_environment(postgres.url(), self.ports, self._data)
         if self._options.access is not None:
             self.environment["SLIPWAY_ACCESS"] = self._options.access
         require_loopback(self.environment)
+        try:
+            Settings.from_environment(self.environment)
+        except SettingInvalid as error:
+            raise StartRefused(str(error)) from error
 
         self._resources.callback(self.children.stop)
         database = self.children.start(postgres.prepare())
-        storage = self.children.start(programs.storage(self._data, self.ports))
+        storage = self.children.start(programs.storage(self._data, self.ports, self._listeners["storage"]))
         pubsub = self.children.start(programs.pubsub(self._data, self.ports))
-        migrate = self._function("migrate", self.ports.migrate)
+        migrate = self._function("migrate")
         self._wait(database, postgres.is_ready)
-        self._wait(migrate, lambda: _answers(self.ports.migrate, "/"))
-        _post(self.ports.migrate, "/", {})
-        api = self._function("api", self.ports.api, self._options.api_processes)
-        gc = self._function("gc", self.ports.gc)
-        self._wait(storage, lambda: _answers(self.ports.storage, "/"))
+        self._wait(migrate, lambda: answers(migrate, self.ports.migrate, "/"))
+        self._migrate(database, migrate)
+        api = self._function("api", self._options.api_processes)
+        gc = self._function("gc")
+        self._wait(storage, lambda: answers(storage, self.ports.storage, "/"))
         self._make_bucket()
-        self._wait(pubsub, lambda: "ready" in self._data.log("pubsub").read_text())
-        self._start_ticking()
-        self._wait(gc, lambda: _answers(self.ports.gc, "/"))
-        self._wait(api, lambda: _answers(self.ports.api, "/v2/"))
+        self._wait(pubsub, lambda: _listens(self.ports.pubsub))
+        self._start_ticking(pubsub)
+        self._wait(gc, lambda: answers(gc, self.ports.gc, "/"))
+        self._wait(api, lambda: answers(api, self.ports.api, "/v2/"))
 
-    def _function(self, name: str, port: int, processes: int = 1) -> Child:
-        return self.children.start(programs.function(name, self._data, port, self.environment, processes))
+    def _listen(self) -> None:
+        """Locks the data and takes the ports."""
+        lock = self._resources.enter_context(locked(self._data.folder))
+        patience = _PORT_SECONDS if self._options.port and self._options.port == lock.earlier_port else 0
+        ports = {"api": self._options.port, "gc": 0, "migrate": 0, "storage": 0}
+        self._listeners = {name: self._resources.enter_context(listen(port, patience)) for name, port in ports.items()}
+        pubsub = self._resources.enter_context(reserve())
+        self.ports = Ports(**{name: port_of(each) for name, each in self._listeners.items()}, pubsub=port_of(pubsub))
+        lock.name_run(self.ports.api)
+        self._resources.callback(lock.forget_run)
 
-    def _wait(self, child: Child, is_ready: Any) -> None:
-        self.children.wait_until(child, is_ready, READY_SECONDS)
+    def _function(self, name: str, processes: int = 1) -> Child:
+        listener = self._listeners[name]
+        return self.children.start(programs.function(name, self._data, listener, self.environment, processes))
 
-    def _lock(self) -> None:
-        """Two harnesses on the same data would destroy it."""
-        lock = self._resources.enter_context((self._data.folder / ".lock").open("w"))
+    def _wait(self, child: Child, is_ready: Callable[[], bool]) -> None:
+        def is_ready_beside_the_others() -> bool:
+            self.children.require_running()
+            return is_ready()
+
+        self.children.wait_until(child, is_ready_beside_the_others, READY_SECONDS)
+
+    def _migrate(self, database: Child, migrate: Child) -> None:
+        """Raises StartRefused with the function's own words if it refuses."""
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise StartRefused(f"{self._data.folder} is in use by another run: stop it, or choose DATA=...") from error
+            _post(self.ports.migrate, "/", {})
+        except urllib.error.HTTPError as error:
+            if error.code < HTTPStatus.INTERNAL_SERVER_ERROR:
+                raise StartRefused(json.loads(error.read())["error"]) from error
+            raise self._not_migrated(database, migrate) from error
+        except (OSError, HTTPException) as error:
+            raise self._not_migrated(database, migrate) from error
+
+    def _not_migrated(self, database: Child, migrate: Child) -> ChildFailed:
+        logs = (f"The end of {child.log}:\n{tail(child.log)}" for child in (migrate, database))
+        return ChildFailed("\n".join(("the database could not be migrated.", *logs)))
 
     def _make_bucket(self) -> None:
         try:
             _post(self.ports.storage, f"/storage/v1/b?project={programs.PROJECT}", {"name": BUCKET})
         except urllib.error.HTTPError as error:
-            if error.code != 409:  # noqa: PLR2004  # it is there from an earlier run
+            if error.code != HTTPStatus.CONFLICT:  # it is there from an earlier run
                 raise
 
-    def _start_ticking(self) -> None:
+    def _start_ticking(self, pubsub: Child) -> None:
         # Imported here: the client takes longer to import than most of the children to start.
+        from google.api_core.exceptions import GoogleAPIError  # noqa: PLC0415
+
         from local.messages import Messages  # noqa: PLC0415
         from local.scheduler import Scheduler  # noqa: PLC0415
 
         messages = Messages(self.ports)
         self._resources.callback(messages.close)
-        messages.create()
+        try:
+            messages.create()
+        except GoogleAPIError as error:
+            failure = f"{pubsub.name} can't be used ({error}). The end of {pubsub.log}:\n{tail(pubsub.log)}"
+            raise ChildFailed(failure) from error
         self._resources.enter_context(Scheduler(TICK_SECONDS, messages.publish, hints.encode(), {"kind": "tick"}))
 
     def __enter__(self) -> Self:
@@ -128,14 +171,27 @@ class Stack:
         self.stop()
 
 
-def _answers(port: int, path: str) -> bool:
-    """Any answer will do but a server error."""
+def _listens(port: int) -> bool:
     try:
-        with urllib.request.urlopen(f"http://{HOST}:{port}{path}", timeout=5):
+        socket.create_connection((HOST, port), timeout=5).close()
+    except OSError:
+        return False
+    return True
+
+
+def answers(child: Child, port: int, path: str) -> bool:
+    """Any answer will do. Raises ChildFailed if it is one that won't become better by itself."""
+    try:
+        with _opener.open(f"http://{HOST}:{port}{path}", timeout=5):
             return True
     except urllib.error.HTTPError as error:
-        return error.code < 500  # noqa: PLR2004
-    except OSError:
+        if error.code == HTTPStatus.SERVICE_UNAVAILABLE:
+            return False
+        if error.code < HTTPStatus.INTERNAL_SERVER_ERROR:
+            return True
+        failure = f"{child.name} answers {error.code}. The end of {child.log}:\n{tail(child.log)}"
+        raise ChildFailed(failure) from error
+    except (OSError, HTTPException):
         return False
 
 
@@ -146,5 +202,5 @@ def _post(port: int, path: str, document: dict[str, Any]) -> None:
         {"Content-Type": "application/json"},
         method="POST",
     )
-    with urllib.request.urlopen(request, timeout=60):  # noqa: S310
+    with _opener.open(request, timeout=READY_SECONDS):
         return

@@ -15,7 +15,7 @@ class Files:
     """The folders of one fake.
 
     Dropped contents are parked for a minute before they are unlinked: a download or a copy that just looked the
-    object up has still to open its file.
+    object up has still to open its file. `Upkeep` looks after them.
     """
 
     def __init__(self, root: Path) -> None:

@@ -30,6 +30,7 @@ from local.storage.faults import Faults
 from local.storage.sessions import Sessions
 from local.storage.signatures import Keys
 from local.storage.store import Store
+from local.storage.upkeep import Upkeep
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -57,8 +58,10 @@ class Storage:
         self._keys = keys
         self._sessions.expire()
         self._store.files.sweep(self._store.catalog.has_generation, self._sessions.is_open)
+        self._upkeep = Upkeep(self._store, self._sessions)
 
     def close(self) -> None:
+        self._upkeep.stop()
         self._store.database.close()
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:

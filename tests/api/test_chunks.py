@@ -22,6 +22,27 @@ def test_the_status_of_an_upload(registry: Registry) -> None:
     assert registry.get(location).headers["Range"] == "0-4"
 
 
+@pytest.mark.parametrize("received", [b"", b"1"])
+def test_a_client_tells_an_empty_upload_from_one_of_a_byte_by_going_on_at_0(
+    registry: Registry, received: bytes
+) -> None:
+    """As docs/api.md has it: the header itself is the same for both, in every answer."""
+    location, content = registry.start_upload("a/b"), b"1234567890"
+    if received:
+        assert registry.request("PATCH", location, data=received).headers["Range"] == "0-0"
+    assert registry.get(location).headers["Range"] == "0-0"
+    answer = registry.request("PATCH", location, data=content, headers={"Content-Range": "0-9"})
+    if received:
+        assert (answer.status_code, answer.headers["Range"]) == (416, "0-0")
+        answer = registry.request("PATCH", location, data=content[1:], headers={"Content-Range": "1-9"})
+    else:
+        early = registry.start_upload("a/b")
+        refused = registry.request("PATCH", early, data=content[1:], headers={"Content-Range": "1-9"})
+        assert (refused.status_code, refused.headers["Range"]) == (416, "0-0")
+    assert (answer.status_code, answer.headers["Range"]) == (202, "0-9")
+    assert registry.request("PUT", f"{location}?digest={Digest.of(content)}").status_code == 201
+
+
 @pytest.mark.parametrize("form", ["0-4", "bytes 0-4/*", "bytes=0-4", "0-4/*", "0-4/5"])
 def test_forms_of_content_range_that_clients_send(registry: Registry, form: str) -> None:
     location = registry.start_upload("a/b")

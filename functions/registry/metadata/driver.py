@@ -142,7 +142,8 @@ def connect_dbapi(url: str) -> Any:
 
 def _connect(url: str, connect: Any = pg8000.native.Connection) -> Any:
     parts = urlsplit(url)
-    options = {name: values[0] for name, values in parse_qs(parts.query).items()}
+    # A folder's name need not be UTF-8.
+    options = {name: values[0] for name, values in parse_qs(parts.query, errors="surrogateescape").items()}
     user, database = unquote(parts.username or "postgres"), parts.path.lstrip("/")
     if parts.scheme == "cloudsql":
         network = options.get("network", "private")
