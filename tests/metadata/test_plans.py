@@ -130,6 +130,18 @@ def test_a_statement_without_an_index_is_noticed(crowded: str) -> None:
     assert read_whole(explain(crowded, "SELECT name FROM repositories ORDER BY name")) == ["repositories_name_key"]
 
 
+@pytest.mark.parametrize("name", ["uploads_get", "uploads_name_object", "uploads_advance"])
+def test_a_chunk_costs_the_same_however_many_came_before(crowded: str, name: str) -> None:
+    """None of its statements reads the parts that are there; the one that ends the upload does."""
+
+    def reads(statement: str) -> list[dict[str, Any]]:
+        plan = explain(crowded, to_statement(STATEMENTS[statement].sql)[0])
+        return [node for node in nodes(plan) if node.get("Index Name") == "upload_objects_upload"]
+
+    assert not reads(name)
+    assert reads("uploads_get_with_parts")
+
+
 def test_triggers_and_foreign_keys_find_their_rows_by_an_index(crowded: str) -> None:
     notices: list[dict[bytes, bytes]] = []
     database = Database(crowded, size=1)
