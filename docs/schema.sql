@@ -47,6 +47,14 @@ CREATE FUNCTION public.condemn_blobs() RETURNS trigger
     RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.condemn_replaced() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$ BEGIN
+    INSERT INTO deletions (object_name, size, not_before) VALUES (OLD.object_name, OLD.size, now() + grace('delete'))
+    ON CONFLICT (object_name) DO NOTHING;
+    RETURN NULL;
+END $$;
+
 CREATE FUNCTION public.condemn_upload_objects() RETURNS trigger
     LANGUAGE plpgsql
     AS $$ BEGIN
@@ -488,7 +496,7 @@ CREATE FUNCTION public.refuse(reason text) RETURNS void
     IF reason IS NOT NULL THEN RAISE EXCEPTION USING ERRCODE = 'SW001', MESSAGE = reason; END IF;
 END $$;
 
-CREATE FUNCTION public.require_room(of_namespace text, needed bigint) RETURNS boolean
+CREATE FUNCTION public.require_room(of_namespace text, needed bigint, known bytea DEFAULT NULL::bytea) RETURNS boolean
     LANGUAGE plpgsql STABLE
     AS $$
 DECLARE
@@ -497,7 +505,15 @@ DECLARE
 BEGIN
     IF most IS NULL THEN RETURN true; END IF;
     used := used_bytes(of_namespace);
-    IF used + greatest(needed, 1) > most THEN PERFORM refuse(quota_refusal(of_namespace, used, most, needed)); END IF;
+    IF used + greatest(needed, 1) <= most THEN RETURN true; END IF;
+    IF EXISTS (SELECT FROM namespaces JOIN namespace_blobs AS held ON held.namespace_id = namespaces.id
+                WHERE namespaces.name = of_namespace AND held.digest = known)
+    OR EXISTS (SELECT FROM blobs AS damaged
+                 JOIN namespace_blobs AS held ON held.digest = damaged.digest
+                 JOIN namespaces ON namespaces.id = held.namespace_id
+                WHERE damaged.damaged_at IS NOT NULL AND namespaces.name = of_namespace)
+    THEN RETURN true; END IF;
+    PERFORM refuse(quota_refusal(of_namespace, used, most, needed));
     RETURN true;
 END $$;
 
@@ -701,6 +717,7 @@ CREATE TABLE public.blobs (
     size bigint NOT NULL,
     object_name text NOT NULL COLLATE pg_catalog."C",
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    damaged_at timestamp with time zone,
     CONSTRAINT blobs_size_check CHECK ((size >= 0))
 );
 
@@ -1145,7 +1162,8 @@ CREATE TABLE public.upload_objects (
     object_name text NOT NULL COLLATE pg_catalog."C",
     upload_id uuid NOT NULL,
     number integer,
-    size bigint
+    size bigint,
+    finished_at timestamp with time zone
 );
 
 CREATE TABLE public.uploads (
@@ -1180,9 +1198,6 @@ ALTER TABLE ONLY public.audit
 
 ALTER TABLE ONLY public.blob_reviews
     ADD CONSTRAINT blob_reviews_pkey PRIMARY KEY (digest);
-
-ALTER TABLE ONLY public.blobs
-    ADD CONSTRAINT blobs_object_name_key UNIQUE (object_name);
 
 ALTER TABLE ONLY public.blobs
     ADD CONSTRAINT blobs_pkey PRIMARY KEY (digest);
@@ -1326,6 +1341,10 @@ CREATE INDEX audit_resource ON public.audit USING btree (resource, id);
 
 CREATE INDEX blob_reviews_due ON public.blob_reviews USING btree (review_after);
 
+CREATE INDEX blobs_damaged ON public.blobs USING btree (digest) WHERE (damaged_at IS NOT NULL);
+
+CREATE UNIQUE INDEX blobs_object ON public.blobs USING btree (object_name) WHERE (object_name IS NOT NULL);
+
 CREATE INDEX deletions_due ON public.deletions USING btree (not_before);
 
 CREATE INDEX grants_list ON public.grants USING btree (pattern, id);
@@ -1451,6 +1470,8 @@ CREATE INDEX used_tokens_expiry ON public.used_tokens USING btree (expires_at);
 CREATE TRIGGER condemn AFTER DELETE ON public.blobs REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.condemn_blobs();
 
 CREATE TRIGGER condemn AFTER DELETE ON public.upload_objects REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.condemn_upload_objects();
+
+CREATE TRIGGER condemn_replaced AFTER UPDATE OF object_name ON public.blobs FOR EACH ROW WHEN ((old.object_name IS DISTINCT FROM new.object_name)) EXECUTE FUNCTION public.condemn_replaced();
 
 CREATE TRIGGER count_deleted AFTER DELETE ON public.blobs REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.count_blobs();
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from flask import Response
 
+from functions.api import damage
 from functions.api.context import Context
 from functions.api.gitlab import line, links, moment
 from functions.registry.blobs.errors import ObjectMissing
@@ -138,7 +139,10 @@ def _platform(context: Context, route: routes.GetTagDetails, image: Image) -> di
         return _read_platform({})
     try:
         config = json.loads(b"".join(context.services.bucket.read(blob.object_name, last=blob.size - 1)))
-    except (ValueError, RecursionError, ObjectMissing):
+    except ObjectMissing:
+        damage.mark(context.services, image.config_digest, blob.object_name)
+        config = {}
+    except (ValueError, RecursionError):
         config = {}
     return _read_platform(config if isinstance(config, dict) else {})
 

@@ -7,6 +7,7 @@ any point leaves an upload that stands where it stood, and an object that is con
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import chain
 
 from functions.api.body import Body
@@ -15,7 +16,7 @@ from functions.registry.blobs import hashing
 from functions.registry.blobs.errors import BlobStoreUnavailable
 from functions.registry.blobs.gcs import new_object_name
 from functions.registry.metadata import uploads
-from functions.registry.metadata.uploads import Part, Upload
+from functions.registry.metadata.uploads import Part, Stored, Upload
 from functions.registry.oci.byte_range import ByteRange
 from functions.registry.oci.errors import SizeInvalid, UploadInvalid, UploadUnknown
 from functions.registry.wiring import Services
@@ -25,13 +26,22 @@ class Overtaken(Exception):
     """Another request added to the upload meanwhile; what this one brought is thrown away."""
 
 
-def receive(services: Services, upload: Upload, body: Body, announced: ByteRange | None, algorithm: str) -> Upload:
+@dataclass(frozen=True, slots=True)
+class Received:
+    """`added` is the part that the body has become, if it had any bytes."""
+
+    upload: Upload
+    added: list[Stored]
+
+
+def receive(services: Services, upload: Upload, body: Body, announced: ByteRange | None, algorithm: str) -> Received:
     """The upload with the body added to it. An empty body adds nothing.
 
     What arrived of a body that was cut is kept, so that the client may go on from there; the request is refused all
     the same. Raises UploadInvalid for that, RequestTooLarge if it was cut here for its length, SizeInvalid if it
     differs from what was announced, Overtaken, UploadUnknown, BlobStoreUnavailable.
     """
+    added: list[Stored] = []
     pieces = body.pieces()
     first = next(pieces, None)
     if first is not None:
@@ -43,10 +53,11 @@ def receive(services: Services, upload: Upload, body: Body, announced: ByteRange
         if advanced is None:
             raise Overtaken
         upload = advanced
+        added.append(Stored(part.object_name, is_fresh=True))
     require_within_limit(services.settings, body)
     if body.is_cut:
         raise UploadInvalid("the body ended early", announced=body.announced, received=body.received)
-    return upload
+    return Received(upload, added)
 
 
 def _store(services: Services, upload: Upload, pieces: Iterator[bytes], algorithm: str) -> Part:

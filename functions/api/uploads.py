@@ -11,10 +11,10 @@ from flask import Response
 from functions.api.context import Context
 from functions.api.finish import finish
 from functions.api.location import upload_location
-from functions.api.receive import Overtaken, receive
+from functions.api.receive import Overtaken, Received, receive
 from functions.api.responses import empty, upload_range
 from functions.registry.metadata import blobs, uploads
-from functions.registry.metadata.uploads import Upload
+from functions.registry.metadata.uploads import Announced, Upload
 from functions.registry.oci.byte_range import ByteRange, parse_content_range
 from functions.registry.oci.digest import CANONICAL, Digest
 from functions.registry.oci.errors import SizeInvalid, TooManyRequests, UploadOutOfOrder, UploadUnknown
@@ -38,21 +38,21 @@ def start(context: Context, route: StartUpload) -> Response:
     if route.mount is not None and _is_mounted(context, route, route.mount):
         return _created(route.repository, route.mount)
     algorithm = route.digest.algorithm if route.digest else route.algorithm or CANONICAL
-    upload_id = _started(context, route.repository, algorithm)
+    upload_id = _started(context, route.repository, algorithm, route.digest)
     if route.digest is None:
         return _accepted(context, route.repository, upload_id, 0)
-    upload = Upload(upload_id, version=0, received=0, algorithm=algorithm, hash_state=None, parts=[])
-    upload = _receive(context, route.repository, upload, algorithm)
-    finish(context.services, route.repository, upload, route.digest, context.owner)
+    upload = Upload(upload_id, version=0, received=0, algorithm=algorithm, hash_state=None)
+    received = _receive(context, route.repository, upload, algorithm)
+    finish(context.services, route.repository, received.upload, received.added, route.digest, context.owner)
     return _created(route.repository, route.digest)
 
 
-def _started(context: Context, repository: RepositoryName, algorithm: str) -> uuid.UUID:
+def _started(context: Context, repository: RepositoryName, algorithm: str, digest: Digest | None) -> uuid.UUID:
     services, owner = context.services, context.owner
     try:
         seconds = services.settings.upload_expiry_seconds
-        needed = min(context.body.announced or 0, LARGEST_BLOB)
-        return uploads.start(services.database, repository, algorithm, seconds, owner, needed)
+        announced = Announced(min(context.body.announced or 0, LARGEST_BLOB), digest)
+        return uploads.start(services.database, repository, algorithm, seconds, owner, announced)
     except uploads.TooManyUploads as error:
         reason = f"at most {owner.most} uploads at once: finish or cancel some"
         raise TooManyRequests(reason, _WAIT_FOR_UPLOADS_SECONDS) from error
@@ -80,17 +80,34 @@ def status(context: Context, route: GetUpload) -> Response:
 
 def patch(context: Context, route: PatchUpload) -> Response:
     upload = _require(context, route.repository, route.upload)
-    upload = _receive(context, route.repository, upload, upload.algorithm)
+    upload = _receive(context, route.repository, upload, upload.algorithm).upload
     return _accepted(context, route.repository, upload.id, upload.received)
 
 
 def put(context: Context, route: PutUpload) -> Response:
-    """The body, if any, is the last chunk, or the whole blob."""
-    upload = _require(context, route.repository, route.upload)
-    algorithm = upload.algorithm if upload.received else route.digest.algorithm
-    upload = _receive(context, route.repository, upload, algorithm)
-    finish(context.services, route.repository, upload, route.digest, context.owner)
+    """The body, if any, is the last chunk, or the whole blob.
+
+    A client that missed the answer sends it again: it is told the same as long as the blob is there.
+    """
+    try:
+        _finish(context, route)
+    except UploadUnknown:
+        if not blobs.confirm_uploaded(context.services.database, route.repository, route.digest, route.upload):
+            raise
+        for _ in context.body.pieces():
+            pass  # drained, not hashed: the blob is there already
     return _created(route.repository, route.digest)
+
+
+def _finish(context: Context, route: PutUpload) -> None:
+    services = context.services
+    found = uploads.get_with_parts(services.database, route.repository, route.upload, context.owner)
+    if found is None:
+        raise UploadUnknown
+    upload, parts = found
+    algorithm = upload.algorithm if upload.received else route.digest.algorithm
+    received = _receive(context, route.repository, upload, algorithm)
+    finish(services, route.repository, received.upload, [*parts, *received.added], route.digest, context.owner)
 
 
 def cancel(context: Context, route: DeleteUpload) -> Response:
@@ -106,7 +123,7 @@ def _require(context: Context, repository: RepositoryName, upload_id: uuid.UUID)
     return upload
 
 
-def _receive(context: Context, repository: RepositoryName, upload: Upload, algorithm: str) -> Upload:
+def _receive(context: Context, repository: RepositoryName, upload: Upload, algorithm: str) -> Received:
     announced = _announced(context, repository, upload)
     try:
         return receive(context.services, upload, context.body, announced, algorithm)

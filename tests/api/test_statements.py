@@ -42,6 +42,9 @@ def test_a_read_is_one_statement(
     assert registry.statements(method, path) == statements
 
 
+COMMIT = ["quotas_claim", "uploads_commit_blob", "uploads_commit_link", "uploads_commit"]
+
+
 def test_an_upload_in_three_requests(registry: Registry, image: Image) -> None:
     assert image.layers
     assert registry.statements("POST", "/v2/a/b/blobs/uploads/") == ["uploads_start"]
@@ -49,7 +52,13 @@ def test_an_upload_in_three_requests(registry: Registry, image: Image) -> None:
     patch = registry.statements("PATCH", location, data=b"content")
     assert patch == ["uploads_get", "uploads_name_object", "uploads_advance"]
     put = registry.statements("PUT", f"{location}?digest={Digest.of(b'content')}")
-    assert put == ["uploads_get", "quotas_claim", "uploads_commit_blob", "uploads_commit_link", "uploads_commit"]
+    assert put == [
+        "uploads_get_with_parts",
+        "quotas_claim",
+        "uploads_commit_blob",
+        "uploads_commit_link",
+        "uploads_commit",
+    ]
 
 
 def test_a_mount(registry: Registry, image: Image) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final, Self, TypeVar
 
-from functions.registry.metadata import pushes, uploads
+from functions.registry.metadata import commits, pushes, uploads
 from functions.registry.metadata.db import Database, Session
 from functions.registry.metadata.driver import Connection
 from functions.registry.metadata.pushes import Push
@@ -24,6 +25,7 @@ APP: Final = RepositoryName("team/app")
 OTHER: Final = RepositoryName("team/other")
 HOUR: Final = 3600
 _objects: Final = itertools.count(1)
+_parts: Final[dict[uuid.UUID, list[str]]] = {}
 _PATIENCE_SECONDS: Final = 10
 
 
@@ -91,15 +93,30 @@ def write_part(database: Database, upload: Upload, size: int = 10) -> Upload:
     advanced = uploads.advance(database, upload, part, HOUR)
     if advanced is None:
         raise Overtaken
+    _parts.setdefault(upload.id, []).append(part.object_name)
     return advanced
+
+
+def parts_of(upload: Upload) -> list[str]:
+    """The objects that `write_part` has written for it, in order."""
+    return _parts.get(upload.id, [])
 
 
 def push_blob(database: Database, repository: RepositoryName, content: bytes) -> Digest:
     upload = write_part(database, start_upload(database, repository), len(content))
     digest = Digest.of(content)
-    if not uploads.commit(database, repository, upload, digest, upload.parts[0]):
+    if not commit_part(database, repository, upload, digest):
         raise Overtaken
     return digest
+
+
+def commit_part(database: Database, repository: RepositoryName, upload: Upload, digest: Digest) -> bool:
+    """As the registry does it for an upload of one part, in a bucket from which nothing is ever lost."""
+    (object_name,) = parts_of(upload)
+    committed = commits.commit(database, repository, upload, digest, object_name)
+    if not committed.is_done and committed.object_name is not None:
+        committed = commits.commit(database, repository, upload, digest, object_name, committed.object_name)
+    return committed.is_done
 
 
 def put(database: Database, repository: RepositoryName, payload: bytes, *tags: str, rank: int = 0) -> Digest:

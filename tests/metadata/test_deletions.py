@@ -10,7 +10,17 @@ import pytest
 from functions.registry.metadata import deletions, uploads
 from functions.registry.metadata.db import Database
 from functions.registry.metadata.deletions import Deletion
-from tests.metadata.build import OpenTransaction, new_object, pass_time, query, set_grace, start_upload, value
+from tests.metadata.build import (
+    APP,
+    OpenTransaction,
+    new_object,
+    pass_time,
+    push_blob,
+    query,
+    set_grace,
+    start_upload,
+    value,
+)
 
 MINUTE = 1 / 60
 
@@ -34,6 +44,14 @@ def test_an_object_comes_up_only_when_it_is_due_and_the_longest_due_first(databa
     assert deletions.claim(database, 1) == [Deletion(early, None, 1)]
     assert sorted(claimed.object_name for claimed in deletions.claim(database, 10)) == sorted(later[:2])
     assert deletions.claim(database, 10) == []
+
+
+def test_what_a_blob_uses_is_passed_by_however_it_came_to_be_here(database: Database) -> None:
+    push_blob(database, APP, b"in use")
+    query(database, "INSERT INTO deletions (object_name, not_before) SELECT object_name, now() FROM blobs")
+    (condemned,) = condemn(database, 1)
+    assert [claimed.object_name for claimed in deletions.claim(database, 10)] == [condemned]
+    assert value(database, "SELECT count(*) FROM deletions WHERE attempts = 0") == 1
 
 
 def test_what_is_done_is_gone_and_the_rest_comes_up_again(database: Database) -> None:

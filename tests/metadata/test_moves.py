@@ -12,7 +12,7 @@ from functions.registry.oci.digest import Digest
 from functions.registry.oci.errors import NameInvalid
 from functions.registry.oci.name import NAME_LENGTH, RepositoryName, Tag
 from functions.registry.oci.page import Page
-from tests.metadata.build import push_blob, push_image, query, start_upload, value, write_part
+from tests.metadata.build import commit_part, push_blob, push_image, query, start_upload, value, write_part
 from tests.metadata.test_usage import assert_exact
 from tests.support import Image
 
@@ -47,8 +47,8 @@ def test_all_that_a_repository_holds_goes_along(database: Database) -> None:
     assert stored.payload == image.manifest
     assert uploads.get(database, old, upload.id) is None
     assert uploads.get(database, new, upload.id) == upload
-    assert uploads.commit(database, old, upload, Digest.of(b"late"), upload.parts[0]) is False
-    assert uploads.commit(database, new, upload, Digest.of(b"late"), upload.parts[0]) is True
+    assert commit_part(database, old, upload, Digest.of(b"late")) is False
+    assert commit_part(database, new, upload, Digest.of(b"late")) is True
     assert value(database, "SELECT keep_untagged FROM repositories")
     assert_exact(database)
 

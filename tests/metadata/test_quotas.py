@@ -15,6 +15,7 @@ from functions.registry.metadata import blobs, insights_namespaces, pushes, quot
 from functions.registry.metadata.db import ChangeRefused, Database
 from functions.registry.metadata.pushes import Push
 from functions.registry.metadata.quotas import Quota, QuotaReport, QuotaUse
+from functions.registry.metadata.uploads import Announced
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.manifest import parse_manifest
 from functions.registry.oci.media_type import OCI_INDEX
@@ -25,6 +26,7 @@ from tests.metadata.build import (
     HOUR,
     OTHER,
     OpenTransaction,
+    commit_part,
     deadlocks,
     push_blob,
     push_image,
@@ -114,9 +116,9 @@ def test_a_manifest_over_the_quota_is_refused_with_the_numbers(database: Databas
 def test_an_upload_is_refused_when_it_begins_if_it_cannot_fit(database: Database) -> None:
     push_blob(database, APP, b"x" * 100)
     limit(database, 50)
-    assert uploads.start(database, APP, "sha256", HOUR, needed=50)
+    assert uploads.start(database, APP, "sha256", HOUR, announced=Announced(50, None))
     with pytest.raises(ChangeRefused, match="100 are in use, and 51 more are needed"):
-        uploads.start(database, APP, "sha256", HOUR, needed=51)
+        uploads.start(database, APP, "sha256", HOUR, announced=Announced(51, None))
     assert uploads.start(database, APP, "sha256", HOUR), "who does not say how much will come may try"
     limit(database, 0)
     with pytest.raises(ChangeRefused):
@@ -130,10 +132,10 @@ def test_an_upload_is_refused_when_it_ends_if_it_does_not_fit(database: Database
     upload = write_part(database, start_upload(database), 100)
     limit(database, 99)
     with pytest.raises(ChangeRefused, match="100 more are needed"):
-        uploads.commit(database, APP, upload, Digest.of(b"large"), upload.parts[0])
+        commit_part(database, APP, upload, Digest.of(b"large"))
     assert uploads.get(database, APP, upload.id) == upload
     limit(database, 100)
-    assert uploads.commit(database, APP, upload, Digest.of(b"large"), upload.parts[0])
+    assert commit_part(database, APP, upload, Digest.of(b"large"))
 
 
 def test_a_mount_counts_where_the_namespace_has_not_got_the_blob(database: Database) -> None:
@@ -212,7 +214,7 @@ def test_sixteen_that_commit_mount_and_push_at_once_never_go_over(crowd: Databas
 
     def commit(number: int) -> bool:
         upload = pending[number]
-        return uploads.commit(crowd, places[number], upload, Digest.of(b"blob %d" % number), upload.parts[0])
+        return commit_part(crowd, places[number], upload, Digest.of(b"blob %d" % number))
 
     work: list[Callable[[], object]] = [partial(commit, number) for number in range(8)]
     work += [partial(blobs.mount, crowd, OTHER, digest, far) for digest in mounted]
@@ -260,7 +262,7 @@ def test_a_push_that_waited_for_a_giant_sees_what_it_left(database: Database, da
     giant = write_part(database, start_upload(database), 2 * GIB)
     limit(database, 2 * GIB + len(image.manifest))
     with OpenTransaction(database_url) as other, ThreadPoolExecutor() as pool:
-        assert uploads.commit(other, APP, giant, Digest.of(b"giant"), giant.parts[0])
+        assert commit_part(other, APP, giant, Digest.of(b"giant"))
         pushed = pool.submit(put, database, APP, image.manifest, "one")
         wait_until_blocked(database)
         other.commit()
@@ -273,7 +275,7 @@ def test_a_push_that_waited_for_a_giant_sees_what_it_left(database: Database, da
 def commit_giant(database: Database) -> None:
     """What is settled says nothing of it: pushes still begin side by side."""
     giant = write_part(database, start_upload(database), 2 * GIB)
-    assert uploads.commit(database, APP, giant, Digest.of(b"giant"), giant.parts[0])
+    assert commit_part(database, APP, giant, Digest.of(b"giant"))
 
 
 @pytest.mark.parametrize("missing", [0, 1])
@@ -350,7 +352,7 @@ def test_sixteen_at_the_edge_of_what_is_left_to_all_together_never_go_over(crowd
     dead = deadlocks(crowd)
 
     def commit(number: int) -> bool:
-        return uploads.commit(crowd, APP, giants[number], Digest.of(b"giant %d" % number), giants[number].parts[0])
+        return commit_part(crowd, APP, giants[number], Digest.of(b"giant %d" % number))
 
     work: list[Callable[[], object]] = [partial(commit, number) for number in range(4)]
     work += [partial(put, crowd, APP, image.manifest, "latest") for image in images]

@@ -18,6 +18,7 @@ from tests.metadata.build import (
     APP,
     OTHER,
     OpenTransaction,
+    parts_of,
     push_blob,
     push_image,
     push_index,
@@ -58,7 +59,7 @@ def test_all_of_it_goes_in_any_order_and_nothing_of_others(database: Database) -
     assert stored is not None
     assert stored.payload == shared.manifest
     assert value(database, "SELECT count(*) FROM manifests") == counted[1] - removed.manifests == 1
-    assert [unfinished.parts[0]] in query(database, "SELECT object_name FROM deletions")
+    assert [parts_of(unfinished)[0]] in query(database, "SELECT object_name FROM deletions")
     unlinked = value(
         database,
         "SELECT count(*) FROM blobs"

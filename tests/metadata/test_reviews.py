@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from functions.registry.metadata import blobs, manifests, tags, uploads
+from functions.registry.metadata import blobs, commits, manifests, tags, uploads
 from functions.registry.metadata.db import Database
 from functions.registry.metadata.pushes import ReferenceMissing
 from functions.registry.oci.digest import Digest
@@ -17,6 +17,7 @@ from tests.metadata.build import (
     HOUR,
     OTHER,
     artifact_of,
+    parts_of,
     pass_time,
     push_blob,
     push_image,
@@ -215,7 +216,7 @@ def test_deleting_a_blob_condemns_its_object_until_no_url_to_it_is_valid(graced:
 
 
 def ended_by_commit(database: Database, upload: uploads.Upload) -> None:
-    assert uploads.commit(database, APP, upload, Digest.of(b"whole"), upload.parts[1])
+    assert commits.commit(database, APP, upload, Digest.of(b"whole"), parts_of(upload)[1]).is_done
 
 
 def ended_by_cancellation(database: Database, upload: uploads.Upload) -> None:
@@ -235,8 +236,8 @@ def test_the_end_of_an_upload_condemns_all_but_the_blobs_object(
     assert uploads.name_object(graced, upload, "named only")
     end(graced, upload)
     waiting = condemned(graced)
-    kept = {upload.parts[1]} if end is ended_by_commit else set()
-    assert set(waiting) == {*upload.parts, "named only"} - kept
+    kept = {parts_of(upload)[1]} if end is ended_by_commit else set()
+    assert set(waiting) == {*parts_of(upload), "named only"} - kept
     assert all(is_due(Review("delete", seconds), "delete", GRACES["delete"]) for seconds in waiting.values())
 
 

@@ -9,9 +9,10 @@ from threading import Barrier
 
 import pytest
 
-from functions.registry.metadata import blobs, repositories, uploads
+from functions.registry.metadata import blobs, commits, repositories, uploads
+from functions.registry.metadata.commits import Committed
 from functions.registry.metadata.db import Database
-from functions.registry.metadata.uploads import Part, Upload
+from functions.registry.metadata.uploads import Part, Stored, Upload
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.name import RepositoryName
 from tests.metadata.build import (
@@ -19,7 +20,9 @@ from tests.metadata.build import (
     HOUR,
     OTHER,
     OpenTransaction,
+    commit_part,
     new_object,
+    parts_of,
     pass_time,
     push_blob,
     query,
@@ -51,7 +54,7 @@ def named_part(database: Database, upload: Upload, size: int = 10, state: bytes 
 
 def test_an_upload_starts_empty_and_makes_its_repository(database: Database) -> None:
     upload_id = uploads.start(database, APP, "sha512", HOUR)
-    assert uploads.get(database, APP, upload_id) == Upload(upload_id, 0, 0, "sha512", None, [])
+    assert uploads.get(database, APP, upload_id) == Upload(upload_id, 0, 0, "sha512", None)
     assert repositories.exists(database, APP)
     assert uploads.start(database, APP, "sha256", HOUR) != upload_id
 
@@ -69,12 +72,14 @@ def test_parts_come_in_the_order_they_were_added_and_each_gives_more_time(databa
     upload = start_upload(database)
     first, second = named_part(database, upload, 10), named_part(database, upload, 5, state=None)
     after_first = uploads.advance(database, upload, first, 2 * HOUR)
-    assert after_first == Upload(upload.id, 1, 10, "sha256", b"state", [first.object_name])
+    assert after_first == Upload(upload.id, 1, 10, "sha256", b"state")
     assert uploads.get(database, APP, upload.id) == after_first
     pass_time(database, 1.5)
     after_second = uploads.advance(database, after_first, second, HOUR)
-    assert after_second == Upload(upload.id, 2, 15, "sha256", None, [first.object_name, second.object_name])
+    assert after_second == Upload(upload.id, 2, 15, "sha256", None)
     assert uploads.get(database, APP, upload.id) == after_second
+    stored = [Stored(part.object_name, is_fresh=True) for part in (first, second)]
+    assert uploads.get_with_parts(database, APP, upload.id) == (after_second, stored)
 
 
 def test_a_named_object_without_its_bytes_is_no_part(database: Database) -> None:
@@ -99,7 +104,9 @@ def test_of_two_that_advance_one_version_one_wins_and_the_others_object_is_conde
         results = list(pool.map(advance, parts))
     (won,) = [result for result in results if result is not None]
     assert uploads.get(database, APP, upload.id) == won
-    assert condemned(database) == {part.object_name for part in parts} - set(won.parts)
+    found = uploads.get_with_parts(database, APP, upload.id)
+    assert found is not None
+    assert condemned(database) == {part.object_name for part in parts} - {stored.object_name for stored in found[1]}
 
 
 def test_a_part_for_an_upload_that_ended_is_condemned(database: Database) -> None:
@@ -127,18 +134,18 @@ def test_a_commit_links_the_object_and_condemns_the_rest(database: Database) -> 
     for _ in range(3):
         upload = write_part(database, upload)
     whole = named_part(database, upload, 30)
-    assert uploads.commit(database, APP, upload, DIGEST, whole.object_name) is True
+    assert commits.commit(database, APP, upload, DIGEST, whole.object_name) == Committed(True, whole.object_name)
     assert object_of(database) == whole.object_name
     assert blobs.confirm(database, APP, DIGEST) == 30
-    assert condemned(database) == set(upload.parts)
+    assert condemned(database) == set(parts_of(upload))
     assert uploads.get(database, APP, upload.id) is None
-    assert uploads.commit(database, APP, upload, DIGEST, whole.object_name) is False
+    assert commits.commit(database, APP, upload, DIGEST, whole.object_name) == Committed(False, None)
 
 
 def test_a_commit_of_another_version_changes_nothing(database: Database) -> None:
     old = start_upload(database)
     upload = write_part(database, old)
-    assert uploads.commit(database, APP, old, DIGEST, upload.parts[0]) is False
+    assert commit_part(database, APP, old, DIGEST) is False
     assert uploads.get(database, APP, upload.id) == upload
     assert object_of(database) is None
     assert condemned(database) == set()
@@ -149,12 +156,12 @@ def test_a_digest_that_exists_keeps_its_object_and_the_new_one_is_condemned(data
     first = object_of(database)
     query(database, "DELETE FROM link_reviews")
     upload = write_part(database, start_upload(database))
-    assert uploads.commit(database, APP, upload, DIGEST, upload.parts[0]) is True
+    assert commit_part(database, APP, upload, DIGEST) is True
     assert object_of(database) == first
-    assert condemned(database) == set(upload.parts)
+    assert condemned(database) == set(parts_of(upload))
     assert value(database, "SELECT count(*) FROM link_reviews") == 1, "the lease is renewed"
     elsewhere = write_part(database, start_upload(database, OTHER))
-    assert uploads.commit(database, OTHER, elsewhere, DIGEST, elsewhere.parts[0]) is True
+    assert commit_part(database, OTHER, elsewhere, DIGEST) is True
     assert blobs.get(database, OTHER, DIGEST) == blobs.get(database, APP, DIGEST)
 
 
@@ -163,11 +170,11 @@ def test_eight_that_commit_one_digest_at_once_all_succeed_and_leave_one_object(d
     pushed = [write_part(database, start_upload(database, repository)) for repository in places]
 
     def commit(repository: RepositoryName, upload: Upload) -> bool:
-        return uploads.commit(database, repository, upload, DIGEST, upload.parts[0])
+        return commit_part(database, repository, upload, DIGEST)
 
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(commit, places, pushed))
-    objects = {upload.parts[0] for upload in pushed}
+    objects = {parts_of(upload)[0] for upload in pushed}
     assert condemned(database) == objects - {object_of(database)}
     assert len(condemned(database)) == 7
 
@@ -177,7 +184,7 @@ def test_a_commit_and_a_cancellation_go_one_after_the_other(database: Database, 
     upload = write_part(database, start_upload(database))
 
     def commit(on: Database) -> bool:
-        return uploads.commit(on, APP, upload, DIGEST, upload.parts[0])
+        return commit_part(on, APP, upload, DIGEST)
 
     def cancel(on: Database) -> bool:
         return uploads.cancel(on, APP, upload.id)
@@ -189,8 +196,8 @@ def test_a_commit_and_a_cancellation_go_one_after_the_other(database: Database, 
         wait_until_blocked(database)
         other.commit()
         assert second.result(PATIENCE) is False
-    assert object_of(database) == (upload.parts[0] if first == "commit" else None)
-    assert condemned(database) == (set() if first == "commit" else set(upload.parts))
+    assert object_of(database) == (parts_of(upload)[0] if first == "commit" else None)
+    assert condemned(database) == (set() if first == "commit" else set(parts_of(upload)))
 
 
 def test_a_commit_while_a_collection_takes_the_old_blob_away_makes_it_anew(
@@ -202,11 +209,11 @@ def test_a_commit_while_a_collection_takes_the_old_blob_away_makes_it_anew(
     upload = write_part(database, start_upload(database))
     with OpenTransaction(database_url) as collector, ThreadPoolExecutor() as pool:
         collector.run("DELETE FROM blobs WHERE digest = :digest", digest=DIGEST.to_bytes())
-        committed = pool.submit(uploads.commit, database, APP, upload, DIGEST, upload.parts[0])
+        committed = pool.submit(commit_part, database, APP, upload, DIGEST)
         wait_until_blocked(database)
         collector.commit()
         assert committed.result(PATIENCE) is True
-    assert object_of(database) == upload.parts[0]
+    assert object_of(database) == parts_of(upload)[0]
     assert condemned(database) == {old}
 
 
@@ -219,12 +226,12 @@ def test_a_commit_that_found_the_old_blob_just_before_it_went_is_tried_again(
     with OpenTransaction(database_url) as collector, ThreadPoolExecutor() as pool:
         collector.run("SET LOCAL deadlock_timeout = '20s'")  # the server ends the other
         assert blobs.delete(collector, APP, DIGEST)
-        committed = pool.submit(uploads.commit, database, APP, upload, DIGEST, upload.parts[0])
+        committed = pool.submit(commit_part, database, APP, upload, DIGEST)
         wait_until_blocked(database)  # past the blob, at the link
         collector.run("DELETE FROM blobs WHERE digest = :digest", digest=DIGEST.to_bytes())
         collector.commit()
         assert committed.result(PATIENCE) is True
-    assert object_of(database) == upload.parts[0]
+    assert object_of(database) == parts_of(upload)[0]
     assert condemned(database) == {old}
 
 
@@ -235,7 +242,7 @@ def test_cancelling_ends_the_upload_of_that_repository_and_condemns_all_it_named
     assert uploads.cancel(database, OTHER, upload.id) is False
     assert uploads.cancel(database, APP, upload.id) is True
     assert uploads.cancel(database, APP, upload.id) is False
-    assert condemned(database) == {*upload.parts, unfinished.object_name}
+    assert condemned(database) == {*parts_of(upload), unfinished.object_name}
 
 
 def test_uploads_whose_time_is_over_end_a_few_at_a_time_the_oldest_first(database: Database) -> None:
@@ -244,10 +251,10 @@ def test_uploads_whose_time_is_over_end_a_few_at_a_time_the_oldest_first(databas
     query(database, "UPDATE uploads SET expires_at = expires_at - interval '1 hour' WHERE id = :id", id=ended[1].id)
     running = write_part(database, start_upload(database))
     assert uploads.expire(database, 1) == 1
-    assert condemned(database) == set(ended[1].parts)
+    assert condemned(database) == set(parts_of(ended[1]))
     assert uploads.expire(database, 10) == 2
     assert uploads.expire(database, 10) == 0
-    assert condemned(database) == {upload.parts[0] for upload in ended}
+    assert condemned(database) == {parts_of(upload)[0] for upload in ended}
     assert uploads.get(database, APP, running.id) == running
 
 
@@ -255,10 +262,10 @@ def test_a_collector_passes_an_upload_by_that_is_being_committed(database: Datab
     upload = write_part(database, start_upload(database))
     pass_time(database, 1.01)
     with OpenTransaction(database_url) as client:
-        assert uploads.commit(client, APP, upload, DIGEST, upload.parts[0]) is True
+        assert commit_part(client, APP, upload, DIGEST) is True
         assert uploads.expire(database, 10) == 0
         client.commit()
-    assert object_of(database) == upload.parts[0]
+    assert object_of(database) == parts_of(upload)[0]
 
 
 def test_an_upload_that_got_more_time_meanwhile_is_not_found_by_its_old_version(database: Database) -> None:

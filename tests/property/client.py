@@ -62,10 +62,13 @@ class Client:
     def _confirmed(self, kind: str, repository: str, digest: Digest, *, is_there: bool) -> bool:
         status = self._request("HEAD", f"/v2/{repository}/{kind}/{digest}").status_code
         assert status in (200, 404)
-        if status == 200:
+        return self._told(repository, digest, status == 200, is_there=is_there)
+
+    def _told(self, repository: str, digest: Digest, answer: bool, *, is_there: bool) -> bool:
+        if answer:
             self.model.looked_for(repository, digest)
-        assert not self.is_alone or is_there == (status == 200)
-        return status == 200
+        assert not self.is_alone or is_there == answer
+        return answer
 
     def start_upload(self, repository: str, content: bytes, *, is_begun: bool) -> Upload:
         answer = self._request("POST", f"/v2/{repository}/blobs/uploads/")
@@ -88,12 +91,22 @@ class Client:
         return self.model.now < upload.expires and self.model.deletions[upload.repository] == upload.deletions
 
     def finish(self, upload: Upload) -> int:
-        digest = Digest.of(upload.content)
-        rest = upload.content[upload.sent :]
-        status = self._request("PUT", f"{upload.location}?digest={digest}", rest).status_code
+        status = self._end(upload)
         if status == 201:
-            self._has_pushed(upload.repository, digest)
+            self._has_pushed(upload.repository, Digest.of(upload.content))
         return status
+
+    def finish_again(self, upload: Upload) -> None:
+        """One that has ended: the answer is that of a HEAD of the blob."""
+        digest = Digest.of(upload.content)
+        is_there = (upload.repository, digest) in self.model.links
+        status = self._end(upload)
+        assert status in (201, 404)
+        self._told(upload.repository, digest, status == 201, is_there=is_there)
+
+    def _end(self, upload: Upload) -> int:
+        rest = upload.content[upload.sent :]
+        return self._request("PUT", f"{upload.location}?digest={Digest.of(upload.content)}", rest).status_code
 
     def push_blob(self, repository: str, content: bytes, way: Way) -> None:
         digest = Digest.of(content)

@@ -12,7 +12,7 @@ from hypothesis import Phase
 from hypothesis.errors import Flaky
 
 from functions.api import receive
-from functions.registry.metadata import blobs, deletions, manifests, reviews, uploads
+from functions.registry.metadata import blobs, commits, deletions, manifests, reviews, uploads
 from functions.registry.metadata.db import Call, Database, Statement
 from functions.registry.metadata.driver import Connection, Outcome
 from tests.property.machine import Machine
@@ -47,7 +47,7 @@ STATEMENTS: Final[dict[str, tuple[Statement[Any], str, str]]] = {
         "FROM manifest_blobs AS named\n                        WHERE ",
     ),
     "objects go before the URLs to them": (deletions._CLAIM, "WHERE not_before <= now()", "WHERE true"),
-    "a push renews no lease": (uploads._COMMIT_LINK, "DO UPDATE SET linked_at = now()", "DO NOTHING"),
+    "a push renews no lease": (commits._COMMIT_LINK, "DO UPDATE SET linked_at = now()", "DO NOTHING"),
     "a mount renews no lease": (blobs._MOUNT, "DO UPDATE SET linked_at = now()", "DO UPDATE SET size = 0 WHERE false"),
     "an upload ends before its time": (uploads._EXPIRE, "WHERE expires_at <= now()", "WHERE true"),
 }

@@ -39,6 +39,8 @@ _LINKS: Final = """
     SELECT repositories.name, digest FROM repository_blobs JOIN repositories ON repositories.id = repository_id
 """
 
+_BLOBS: Final = "SELECT digest, object_name, damaged_at IS NOT NULL FROM blobs"
+
 _OBJECTS: Final = """
     SELECT object_name FROM blobs UNION SELECT object_name FROM upload_objects UNION SELECT object_name FROM deletions
 """
@@ -127,26 +129,36 @@ class _Manifest:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """`faults` is empty if all is well; `things` are the manifests and links there are, as the props name them."""
+    """`faults` is empty if all is well; `things` are the manifests, links and whole blobs, as the props name them."""
 
     faults: list[str]
     things: set[str]
 
 
-def look(connection: Connection, written: frozenset[str], deleted: set[str]) -> Found:
-    """`written` are the objects that there were, `deleted` those that the bucket was told to delete."""
-    statements = [_MANIFESTS, _HELD, _LINKS, _OBJECTS, _NEEDED_OBJECTS, *_WRONG.values()]
+def look(connection: Connection, written: frozenset[str], deleted: set[str], lost: frozenset[str]) -> Found:
+    """`written` are the objects that there were, `deleted` those that the bucket was told to delete.
+
+    Those that are `lost` are gone from the bucket, although nobody was to delete them.
+    """
+    statements = [_MANIFESTS, _HELD, _LINKS, _OBJECTS, _NEEDED_OBJECTS, _BLOBS, *_WRONG.values()]
     answers: list[list[list[Any]]] = [outcome.rows for outcome in connection.run([(sql, {}) for sql in statements])]
     manifests = [_Manifest(row[0], Digest.from_bytes(row[1]), *row[2:]) for row in answers[0]]
     held = {(manifest, Digest.from_bytes(digest)) for manifest, digest in answers[1]}
     named, needed = ({name for (name,) in rows} for rows in answers[3:5])
-    faults = [f"{what}: {rows}" for what, rows in zip(_WRONG, answers[5:], strict=True) if rows]
+    faults = [f"{what}: {rows}" for what, rows in zip(_WRONG, answers[6:], strict=True) if rows]
     faults += _incomplete(manifests, held)
     faults += [f"nothing will ever review manifest {lost.digest}" for lost in _forgotten(manifests)]
     faults += [f"object {name} is named by nothing" for name in written - named - deleted]
     faults += [f"object {name} is needed and was deleted" for name in needed & deleted]
+    blobs = [(Digest.from_bytes(digest), name, is_marked) for digest, name, is_marked in answers[5]]
+    faults += [
+        f"{digest} is marked, though its object is there"
+        for digest, name, marked in blobs
+        if marked and name not in lost
+    ]
+    whole = {f"bytes of {digest}" for digest, name, is_marked in blobs if not is_marked and name not in lost}
     links = {f"link {repository} {Digest.from_bytes(digest)}" for repository, digest in answers[2]}
-    return Found(faults, links | {f"manifest {manifest.digest}" for manifest in manifests})
+    return Found(faults, whole | links | {f"manifest {manifest.digest}" for manifest in manifests})
 
 
 def _incomplete(manifests: list[_Manifest], held: set[tuple[int, Digest]]) -> list[str]:

@@ -6,16 +6,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, cast
 
+from functions.api import finish
 from functions.gc import deletions
 from functions.gc.reviews import BLOBS, LINKS, MANIFESTS
-from functions.registry.metadata import blobs, manifests, moves, pushes, removal, repositories, tags, uploads
+from functions.registry.blobs.errors import ObjectMissing
+from functions.registry.metadata import blobs, manifests, moves, pushes, removal, repositories, tags
 from functions.registry.metadata.manifests import ListedByIndex
 from functions.registry.metadata.pushes import Push, ReferenceMissing
 from functions.registry.oci.digest import Digest
+from functions.registry.oci.errors import UploadUnknown
 from functions.registry.oci.manifest import parse_manifest
 from functions.registry.oci.name import Tag
 from functions.registry.wiring import Services
-from tests.metadata.build import APP, OTHER
+from tests.metadata.build import APP, OTHER, parts_of
 from tests.races.gate import GatedDatabase
 from tests.races.props import (
     CONFIG,
@@ -30,8 +33,9 @@ from tests.races.props import (
     SPARSE_INDEX,
     link,
     manifest,
+    whole,
 )
-from tests.races.scenes import Props
+from tests.races.scenes import SCENES, Props
 
 # More than is due in any scene.
 _BATCH: Final = 20
@@ -45,15 +49,24 @@ class BrokenPromise(AssertionError):
 
 @dataclass(slots=True)
 class Bucket:
-    """Stands in for the store: remembers what was deleted, and stops before it as before a statement."""
+    """Stands in for the store, and stops before each request as before a statement. Remembers what was deleted; what is
+    `lost` was gone before.
+    """
 
     database: GatedDatabase
+    lost: frozenset[str]
     deleted: list[str] = field(default_factory=list)
 
     def delete_all(self, names: list[str]) -> dict[str, str]:
         self.database.gate.step("delete the objects")
         self.deleted += names
         return {}
+
+    def size(self, name: str) -> int:
+        self.database.gate.step("look at the object")
+        if name in self.lost:
+            raise ObjectMissing
+        return len(LAYER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +80,7 @@ class Cast:
 
     @property
     def services(self) -> Services:
-        """As much of them as a collector uses."""
+        """As much of them as is used here."""
         return cast(Services, _Services(self.database, self.bucket))
 
 
@@ -118,7 +131,16 @@ def _head_then_put(cast_: Cast) -> str:
 
 def _commit(cast_: Cast) -> str:
     upload = cast_.props.uploads[cast_.who]
-    return SUCCEEDS if uploads.commit(cast_.database, APP, upload, LAYER_DIGEST, upload.parts[0]) else "finds no upload"
+    try:
+        finish.commit(cast_.services, APP, upload, LAYER_DIGEST, *parts_of(upload))
+    except UploadUnknown:
+        return "finds no upload"
+    return SUCCEEDS
+
+
+def _mark(cast_: Cast) -> str:
+    marked = [blobs.mark(cast_.database, LAYER_DIGEST, name) for name in cast_.props.lost]
+    return SUCCEEDS if any(marked) else "finds nothing to mark"
 
 
 def _mount(cast_: Cast) -> str:
@@ -168,6 +190,7 @@ def _delete_object(cast_: Cast) -> str:
     return "deletes it" if tried else "finds nothing due"
 
 
+_LOSSY: Final = tuple(scene.name for scene in SCENES.values() if scene.is_lossy)
 _IMAGE_KEPT: Final = (manifest(IMAGE.manifest), link(CONFIG), link(LAYER))
 _SPARSE_KEPT: Final = (manifest(SPARSE.manifest),)
 
@@ -178,14 +201,14 @@ OPERATIONS: Final = {
             "manifest PUT",
             ("linked", "untagged", "tagged", "listed"),
             lambda cast_: _put(cast_, IMAGE.manifest, MOVING),
-            also=("elsewhere", "unlinked"),
+            also=("elsewhere", "unlinked", *_LOSSY),
             keeps=_IMAGE_KEPT,
         ),
         Operation(
             "HEAD, then PUT",
             ("linked", "untagged", "tagged"),
             _head_then_put,
-            also=("elsewhere",),
+            also=("elsewhere", "lost", "damaged"),
             keeps=_IMAGE_KEPT,
         ),
         Operation(
@@ -207,8 +230,14 @@ OPERATIONS: Final = {
             lambda cast_: _put(cast_, SPARSE_INDEX, Tag("sparse"), accepts_missing=True),
             keeps=(manifest(SPARSE_INDEX),),
         ),
-        Operation("blob commit", ("elsewhere", "unlinked", "linked", "untagged"), _commit, keeps=(link(LAYER),)),
-        Operation("mount", ("elsewhere", "linked", "untagged"), _mount, keeps=(link(LAYER),)),
+        Operation(
+            "blob commit",
+            ("elsewhere", "unlinked", "linked", "untagged", *_LOSSY),
+            _commit,
+            keeps=(link(LAYER), whole(LAYER)),
+        ),
+        Operation("mount", ("elsewhere", "linked", "untagged", "lost", "damaged"), _mount, keeps=(link(LAYER),)),
+        Operation("mark", ("lost", "orphaned"), _mark),
         Operation(
             "tag move",
             ("tagged", "untagged"),
@@ -219,11 +248,12 @@ OPERATIONS: Final = {
         Operation(
             "manifest delete", ("tagged", "untagged", "listed"), _delete_manifest, takes=(manifest(IMAGE.manifest),)
         ),
-        Operation("move", ("linked", "tagged", "elsewhere"), _move),
+        Operation("move", ("linked", "tagged", "elsewhere"), _move, also=("damaged",)),
         Operation(
             "repository delete",
             ("linked", "tagged", "elsewhere"),
             _remove,
+            also=("damaged",),
             takes=(
                 *_IMAGE_KEPT,
                 *_SPARSE_KEPT,
@@ -231,8 +261,8 @@ OPERATIONS: Final = {
             ),
         ),
         Operation("collect manifests", ("untagged", "tagged", "listed"), _collect(MANIFESTS, "manifest")),
-        Operation("collect links", ("linked", "elsewhere", "untagged"), _collect(LINKS, "link")),
-        Operation("collect blobs", ("unlinked", "elsewhere", "linked"), _collect(BLOBS, "blob")),
-        Operation("delete object", ("untagged",), _delete_object, also=("unlinked",)),
+        Operation("collect links", ("linked", "elsewhere", "untagged"), _collect(LINKS, "link"), also=_LOSSY),
+        Operation("collect blobs", ("unlinked", "elsewhere", "linked"), _collect(BLOBS, "blob"), also=_LOSSY),
+        Operation("delete object", ("untagged",), _delete_object, also=("unlinked", *_LOSSY)),
     )
 }

@@ -33,5 +33,10 @@ def manifest(payload: bytes) -> str:
     return f"manifest {Digest.of(payload)}"
 
 
+def whole(content: bytes) -> str:
+    """How the checks name a blob that can be pulled."""
+    return f"bytes of {Digest.of(content)}"
+
+
 def link(content: bytes, repository: RepositoryName = APP) -> str:
     return f"link {repository} {Digest.of(content)}"

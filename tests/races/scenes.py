@@ -26,20 +26,27 @@ from tests.races.props import (
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """`told` says what is there; `build` makes it."""
+    """`told` says what is there; `build` makes it. Where it `is_lossy`, the layer's object is gone from the store."""
 
     name: str
     told: str
     build: Callable[[Database], None]
+    is_lossy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Props:
-    """What must be known of a scene: an upload for each, the reviews due at each level, and all objects."""
+    """What must be known of a scene: an upload for each, the reviews due at each level, all objects, and those of them
+    that are gone from the store.
+    """
 
     uploads: tuple[Upload, Upload]
     due: dict[str, int]
     objects: frozenset[str]
+    lost: frozenset[str]
+
+
+_LAYERS_OBJECT: Final = "SELECT object_name FROM blobs WHERE digest = :layer"
 
 
 def _another_image(db: Database) -> None:
@@ -86,6 +93,12 @@ def _tagged(db: Database) -> None:
     put(db, APP, IMAGE.manifest, MOVING)
 
 
+def _damaged(db: Database) -> None:
+    _linked(db)
+    ((name,),) = query(db, _LAYERS_OBJECT, layer=LAYER_DIGEST.to_bytes())
+    blobs.mark(db, LAYER_DIGEST, name)
+
+
 SCENES: Final = {
     scene.name: scene
     for scene in (
@@ -95,6 +108,9 @@ SCENES: Final = {
         Scene("untagged", "the manifest and its referrer are there, and the tag is on another manifest", _untagged),
         Scene("listed", "as *untagged*, and an untagged index lists the manifest", _listed),
         Scene("tagged", "the tag is on the manifest, which has a referrer; the other manifest has lost it", _tagged),
+        Scene("lost", "as *linked*, but the layer's object is gone, and nobody has noticed", _linked, is_lossy=True),
+        Scene("damaged", "as *lost*, but the blob is marked as damaged", _damaged, is_lossy=True),
+        Scene("orphaned", "as *unlinked*, and the layer's object is gone too", _unlinked, is_lossy=True),
     )
 }
 
@@ -163,7 +179,9 @@ class Scenery:
         self._connection.run([(sql, blobs_ if ":layer" in sql else {}) for sql in _MAKE_DUE])
         (due,) = query(db, _COUNT_DUE)
         objects = frozenset(name for (name,) in query(db, _OBJECTS))
-        return Props(open_uploads, dict(zip(("manifest", "link", "blob"), due, strict=True)), objects)
+        layers = query(db, _LAYERS_OBJECT, layer=LAYER_DIGEST.to_bytes())
+        lost = frozenset(name for (name,) in layers if scene.is_lossy)
+        return Props(open_uploads, dict(zip(("manifest", "link", "blob"), due, strict=True)), objects, lost)
 
     def _keep(self, scene: str) -> None:
         copies = [f"CREATE TABLE scene_{scene}.{table} AS TABLE public.{table}" for table in self._columns]

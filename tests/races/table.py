@@ -31,6 +31,7 @@ one it is checked that
 - whatever nothing needs is queued for review, or held by something that is, and every object is named by a row;
 - usage counters are what counting anew gives;
 - what a client was told is there (by a push, a mount, a HEAD) is still there, unless the other operation deleted it;
+- a blob that was pushed can be pulled, also where its object was lost; none is marked whose object is there;
 - nobody ended with an error, other than the answers listed here, and no collector ran into a constraint.
 
 ## Scenes

@@ -88,6 +88,21 @@ def test_settling_a_review_that_was_queued_meanwhile_is_noticed(arena: Arena, br
 
 
 def test_a_commit_that_does_not_lock_the_blob_it_finds_is_noticed(arena: Arena, breaking: Break) -> None:
-    breaking("ON CONFLICT (digest) DO UPDATE SET size = blobs.size WHERE false", "ON CONFLICT (digest) DO NOTHING")
+    update = (
+        "DO UPDATE SET object_name = excluded.object_name, damaged_at = NULL\n     WHERE blobs.damaged_at IS NOT NULL"
+    )
+    breaking(update, "DO NOTHING")
     with pytest.raises(AssertionError, match=r"repository_blobs_blob|blob commit succeeded, and link \S+ \S+ is gone"):
         race(arena, "blob commit", "collect blobs", "unlinked")
+
+
+def test_a_commit_that_relies_on_an_object_that_nobody_looked_at_is_noticed(arena: Arena, breaking: Break) -> None:
+    breaking("blobs.object_name IN (:object_name, :seen)", "coalesce(CAST(:object_name AS text), :seen) IS NOT NULL")
+    with pytest.raises(AssertionError, match="blob commit succeeded, and bytes of"):
+        race(arena, "blob commit", "mark", "lost")
+
+
+def test_a_mark_that_does_not_say_which_object_was_lost_is_noticed(arena: Arena, breaking: Break) -> None:
+    breaking("AND object_name = :object_name AND damaged_at", "AND CAST(:object_name AS text) <> '' AND damaged_at")
+    with pytest.raises(AssertionError, match="is marked, though its object is there"):
+        race(arena, "blob commit", "mark", "lost")

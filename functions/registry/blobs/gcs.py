@@ -64,6 +64,13 @@ class Bucket:
             parts = [self._object(source) for source in sources]
             target.compose(parts, if_generation_match=0, **self._patience())
 
+    def size(self, object_name: str) -> int:
+        """In bytes. Raises ObjectMissing."""
+        with _translating():
+            found = self._object(object_name)
+            found.reload(**self._patience())
+            return int(found.size)
+
     def read(self, object_name: str, first: int = 0, last: int | None = None) -> Iterator[bytes]:
         """The object's bytes from `first` to `last` or the end, both included, in pieces. Raises ObjectMissing."""
         while last is None or first <= last:

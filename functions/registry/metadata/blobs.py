@@ -1,7 +1,8 @@
-"""Blobs as repositories link them. A blob is served only through a link."""
+"""Blobs as repositories link them. A blob is served only through a link, and only while it is not marked as damaged."""
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -26,22 +27,20 @@ _GET: Final = Statement(
     SELECT blobs.size, blobs.object_name
       FROM repositories
       JOIN repository_blobs AS link ON link.repository_id = repositories.id
-      JOIN blobs ON blobs.digest = link.digest
+      JOIN blobs ON blobs.digest = link.digest AND blobs.damaged_at IS NULL
      WHERE repositories.name = :repository AND link.digest = :digest
     """,
 )
 
 # The link is locked in the statement that reads it: one that a collection is taking away is waited for, and is then
 # not seen. A lease is written only where less than half of it is left.
-_CONFIRM: Final = Statement(
-    "blobs_confirm",
-    int,
-    """
+_CONFIRM_SQL: Final = """
     WITH confirmed AS (
         SELECT link.repository_id, link.digest, link.size
           FROM repositories
           JOIN repository_blobs AS link ON link.repository_id = repositories.id
-         WHERE repositories.name = :repository AND link.digest = :digest
+          JOIN blobs ON blobs.digest = link.digest AND blobs.damaged_at IS NULL
+         WHERE repositories.name = :repository AND link.digest = :digest {condition}
            FOR KEY SHARE OF link
     ), renewed AS (
         UPDATE link_reviews AS review
@@ -51,6 +50,24 @@ _CONFIRM: Final = Statement(
            AND review.review_after < now() + grace('lease', review.repository_id) / 2
     )
     SELECT size FROM confirmed
+"""
+
+_CONFIRM: Final = Statement("blobs_confirm", int, _CONFIRM_SQL.format(condition=""))
+
+_CONFIRM_UPLOADED: Final = Statement(
+    "blobs_confirm_uploaded",
+    int,
+    _CONFIRM_SQL.format(
+        condition="AND NOT EXISTS (SELECT FROM uploads AS open WHERE open.id = :upload_id AND open.expires_at > now())"
+    ),
+)
+
+_MARK: Final = Statement(
+    "blobs_mark",
+    int,
+    """
+    UPDATE blobs SET damaged_at = now()
+     WHERE digest = :digest AND object_name = :object_name AND damaged_at IS NULL
     """,
 )
 
@@ -62,6 +79,7 @@ _MOUNT: Final = Statement(
     SELECT target.id, link.digest, link.size
       FROM repositories AS source
       JOIN repository_blobs AS link ON link.repository_id = source.id AND link.digest = :digest
+      JOIN blobs ON blobs.digest = link.digest AND blobs.damaged_at IS NULL
       JOIN repositories AS target ON target.name = :repository
      WHERE source.name = :source
        FOR KEY SHARE OF link
@@ -87,6 +105,19 @@ def get(db: Database, repository: RepositoryName, digest: Digest) -> Blob | None
 def confirm(db: Database, repository: RepositoryName, digest: Digest) -> int | None:
     """The blob's size, or None. The link then stays for at least half a lease, so that a push may rely on it."""
     return db.one_or_none(_CONFIRM(repository=repository, digest=digest))
+
+
+def confirm_uploaded(db: Database, repository: RepositoryName, digest: Digest, upload_id: uuid.UUID) -> bool:
+    """As `confirm`, for a client that sends the end of an upload once more; False while any such upload is open."""
+    return db.one_or_none(_CONFIRM_UPLOADED(repository=repository, digest=digest, upload_id=upload_id)) is not None
+
+
+def mark(db: Database, digest: Digest, object_name: str) -> bool:
+    """The object was found to be gone: nobody is told of the blob until a push brings it again.
+
+    False if the blob has another object by now, or is marked already.
+    """
+    return db.count(_MARK(digest=digest, object_name=object_name)) > 0
 
 
 def mount(db: Database, repository: RepositoryName, digest: Digest, source: RepositoryName) -> bool:

@@ -19,6 +19,7 @@ class Deletion:
     attempts: int
 
 
+# What a blob uses is passed by, however it came to be here.
 # The due rows are chosen once, in a list of their own: as a plain sub-query they might be chosen anew for each row.
 # Claiming puts the next attempt off: another collector passes the row by, and a crash costs only that time.
 # 1, 2, 4, … minutes after the last attempt, at most a day.
@@ -28,7 +29,7 @@ _CLAIM: Final = Statement(
     """
     WITH due AS MATERIALIZED (
         SELECT object_name FROM deletions
-         WHERE not_before <= now()
+         WHERE not_before <= now() AND NOT EXISTS (SELECT FROM blobs WHERE blobs.object_name = deletions.object_name)
          ORDER BY not_before
          LIMIT :limit
            FOR UPDATE SKIP LOCKED
