@@ -56,7 +56,7 @@ format: $(VENV)/.made-dev  ## Format the code
 
 # Over all cores; ARGS="-n0 tests/api" for one process, as a debugger needs.
 test: $(VENV)/.made-dev  ## Run the tests (ARGS="-x tests/api")
-	@$(BIN)/python -E -m pytest -n auto --maxprocesses 8 --dist worksteal -o faulthandler_timeout=400 \
+	@$(BIN)/python -E -m pytest -n auto --dist worksteal -o faulthandler_timeout=400 \
 		-m "not clients and not slow and not terraform" $(ARGS)
 
 test-security: $(VENV)/.made-dev  ## Run the attack table and the matrix of docs/security.md
