@@ -140,6 +140,14 @@ def test_the_suite_sees_only_what_it_is_told(tmp_path: Path, monkeypatch: pytest
         suite.run(pretend(tmp_path, script), "127.0.0.1:1", {"OCI_VERSION": "1.1"}, tmp_path / "reports")
 
 
+def test_one_run_may_be_chosen_by_its_name() -> None:
+    [(mode, [trial])] = runner.chosen_trials("1.1 redirect").items()
+    assert (mode, trial.name) == (("redirect", "open"), "1.1 redirect")
+    assert [len(of_mode) for of_mode in runner.chosen_trials(None).values()] == [3, 3, 3]
+    with pytest.raises(SystemExit):
+        runner.main(["--only", "no such run"])
+
+
 def test_without_go_one_line_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

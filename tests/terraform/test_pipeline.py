@@ -98,7 +98,7 @@ def test_the_script_is_clean() -> None:
             subprocess.run([shell, "-n", _SCRIPT], check=True)
     shellcheck = shutil.which("shellcheck") or shutil.which("shellcheck", path=str(CHECKERS))
     if shellcheck is None:
-        pytest.skip("no shellcheck here: install it, or let `make build/checkov-venv/.made` fetch one")
+        pytest.skip("install shellcheck: apt-get install shellcheck, or let `make build/checkov-venv/.made` fetch one")
     subprocess.run([shellcheck, _SCRIPT], check=True)
 
 
@@ -291,7 +291,7 @@ def test_the_smoke_test_with_a_real_client_and_a_real_registry(tmp_path: Path) -
     """Nothing is simulated here but the identity: the administrator signs in instead."""
     skopeo = shutil.which("skopeo")
     if skopeo is None:
-        pytest.skip("no skopeo here")
+        pytest.skip("install skopeo: apt-get install skopeo")
     layout = Layout(tmp_path / "layout")
     make_image(layout)
     pipeline = Pipeline(tmp_path / "checkout", SimulatedPrograms(tmp_path))
