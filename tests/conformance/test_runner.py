@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -52,7 +53,8 @@ def junit(tmp_path: Path) -> Path:
 def pretend(folder: Path, script: str) -> Path:
     """A program in the suite's place."""
     program = folder / "suite"
-    program.write_text(f"#!{sys.executable}\nimport os, pathlib, sys\n{script}\n")
+    (folder / "script.py").write_text(f"import os, pathlib, sys\n{script}\n")
+    program.write_text(f'#!/bin/sh\nexec {shlex.join([sys.executable, str(folder / "script.py")])} "$@"\n')
     program.chmod(0o755)
     return program
 
