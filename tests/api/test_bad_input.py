@@ -15,7 +15,7 @@ from functions.registry.oci.media_type import OCI_INDEX, OCI_MANIFEST
 from tests.support import CONFIG_TYPE, Image, Registry, descriptor, encode, index_of
 
 ABSENT = Digest.of(b"nobody pushed this")
-UPLOAD = uuid.uuid4()
+UPLOAD = uuid.UUID(int=7)
 
 
 @dataclass(frozen=True)

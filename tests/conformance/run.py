@@ -6,6 +6,7 @@ Needs Go, or the suite already built. docs/conformance.md tells what is run and 
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import sys
@@ -86,13 +87,18 @@ def trials(delivery: str, access: str = "open") -> Iterator[Trial]:
             yield Trial(version, delivery, access)
 
 
-def run_all(suite: Path, delivery: str, access: str) -> list[Outcome]:
-    """Every version against one registry. In a process of its own: a setting of the registry is one of its process."""
+def chosen_trials(only: str | None) -> dict[tuple[str, str], list[Trial]]:
+    """Of each mode that has some; all if no name is given."""
+    chosen = {mode: [trial for trial in trials(*mode) if only in {None, trial.name}] for mode in MODES}
+    return {mode: of_mode for mode, of_mode in chosen.items() if of_mode}
+
+
+def run_all(suite: Path, delivery: str, access: str, chosen: list[Trial]) -> list[Outcome]:
+    """These against one registry. In a process of its own: a setting of the registry is one of its process."""
     os.environ["SLIPWAY_BLOB_DELIVERY"] = delivery
     os.environ["SLIPWAY_ACCESS"] = access
     # The suite pushes manifests whose references are missing; by default they are refused, as the specification allows.
     os.environ["SLIPWAY_SPARSE_MANIFESTS"] = "accept"
-    chosen = list(trials(delivery, access))
     try:
         with tempfile.TemporaryDirectory() as data, Stack(Options(0, Path(data), ephemeral=True)) as stack:
             credentials = _administrator(Path(data)) if access == "token" else {}
@@ -138,7 +144,11 @@ def report(outcomes: Sequence[Outcome]) -> int:
     return 0 if outcomes and all(outcome.is_good for outcome in outcomes) else 1
 
 
-def main() -> int:
+def main(arguments: Sequence[str] = ()) -> int:
+    parser = argparse.ArgumentParser(prog="tests.conformance.run", description="The OCI conformance suite.")
+    names = [trial.name for mode in MODES for trial in trials(*mode)]
+    parser.add_argument("--only", choices=names, help="one run, by its name in the report; all of them if not given")
+    chosen = chosen_trials(parser.parse_args(arguments).only)
     try:
         suite = program()
     except SuiteFailed as error:
@@ -150,7 +160,7 @@ def main() -> int:
     _say(f"OCI distribution conformance suite {VERSION}; reports in {REPORTS.relative_to(ROOT)}")
     try:
         with ProcessPoolExecutor(len(MODES), get_context("spawn")) as pool:
-            runs = [pool.submit(run_all, suite, delivery, access) for delivery, access in MODES]
+            runs = [pool.submit(run_all, suite, *mode, of_mode) for mode, of_mode in chosen.items()]
             return report([outcome for run in runs for outcome in run.result()])
     except KeyboardInterrupt:
         return 1
@@ -161,4 +171,4 @@ def _say(line: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

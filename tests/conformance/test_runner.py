@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -52,7 +53,8 @@ def junit(tmp_path: Path) -> Path:
 def pretend(folder: Path, script: str) -> Path:
     """A program in the suite's place."""
     program = folder / "suite"
-    program.write_text(f"#!{sys.executable}\nimport os, pathlib, sys\n{script}\n")
+    (folder / "script.py").write_text(f"import os, pathlib, sys\n{script}\n")
+    program.write_text(f'#!/bin/sh\nexec {shlex.join([sys.executable, str(folder / "script.py")])} "$@"\n')
     program.chmod(0o755)
     return program
 
@@ -138,6 +140,14 @@ def test_the_suite_sees_only_what_it_is_told(tmp_path: Path, monkeypatch: pytest
     script = "sys.exit(' '.join(sorted(name for name in os.environ if name.startswith('OCI'))))"
     with pytest.raises(suite.SuiteFailed, match=r"OCI_REGISTRY OCI_RESULTS_DIR OCI_TLS OCI_VERSION$"):
         suite.run(pretend(tmp_path, script), "127.0.0.1:1", {"OCI_VERSION": "1.1"}, tmp_path / "reports")
+
+
+def test_one_run_may_be_chosen_by_its_name() -> None:
+    [(mode, [trial])] = runner.chosen_trials("1.1 redirect").items()
+    assert (mode, trial.name) == (("redirect", "open"), "1.1 redirect")
+    assert [len(of_mode) for of_mode in runner.chosen_trials(None).values()] == [3, 3, 3]
+    with pytest.raises(SystemExit):
+        runner.main(["--only", "no such run"])
 
 
 def test_without_go_one_line_says_so(

@@ -53,6 +53,10 @@ def fake_threads() -> set[str]:
         time.sleep(0.02)
 
 
+# Whoever is under way here would take ten seconds; a busy machine takes some of its own.
+SOON = 5
+
+
 def seconds_to_stop(fake: FakePubSub) -> float:
     start = time.monotonic()
     fake.stop()
@@ -83,7 +87,7 @@ def test_stopping_waits_for_nobody(fake: FakePubSub, project: Project, push_rece
     waiting = threading.Thread(target=pull_until_refused, args=(project, pulled))
     waiting.start()
     time.sleep(0.1)
-    assert seconds_to_stop(fake) < 1
+    assert seconds_to_stop(fake) < SOON
     waiting.join()
     assert fake_threads() == set()
 
@@ -111,7 +115,7 @@ def test_stopping_ends_streams(fake: FakePubSub, project: Project) -> None:
         responses = call(requests())
         project.publish(project.topics[0], b"the stream stands")
         assert b"the stream stands" in next(responses)
-        assert seconds_to_stop(fake) < 1
+        assert seconds_to_stop(fake) < SOON
         hang_up.set()
         with pytest.raises(grpc.RpcError):
             next(responses)
@@ -134,6 +138,6 @@ def test_a_process_says_when_it_is_ready_and_ends_when_told(number: signal.Signa
         socket.create_connection((host, int(port))).close()
         start = time.monotonic()
         process.send_signal(number)
-        output, errors = process.communicate(timeout=5)
+        output, errors = process.communicate(timeout=60)
         assert (process.returncode, output, errors) == (0, "", "")
-        assert time.monotonic() - start < 1.5
+        assert time.monotonic() - start < SOON

@@ -128,4 +128,4 @@ def test_a_tls_greeting_is_answered_at_once(server: Server) -> None:
         connection.sendall(bytes.fromhex("16030100a5010000a10303") + b"\0" * 160)
         started = time.monotonic()
         connection.recv(1000)
-        assert time.monotonic() - started < 1
+        assert time.monotonic() - started < 5

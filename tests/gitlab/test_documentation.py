@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import Any, Final
 
 from functions.registry.metadata import gitlab, gitlab_tags
@@ -19,6 +20,7 @@ ROWS: Final = [line.strip("|").split("|") for line in TABLE.splitlines() if line
 QUOTED: Final = re.compile(r"`(\w+)`")
 
 
+@cache
 def functions() -> set[str]:
     trees = [ast.parse(path.read_text()) for path in (ROOT / "tests" / "gitlab").glob("test_*.py")]
     return {node.name for tree in trees for node in tree.body if isinstance(node, ast.FunctionDef)}

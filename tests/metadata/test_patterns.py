@@ -123,4 +123,4 @@ def test_a_hostile_pattern_is_as_fast_as_any(database: Database) -> None:
     started = time.monotonic()
     for glob in ("*a" * 127, "**a*" * 63, "*" * 255):
         in_database(database, repository_regex(glob), "a" * 254 + "!")
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 5  # hostile, it would take longer than anybody waits

@@ -1,4 +1,4 @@
-"""Every role against every operation; docs/security.md shows the same table, made by `make security-table`."""
+"""Every role against every operation; docs/security.md shows the same table."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from functions.api.dispatch import ROUTES
 from functions.api.gate import PERMISSIONS
 from tests.conftest import ROOT
-from tests.security.matrix import OPERATIONS, PEOPLE, people, table, world_of
+from tests.security.matrix import OPERATIONS, PEOPLE, outcomes_of, table
 from tests.security.people import Guarded
 
 # The weakest of PEOPLE who gets past the gate; those behind it do too, but "no role" is no more than anonymous.
@@ -34,12 +34,7 @@ _LEAST = {
 
 @pytest.mark.timeout(400)  # every operation by everybody
 def test_the_matrix_is_as_documented(guarded: Guarded) -> None:
-    secrets = people(guarded)
-    outcomes = {
-        (name, person): ask(world_of(guarded, secrets, person)).status_code
-        for name, ask in OPERATIONS.items()
-        for person in PEOPLE
-    }
+    outcomes = outcomes_of(guarded)
     for (name, person), status in outcomes.items():
         may = PEOPLE.index(person) >= PEOPLE.index(_LEAST.get(name, "writer"))
         assert (status < 400) == may, (name, person, status)

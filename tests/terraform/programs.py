@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import stat
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-_PROGRAM: Final = f"""#!{sys.executable} -S
+_SCRIPT: Final = """
 import json, os, re, sys
-called = [os.path.basename(sys.argv[0]), *sys.argv[1:]]
+called = [os.path.basename(sys.argv[1]), *sys.argv[2:]]
 folder = os.environ["SIMULATED"]
 given = "" if sys.stdin.isatty() else sys.stdin.read()
-with open(f"{{folder}}/calls.jsonl", "a") as calls:
+with open(f"{folder}/calls.jsonl", "a") as calls:
     calls.write(json.dumps([called, given]) + "\\n")
-for pattern, code, text in json.load(open(f"{{folder}}/answers.json")):
+for pattern, code, text in json.load(open(f"{folder}/answers.json")):
     if re.search(pattern, " ".join(called)):
         sys.stdout.write(text)
         sys.exit(code)
@@ -36,9 +37,13 @@ class SimulatedPrograms:
     def __init__(self, folder: Path, *names: str) -> None:
         self.folder = folder
         self._answers: list[tuple[str, int, str]] = []
+        script = folder / "simulated.py"
+        script.write_text(_SCRIPT)
+        # The first line of a script can name no interpreter that lies in a folder with a space.
+        command = shlex.join([sys.executable, "-S", str(script)])
         for name in names:
             program = folder / name
-            program.write_text(_PROGRAM)
+            program.write_text(f'#!/bin/sh\nexec {command} "$0" "$@"\n')
             program.chmod(program.stat().st_mode | stat.S_IXUSR)
         self._write()
 

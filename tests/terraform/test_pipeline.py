@@ -98,7 +98,7 @@ def test_the_script_is_clean() -> None:
             subprocess.run([shell, "-n", _SCRIPT], check=True)
     shellcheck = shutil.which("shellcheck") or shutil.which("shellcheck", path=str(CHECKERS))
     if shellcheck is None:
-        pytest.skip("no shellcheck here: install it, or let `make build/checkov-venv/.made` fetch one")
+        pytest.skip("install shellcheck: apt-get install shellcheck, or let `make build/checkov-venv/.made` fetch one")
     subprocess.run([shellcheck, _SCRIPT], check=True)
 
 
@@ -112,7 +112,7 @@ def programs(tmp_path: Path) -> SimulatedPrograms:
     programs.answer("output -raw registry_host", "registry.example.com")
     programs.answer("output -raw token_service", "slipway")
     programs.answer("^skopeo (inspect .*--format|manifest-digest)", f"{_DIGEST}\n")
-    programs.answer(r"^skopeo inspect --authfile \S+ docker", code=1)
+    programs.answer(r"^skopeo inspect --authfile .+auth.json docker", code=1)
     return programs
 
 
@@ -263,7 +263,7 @@ def test_a_step_whose_program_fails_fails(step: str, pattern: str, pipeline: Pip
     ("pattern", "text", "code", "expected"),
     [
         ("^skopeo manifest-digest", "sha256:2\n", 0, "pulled sha256:2"),
-        (r"^skopeo inspect --authfile \S+ docker", "", 0, "is still there"),
+        (r"^skopeo inspect --authfile .+auth.json docker", "", 0, "is still there"),
     ],
 )
 def test_a_registry_that_loses_or_keeps_images_is_not_promoted(
@@ -291,7 +291,7 @@ def test_the_smoke_test_with_a_real_client_and_a_real_registry(tmp_path: Path) -
     """Nothing is simulated here but the identity: the administrator signs in instead."""
     skopeo = shutil.which("skopeo")
     if skopeo is None:
-        pytest.skip("no skopeo here")
+        pytest.skip("install skopeo: apt-get install skopeo")
     layout = Layout(tmp_path / "layout")
     make_image(layout)
     pipeline = Pipeline(tmp_path / "checkout", SimulatedPrograms(tmp_path))
@@ -301,7 +301,7 @@ def test_the_smoke_test_with_a_real_client_and_a_real_registry(tmp_path: Path) -
         (left / "registry_host").write_text(registry.address)
         (tmp_path / "registries.conf").write_text(f'[[registry]]\nlocation = "{registry.address}"\ninsecure = true\n')
         without_tls = tmp_path / "skopeo"
-        without_tls.write_text(f'#!/bin/sh\nexec {skopeo} --registries-conf {tmp_path}/registries.conf "$@"\n')
+        without_tls.write_text(f'#!/bin/sh\nexec {skopeo} --registries-conf "{tmp_path}/registries.conf" "$@"\n')
         without_tls.chmod(0o755)
         account = base64.b64encode(f"admin:{admin_secret(tmp_path / 'data')}".encode()).decode()
         (left / "auth.json").write_text(json.dumps({"auths": {registry.address: {"auth": account}}}))

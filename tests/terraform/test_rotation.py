@@ -25,7 +25,7 @@ from functions.registry.config import Settings
 from tests.issuer import ec_key, private_pem
 from tests.terraform.core import ROOT
 
-pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl here")
+pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="install openssl: apt-get install openssl")
 
 # Versions of the secret are files; what serves is a revision, with the version that it reads.
 _GCLOUD: Final = """#!/bin/sh

@@ -334,7 +334,7 @@ def test_a_slow_answer_is_cut_off_in_time(issuer: Issuer) -> None:
     started = time.monotonic()
     with pytest.raises(OutgoingFailed, match="doesn't answer"):
         ask(f"{issuer.address}{DISCOVERY}", seconds=0.7, may_be_loopback=True)
-    assert 0.6 < time.monotonic() - started < 2
+    assert 0.6 < time.monotonic() - started < 6  # the whole of it would take half a minute
 
 
 @pytest.fixture
@@ -369,7 +369,7 @@ def test_a_slow_answer_over_tls_is_cut_off_in_time(secure: Issuer) -> None:
     started = time.monotonic()
     with pytest.raises(OutgoingFailed):
         ask(f"{secure.address}{DISCOVERY}", seconds=0.7)
-    assert 0.6 < time.monotonic() - started < 2
+    assert 0.6 < time.monotonic() - started < 6  # the whole of it would take half a minute
 
 
 def test_an_answer_without_an_end_is_not_taken_for_a_whole_one() -> None:

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
@@ -31,7 +31,8 @@ subprocess.run([sys.executable, "-c", {_FOUND!r}], check=True)
 """
 
 
-def _started_by_a_shell(script: str, **environment: str) -> Any:
+def _started_by_a_shell(script: str, **environment: str) -> str:
+    """What it prints."""
     shell = f"""
 import os, signal, sys
 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -39,35 +40,42 @@ for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGALRM])
 os.execv(sys.executable, [sys.executable, "-c", {script!r}])
 """
-    finished = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-c", shell],
         cwd=ROOT,
         env={"PATH": os.environ["PATH"], **environment},
         check=True,
         capture_output=True,
         text=True,
-    )
-    return json.loads(finished.stdout)
+    ).stdout
 
 
 def test_signals_that_the_shell_ignores_and_blocks_reach_children_all_the_same() -> None:
-    ignored, blocked, _ = _started_by_a_shell(_FOUND)
+    ignored, blocked, _ = json.loads(_started_by_a_shell(_FOUND))
     assert (len(ignored), len(blocked)) == (3, 2), "the shell of this test does as shells do"
-    assert _started_by_a_shell(_TESTS)[:2] == [[], []]
+    assert json.loads(_started_by_a_shell(_TESTS))[:2] == [[], []]
 
 
 def test_settings_of_the_shell_reach_no_child() -> None:
     foreign = dict.fromkeys(
         ("SLIPWAY_ACCESS", "PGHOST", "GIT_DIR", "PYTHONWARNINGS", "GUNICORN_CMD_ARGS", "STORAGE_EMULATOR_HOST"), "1"
     )
-    *_, names = _started_by_a_shell(_TESTS, **foreign, http_proxy="http://127.0.0.1:9", SLIPWAY_TEST_REGISTRY="x")
+    told = {**foreign, "http_proxy": "http://127.0.0.1:9", "SLIPWAY_TEST_REGISTRY": "x"}
+    *_, names = json.loads(_started_by_a_shell(_TESTS, **told))
     assert not {*foreign, "http_proxy"} & set(names)
     assert {"PATH", "SLIPWAY_TEST_REGISTRY"} <= set(names)
 
 
-def test_this_process_was_put_right_too() -> None:
+def test_this_process_was_put_right() -> None:
     assert signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
-    assert [name for name in os.environ if surroundings.is_foreign(name)] == []
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == set()
+    assert "GIT_DIR" not in os.environ
+
+
+def test_a_whole_run_is_put_right_before_its_first_test() -> None:
+    name = f"{__file__}::{test_this_process_was_put_right.__name__}"
+    run = f"import pytest; print(pytest.main(['-q', '-p', 'no:cacheprovider', {name!r}]))"
+    assert "1 passed" in _started_by_a_shell(run, GIT_DIR="/nowhere")
 
 
 @pytest.mark.parametrize(
