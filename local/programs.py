@@ -131,9 +131,11 @@ def pubsub(data: Data, ports: Ports) -> Child:
 def function(name: str, data: Data, port: int, environment: dict[str, str], processes: int = 1) -> Child:
     """One function under the unchanged framework. `name` is its folder; its target has a name of its own for gc."""
     server = {"HOST": HOST, "PORT": str(port), "THREADS": str(THREADS), "WORKERS": str(processes)}
+    # As a deployment tells it: nobody waits for a collection.
+    patience = {"SLIPWAY_DATABASE_LOCK_SECONDS": "10"} if name == "gc" else {}
     # In the cloud the collection has instances of its own; here it shares cores with those that somebody waits for.
     priority = LOWEST_PRIORITY if name == "gc" else ()
-    return Child(name, [*priority, *function_command(name)], data.log(name), {**environment, **server})
+    return Child(name, [*priority, *function_command(name)], data.log(name), {**patience, **environment, **server})
 
 
 def function_command(name: str) -> list[str]:

@@ -130,7 +130,7 @@ def test_a_statement_without_an_index_is_noticed(crowded: str) -> None:
 def test_triggers_and_foreign_keys_find_their_rows_by_an_index(crowded: str) -> None:
     notices: list[dict[bytes, bytes]] = []
     database = Database(crowded, size=1)
-    with database._connection() as connection:
+    with database._pool.connection(may_block=False) as connection:
         connection.simple(EXPLAIN_ALL)
         connection._driver.notices = notices
     _live(database)
