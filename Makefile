@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up reset seed gc-status verify access check format test test-slow test-fuzz test-security test-clients test-terraform rehearsal conformance soak schema bench bench-counters bench-gc bench-front bench-lists lock
+.PHONY: help setup up reset seed gc-status verify access check format test test-slow test-fuzz test-security test-clients test-terraform rehearsal conformance soak schema bench bench-counters bench-gc bench-front bench-lists bench-moves lock
 
 help:  ## Show what this Makefile can do
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*?## "} {printf "  make %-14s %s\n", $$1, $$2}'
@@ -118,6 +118,9 @@ bench-front: $(VENV)/.made-dev  ## Measure uploads through the HTTP/2 front; wri
 
 bench-lists: $(VENV)/.made-dev  ## Compare lists in a small registry and in one of a million tags; writes benchmarks/results
 	@$(BIN)/python -m benchmarks.lists $(ARGS)
+
+bench-moves: $(VENV)/.made-dev  ## Measure what a move of 4,000 repositories does to pulls elsewhere; writes benchmarks/results
+	@$(BIN)/python -m benchmarks.moves $(ARGS)
 
 lock: $(VENV)/.made-dev  ## Lock the dependencies of pyproject.toml again (needs uv)
 	@uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 pyproject.toml -o functions/requirements.txt

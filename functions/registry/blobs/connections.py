@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from requests import Session
+from requests import Response, Session
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -45,6 +45,13 @@ class _TlsPool(HTTPSConnectionPool):
 
 
 class _Adapter(HTTPAdapter):
+    def send(self, *arguments: Any, **options: Any) -> Response:
+        response = super().send(*arguments, **options)
+        if not response.ok:
+            # Read at once: the client leaves it be if it asked for a stream, and the connection would be lost.
+            _ = response.content
+        return response
+
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
         super().init_poolmanager(*arguments, **options)
         self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
