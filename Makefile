@@ -94,7 +94,7 @@ rehearsal: $(VENV)/.made-dev  ## Rehearse the deployment on this machine: archiv
 conformance: $(VENV)/.made-dev  ## Run the official OCI conformance suite (needs Go)
 	@$(BIN)/python -m tests.conformance.run
 
-soak: $(VENV)/.made-dev  ## Push, pull, delete and collect at full speed for ten minutes
+soak: $(VENV)/.made-dev  ## Push, pull, delete and collect at full speed for ten minutes (ARGS=--faults: beside every kind of fault)
 	@$(BIN)/python -m tests.soak $(ARGS)
 
 schema: $(VENV)/.made-dev  ## Write docs/schema.sql anew from the migrations
