@@ -138,9 +138,9 @@ def test_time_without_a_connection_is_told(database_url: str) -> None:
 
 def test_where_the_server_has_no_room_one_of_ours_is_waited_for(database: Database, database_url: str) -> None:
     name = value(database, "SELECT CAST(current_database() AS text)")
-    query(database, "DROP ROLE IF EXISTS guest")
-    query(database, "CREATE ROLE guest LOGIN CONNECTION LIMIT 1")
-    query(database, f"GRANT ALL ON DATABASE {name} TO guest")
+    role = f"guest_of_{name}"
+    query(database, f"DROP ROLE IF EXISTS {role}")
+    query(database, f"CREATE ROLE {role} LOGIN CONNECTION LIMIT 1")
     inside, release = threading.Event(), threading.Event()
 
     def hold(_: Session) -> None:
@@ -151,7 +151,7 @@ def test_where_the_server_has_no_room_one_of_ours_is_waited_for(database: Databa
         return guest.transaction(lambda session: int(session._connection.run([("SELECT 7", {})])[0].rows[0][0]))
 
     with (
-        closing(Database(database_url.replace("postgres@", "guest@"), size=8)) as guest,
+        closing(Database(database_url.replace("postgres@", f"{role}@"), size=8)) as guest,
         ThreadPoolExecutor() as threads,
     ):
         held = threads.submit(guest.transaction, hold)
@@ -172,5 +172,4 @@ def test_where_the_server_has_no_room_one_of_ours_is_waited_for(database: Databa
         assert 1 < time.monotonic() - began < 5
         release.set()
         held.result(PATIENCE)
-    query(database, f"REVOKE ALL ON DATABASE {name} FROM guest")
-    query(database, "DROP ROLE guest")
+    query(database, f"DROP ROLE {role}")
