@@ -34,7 +34,7 @@ _UNAVAILABLE: Final = HTTPStatus.SERVICE_UNAVAILABLE
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with Stack(Options(port=0, data=tmp_path_factory.mktemp("data"), ephemeral=True)) as running:
+    with Stack(Options(port=0, data=tmp_path_factory.mktemp("data"))) as running:
         yield running
 
 

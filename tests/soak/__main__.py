@@ -145,7 +145,8 @@ def main() -> int:
         tempfile.TemporaryDirectory(prefix="slipway-soak-", ignore_cleanup_errors=True) as folder,
         mock.patch.object(programs, "pubsub", unreliable_pubsub),
         mock.patch.object(stack, "TICK_SECONDS", TICK_SECONDS),
-        Stack(Options(port=0, data=Path(folder), ephemeral=True)) as running,
+        # A backend that is killed makes the server recover as after a crash: what is fast would lose commits.
+        Stack(Options(port=0, data=Path(folder), ephemeral=not arguments.faults)) as running,
     ):
         soak(running, figures, arguments.minutes * 60, arguments)
     return report(figures)
