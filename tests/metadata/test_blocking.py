@@ -7,6 +7,7 @@ import pkgutil
 import re
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 
@@ -33,6 +34,13 @@ _BRIEF = {
     "failures_count",
     "failures_forget",
 }
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """As the product has it."""
+    with closing(Database(database_url, size=8)) as database:
+        yield database
 
 
 def test_a_statement_that_writes_or_locks_is_not_taken_for_a_read(database: Database) -> None:
