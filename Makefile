@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH PYTHONOPTIMIZE PYTHONWARNINGS PIP_USER PIP_TARGET PIP_PREFIX
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up reset seed gc-status verify access check format test test-slow test-fuzz test-security test-clients test-terraform rehearsal conformance soak starts schema bench bench-counters bench-gc bench-front bench-lists lock
+.PHONY: help setup up reset seed gc-status verify access check format test test-slow test-fuzz test-security test-clients test-terraform rehearsal conformance soak starts schema bench bench-counters bench-gc bench-front bench-lists bench-moves lock
 
 help:  ## Show what this Makefile can do
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*?## "} {printf "  make %-14s %s\n", $$1, $$2}'
@@ -106,7 +106,7 @@ rehearsal: $(VENV)/.made-dev  ## Rehearse the deployment on this machine: archiv
 conformance: $(VENV)/.made-dev  ## Run the official OCI conformance suite (needs Go; ARGS="--only '1.1 redirect'")
 	@$(BIN)/python -m tests.conformance.run $(ARGS)
 
-soak: $(VENV)/.made-dev  ## Push, pull, delete and collect at full speed for ten minutes
+soak: $(VENV)/.made-dev  ## Push, pull, delete and collect at full speed for ten minutes (ARGS=--faults: beside every kind of fault)
 	@$(BIN)/python -m tests.soak $(ARGS)
 
 starts: $(VENV)/.made-dev  ## Start everything 200 times, four at a time, beside busy processes (ARGS="--count 40")
@@ -133,6 +133,9 @@ bench-front: $(VENV)/.made-dev  ## Measure uploads through the HTTP/2 front; wri
 
 bench-lists: $(VENV)/.made-dev  ## Compare lists in a small registry and in one of a million tags; writes benchmarks/results
 	@$(BIN)/python -m benchmarks.lists $(ARGS)
+
+bench-moves: $(VENV)/.made-dev  ## Measure what a move of 4,000 repositories does to pulls elsewhere; writes benchmarks/results
+	@$(BIN)/python -m benchmarks.moves $(ARGS)
 
 lock: $(VENV)/.made-dev  ## Lock the dependencies of pyproject.toml again (needs uv)
 	@uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 pyproject.toml -o functions/requirements.txt

@@ -48,7 +48,7 @@ def one_by_one(pushers: dict[str, Pusher], count: int) -> dict[str, list[float]]
 
 def _push_for(url: str, repositories: Sequence[str], seconds: float, pushed: Any, go: Any) -> None:
     """In a process of its own: one thread for each repository."""
-    database = Database(url, len(repositories))
+    database = Database(url, 2 * len(repositories))
     pushers = [Pusher(database, RepositoryName(name)) for name in repositories]
     until = [0.0]
 

@@ -74,7 +74,7 @@ class Pusher:
 
     def prepare(self) -> None:
         sql = _LINKS.format(namespace=self.repository.namespace, name=self.repository)
-        with self.database._connection() as connection:  # noqa: SLF001  # nothing of the registry links so fast
+        with self.database._pool.connection(may_block=False) as connection:  # noqa: SLF001  # nothing of the registry links so fast
             connection.simple(sql)
 
     def push(self) -> None:

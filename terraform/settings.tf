@@ -57,8 +57,10 @@ locals {
       {
         SLIPWAY_DATABASE             = local.database_urls["gc"]
         SLIPWAY_DATABASE_CONNECTIONS = tostring(local.size.gc_connections)
-        SLIPWAY_BUCKET               = google_storage_bucket.blobs.name
-        SLIPWAY_TOPIC                = google_pubsub_topic.hints.id
+        # Nobody waits for a collection: it may wait longer than a push.
+        SLIPWAY_DATABASE_LOCK_SECONDS = "10"
+        SLIPWAY_BUCKET                = google_storage_bucket.blobs.name
+        SLIPWAY_TOPIC                 = google_pubsub_topic.hints.id
       },
     )
     migrate = {

@@ -34,6 +34,12 @@ locals {
         value       = "database_ms"
         unit        = "ms"
       }
+      waits_for_connection = {
+        description = "Requests that had no connection to the database for half a second, or none at all."
+        program     = "registry"
+        message     = "request"
+        where       = "(jsonPayload.pool_ms>500 OR jsonPayload.reason:\"no connection became free\")"
+      }
       unavailable = {
         description = "Requests that a dependency could not serve."
         program     = "registry"
@@ -116,6 +122,7 @@ locals {
   # `above` for `minutes`, of a metric that counts lines of the log. Titles are the headings in docs/operations.md.
   log_alerts = {
     dependency_away     = { title = "A dependency is away", severity = "CRITICAL", metric = "unavailable", above = 10, minutes = 5 }
+    waits               = { title = "Requests wait for a connection", severity = "WARNING", metric = "waits_for_connection", above = 20, minutes = 5 }
     faults              = { title = "Faults of the program", severity = "ERROR", metric = "faults", above = 0, minutes = 0 }
     refused_sign_ins    = { title = "Many refused sign-ins", severity = "WARNING", metric = "refused_sign_ins", above = 300, minutes = 10 }
     audit_events_lost   = { title = "Audit events lost", severity = "ERROR", metric = "audit_events_lost", above = 0, minutes = 0 }

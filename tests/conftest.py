@@ -113,7 +113,8 @@ def database_url(_shared_database: SharedDatabase) -> Iterator[str]:
 
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
-    database = Database(database_url, size=8)
+    # More patient than the product: nothing is to fail because the machine has other work.
+    database = Database(database_url, size=12, wait_seconds=30, lock_seconds=10)
     yield database
     database.close()
 

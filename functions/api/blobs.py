@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from http import HTTPStatus
 
 from flask import Response
 
 from functions.api.context import Context
 from functions.api.responses import empty
+from functions.registry import telemetry
+from functions.registry.blobs.errors import BlobStoreUnavailable, ObjectMissing
 from functions.registry.metadata import blobs
 from functions.registry.metadata.db import Conflict
 from functions.registry.oci.byte_range import ByteRange, parse_range
@@ -53,17 +56,42 @@ def delete(context: Context, route: DeleteBlob) -> Response:
 
 def _streamed(context: Context, digest: Digest, blob: blobs.Blob, wanted: ByteRange | None) -> Response:
     """The blob through this function, for clients that can't follow a redirect."""
-    bucket = context.services.bucket
     if wanted is None:
-        content = bucket.read(blob.object_name)
+        content = _read(context, digest, blob, ByteRange(0, blob.size - 1))
         response = Response(content, content_type="application/octet-stream")
         response.headers.update(_described(digest, blob.size))
         return response
-    content = bucket.read(blob.object_name, wanted.first, wanted.last)
+    content = _read(context, digest, blob, wanted)
     response = Response(content, HTTPStatus.PARTIAL_CONTENT, content_type="application/octet-stream")
     response.headers.update(_described(digest, wanted.length))
     response.headers["Content-Range"] = f"bytes {wanted.first}-{wanted.last}/{blob.size}"
     return response
+
+
+def _read(context: Context, digest: Digest, blob: blobs.Blob, wanted: ByteRange) -> Iterator[bytes]:
+    """The first piece is here when this returns: whether the store has the object is known before the answer begins."""
+    pieces = context.services.bucket.read(blob.object_name, wanted.first, wanted.last)
+    try:
+        first = next(pieces, b"")
+    except ObjectMissing as missing:
+        raise BlobUnknown(digest=str(digest)) from missing
+    return _to_the_end(digest, wanted.length, first, pieces)
+
+
+def _to_the_end(digest: Digest, length: int, first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    """What breaks off now breaks the connection: the answer's length has been told."""
+    left = length - len(first)
+    reason = "the object ended"
+    yield first
+    try:
+        for piece in rest:
+            left -= len(piece)
+            yield piece
+    except (BlobStoreUnavailable, ObjectMissing) as error:
+        reason = f"{type(error).__name__}: {error}"
+    if left:
+        telemetry.log("ERROR", "a blob broke off", digest=str(digest), missing=left, reason=reason)
+        raise BlobStoreUnavailable(reason)
 
 
 def _described(digest: Digest, length: int) -> dict[str, str]:

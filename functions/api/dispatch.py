@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import chain
 from typing import Any, Final
 
 from flask import Request, Response
@@ -168,7 +169,9 @@ def handle(services: Services, request: Request) -> Response:
         response = _answer(services, request, body)
         if not body.drain():
             # A streamed answer keeps the framework from reading on: into memory, or from a client that is gone.
-            response = Response(body.linger(response.get_data()), response.status_code, response.headers)
+            response = Response(
+                chain(response.iter_encoded(), body.linger(b"")), response.status_code, response.headers
+            )
             response.headers["Connection"] = "close"
         response.headers["Docker-Distribution-Api-Version"] = "registry/2.0"
         audit.record(services, request, record.fields, response.status_code)
@@ -222,6 +225,7 @@ def _log(request: Request, response: Response, body: Body, record: telemetry.Rec
         bytes_out=response.content_length,
         ms=record.milliseconds,
         database_ms=round(record.database_seconds * 1000, 1),
+        pool_ms=round(record.pool_seconds * 1000, 1),
         statements=len(record.statements),
         trace=request.headers.get("X-Cloud-Trace-Context"),
         client=request.headers.get("User-Agent"),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from http import HTTPStatus
 from typing import Any
 
 import functions_framework
@@ -15,6 +16,7 @@ from cloudevents.http import CloudEvent
 from functions.gc.run import run
 from functions.registry import telemetry
 from functions.registry.events.hints import is_hint
+from functions.registry.metadata.db import MetadataUnavailable
 from functions.registry.wiring import services
 
 
@@ -34,6 +36,22 @@ def collect(event: CloudEvent) -> None:
 def unreadable(error: Any) -> tuple[str, int]:
     telemetry.log("WARNING", "not a message", reason=error.description)
     return "", 204
+
+
+# All else, so that no answer is a page for people: an event that can't be carried out now comes again.
+@functions_framework.errorhandler(500)  # type: ignore[untyped-decorator]  # as above
+@functions_framework.errorhandler(Exception)  # type: ignore[untyped-decorator]  # as above
+def failed(error: Exception) -> tuple[dict[str, str], int]:
+    error = getattr(error, "original_exception", None) or error
+    status = getattr(error, "code", HTTPStatus.INTERNAL_SERVER_ERROR)
+    if status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        # The framework's own: another path or method, or a redirect to one.
+        return {"error": "POST an event to /"}, max(status, HTTPStatus.NOT_FOUND)
+    if isinstance(error, MetadataUnavailable):
+        telemetry.log("ERROR", "no collection", reason=str(error))
+        return {"error": "temporarily unavailable: send it again"}, 503
+    telemetry.log_exception("unexpected error", error)
+    return {"error": "unknown error"}, 500
 
 
 def _data(payload: Any) -> bytes:

@@ -5,7 +5,9 @@ POST takes `{"lines": ["pre"]}`, `{"lines": ["post"]}` or, without a body, both.
 
 from __future__ import annotations
 
+import functions_framework
 from flask import Request, Response, jsonify
+from werkzeug.exceptions import HTTPException, InternalServerError
 
 from functions.migrate.administrator import AdministratorRefused, make_administrator
 from functions.migrate.schema import LINES, SchemaNewer, inspect, upgrade
@@ -37,6 +39,16 @@ def migrate(request: Request) -> Response:
         return _refused(409, str(error))
     telemetry.log("INFO", "schema migrated", lines=lines, applied=applied)
     return jsonify(applied=applied)
+
+
+# The framework's own, and what is unexpected: no answer is a page for people.
+@functions_framework.errorhandler(500)  # type: ignore[untyped-decorator]  # the framework has no types
+@functions_framework.errorhandler(Exception)  # type: ignore[untyped-decorator]  # as above
+def failed(error: Exception) -> Response:
+    if isinstance(error, HTTPException) and not isinstance(error, InternalServerError):
+        return _refused(max(error.code or 0, 404), "there is nothing but GET and POST of /")
+    telemetry.log_exception("unexpected error", getattr(error, "original_exception", None) or error)
+    return _refused(500, "unknown error: the log tells more")
 
 
 def _refused(status: int, reason: str) -> Response:

@@ -71,6 +71,8 @@ def _setting(read: Callable[[str], Value], default: str | None = None, *, is_sec
 class Settings:
     database: str = _setting(_text)
     database_connections: int = _setting(_number(1, 100), "8")
+    database_wait_seconds: int = _setting(_number(1, 60), "2")
+    database_lock_seconds: int = _setting(_number(1, 25), "3")
     bucket: str = _setting(_text)
     blob_delivery: str = _setting(_one_of("redirect", "streaming"), "redirect")
     signer: str = _setting(_one_of("iam", "hmac", "key-file"), "iam")

@@ -10,7 +10,7 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -23,6 +23,7 @@ class Record:
     started: float = field(default_factory=time.monotonic)
     statements: list[str] = field(default_factory=list)
     database_seconds: float = 0.0
+    pool_seconds: float = 0.0
     fields: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -52,6 +53,13 @@ def count_statements(names: list[str], seconds: float) -> None:
         record.database_seconds += seconds
 
 
+def count_wait(seconds: float) -> None:
+    """Adds to the work in hand, if any: for how long there was no connection to the database."""
+    record = _current.get()
+    if record is not None:
+        record.pool_seconds += seconds
+
+
 def note(**fields: Any) -> None:
     """Adds fields to the record of the work in hand, if any."""
     record = _current.get()
@@ -60,10 +68,15 @@ def note(**fields: Any) -> None:
 
 
 def log(severity: str, message: str, **fields: Any) -> None:
-    """One line. `fields` hold no secrets: headers, bodies and signed URLs stay out."""
-    line = {"severity": severity, "message": message, **fields}
-    sys.stdout.write(json.dumps(line, default=str, separators=(",", ":")) + "\n")
-    sys.stdout.flush()
+    """One line. `fields` hold no secrets: headers, bodies and signed URLs stay out.
+
+    One that can't be written is dropped: a disk that is full, or a reader that is gone, is no reason to fail.
+    """
+    line = json.dumps({"severity": severity, "message": message, **fields}, default=str, separators=(",", ":"))
+    # ValueError: the stream is closed, or its encoding lacks a character.
+    with suppress(OSError, ValueError):
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
 
 
 def log_exception(message: str, error: BaseException, **fields: Any) -> None:

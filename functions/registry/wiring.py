@@ -32,7 +32,12 @@ class Services:
 
 
 def build(settings: Settings) -> Services:
-    database = Database(settings.database, settings.database_connections)
+    database = Database(
+        settings.database,
+        settings.database_connections,
+        wait_seconds=settings.database_wait_seconds,
+        lock_seconds=settings.database_lock_seconds,
+    )
     return Services(
         settings=settings,
         database=database,

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from urllib.parse import quote
+
 import pytest
 import requests
 from werkzeug.test import Client
 
 from functions.registry import wiring
+from functions.registry.blobs import gcs
+from functions.registry.blobs.errors import BlobStoreUnavailable
 from functions.registry.oci.digest import Digest
 from functions.registry.wiring import Services
 from tests.support import Registry
@@ -83,3 +89,62 @@ def test_a_range_that_need_not_be_understood_gives_the_whole(streaming: Registry
     streaming.push_blob("a/b", CONTENT)
     response = streaming.get(f"/v2/a/b/blobs/{DIGEST}", headers={"Range": asked})
     assert (response.status_code, response.data) == (200, CONTENT)
+
+
+def plan(storage_address: str, **fault: object) -> None:
+    requests.post(f"{storage_address}/_faults", json={"count": 1000, **fault}, timeout=10).raise_for_status()
+
+
+@pytest.fixture
+def faults(storage_address: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.setattr(gcs, "_RETRY_SECONDS", 0.5)
+    yield storage_address
+    requests.delete(f"{storage_address}/_faults", timeout=10)
+
+
+@pytest.mark.parametrize(
+    ("status", "answered", "code"), [(503, 503, "UNKNOWN"), (403, 503, "UNKNOWN"), (404, 404, "BLOB_UNKNOWN")]
+)
+def test_streaming_without_the_object_is_answered_as_everywhere(
+    streaming: Registry, faults: str, capsys: pytest.CaptureFixture[str], status: int, answered: int, code: str
+) -> None:
+    streaming.push_blob("a/b", CONTENT)
+    plan(faults, match="GET /(download|storage)/", action="status", status=status)
+    for headers in ({}, {"Range": "bytes=10-19"}):
+        capsys.readouterr()
+        response = streaming.get(f"/v2/a/b/blobs/{DIGEST}", headers=headers)
+        assert (response.status_code, streaming.error_code(response)) == (answered, code)
+        assert response.headers.get("Retry-After") == ("1" if answered == 503 else None)
+        [line] = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert (line["message"], line["route"], line["status"]) == ("request", "GetBlob", answered)
+
+
+def test_a_stream_that_breaks_off_breaks_the_connection_and_is_told(
+    streaming: Registry, faults: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second request of it fails: the answer's length has been told by then."""
+    monkeypatch.setattr(gcs, "_READ_BYTES", 40)
+    streaming.push_blob("a/b", CONTENT)
+    response = streaming.get(f"/v2/a/b/blobs/{DIGEST}", buffered=False)
+    assert response.status_code == 200
+    pieces = response.iter_encoded()
+    assert next(pieces) == CONTENT[:40]
+    plan(faults, match="GET /(download|storage)/", action="status", status=503)
+    with pytest.raises(BlobStoreUnavailable):
+        list(pieces)
+    response.close()
+    [line] = [line for line in map(json.loads, capsys.readouterr().out.splitlines()) if line["message"] != "request"]
+    assert (line["message"], line["digest"], line["missing"]) == ("a blob broke off", str(DIGEST), 60)
+
+
+def test_an_object_that_is_too_short_breaks_off_as_well(
+    streaming: Registry, storage_address: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    streaming.push_blob("a/b", CONTENT)
+    bucket = streaming.services.settings.bucket
+    [stored] = requests.get(f"{storage_address}/storage/v1/b/{bucket}/o", timeout=10).json()["items"]
+    path = f"{storage_address}/upload/storage/v1/b/{bucket}/o?uploadType=media&name={quote(stored['name'], safe='')}"
+    requests.post(path, data=CONTENT[:30], timeout=10).raise_for_status()
+    with pytest.raises(BlobStoreUnavailable):
+        list(streaming.get(f"/v2/a/b/blobs/{DIGEST}", buffered=False).iter_encoded())
+    assert '"missing":70' in capsys.readouterr().out

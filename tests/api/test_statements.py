@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import pytest
@@ -101,3 +102,12 @@ def test_a_manifest_without_references_in_a_new_repository(registry: Registry) -
     first, then = statements[:4], statements[4:]
     assert first == batch("manifests_put", "manifests_put_tags")
     assert then == ["quotas_claim", "repositories_create_namespace", "repositories_create", *first]
+
+
+def test_a_request_tells_how_long_it_had_no_connection(registry: Registry, capsys: pytest.CaptureFixture[str]) -> None:
+    registry.get("/v2/_catalog")
+    registry.get("/v2/")
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [type(line["pool_ms"]) for line in lines] == [float, float]
+    assert lines[0]["pool_ms"] > 0
+    assert lines[1]["pool_ms"] == 0

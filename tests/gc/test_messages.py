@@ -129,8 +129,7 @@ def test_without_a_database_the_message_comes_again(
     with monkeypatch.context() as broken:
         broken.setenv("SLIPWAY_DATABASE", f"postgresql://postgres@127.0.0.1:{choose_port(0)}/none")
         wiring.services.cache_clear()
-        function.config["PROPAGATE_EXCEPTIONS"] = False
-        assert deliver(function, "push", encode()).status_code == 500
+        assert deliver(function, "push", encode()).status_code == 503
     wiring.services.cache_clear()
     assert deliver(function, "push", encode()).status_code == 200
     assert rows(garbage, "blobs") == 0

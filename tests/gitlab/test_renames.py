@@ -164,7 +164,7 @@ def test_more_than_two_thousand_repositories_move_as_well(external: Registry) ->
     """GitLab's registry refuses them: it reserves each name in a store of its own."""
     database = external.services.database
     stock(external, APP)
-    with database._connection() as connection:
+    with database._pool.connection(may_block=False) as connection:
         connection.simple(
             "INSERT INTO repositories (namespace_id, name) SELECT namespace_id, name || '/r' || n"
             " FROM repositories, generate_series(1, 2001) AS n"

@@ -5,12 +5,12 @@ from __future__ import annotations
 import itertools
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, Self, TypeVar
 
 from functions.registry.metadata import commits, pushes, uploads
-from functions.registry.metadata.db import Database, Session
+from functions.registry.metadata.db import Call, Database, Session
 from functions.registry.metadata.driver import Connection
 from functions.registry.metadata.pushes import Push
 from functions.registry.metadata.uploads import Part, Upload
@@ -35,7 +35,7 @@ class Overtaken(AssertionError):
 
 def query(database: Database, sql: str, **values: Any) -> list[list[Any]]:
     """Rows as they lie in the tables, for what no function of the registry tells."""
-    with database._connection() as connection:
+    with database._pool.connection(may_block=False) as connection:
         return connection.run([(sql, values)])[0].rows
 
 
@@ -176,7 +176,7 @@ class OpenTransaction(Database):
     def __exit__(self, *_: object) -> None:
         self._held.close()
 
-    def _run(self, work: Callable[[Session], Answer]) -> Answer:
+    def _run(self, work: Callable[[Session], Answer], calls: Sequence[Call[Any]] = ()) -> Answer:  # noqa: ARG002  # it has its connection
         return work(Session(self._held))
 
     def run(self, sql: str, **values: Any) -> None:

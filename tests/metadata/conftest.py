@@ -30,7 +30,7 @@ def empty_database_url(postgres: Postgres) -> Iterator[str]:
 def impatient_database(database_url: str) -> Iterator[Database]:
     """One whose server finds a deadlock in no time; at its default that takes a second."""
     with setting(database_url, "deadlock_timeout", "30ms"):
-        database = Database(database_url, size=8)
+        database = Database(database_url, size=12, wait_seconds=30, lock_seconds=10)
         yield database
         database.close()
 

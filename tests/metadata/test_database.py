@@ -64,7 +64,7 @@ def test_connections_are_used_again(proxy: Proxy) -> None:
 
 
 def test_there_are_never_more_connections_than_the_size_says(proxy: Proxy) -> None:
-    database = Database(proxy.url, size=2)
+    database = Database(proxy.url, size=4)
     inside, release = threading.Semaphore(0), threading.Event()
 
     def work(session: Session) -> int:
@@ -76,11 +76,12 @@ def test_there_are_never_more_connections_than_the_size_says(proxy: Proxy) -> No
         working = [pool.submit(database.transaction, work) for _ in range(6)]
         try:
             assert all(inside.acquire(timeout=PATIENCE) for _ in range(2))
-            assert not inside.acquire(timeout=0.05), "a third one came in"
+            assert not inside.acquire(timeout=0.05), "a third one came in, where two are kept for reads"
+            assert repositories.exists(database, APP) is False
         finally:
             release.set()
         assert [done.result(PATIENCE) for done in working] == [0] * 6
-    assert proxy.accepted == 2
+    assert proxy.accepted == 3
     database.close()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -10,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from functions.registry import idle
+from functions.registry.metadata import driver
 from functions.registry.metadata.driver import Connection, ConnectionFailed, DriverError, connect_dbapi, sqlstate
 from tests.metadata.build import wait_until
 from tests.metadata.proxy import Proxy, proxied
@@ -206,19 +209,33 @@ def test_the_session_gives_up_what_takes_too_long(connection: Connection) -> Non
     names = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "TimeZone")
     assert [ask(connection, "SELECT current_setting(:name)", name=name) for name in names] == [
         "30s",
-        "10s",
+        "3s",
         "30s",
         "UTC",
     ]
 
 
-def test_an_idle_connection_that_the_server_closed_is_stale(connection: Connection, database_url: str) -> None:
+def test_an_idle_connection_that_the_server_closed_is_not_trusted(connection: Connection, database_url: str) -> None:
     process = ask(connection, "SELECT pg_backend_pid()")
-    assert not connection.is_stale()
+    assert connection.can_be_trusted()
     other = Connection(database_url)
     ask(other, "SELECT pg_terminate_backend(:process)", process=process)
     other.close()
-    wait_until(connection.is_stale)
+    wait_until(lambda: not connection.can_be_trusted())
+
+
+def test_a_connection_that_was_idle_for_long_or_is_old_is_not_trusted(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(idle, "TRUSTED_SECONDS", 0.2)
+    ask(connection, "SELECT 1")
+    assert connection.can_be_trusted()
+    time.sleep(0.3)
+    assert not connection.can_be_trusted()
+    ask(connection, "SELECT 1")
+    assert connection.can_be_trusted()
+    monkeypatch.setattr(driver, "LONGEST_LIFE_SECONDS", 0.1)
+    assert not connection.can_be_trusted()
 
 
 def test_a_connection_cut_in_the_middle_of_an_answer_fails(proxy: Proxy) -> None:

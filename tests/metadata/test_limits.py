@@ -46,7 +46,7 @@ def test_a_tag_that_is_there_is_not_pushed_again(database: Database) -> None:
 
 def test_of_two_pushes_at_once_the_second_is_refused(database: Database, database_url: str) -> None:
     push_image(database, APP, "another")
-    with closing(Database(database_url, size=1)) as slow, slow._connection() as connection:
+    with closing(Database(database_url, size=1)) as slow, slow._pool.connection(may_block=False) as connection:
         connection.simple("BEGIN")
         Session(connection).batch(limited(V1, "first"))
         with ThreadPoolExecutor() as pool:

@@ -145,7 +145,7 @@ def test_a_chunk_costs_the_same_however_many_came_before(crowded: str, name: str
 def test_triggers_and_foreign_keys_find_their_rows_by_an_index(crowded: str) -> None:
     notices: list[dict[bytes, bytes]] = []
     database = Database(crowded, size=1)
-    with database._connection() as connection:
+    with database._pool.connection(may_block=False) as connection:
         connection.simple(EXPLAIN_ALL)
         connection._driver.notices = notices
     _live(database)

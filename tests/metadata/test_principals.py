@@ -86,7 +86,7 @@ def test_two_administrators_do_not_take_each_other_away(
     database: Database, database_url: str, take: Callable[[Database, int], bool], other: Statement[int]
 ) -> None:
     first, second = (principals.create_user(database, name, is_admin=True) for name in ("first", "second"))
-    with closing(Database(database_url, size=1)) as slow, slow._connection() as connection:
+    with closing(Database(database_url, size=1)) as slow, slow._pool.connection(may_block=False) as connection:
         # As `_take_away` does, and then it takes its time to commit.
         session = Session(connection)
         connection.simple("BEGIN")

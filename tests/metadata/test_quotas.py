@@ -59,7 +59,7 @@ def limit(database: Database, more: int, repositories: int | None = None) -> Non
 
 @pytest.fixture
 def crowd(database_url: str) -> Iterator[Database]:
-    database = Database(database_url, size=CROWD)
+    database = Database(database_url, size=2 * CROWD, wait_seconds=30, lock_seconds=10)
     yield database
     database.close()
 

@@ -49,7 +49,7 @@ _DAYS: Final = "SELECT day, pushes, pulls, bytes FROM repository_days WHERE repo
 
 
 def let_pass(database: Database, days: int) -> None:
-    with database._connection() as connection:
+    with database._pool.connection(may_block=False) as connection:
         connection.simple(_PASS.format(days=days))
 
 

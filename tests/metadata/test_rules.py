@@ -158,7 +158,10 @@ def test_a_rule_holds_where_both_its_patterns_match(
 def test_whoever_says_no_rank_has_none(database: Database) -> None:
     add(database, "protected", "reader")
     put(database, APP, ONE, "v1", rank=READER)
-    with database._connection() as connection, pytest.raises(Exception, match="is protected by rule"):
+    with (
+        database._pool.connection(may_block=False) as connection,
+        pytest.raises(Exception, match="is protected by rule"),
+    ):
         connection.run([("DELETE FROM tags", {})])
     assert tagged(database) is not None
     assert is_refused(database, TWO, NOBODY)

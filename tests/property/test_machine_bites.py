@@ -107,7 +107,7 @@ def replaced(registry: Registry, name: str, right: str, wrong: str) -> Iterator[
 
 def test_a_batch_that_is_not_atomic(machine: type[Machine]) -> None:
     def batch(self: Database, calls: Sequence[Call[Any]]) -> list[Outcome]:
-        return [self._run(lambda session, call=call: session.batch([call])[0]) for call in calls]  # type: ignore[misc]
+        return [self._run(lambda session, call=call: session.batch([call])[0], [call]) for call in calls]  # type: ignore[misc]
 
     with mock.patch.object(Database, "batch", batch):
         fails(machine)

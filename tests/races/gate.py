@@ -18,7 +18,7 @@ _DEADLOCK_TIMEOUT: Final = "5ms"
 # before.
 _UNSHARED: Final = (
     "set_rank",
-    "set_statement_timeout",
+    "set_patience",
     "rules_unless_kept",
     "quotas_claim",
     "quotas_nearly_used",
@@ -92,7 +92,7 @@ class GatedDatabase(Database):
     def __init__(self, url: str) -> None:
         super().__init__(url, size=1)
         self.gate = GatedConnection(url)
-        self._idle.put(self.gate)
+        self._pool._idle.put(self.gate)
 
 
 def _name(sql: str) -> str:

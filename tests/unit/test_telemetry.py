@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -131,3 +135,56 @@ def test_time_passes_from_the_start_of_a_record(monkeypatch: pytest.MonkeyPatch)
     with telemetry.recording() as record:
         monkeypatch.setattr(time, "monotonic", lambda: record.started + 1.23456)
         assert record.milliseconds == 1234.6
+
+
+class Failing(io.StringIO):
+    """A stream that can't be written, or only a part of whose line can."""
+
+    def __init__(self, error: Exception, at: str) -> None:
+        super().__init__()
+        self._error, self._at = error, at
+
+    def write(self, text: str) -> int:
+        if self._at == "write":
+            raise self._error
+        return super().write(text)
+
+    def flush(self) -> None:
+        if self._at == "flush":
+            raise self._error
+
+
+@pytest.mark.parametrize("at", ["write", "flush"])
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        OSError(errno.EIO, "Input/output error"),
+        BrokenPipeError(),
+        BlockingIOError(),
+        ValueError("I/O operation on closed file"),
+        UnicodeEncodeError("ascii", "x", 0, 1, "ordinal not in range"),
+    ],
+)
+def test_a_line_that_can_not_be_written_is_dropped(monkeypatch: pytest.MonkeyPatch, error: Exception, at: str) -> None:
+    monkeypatch.setattr("sys.stdout", Failing(error, at))
+    telemetry.log("INFO", "request")
+    telemetry.log_exception("unexpected error", ValueError("bad"))
+
+
+def test_a_closed_or_full_stream_holds_up_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = (tmp_path / "log").open("w")
+    closed.close()
+    monkeypatch.setattr("sys.stdout", closed)
+    telemetry.log("INFO", "request")
+    with suppress(OSError), Path("/dev/full").open("w", buffering=1) as full:
+        monkeypatch.setattr("sys.stdout", full)
+        telemetry.log("INFO", "request")
+
+
+def test_lines_that_come_after_one_that_was_dropped_are_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.MonkeyPatch.context() as broken:
+        broken.setattr("sys.stdout", Failing(OSError(errno.ENOSPC, "full"), "write"))
+        telemetry.log("INFO", "dropped")
+    telemetry.log("INFO", "kept")
+    assert [line["message"] for line in lines(capsys)] == ["kept"]

@@ -153,7 +153,11 @@ class Bucket:
         # Imported here: most requests never touch the store, and the client costs a third of a second at a cold start.
         from google.cloud.storage import Client  # noqa: PLC0415
 
-        return Client().bucket(self._settings.bucket)
+        from functions.registry.blobs.connections import distrusting  # noqa: PLC0415
+
+        client = Client()
+        distrusting(client._http)  # noqa: SLF001  # its session has no other name
+        return client.bucket(self._settings.bucket)
 
 
 def _shortened(text: str) -> str:

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 import google_crc32c
 
+from functions.registry import idle
 from functions.registry.blobs.errors import BlobStoreUnavailable
 
 _RETRIABLE: Final = frozenset({408, 429, 500, 502, 503, 504})
@@ -168,19 +169,21 @@ class PartWriter:
             for data in body:
                 connection.send(data)
             response = connection.getresponse()
-            return _Answer(response.status, response.headers, response.read())
+            answer = _Answer(response.status, response.headers, response.read())
         except BaseException:
             connection.close()
             _thread.connection = None
             raise
+        _thread.used_at = time.monotonic()
+        return answer
 
     def _connection(self) -> http.client.HTTPConnection:
         """One a thread, kept open from part to part."""
         connection: http.client.HTTPConnection | None = getattr(_thread, "connection", None)
-        if connection is None or _thread.origin != self._url.netloc:
+        if connection is None or _thread.origin != self._url.netloc or not idle.is_trusted(_thread.used_at):
             if connection is not None:
                 connection.close()
             kind = http.client.HTTPSConnection if self._url.scheme == "https" else http.client.HTTPConnection
             connection = kind(self._url.netloc, timeout=self._timeout_seconds)
-            _thread.connection, _thread.origin = connection, self._url.netloc
+            _thread.connection, _thread.origin, _thread.used_at = connection, self._url.netloc, time.monotonic()
         return connection

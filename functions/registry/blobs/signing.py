@@ -94,9 +94,12 @@ class _IamService:
         import google.auth  # noqa: PLC0415
         import google.auth.iam  # noqa: PLC0415
         import google.auth.transport.requests  # noqa: PLC0415
+        from requests import Session  # noqa: PLC0415
+
+        from functions.registry.blobs.connections import distrusting  # noqa: PLC0415
 
         credentials, _ = google.auth.default(scopes=["https://www.googleapis.com/auth/cloud-platform"])
-        request = google.auth.transport.requests.Request()
+        request = google.auth.transport.requests.Request(distrusting(Session()))
         return google.auth.iam.Signer(request, credentials, self._identity)
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from functools import cached_property
-from typing import Any, Final
+from typing import Final
 
 from functions.registry import telemetry
 
@@ -52,22 +51,20 @@ class Hints:
         """Now, waiting for the answer; False if it can't be done, which is logged."""
         if not self._topic:
             return False
+        # Imported here: it costs a third of a second, and most requests send nothing.
+        from google.pubsub_v1 import PublisherClient, PubsubMessage  # noqa: PLC0415
+
         try:
-            self._publisher.publish(
-                topic=self._topic,
-                messages=[{"data": encode(), "attributes": {"kind": "hint"}}],
-                # Once: the client would go on trying for ten minutes, whatever the timeout says.
-                retry=None,
-                timeout=PUBLISH_SECONDS,
-            )
+            # With a connection of its own. One that is kept is idle until the next hint, and then lost in silence.
+            with PublisherClient() as publisher:
+                publisher.publish(
+                    topic=self._topic,
+                    messages=[PubsubMessage(data=encode(), attributes={"kind": "hint"})],
+                    # Once: the client would go on trying for ten minutes, whatever the timeout says.
+                    retry=None,
+                    timeout=PUBLISH_SECONDS,
+                )
         except Exception as error:  # noqa: BLE001  # nothing that goes wrong with a hint may go further
             telemetry.log("WARNING", "a hint could not be sent", reason=type(error).__name__)
             return False
         return True
-
-    @cached_property
-    def _publisher(self) -> Any:
-        # Imported here: it costs a third of a second, and most requests send nothing.
-        from google.pubsub_v1 import PublisherClient  # noqa: PLC0415
-
-        return PublisherClient()

@@ -56,6 +56,7 @@ _WRITE: Final = Statement(
     INSERT INTO audit (action, outcome, principal, resource, address, reason, details, namespace)
     VALUES (:action, :outcome, :principal, :resource, :address, :reason, CAST(:details AS jsonb), :namespace)
     """,
+    is_brief=True,
 )
 
 

@@ -105,6 +105,7 @@ _FIND_SECRET: Final = Statement(
       FROM secrets JOIN principals ON principals.id = secrets.principal_id
      WHERE secrets.id = :id
     """,
+    is_brief=True,
 )
 
 _FIND_PASSWORD: Final = Statement(
@@ -123,6 +124,7 @@ _ADD_REFRESH_TOKEN: Final = Statement(
     INSERT INTO refresh_tokens (hash, principal_id, via, expires_at, is_read_only, claims, secret_id, trust_id)
     VALUES (:hash, :principal_id, :via, :expires_at, :is_read_only, CAST(:claims AS jsonb), :secret_id, :trust_id)
     """,
+    is_brief=True,
 )
 
 _FIND_REFRESH_TOKEN: Final = Statement(
@@ -143,6 +145,7 @@ _USE_TOKEN: Final = Statement(
     "credentials_use_token",
     int,
     "INSERT INTO used_tokens (hash, expires_at) VALUES (:hash, :expires_at) ON CONFLICT (hash) DO NOTHING",
+    is_brief=True,
 )
 
 _EXPIRE_REFRESH_TOKENS: Final = Statement(

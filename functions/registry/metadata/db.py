@@ -6,24 +6,25 @@ listed in STATEMENTS, so that a test can look at each one's plan.
 
 from __future__ import annotations
 
-import queue
-import threading
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cached_property
 from typing import Any, Final, Generic, TypeVar, get_type_hints
 
 from functions.registry import telemetry
 from functions.registry.metadata.driver import (
+    LOCK_SECONDS,
     LONGEST_ANSWER_SECONDS,
+    PATIENT_LOCK_SECONDS,
     Connection,
-    ConnectionFailed,
     DriverError,
     Outcome,
     sqlstate,
 )
+from functions.registry.metadata.pool import NoConnection, Pool
 from functions.registry.oci.digest import Digest
 
 Row = TypeVar("Row")
@@ -41,6 +42,11 @@ _NOT_MIGRATED: Final = ("42P01", "42703", "42883")
 _ATTEMPTS: Final = 3
 # Whom a deadlock let go on takes its lock meanwhile: otherwise one that is run again at once may be faster.
 _PAUSE_SECONDS: Final = 0.02
+# How long a request waits for a connection.
+WAIT_SECONDS: Final = 2
+# What may have to wait for the locks of others. Functions are named that write or lock, where the text alone does not
+# show it; a test asks the database for them.
+_BLOCKING: Final = re.compile(r"\b(INSERT|UPDATE|DELETE|SHARE|LOCK|begin_push|claim_quota|pg_try_advisory_xact_lock)\b")
 
 
 class MetadataUnavailable(Exception):
@@ -68,11 +74,14 @@ class Statement(Generic[Row]):
 
     `row` is a dataclass whose fields stand in the order of the columns, or the type of the only column. A column
     whose field is a Digest is read as one; a field that is a dataclass takes as many columns as it has fields.
+
+    A brief one writes only rows that nobody holds for long, so it never waits for a push or a move.
     """
 
     name: str
     row: type[Row]
     sql: str
+    is_brief: bool = False
 
     def __post_init__(self) -> None:
         if self.name in STATEMENTS:
@@ -82,6 +91,11 @@ class Statement(Generic[Row]):
     @cached_property
     def _reader(self) -> Callable[[Iterator[Any]], Any]:
         return _reader(self.row)
+
+    @cached_property
+    def may_block(self) -> bool:
+        """Whether it may have to wait for the locks of others: it is then kept from the connections of reads."""
+        return not self.is_brief and _BLOCKING.search(self.sql) is not None
 
     def read(self, outcome: Outcome) -> list[Row]:
         reader = self._reader
@@ -122,8 +136,13 @@ def _parameter(value: object) -> object:
 
 _SET_RANK: Final = Statement("set_rank", str, "SELECT set_config('slipway.rank', :rank, true)")
 
-_SET_STATEMENT_TIMEOUT: Final = Statement(
-    "set_statement_timeout", str, "SELECT set_config('statement_timeout', CAST(:seconds AS int) || 's', true)"
+_SET_PATIENCE: Final = Statement(
+    "set_patience",
+    str,
+    """
+    SELECT set_config('statement_timeout', CAST(:seconds AS int) || 's', true),
+           set_config('lock_timeout', CAST(:lock_seconds AS int) || 's', true)
+    """,
 )
 
 
@@ -158,58 +177,63 @@ class Session:
 
 
 class Database:
-    """A small pool: a connection is used by one thread at a time, and made when there is none to take.
+    """Statements on connections of a small pool, which a thread waits for no longer than `wait_seconds`.
 
-    All methods raise MetadataUnavailable, and Conflict or ChangeRefused where a constraint or a rule can refuse.
+    A lock is waited for as long as `lock_seconds`. All methods raise MetadataUnavailable, and Conflict or ChangeRefused
+    where a constraint or a rule can refuse.
     """
 
-    def __init__(self, url: str, size: int) -> None:
-        self._url = url
-        self._idle: queue.LifoQueue[Connection] = queue.LifoQueue()
-        self._free = threading.Semaphore(size)
+    def __init__(
+        self, url: str, size: int, *, wait_seconds: float = WAIT_SECONDS, lock_seconds: int = LOCK_SECONDS
+    ) -> None:
+        self._pool = Pool(url, size, wait_seconds, lock_seconds)
 
     def all(self, call: Call[Row]) -> list[Row]:
-        return self._run(lambda session: session.all(call))
+        return self._run(lambda session: session.all(call), [call])
 
     def one_or_none(self, call: Call[Row]) -> Row | None:
-        return self._run(lambda session: session.one_or_none(call))
+        return self._run(lambda session: session.one_or_none(call), [call])
 
     def count(self, call: Call[Any]) -> int:
-        return self._run(lambda session: session.count(call))
+        return self._run(lambda session: session.count(call), [call])
 
     def batch(self, calls: Sequence[Call[Any]]) -> list[Outcome]:
         """All of them, in order, in one round trip and one transaction."""
-        return self._run(lambda session: session.batch(calls))
+        return self._run(lambda session: session.batch(calls), calls)
 
     def transaction(self, work: Callable[[Session], Row], *, is_long: bool = False) -> Row:
         """Runs `work` in one transaction; it may be run again if others got in its way, so it touches nothing else.
 
-        A long one is given an hour, the longest that a request may take, where others have half a minute a statement.
+        A long one is given an hour, the longest that a request may take, where others have half a minute a statement;
+        and it waits longer for a lock.
         """
 
         def run(session: Session, connection: Connection) -> Row:
             connection.simple("BEGIN")
             with connection.patient() if is_long else nullcontext():
                 if is_long:
-                    session.one_or_none(_SET_STATEMENT_TIMEOUT(seconds=LONGEST_ANSWER_SECONDS))
+                    patience = {"seconds": LONGEST_ANSWER_SECONDS, "lock_seconds": PATIENT_LOCK_SECONDS}
+                    session.one_or_none(_SET_PATIENCE(**patience))
                 result = work(session)
                 connection.simple("COMMIT")
             return result
 
-        return self._retrying(run)
+        return self._retrying(run, may_block=True)
 
     def close(self) -> None:
-        while not self._idle.empty():
-            self._idle.get_nowait().close()
+        self._pool.close()
 
-    def _run(self, work: Callable[[Session], Row]) -> Row:
-        return self._retrying(lambda session, _: work(session))
+    def _run(self, work: Callable[[Session], Row], calls: Sequence[Call[Any]]) -> Row:
+        may_block = any(call.statement.may_block for call in calls)
+        return self._retrying(lambda session, _: work(session), may_block=may_block)
 
-    def _retrying(self, work: Callable[[Session, Connection], Row]) -> Row:
+    def _retrying(self, work: Callable[[Session, Connection], Row], *, may_block: bool) -> Row:
         for attempt in range(_ATTEMPTS):
             try:
-                with self._connection() as connection:
+                with self._pool.connection(may_block=may_block) as connection:
                     return work(Session(connection), connection)
+            except NoConnection as error:
+                raise MetadataUnavailable(str(error)) from error
             except DriverError as error:
                 state, constraint = sqlstate(error)
                 if state in _RETRIABLE and not constraint and attempt + 1 < _ATTEMPTS:
@@ -217,46 +241,6 @@ class Database:
                     continue
                 raise _translated(error, state, constraint) from error
         raise AssertionError  # the last attempt returns or raises
-
-    @contextmanager
-    def _connection(self) -> Iterator[Connection]:
-        """One that works as far as can be told; it goes back to the pool only if it still does afterwards."""
-        with self._free:
-            try:
-                connection = self._take()
-            except ConnectionFailed as error:
-                raise MetadataUnavailable("the database can't be reached") from error
-            try:
-                yield connection
-            except DriverError:
-                self._put_back(connection)
-                raise
-            except ConnectionFailed as error:
-                connection.close()
-                raise MetadataUnavailable("the connection to the database broke") from error
-            except BaseException:
-                self._put_back(connection)
-                raise
-            self._idle.put(connection)
-
-    def _put_back(self, connection: Connection) -> None:
-        """After an error: end the transaction that may be open, and keep the connection only if that works."""
-        try:
-            connection.simple("ROLLBACK")
-        except (DriverError, *ConnectionFailed):
-            connection.close()
-        else:
-            self._idle.put(connection)
-
-    def _take(self) -> Connection:
-        while True:
-            try:
-                connection = self._idle.get_nowait()
-            except queue.Empty:
-                return Connection(self._url)
-            if not connection.is_stale():
-                return connection
-            connection.close()
 
 
 def _translated(error: Exception, state: str, constraint: str) -> Exception:

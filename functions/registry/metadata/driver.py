@@ -9,6 +9,7 @@ pinned and a test counts the trips.
 from __future__ import annotations
 
 import select
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -22,7 +23,15 @@ from pg8000.converters import array_out
 from pg8000.core import NULL_BYTE, SYNC_MSG, Context, _flush, _write, make_params
 from pg8000.native import to_statement
 
+from functions.registry import idle
+
 CONNECT_SECONDS: Final = 10
+# How long a statement waits for a lock. Whoever waits holds a connection, and a client comes back anyway; what nobody
+# tries again soon, and is rare, may wait longer.
+LOCK_SECONDS: Final = 3
+PATIENT_LOCK_SECONDS: Final = 10
+# Settings of the server and of its roles hold from a session's start: none lives for ever.
+LONGEST_LIFE_SECONDS: Final = 3600
 # The server gives up a statement sooner than this: past it, the network is broken.
 ANSWER_SECONDS: Final = 40
 LONGEST_ANSWER_SECONDS: Final = 3600
@@ -30,7 +39,6 @@ LONGEST_ANSWER_SECONDS: Final = 3600
 # given up; a transaction left open is ended by the server.
 _SESSION: Final = {
     "statement_timeout": "30s",
-    "lock_timeout": "10s",
     "idle_in_transaction_session_timeout": "30s",
     "timezone": "UTC",
     # It pays for reports over many rows, and costs hundreds of milliseconds before the first.
@@ -71,17 +79,21 @@ class _BatchContext(Context):  # type: ignore[misc]  # the driver has no types
 class Connection:
     """One session. It belongs to one thread at a time."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, lock_seconds: int = LOCK_SECONDS) -> None:
         """`url` names the database in one of three ways.
 
         `postgresql://user@/database?host=DIRECTORY` is a unix socket, `postgresql://user@host:port/database` is TCP,
         `cloudsql://user@/database?instance=PROJECT:REGION:NAME` is the Cloud SQL connector.
         """
-        self._driver = _connect(url)
+        try:
+            self._driver = _connect(url, lock_seconds)
+        except ConnectionFailed as error:
+            raise _reason(error) from error
         self._driver._usock.settimeout(ANSWER_SECONDS)  # noqa: SLF001
         self._driver.message_types[_COMMAND_COMPLETE] = self._command_complete
         self._driver.register_out_adapter(list, _array)
         self._translated: dict[str, tuple[str, Any]] = {}
+        self._made_at = self._used_at = time.monotonic()
 
     def run(self, statements: Sequence[tuple[str, Values]]) -> list[Outcome]:
         """All statements in one round trip and one transaction; an error undoes them all.
@@ -98,6 +110,7 @@ class Connection:
         _write(self._driver._sock, SYNC_MSG)  # noqa: SLF001
         _flush(self._driver._sock)  # noqa: SLF001
         self._driver.handle_messages(context)
+        self._used_at = time.monotonic()
         return context.outcomes
 
     def simple(self, sql: str) -> None:
@@ -113,9 +126,13 @@ class Connection:
         finally:
             self._driver._usock.settimeout(ANSWER_SECONDS)  # noqa: SLF001
 
-    def is_stale(self) -> bool:
-        """Whether the server has closed an idle connection: nothing else makes its socket readable."""
-        return bool(select.select([self._driver._usock], [], [], 0)[0])  # noqa: SLF001
+    def can_be_trusted(self) -> bool:
+        """Not if it was idle for long, or is old; nor if the server has closed it: nothing else makes it readable."""
+        if not idle.is_trusted(self._used_at) or time.monotonic() - self._made_at > LONGEST_LIFE_SECONDS:
+            return False
+        poll = select.poll()
+        poll.register(self._driver._usock, select.POLLIN)  # noqa: SLF001
+        return not poll.poll(0)
 
     def close(self) -> None:
         with suppress(*ConnectionFailed):  # it may be gone already
@@ -135,26 +152,27 @@ class Connection:
 
 def connect_dbapi(url: str) -> Any:
     """A plain DB-API connection, for Alembic."""
-    connection = _connect(url, pg8000.dbapi.connect)
+    connection = _connect(url, PATIENT_LOCK_SECONDS, pg8000.dbapi.connect)
     connection._usock.settimeout(None)  # noqa: SLF001  # a migration takes as long as it takes
     return connection
 
 
-def _connect(url: str, connect: Any = pg8000.native.Connection) -> Any:
+def _connect(url: str, lock_seconds: int, connect: Any = pg8000.native.Connection) -> Any:
     parts = urlsplit(url)
+    session = {**_SESSION, "lock_timeout": f"{lock_seconds}s"}
     # A folder's name need not be UTF-8.
     options = {name: values[0] for name, values in parse_qs(parts.query, errors="surrogateescape").items()}
     user, database = unquote(parts.username or "postgres"), parts.path.lstrip("/")
     if parts.scheme == "cloudsql":
         network = options.get("network", "private")
         return _connector(network).connect(
-            options["instance"], "pg8000", user=user, db=database, startup_params=_SESSION
+            options["instance"], "pg8000", user=user, db=database, startup_params=session
         )
     arguments: dict[str, Any] = {
         "user": user,
         "database": database,
         "timeout": CONNECT_SECONDS,
-        "startup_params": _SESSION,
+        "startup_params": session,
     }
     if parts.password:
         arguments["password"] = unquote(parts.password)
@@ -164,6 +182,14 @@ def _connect(url: str, connect: Any = pg8000.native.Connection) -> Any:
         # Building a TLS context costs 25 ms, and a unix socket has no use for it.
         arguments |= {"unix_sock": f"{options['host']}/.s.PGSQL.{options.get('port', '5432')}", "ssl_context": False}
     return connect(**arguments)
+
+
+def _reason(error: BaseException) -> BaseException:
+    """What the server said. The driver then closes what the server has closed, and raises the error of that instead."""
+    found: BaseException | None = error
+    while found is not None and not isinstance(found, DriverError):
+        found = found.__context__
+    return found or error
 
 
 def _array(values: Sequence[Any]) -> str:

@@ -60,6 +60,7 @@ _COUNT: Final = Statement(
        SET failures = CASE WHEN known.last_failed_at > now() - interval '1 hour' THEN known.failures + 1 ELSE 1 END,
            last_failed_at = now()
     """,
+    is_brief=True,
 )
 
 _FORGET: Final = Statement(
@@ -71,6 +72,7 @@ _FORGET: Final = Statement(
     )
     DELETE FROM sign_in_failures USING remembered WHERE sign_in_failures.key = remembered.key
     """,
+    is_brief=True,
 )
 
 _EXPIRE: Final = Statement(
