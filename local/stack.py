@@ -78,7 +78,7 @@ class Stack:
         migrate = self._function("migrate", self.ports.migrate)
         self._wait(database, postgres.is_ready)
         self._wait(migrate, lambda: _answers(self.ports.migrate, "/"))
-        _post(self.ports.migrate, "/", {})
+        _send("POST", self.ports.migrate, "/", {})
         api = self._function("api", self.ports.api, self._options.api_processes)
         gc = self._function("gc", self.ports.gc)
         self._wait(storage, lambda: _answers(self.ports.storage, "/"))
@@ -104,10 +104,12 @@ class Stack:
 
     def _make_bucket(self) -> None:
         try:
-            _post(self.ports.storage, f"/storage/v1/b?project={programs.PROJECT}", {"name": BUCKET})
+            _send("POST", self.ports.storage, f"/storage/v1/b?project={programs.PROJECT}", {"name": BUCKET})
         except urllib.error.HTTPError as error:
             if error.code != 409:  # noqa: PLR2004  # it is there from an earlier run
                 raise
+        rules = [programs.BUCKET_CORS] if self.environment.get("SLIPWAY_CORS_ORIGINS") else []
+        _send("PATCH", self.ports.storage, f"/storage/v1/b/{BUCKET}", {"cors": rules})
 
     def _start_ticking(self) -> None:
         # Imported here: the client takes longer to import than most of the children to start.
@@ -139,12 +141,12 @@ def _answers(port: int, path: str) -> bool:
         return False
 
 
-def _post(port: int, path: str, document: dict[str, Any]) -> None:
+def _send(method: str, port: int, path: str, document: dict[str, Any]) -> None:
     request = urllib.request.Request(  # our own address
         f"http://{HOST}:{port}{path}",
         json.dumps(document).encode(),
         {"Content-Type": "application/json"},
-        method="POST",
+        method=method,
     )
     with urllib.request.urlopen(request, timeout=60):  # noqa: S310
         return

@@ -7,6 +7,7 @@ import functions_framework
 from flask import Request, Response
 from werkzeug.exceptions import HTTPException
 
+from functions.api import browsers
 from functions.api.dispatch import handle
 from functions.registry.config import is_in_cloud
 from functions.registry.wiring import services
@@ -23,3 +24,14 @@ def api(request: Request) -> Response:
 @functions_framework.errorhandler(HTTPException)  # type: ignore[untyped-decorator]  # the framework has no types
 def unrouted(_: HTTPException) -> Response:
     return handle(services(), flask.request)
+
+
+def for_browsers(response: Response) -> Response:
+    browsers.protect(response)
+    browsers.share(flask.request, response, services().settings.cors_origins)
+    return response
+
+
+# The framework runs this file within its application. All that leaves it passes here, also what the framework answers.
+if flask.has_app_context():
+    flask.current_app.after_request(for_browsers)
