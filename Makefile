@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up reset seed gc-status verify access check format test test-slow test-fuzz test-security test-clients test-terraform rehearsal conformance soak schema bench bench-counters bench-gc bench-front bench-lists lock
+.PHONY: help setup up reset seed gc-status verify access check format test test-slow test-fuzz test-security test-clients test-terraform rehearsal conformance conformance-all soak schema bench bench-counters bench-gc bench-front bench-lists lock
 
 help:  ## Show what this Makefile can do
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*?## "} {printf "  make %-14s %s\n", $$1, $$2}'
@@ -93,6 +93,9 @@ rehearsal: $(VENV)/.made-dev  ## Rehearse the deployment on this machine: archiv
 
 conformance: $(VENV)/.made-dev  ## Run the official OCI conformance suite (needs Go)
 	@$(BIN)/python -m tests.conformance.run
+
+conformance-all: $(VENV)/.made-dev  ## The same, and the classic suite at v1.0.1, v1.1.0 and v1.1.1 in every mode and order
+	@$(BIN)/python -m tests.conformance.all
 
 soak: $(VENV)/.made-dev  ## Push, pull, delete and collect at full speed for ten minutes
 	@$(BIN)/python -m tests.soak $(ARGS)
