@@ -39,16 +39,16 @@ def discover(run: Run) -> Iterator[Step]:
         yield from _referrers(run)
     manifests = [image] if run.is_1_0 else [contents.index, image, contents.images[4], *_artifacts(run)]
     statuses = DELETED if run.is_1_0 else GONE
-    blobs = [contents.configs[2], contents.layer]
-    more = [] if run.is_1_0 else [contents.configs[4], *contents.blobs.values(), contents.empty]
+    config, layer = contents.configs[2], contents.layer
     yield from teardown(
         run,
         [("delete what was put", each(delete(run, one, statuses) for one in manifests))],
-        [
-            ("delete config 2 and the layer", each(delete_blob(run, one) for one in blobs)),
-            ("delete what was referred to", each(ask(run, "DELETE", f"blobs/{one.digest}", *GONE) for one in more)),
-        ],
+        [("delete config 2", delete_blob(run, config)), ("delete the layer", delete_blob(run, layer))],
     )
+    if not run.is_1_0:
+        left = [contents.configs[4], *contents.blobs.values(), contents.empty]
+        deleted = each(ask(run, "DELETE", f"blobs/{one.digest}", *GONE) for one in left)
+        yield "delete what was referred to", deleted
 
 
 def _artifacts(run: Run) -> list[Content]:
