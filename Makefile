@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up reset seed gc-status verify access check format test test-slow test-fuzz test-security test-clients test-terraform rehearsal conformance conformance-all soak schema bench bench-counters bench-gc bench-front bench-lists lock
+.PHONY: help setup up reset seed gc-status verify access check format test test-slow test-fuzz test-security test-clients test-clients-more test-terraform rehearsal conformance conformance-all soak schema bench bench-counters bench-gc bench-front bench-lists lock
 
 help:  ## Show what this Makefile can do
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*?## "} {printf "  make %-14s %s\n", $$1, $$2}'
@@ -57,13 +57,16 @@ format: $(VENV)/.made-dev  ## Format the code
 # Over all cores; ARGS="-n0 tests/api" for one process, as a debugger needs.
 test: $(VENV)/.made-dev  ## Run the tests (ARGS="-x tests/api")
 	@$(BIN)/python -E -m pytest -n auto --maxprocesses 8 --dist worksteal -o faulthandler_timeout=400 \
-		-m "not clients and not slow and not terraform" $(ARGS)
+		-m "not clients and not clients_more and not slow and not terraform" $(ARGS)
 
 test-security: $(VENV)/.made-dev  ## Run the attack table and the matrix of docs/security.md
 	@$(BIN)/python -m pytest tests/security tests/unit/test_tokens.py tests/unit/test_scopes.py tests/unit/test_secrets.py tests/unit/test_federation.py tests/unit/test_jwks.py tests/unit/test_external_tokens.py tests/unit/test_google_tokens.py tests/metadata/test_rules.py tests/metadata/test_failures.py tests/metadata/test_patterns.py $(ARGS)
 
 test-clients: $(VENV)/.made-dev  ## Push and pull with every real client that is installed
 	@$(BIN)/python -m pytest -m clients $(ARGS)
+
+test-clients-more: $(VENV)/.made-dev  ## The same with those that take minutes to build, and a browser (.ci/install-clients-more)
+	@$(BIN)/python -m pytest -m clients_more $(ARGS)
 
 test-slow: $(VENV)/.made-dev  ## Run the tests that take minutes: every race, long random runs, the fuzz
 	@$(BIN)/python -m pytest -m slow --timeout 3600 $(ARGS)
