@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH PYTHONOPTIMIZE PYTHONWARNINGS PIP_USER PIP_TARGET PIP_PREFIX
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up reset seed gc-status verify access check format test test-slow test-fuzz test-security test-clients test-terraform rehearsal conformance soak starts schema bench bench-counters bench-gc bench-front bench-lists bench-moves lock
+.PHONY: help setup up reset seed gc-status verify access check format test test-slow test-fuzz test-security test-clients test-clients-more test-terraform rehearsal conformance conformance-all soak starts schema bench bench-counters bench-gc bench-front bench-lists bench-moves lock
 
 help:  ## Show what this Makefile can do
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*?## "} {printf "  make %-14s %s\n", $$1, $$2}'
@@ -69,13 +69,16 @@ format: $(VENV)/.made-dev  ## Format the code
 # Over all cores; ARGS="-n0 tests/api" for one process, as a debugger needs.
 test: $(VENV)/.made-dev  ## Run the tests (ARGS="-x tests/api")
 	@$(BIN)/python -E -m pytest -n auto --dist worksteal -o faulthandler_timeout=400 \
-		-m "not clients and not slow and not terraform" $(ARGS)
+		-m "not clients and not clients_more and not slow and not terraform" $(ARGS)
 
 test-security: $(VENV)/.made-dev  ## Run the attack table and the matrix of docs/security.md
 	@$(BIN)/python -m pytest tests/security tests/unit/test_tokens.py tests/unit/test_scopes.py tests/unit/test_secrets.py tests/unit/test_federation.py tests/unit/test_jwks.py tests/unit/test_external_tokens.py tests/unit/test_google_tokens.py tests/metadata/test_rules.py tests/metadata/test_failures.py tests/metadata/test_patterns.py $(ARGS)
 
 test-clients: $(VENV)/.made-dev  ## Push and pull with every real client that is installed
 	@$(BIN)/python -m pytest -m clients $(ARGS)
+
+test-clients-more: $(VENV)/.made-dev  ## The same with those that take minutes to build, and a browser (.ci/install-clients-more)
+	@$(BIN)/python -m pytest -m clients_more $(ARGS)
 
 test-slow: $(VENV)/.made-dev  ## Run the tests that take minutes: every race, long random runs, the fuzz
 	@$(BIN)/python -m pytest -m slow --timeout 3600 $(ARGS)
@@ -105,6 +108,9 @@ rehearsal: $(VENV)/.made-dev  ## Rehearse the deployment on this machine: archiv
 
 conformance: $(VENV)/.made-dev  ## Run the official OCI conformance suite (needs Go; ARGS="--only '1.1 redirect'")
 	@$(BIN)/python -m tests.conformance.run $(ARGS)
+
+conformance-all: $(VENV)/.made-dev  ## The same, and the classic suite at v1.0.1, v1.1.0 and v1.1.1 in every mode and order
+	@$(BIN)/python -m tests.conformance.all
 
 soak: $(VENV)/.made-dev  ## Push, pull, delete and collect at full speed for ten minutes (ARGS=--faults: beside every kind of fault)
 	@$(BIN)/python -m tests.soak $(ARGS)

@@ -24,6 +24,13 @@ PROJECT: Final = "slipway-local"
 TOPIC: Final = f"projects/{PROJECT}/topics/slipway-collect"
 SUBSCRIPTION: Final = f"projects/{PROJECT}/subscriptions/slipway-collect"
 BUCKET: Final = "slipway-blobs"
+# What terraform/blobs.tf gives the bucket where pages of other origins may read the registry, and why.
+BUCKET_CORS: Final = {
+    "origin": ["*"],
+    "method": ["GET", "HEAD"],
+    "responseHeader": ["Content-Length", "Content-Range", "Content-Type", "ETag", "Range"],
+    "maxAgeSeconds": 3600,
+}
 SIGNER: Final = "GOOGLOCALSLIPWAY"
 # What a deployment keeps in its secret store.
 ACCESS_SECRETS: Final = ("SLIPWAY_TOKEN_KEYS", "SLIPWAY_PEPPER", "SLIPWAY_ADMIN_SECRET")

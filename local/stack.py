@@ -127,7 +127,7 @@ class Stack:
     def _migrate(self, database: Child, migrate: Child) -> None:
         """Raises StartRefused with the function's own words if it refuses."""
         try:
-            _post(self.ports.migrate, "/", {})
+            _send("POST", self.ports.migrate, "/", {})
         except urllib.error.HTTPError as error:
             if error.code < HTTPStatus.INTERNAL_SERVER_ERROR:
                 raise StartRefused(json.loads(error.read())["error"]) from error
@@ -141,10 +141,12 @@ class Stack:
 
     def _make_bucket(self) -> None:
         try:
-            _post(self.ports.storage, f"/storage/v1/b?project={programs.PROJECT}", {"name": BUCKET})
+            _send("POST", self.ports.storage, f"/storage/v1/b?project={programs.PROJECT}", {"name": BUCKET})
         except urllib.error.HTTPError as error:
             if error.code != HTTPStatus.CONFLICT:  # it is there from an earlier run
                 raise
+        rules = [programs.BUCKET_CORS] if self.environment.get("SLIPWAY_CORS_ORIGINS") else []
+        _send("PATCH", self.ports.storage, f"/storage/v1/b/{BUCKET}", {"cors": rules})
 
     def _start_ticking(self, pubsub: Child) -> None:
         # Imported here: the client takes longer to import than most of the children to start.
@@ -195,12 +197,12 @@ def answers(child: Child, port: int, path: str) -> bool:
         return False
 
 
-def _post(port: int, path: str, document: dict[str, Any]) -> None:
+def _send(method: str, port: int, path: str, document: dict[str, Any]) -> None:
     request = urllib.request.Request(  # our own address
         f"http://{HOST}:{port}{path}",
         json.dumps(document).encode(),
         {"Content-Type": "application/json"},
-        method="POST",
+        method=method,
     )
     with _opener.open(request, timeout=READY_SECONDS):
         return

@@ -13,6 +13,19 @@ resource "google_storage_bucket" "blobs" {
     retention_duration_seconds = var.blob_soft_delete_days * 86400
   }
 
+  # A blob is read from here, by a redirect from the registry: a browser then names no origin that could be compared
+  # (Fetch standard, "HTTP-redirect fetch"). Whoever has a signed URL may read the object with any program anyway.
+  dynamic "cors" {
+    for_each = length(var.cors_origins) == 0 ? [] : [1]
+
+    content {
+      origin          = ["*"]
+      method          = ["GET", "HEAD"]
+      response_header = ["Content-Length", "Content-Range", "Content-Type", "ETag", "Range"]
+      max_age_seconds = 3600
+    }
+  }
+
   dynamic "encryption" {
     for_each = local.kms_keys
 

@@ -38,6 +38,7 @@ locals {
       SLIPWAY_TRUSTED_PROXIES    = tostring(local.trusted_proxies)
       THREADS                    = tostring(local.threads)
     },
+    length(var.cors_origins) == 0 ? {} : { SLIPWAY_CORS_ORIGINS = join(" ", var.cors_origins) },
     local.access_environment[var.access],
   )
 

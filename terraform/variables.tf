@@ -180,6 +180,18 @@ variable "pepper_version" {
   }
 }
 
+variable "cors_origins" {
+  description = "Origins whose pages may read the registry in a browser, and the blobs from the bucket, like https://console.example.com."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for origin in var.cors_origins : can(regex("^https?://[a-z0-9.-]{1,253}(:[0-9]{1,5})?$", origin))])
+    error_message = "Origins as browsers send them, like https://console.example.com: no path, no slash at the end."
+  }
+}
+
 variable "settings" {
   description = "Settings of docs/configuration.md that are a matter of taste, by their SLIPWAY_ names."
   type        = map(string)

@@ -7,7 +7,7 @@ import functions_framework
 from flask import Request, Response
 from werkzeug.exceptions import HTTPException, InternalServerError
 
-from functions.api import responses
+from functions.api import browsers, responses
 from functions.api.dispatch import handle
 from functions.registry import telemetry
 from functions.registry.config import is_in_cloud
@@ -39,3 +39,18 @@ def failed(error: InternalServerError) -> Response:
 def _failed(error: BaseException) -> Response:
     telemetry.log_exception("unexpected error", error, method=flask.request.method, path=flask.request.path)
     return responses.failed()
+
+
+def for_browsers(response: Response) -> Response:
+    browsers.protect(response)
+    try:
+        origins = services().settings.cors_origins
+    except Exception:  # noqa: BLE001  # what is wrong with the settings has been logged, and answered by this response
+        origins = frozenset()
+    browsers.share(flask.request, response, origins)
+    return response
+
+
+# The framework runs this file within its application. All that leaves it passes here, also what the framework answers.
+if flask.has_app_context():
+    flask.current_app.after_request(for_browsers)

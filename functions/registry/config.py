@@ -61,6 +61,13 @@ def _hosts(text: str) -> frozenset[str]:
     return frozenset(hosts)
 
 
+def _origins(text: str) -> frozenset[str]:
+    origins = frozenset(text.split())
+    if not all(re.fullmatch(r"https?://[a-z0-9.-]{1,253}(:[0-9]{1,5})?", origin) for origin in origins):
+        raise ValueError("takes origins as browsers send them, divided by spaces, such as https://console.example.com")
+    return origins
+
+
 def _setting(read: Callable[[str], Value], default: str | None = None, *, is_secret: bool = False) -> Value:
     """A field read from SLIPWAY_<FIELD>; without a default it must be given. A secret is never shown."""
     value: Value = field(repr=not is_secret, metadata={"read": read, "default": default})
@@ -110,6 +117,7 @@ class Settings:
     requests_per_minute: int = _setting(_number(0, 1_000_000), "6000")
     uploads_per_principal: int = _setting(_number(1, 10_000), "1000")
     trusted_proxies: int = _setting(_number(0, 10), "0")
+    cors_origins: frozenset[str] = _setting(_origins, "")
     gitlab_version: str = _setting(_version, "4.39.0-gitlab")
 
     @classmethod

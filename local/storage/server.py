@@ -8,6 +8,7 @@ One worker process only: open upload sessions and planned faults live in it.
 import json
 import os
 from collections.abc import Iterable
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -18,6 +19,7 @@ from local.storage import (
     batch,
     buckets,
     composing,
+    cors,
     downloads,
     listing,
     objects,
@@ -66,15 +68,17 @@ class Storage:
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         call = Call(environ)
+        is_json = _JSON_ROOTS.issuperset(call.segments[:1])
         try:
             response = self._answer(call)
         except StorageError as error:
-            is_json = _JSON_ROOTS.issuperset(call.segments[:1])
             response = answers.json_error(error) if is_json else answers.xml_error(error)
+        if not is_json:
+            cors.share(self._store, call, response)
         call.drain()
         return response(environ, start_response)
 
-    def _answer(self, call: Call) -> Response:
+    def _answer(self, call: Call) -> Response:  # noqa: PLR0911 - a table of routes
         match [call.method, *call.segments]:
             case ["GET", ""]:
                 return Response("ok")
@@ -86,6 +90,8 @@ class Storage:
                 return downloads.media(self._store, call, self._store.require(bucket, name, call.query))
             case [_, "upload", "storage", "v1", "b", bucket, "o"]:
                 return self._answer_about_uploads(call, bucket)
+            case ["OPTIONS", bucket, _, *_] if bucket not in _JSON_ROOTS:
+                return answers.empty(HTTPStatus.OK)
             case [_, bucket, _, *_] if bucket not in _JSON_ROOTS:
                 return signed_calls.answer(self._store, self._sessions, self._keys, call)
         raise no_such_call()

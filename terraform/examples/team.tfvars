@@ -10,6 +10,9 @@ settings = {
   SLIPWAY_REQUESTS_PER_MINUTE = "12000"
 }
 
+# The team's own page of its images reads the registry in the browser.
+cors_origins = ["https://images.example.com"]
+
 # A net under the collection: a week in which a blob can be had back, at its price.
 blob_soft_delete_days = 7
 

@@ -9,6 +9,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from functions.api import referrers
+from functions.api.browsers import PROTECTION
 from functions.registry import wiring
 from functions.registry.auth import accounts
 from functions.registry.auth.accounts import NewAccount
@@ -45,7 +46,10 @@ FORM: Final = {"Content-Type": "application/x-www-form-urlencoded"}
 PASSWORD: Final = "correct horse battery"
 CLAIMS: Final = {"repository_id": "42"}
 # Sent with every answer, or by HTTP itself.
-EVERYWHERE: Final = {"Docker-Distribution-Api-Version", "Content-Type", "Content-Length", "Connection"}
+EVERYWHERE: Final = {
+    "Docker-Distribution-Api-Version", "Content-Type", "Content-Length", "Connection",
+    "Content-Disposition", *PROTECTION,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

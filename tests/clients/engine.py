@@ -91,6 +91,29 @@ def containerd_engine() -> Iterator[Client]:
             yield ctr
 
 
+@contextmanager
+def buildkit_engine(registry: str) -> Iterator[Client]:
+    """A buildctl bound to a private buildkitd that has built nothing yet and speaks plain HTTP to `registry`.
+
+    It gives both of the client's outputs: what it did is on the second.
+    """
+    require_root()
+    daemon, client, runtime = (require_program(name) for name in ("buildkitd", "buildctl", "runc"))
+    with temporary_folder() as folder:
+        config = folder / "buildkitd.toml"
+        config.write_text(f'[registry."{registry}"]\n  http = true\n')
+        address = f"unix://{folder}/buildkitd.sock"
+        worker = ("--containerd-worker=false", f"--oci-worker-binary={runtime}", "--oci-worker-snapshotter=native")
+        own: list[str | Path] = [daemon, f"--config={config}", f"--root={folder}/root", f"--addr={address}", *worker]
+        environment = isolated_environment(folder / "home")
+        both = ("-c", 'exec "$@" 2>&1', "sh", str(client), f"--addr={address}")
+        buildctl = Client(Path("/bin/sh"), environment, both, timeout=200)
+        with _running(own, folder) as process:
+            if not _is_up(process, lambda: buildctl.run("debug", "workers")):
+                raise AssertionError(f"buildkitd didn't start\n{_log_of(folder)}")
+            yield buildctl
+
+
 def _dockerd_command(daemon: Path, folder: Path, driver: str) -> list[str | Path]:
     places = {"data-root": "root", "exec-root": "exec", "pidfile": "pid", "config-file": "daemon.json"}
     own = [f"--{option}={folder}/{name}" for option, name in places.items()]

@@ -13,11 +13,12 @@ import pytest
 
 _BUILD: Final = Path(__file__).parents[2] / "build"
 _OPTIONAL: Final = ".ci/install-clients"
+_MORE: Final = ".ci/install-clients-more"
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """One client: a name on the PATH or a file under build/."""
+    """One client: a name on the PATH or a file under build/. One that tells no version has it in its path."""
 
     place: str
     install: str
@@ -57,6 +58,19 @@ PROGRAMS: Final = {
     "oras-py": _python_package("oras"),
     "dxf": _python_package("python-dxf"),
     "regshape": _python_package("regshape"),
+    "buildctl": Program("build/gobin/buildctl", _MORE),
+    "buildkitd": Program("build/gobin/buildkitd", _MORE),
+    "runc": _debian("runc"),
+    "cosign": Program("build/gobin/cosign", _MORE, ("version",)),
+    "notation": Program("build/gobin/notation", _MORE, ("version",)),
+    "chromium": _debian("chromium"),
+    "java": _debian("java", "default-jre-headless"),
+    "node": _debian("node", "nodejs"),
+    "oci-client (Rust)": Program("build/clients-more/oci-client-0.18.0/release/oci-client-steps", _MORE, ()),
+    "jib-core (Java)": Program("build/clients-more/jib-core-0.28.1/jib-core-0.28.1.jar", _MORE, ()),
+    "oci-registry-client (npm)": Program(
+        "build/clients-more/oci-registry-client-0.2.0/node_modules/oci-registry-client", _MORE, ()
+    ),
 }
 
 
@@ -76,6 +90,10 @@ def version_of(name: str) -> str:
     path = program.find() if program else None
     if program is None or path is None:
         return "-"
-    said = subprocess.run([path, *program.version], capture_output=True, text=True, timeout=20, check=False)
-    found = re.search(r"\d+\.\d+(\.\d+)?", said.stdout)
+    said = _told(path, program.version) if program.version else program.place
+    found = re.search(r"\d+\.\d+(\.\d+)?", said)
     return found.group() if found else "-"
+
+
+def _told(path: Path, arguments: Sequence[str]) -> str:
+    return subprocess.run([path, *arguments], capture_output=True, text=True, timeout=20, check=False).stdout

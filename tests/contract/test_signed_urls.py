@@ -98,6 +98,7 @@ def googles_url(credentials: Any, bucket: str, name: str, base: str) -> str:
                 expiration=timedelta(seconds=LIFE),
                 credentials=credentials,
                 api_access_endpoint=base,
+                response_disposition="attachment",
             )
         )
     client.close()
@@ -169,6 +170,12 @@ def test_the_store_gives_the_object_to_whoever_holds_the_url(known: SignedUrls, 
     assert (answer.status_code, answer.content) == (200, b"content")
 
 
+def test_a_browser_saves_the_object_and_shows_nothing_of_it(known: SignedUrls, api: Api) -> None:
+    api.upload("x", b"<script>alert(1)</script>")
+    answer = requests.get(known.url("x"), timeout=10)
+    assert answer.headers["Content-Disposition"] == "attachment"
+
+
 def test_a_range_of_the_object_can_be_asked_for(known: SignedUrls, api: Api) -> None:
     api.upload("x", b"0123456789")
     answer = requests.get(known.url("x"), headers={"Range": "bytes=2-4"}, timeout=10)
@@ -187,6 +194,7 @@ def test_a_url_that_was_changed_is_refused(known: SignedUrls, api: Api) -> None:
         url.replace("&X-Goog-Signature=", "&X-Goog-Signature=00"),
         url.replace("X-Goog-SignedHeaders=host", "X-Goog-SignedHeaders="),
         url + "&response-content-type=text%2Fhtml",
+        url.replace("response-content-disposition=attachment", "response-content-disposition=inline"),
     ]
     assert requests.get(url, timeout=10).status_code == 200
     for other in changed:

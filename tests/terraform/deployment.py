@@ -76,6 +76,10 @@ class Deployment:
         )
         return found
 
+    def shares(self) -> bool:
+        """Whether pages of other origins may read the registry."""
+        return "SLIPWAY_CORS_ORIGINS" in self.environment("api")
+
     def has_front(self) -> bool:
         return any(self.all("google_cloud_run_v2_service"))
 

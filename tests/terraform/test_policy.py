@@ -12,6 +12,7 @@ import pytest
 
 from functions.gc.run import BUDGET_SECONDS
 from functions.registry.events.hints import is_hint
+from local.programs import BUCKET_CORS
 from tests.terraform.core import ROOT
 from tests.terraform.deployment import PROGRAMS, Deployment, Grant
 
@@ -170,6 +171,21 @@ def test_no_bucket_is_public_or_keeps_what_was_deleted_unasked(deployment: Deplo
     assert kept["source"] == 0
     assert kept["blobs"] in (0, 7 * 86_400)
     assert deployment.one("google_storage_bucket", "blobs").values["force_destroy"] is False
+
+
+def test_pages_may_read_blobs_from_the_bucket_where_they_may_read_the_registry(deployment: Deployment) -> None:
+    rules = deployment.one("google_storage_bucket", "blobs").values["cors"]
+    if not deployment.shares():
+        assert not rules
+        return
+    (rule,) = rules
+    # The same as on one machine, where a browser tries it.
+    assert {
+        "origin": rule["origin"],
+        "method": rule["method"],
+        "responseHeader": rule["response_header"],
+        "maxAgeSeconds": rule["max_age_seconds"],
+    } == BUCKET_CORS
 
 
 def test_the_database_is_private_backed_up_and_without_passwords(deployment: Deployment) -> None:

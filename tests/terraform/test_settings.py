@@ -76,6 +76,9 @@ def test_a_program_is_told_what_it_needs_and_nothing_else(deployment: Deployment
         "migrate": _NEEDED | ({"SLIPWAY_PEPPER", "SLIPWAY_ADMIN_SECRET"} if mode == "token" else set()),
     }
     expected["registry"] = expected["api"] - {"SLIPWAY_REQUEST_LIMIT_BYTES"}
+    if deployment.shares():
+        expected["api"] |= {"SLIPWAY_CORS_ORIGINS"}
+        expected["registry"] |= {"SLIPWAY_CORS_ORIGINS"}
     if deployment.has_front():
         expected["api"] |= {"SLIPWAY_REGISTRY_HOST"}
     for program in deployment.programs():

@@ -149,6 +149,8 @@ class SignedUrls:
                 ("X-Goog-Date", f"{now:%Y%m%dT%H%M%SZ}"),
                 ("X-Goog-Expires", str(int(self._life.total_seconds()))),
                 ("X-Goog-SignedHeaders", "host"),
+                # The store can't be told more: a browser saves the blob and shows nothing of it.
+                ("response-content-disposition", "attachment"),
             )
         )
         canonical = "\n".join(["GET", path, query, f"host:{self._host}", "", "host", "UNSIGNED-PAYLOAD"])
