@@ -7,6 +7,7 @@ import functions_framework
 from flask import Request, Response
 from werkzeug.exceptions import HTTPException
 
+from functions.api import started
 from functions.api.dispatch import handle
 from functions.registry.config import is_in_cloud
 from functions.registry.wiring import services
@@ -15,6 +16,8 @@ from functions.registry.wiring import services
 def api(request: Request) -> Response:
     registry = services()
     registry.guard.check(in_cloud=is_in_cloud())
+    if request.path == started.PATH:
+        return started.answer(registry.database)
     return handle(registry, request)
 
 

@@ -131,3 +131,17 @@ def test_time_passes_from_the_start_of_a_record(monkeypatch: pytest.MonkeyPatch)
     with telemetry.recording() as record:
         monkeypatch.setattr(time, "monotonic", lambda: record.started + 1.23456)
         assert record.milliseconds == 1234.6
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ("105445aa7843bc8bf206b12000100000/1;o=1", "projects/p/traces/105445aa7843bc8bf206b12000100000"),
+        ("105445aa7843bc8bf206b12000100000", "projects/p/traces/105445aa7843bc8bf206b12000100000"),
+        ("", None),
+        ("../../x/1", None),
+    ],
+)
+def test_a_line_names_the_trace_in_the_platforms_own_form(header: str, expected: str | None) -> None:
+    assert telemetry.trace("p", header).get("logging.googleapis.com/trace") == expected
+    assert telemetry.trace("", header) == {}
