@@ -65,6 +65,7 @@ variable "sizing" {
     database_tier             = optional(string)
     database_max_connections  = optional(number)
     database_disk_gb          = optional(number)
+    database_disk_limit_gb    = optional(number)
     database_highly_available = optional(bool)
     registry_min_instances    = optional(number)
     registry_max_instances    = optional(number)
@@ -93,6 +94,21 @@ variable "sizing" {
   validation {
     condition     = var.sizing.database_tier == null ? true : can(regex("^db-(f1-micro|g1-small|custom-[0-9]+-[0-9]+)$", var.sizing.database_tier))
     error_message = "database_tier is db-f1-micro, db-g1-small or db-custom-<cpus>-<MiB>, as the edition ENTERPRISE has them."
+  }
+}
+
+variable "quota" {
+  description = "How much Cloud Run may use in the region: vCPU and GiB. The default is a new project's; what was granted beyond it is written here, and the plan refuses what is above."
+  type = object({
+    vcpus      = optional(number, 20)
+    memory_gib = optional(number, 40)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.quota.vcpus >= 1 && var.quota.memory_gib >= 1
+    error_message = "At least 1 of each."
   }
 }
 
@@ -219,9 +235,9 @@ variable "http2" {
 }
 
 variable "nginx_image" {
-  description = "The front's nginx on Docker Hub, 1.25.1 or newer, by tag or (better) by digest; it is fetched through a repository of this project."
+  description = "The front's nginx on Docker Hub, 1.25.1 or newer, by digest or by tag; it is fetched through a repository of this project."
   type        = string
-  default     = "library/nginx:1.30-alpine"
+  default     = "library/nginx@sha256:97d490c12ba55b4946b01546d1c3ed324e8d41ab1c9fcb2a616aa470620e5b46" # 1.30-alpine
   nullable    = false
 
   validation {
@@ -313,11 +329,31 @@ variable "subnetwork_range" {
   }
 }
 
-variable "grant_database_roles" {
-  description = "Whether Cloud SQL grants the database roles when it makes the users. False leaves it to you: see docs/deploy.md."
-  type        = bool
-  default     = true
-  nullable    = false
+variable "existing_database" {
+  description = "An instance of Cloud SQL that exists and serves others too: a database of this name is made in it, with its users, and nothing else of it is touched. `connections` is how many of its connections are for Slipway: the plan then refuses more. Null makes an instance."
+  type = object({
+    connection_name = string
+    database        = optional(string, "registry")
+    connections     = optional(number)
+  })
+  default = null
+
+  validation {
+    condition     = var.existing_database == null ? true : can(regex("^[a-z][a-z0-9-]{4,28}[a-z0-9]:[a-z0-9-]+:[a-z][a-z0-9-]{0,96}$", var.existing_database.connection_name))
+    error_message = "A connection name is PROJECT:REGION:INSTANCE."
+  }
+  validation {
+    condition     = var.existing_database == null ? true : can(regex("^[a-z][a-z0-9_]{0,62}$", var.existing_database.database)) && !contains(["postgres", "template0", "template1", "cloudsqladmin"], var.existing_database.database)
+    error_message = "A database's name has up to 63 lower-case letters, digits and underscores, and is none of the server's own."
+  }
+  validation {
+    condition     = var.existing_database == null ? true : !var.private_database || var.network != null
+    error_message = "An existing database is reached through the network that it is in: give `network`, or private_database = false for its public address."
+  }
+  validation {
+    condition     = var.existing_database == null ? true : var.database_instance == null
+    error_message = "database_instance names an instance that is made here, existing_database one that isn't: give one of them."
+  }
 }
 
 variable "blob_soft_delete_days" {
@@ -375,6 +411,13 @@ variable "alert_emails" {
   }
 }
 
+variable "platform_request_log" {
+  description = "Whether the platform's own log of requests that went well is kept, beside the registry's."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "domain" {
   description = "A domain of your own, such as registry.example.com: makes a load balancer and a certificate. Null uses the service's own address."
   type        = string
@@ -399,7 +442,7 @@ variable "requests_per_minute_and_address" {
 }
 
 variable "kms_key" {
-  description = "A key of Cloud KMS in the same region that encrypts blobs, database, topics, secrets, sources and images; null for Google's own keys."
+  description = "A key of Cloud KMS in the same region that encrypts blobs, database, topics, secrets, sources, images and functions; null for Google's own keys."
   type        = string
   default     = null
 
