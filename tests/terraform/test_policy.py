@@ -94,6 +94,22 @@ def test_a_pipeline_may_do_what_the_documentation_lists(deployment: Deployment) 
     }
 
 
+@pytest.mark.terraform
+def test_what_tests_a_commit_may_say_so_and_nothing_else(terraform: Terraform) -> None:
+    plan = terraform.plan(f"-var-file={EXAMPLES['staging']}")
+    given = [
+        one["address"]
+        for one in plan["configuration"]["root_module"]["resources"]
+        if one["type"].endswith("_iam_member") and "google_service_account.test" in json.dumps(one)
+    ]
+    assert sorted(given) == ["google_project_iam_member.test_logs", "google_storage_bucket_iam_member.test_says_so"]
+    planned = {one["address"]: one["values"] for one in plan["planned_values"]["root_module"]["resources"]}
+    assert planned["google_project_iam_member.test_logs[0]"]["role"] == "roles/logging.logWriter"
+    says_so = planned["google_storage_bucket_iam_member.test_says_so[0]"]
+    assert says_so["role"] == "roles/storage.objectCreator"
+    assert "/objects/tested/')" in says_so["condition"][0]["expression"]
+
+
 def _rows(page: str, head: str) -> list[str]:
     """Of the table with that head."""
     return page.split(head, 1)[1].split("\n\n", 1)[0].splitlines()[1:]
