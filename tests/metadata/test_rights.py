@@ -172,6 +172,21 @@ def _refusal(url: str, sql: str) -> str:
     return str(refused.value.args[0]["C"])
 
 
+def test_beside_others_in_an_instance_their_tables_are_not_ours(granted: Postgres) -> None:
+    administer(granted, "CREATE ROLE gitlab LOGIN")
+    administer(granted, "CREATE DATABASE gitlabhq OWNER gitlab")
+    try:
+        theirs = _url(granted, "gitlab", "gitlabhq")
+        with closing(Connection(theirs)) as connection:
+            connection.simple("CREATE TABLE projects (id int)")
+        for user in _USERS:
+            assert _refusal(_url(granted, user, "gitlabhq"), "SELECT FROM projects") == "42501"
+        assert _refusal(_url(granted, "gitlab"), "SELECT FROM tags") == "42501"
+    finally:
+        administer(granted, "DROP DATABASE gitlabhq WITH (FORCE)")
+        administer(granted, "DROP ROLE gitlab")
+
+
 def test_rights_that_are_listed_no_more_are_taken_away_only_once_no_older_code_is_left(
     granted: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:

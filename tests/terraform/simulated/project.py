@@ -112,6 +112,29 @@ class Project:
         if type_name == "google_storage_project_service_account":
             self.agents.add("gs-project-accounts")
 
+    def find(self, type_name: str, identity: str) -> Values | None:
+        """By what is imported: the name comes last, and the instance that something is in before it."""
+        parts = identity.split("/")
+        for values in self.there(type_name):
+            if values["name"] == parts[-1] and values.get("instance", parts[-1]) in parts:
+                return values
+        return None
+
+    def clone(self, instance: str, copy: str) -> None:
+        """The instance as it was at some time, with all that is in it."""
+        for one in list(self.made):
+            values = dict(one.values)
+            if one.type_name == "google_sql_database_instance" and values["name"] == instance:
+                values |= {
+                    "name": copy,
+                    "connection_name": values["connection_name"].replace(f":{instance}", f":{copy}"),
+                }
+            elif values.get("instance") == instance:
+                values["instance"] = copy
+            else:
+                continue
+            self.made.append(Made(one.type_name, values, self.clock))
+
     def wait(self, minutes: int) -> None:
         self.clock += minutes
 

@@ -43,6 +43,7 @@ class SimulatedProvider:
             "ReadResource": ("Read", self.read),
             "PlanResourceChange": ("Plan", self.plan),
             "ApplyResourceChange": ("Apply", self.apply),
+            "ImportResourceState": ("Import", self.import_state),
             "ReadDataSource": ("TypeAndConfig", self.read_data),
             "OpenEphemeralResource": ("TypeAndConfig", self.open),
             "CloseEphemeralResource": ("TypeAndConfig", lambda _: message("Diagnostics")),
@@ -100,6 +101,13 @@ class SimulatedProvider:
         return _with_problems(
             message("Applied", new_state=_encode(new_state)), [*found, *(((), one) for one in refusals)]
         )
+
+    def import_state(self, request: Any) -> Any:
+        values = self._cloud.find(request.type_name, request.id)
+        if values is None:
+            return _with_problems(message("Imported"), [((), f"Cannot import non-existent remote object {request.id}")])
+        found = message("ImportedResource", type_name=request.type_name, state=_encode(values))
+        return message("Imported", imported_resources=[found])
 
     def read_data(self, request: Any) -> Any:
         config = _decode(request.config)
