@@ -23,6 +23,8 @@ def _commands() -> list[list[str]]:
     (block,) = re.findall(r"tell Terraform that it is the one:\n\n +```console\n(.*?)```", _OPERATIONS, re.DOTALL)
     commands = []
     for line in block.replace("PROJECT", "example-registry").splitlines():
+        if not line.strip():
+            continue
         loop = re.search(r"do (.*); done", line)
         for program in _PROGRAMS if loop else [""]:
             text = (loop[1] if loop else line).replace("$program", program)

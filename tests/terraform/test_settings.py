@@ -23,7 +23,7 @@ _NEEDED: Final = {
 _SECRET: Final = {f"SLIPWAY_{setting.name.upper()}" for setting in fields(Settings) if not setting.repr}
 # Signing by IAM has no secret to keep; the administrator's is a file.
 _NEVER_SET: Final = {"SLIPWAY_SIGNER_SECRET", "SLIPWAY_ADMIN_SECRET"}
-_VARIABLES: Final = (ROOT / "terraform" / "variables.tf").read_text()
+_VARIABLES: Final = (ROOT / "terraform" / "variables_access.tf").read_text()
 _CHOSEN: Final = set(re.findall(r'^ +"(SLIPWAY_\w+)",$', _VARIABLES, re.MULTILINE))
 _BY_MODE: Final = {
     "token": {"SLIPWAY_TOKEN_REALM", "SLIPWAY_TOKEN_KEYS", "SLIPWAY_PEPPER"},
