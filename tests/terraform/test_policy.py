@@ -187,6 +187,19 @@ def test_a_domain_is_the_only_way_in(deployment: Deployment) -> None:
     ]
 
 
+def test_names_and_passwords_are_tried_slowly_at_every_door(deployment: Deployment) -> None:
+    """They are taken at /token, however that is written, and with each request to /api/v1/."""
+    policies = list(deployment.all("google_compute_security_policy"))
+    if not policies:
+        pytest.skip("without a domain")
+    rules = sorted(policies[0].values["rule"], key=lambda rule: rule["priority"])
+    expression = rules[0]["match"][0]["expr"][0]["expression"]
+    for door in ("request.path.urlDecode() == '/token'", "['authorization'].lower().startsWith('basic ')"):
+        assert door in expression
+    slow, fast = (rule["rate_limit_options"][0]["rate_limit_threshold"][0]["count"] for rule in rules[:2])
+    assert slow * 10 <= fast
+
+
 def test_no_bucket_is_public_or_keeps_what_was_deleted_unasked(deployment: Deployment) -> None:
     kept = {}
     for bucket in deployment.all("google_storage_bucket"):
