@@ -158,7 +158,7 @@ def rotate(registry: Registry, step: str) -> str:
             return registry.add([kind.make()])
 
 
-def main(arguments: list[str]) -> int:
+def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--project", required=True)
     parser.add_argument("--region", required=True)
@@ -166,7 +166,11 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--service", help="<name>-api, where there is no HTTP/2 front")
     parser.add_argument("kind", choices=KINDS)
     parser.add_argument("step", choices=STEPS)
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: list[str]) -> int:
+    options = parser().parse_args(arguments)
     kind = KINDS[options.kind]
     registry = Registry(options.project, options.region, options.service or options.name, options.name, kind)
     try:

@@ -20,9 +20,19 @@ resource "google_service_account" "this" {
   depends_on = [google_project_service.api]
 }
 
-# Signed URLs are signed by IAM in this account's name: no key leaves Google.
+# Signed URLs are signed by IAM in this account's name: no key leaves Google. The role that Google has for that makes
+# tokens of every kind besides.
+resource "google_project_iam_custom_role" "api_signs" {
+  role_id     = "${replace(var.name, "-", "_")}_api_signs"
+  title       = "Slipway api: signatures"
+  description = "Sign URLs in its own name."
+  permissions = ["iam.serviceAccounts.signBlob"]
+
+  depends_on = [google_project_service.api]
+}
+
 resource "google_service_account_iam_member" "api_signs" {
   service_account_id = google_service_account.this["api"].name
-  role               = "roles/iam.serviceAccountTokenCreator"
+  role               = google_project_iam_custom_role.api_signs.id
   member             = google_service_account.this["api"].member
 }

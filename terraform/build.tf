@@ -76,6 +76,19 @@ resource "google_storage_bucket_iam_member" "build_reads_source" {
   member = google_service_account.this["build"].member
 }
 
+# Cloud Functions copies the archive to a bucket of its own, which it makes with the first function, and builds from
+# there. The bucket's name is known; what follows it, with a key, is not.
+resource "google_project_iam_member" "build_reads_copied_source" {
+  project = var.project_id
+  role    = "roles/storage.objectViewer"
+  member  = google_service_account.this["build"].member
+
+  condition {
+    title      = "${var.name}-copied-source"
+    expression = "resource.name.startsWith('projects/_/buckets/gcf-v2-sources-${local.project_number}-${var.region}')"
+  }
+}
+
 resource "google_artifact_registry_repository" "functions" {
   repository_id = "${var.name}-functions"
   location      = var.region

@@ -24,11 +24,10 @@ resource "google_monitoring_dashboard" "this" {
     mosaicLayout = {
       columns = 12
       tiles = [
-        for index, chart in local.charts : {
-          xPos   = (index % 2) * 6
-          yPos   = floor(index / 2) * 4
-          width  = 6
-          height = 4
+        # A position of zero is not given back, and would be a change in every plan.
+        for index, chart in local.charts : merge(index % 2 == 0 ? {} : { xPos = 6 }, index < 2 ? {} : { yPos = floor(index / 2) * 4 }, {
+          width                                                               = 6
+          height                                                              = 4
           widget = {
             title = chart.title
             xyChart = {
@@ -48,7 +47,7 @@ resource "google_monitoring_dashboard" "this" {
               }]
             }
           }
-        }
+        })
       ]
     }
   })

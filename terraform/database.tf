@@ -1,21 +1,36 @@
+moved {
+  from = google_sql_database_instance.this
+  to   = google_sql_database_instance.this[0]
+}
+
 locals {
   # Who logs in, each with the account that it runs as: there are no passwords.
   database_users = {
     for program in local.rooms : program => trimsuffix(google_service_account.this[program].email, ".gserviceaccount.com")
   }
 
-  # Tables belong to whoever migrates. The others read and write rows, and can change no table.
+  # Tables belong to whoever migrates, which gives the others their rights table by table (functions/migrate/grants.py).
   database_roles = {
-    api     = ["pg_read_all_data", "pg_write_all_data"]
-    gc      = ["pg_read_all_data", "pg_write_all_data"]
+    api     = null
+    gc      = null
     migrate = ["cloudsqlsuperuser"]
   }
+
+  # Where the database is: in an instance that is made here, or in one that serves others too.
+  makes_instance = var.existing_database == null
+  existing       = local.makes_instance ? null : split(":", var.existing_database.connection_name)
+  instance = {
+    project         = local.makes_instance ? var.project_id : local.existing[0]
+    name            = local.makes_instance ? google_sql_database_instance.this[0].name : local.existing[2]
+    connection_name = local.makes_instance ? google_sql_database_instance.this[0].connection_name : var.existing_database.connection_name
+  }
+  database_name = local.makes_instance ? "registry" : var.existing_database.database
 
   # The connector's form, which logs in with IAM (functions/registry/metadata/driver.py).
   database_urls = {
     for program, user in local.database_users : program => join("", [
       "cloudsql://${urlencode(user)}@/${google_sql_database.this.name}",
-      "?instance=${google_sql_database_instance.this.connection_name}",
+      "?instance=${local.instance.connection_name}",
       "&network=${var.private_database ? "private" : "public"}",
     ])
   }
@@ -35,6 +50,8 @@ locals {
 }
 
 resource "google_sql_database_instance" "this" {
+  count = local.makes_instance ? 1 : 0
+
   name                = coalesce(var.database_instance, var.name)
   region              = var.region
   database_version    = var.database_version
@@ -49,6 +66,7 @@ resource "google_sql_database_instance" "this" {
     disk_type                   = "PD_SSD"
     disk_size                   = local.size.database_disk_gb
     disk_autoresize             = true
+    disk_autoresize_limit       = local.size.database_disk_limit_gb
     deletion_protection_enabled = var.deletion_protection
     user_labels                 = var.labels
 
@@ -94,15 +112,8 @@ resource "google_sql_database_instance" "this" {
   }
 
   lifecycle {
-    precondition {
-      condition     = local.connections_wanted <= local.connections_budget
-      error_message = <<-TEXT
-        The instances may open ${local.connections_wanted} connections (${join(", ", [for program, count in local.connections : "${program} ${count}"])}), and
-        ${local.size.database_max_connections} of the database leave ${local.connections_budget}. Lower instances or connections, or raise
-        database_max_connections (and the tier: each takes memory).
-      TEXT
-    }
-    # It grows by itself, and can't shrink.
+    # It grows by itself, and can't shrink: the provider would make another instance. docs/operations.md says how it is
+    # made larger by hand.
     ignore_changes = [settings[0].disk_size]
   }
 
@@ -114,20 +125,37 @@ resource "google_sql_database_instance" "this" {
 }
 
 resource "google_sql_database" "this" {
-  name     = "registry"
-  instance = google_sql_database_instance.this.name
-  # The users own what is in it, so it has to go first; it goes with its instance.
+  project  = local.instance.project
+  name     = local.database_name
+  instance = local.instance.name
+  # The users own what is in it, so it would have to go first; it goes with its instance, or stays in one that is not ours.
   deletion_policy = "ABANDON"
+
+  lifecycle {
+    precondition {
+      condition     = local.connections_budget == null ? true : local.connections_wanted <= local.connections_budget
+      error_message = <<-TEXT
+        The instances may open ${local.connections_wanted} connections (${join(", ", [for program, count in local.connections : "${program} ${count}"])}), and
+        ${local.connections_text} leave ${coalesce(local.connections_budget, 0)}. Lower instances or connections, or raise
+        database_max_connections (and the tier: each takes memory).
+      TEXT
+    }
+  }
+
+  depends_on = [google_project_service.api]
 }
 
 resource "google_sql_user" "this" {
   for_each = local.database_users
 
-  instance        = google_sql_database_instance.this.name
+  project         = local.instance.project
+  instance        = local.instance.name
   name            = each.value
   type            = "CLOUD_IAM_SERVICE_ACCOUNT"
-  database_roles  = var.grant_database_roles ? local.database_roles[each.key] : null
+  database_roles  = local.database_roles[each.key]
   deletion_policy = "ABANDON"
+
+  depends_on = [google_project_service.api]
 }
 
 resource "google_project_iam_member" "database" {
@@ -140,13 +168,13 @@ resource "google_project_iam_member" "database" {
     }
   ]...)
 
-  project = var.project_id
+  project = local.instance.project
   role    = each.value.role
   member  = google_service_account.this[each.value.program].member
 
   # The rights hold for this instance, not for others that the project may have.
   condition {
     title      = "${var.name}-database"
-    expression = "resource.name == 'projects/${var.project_id}/instances/${google_sql_database_instance.this.name}' && resource.service == 'sqladmin.googleapis.com'"
+    expression = "resource.name == 'projects/${local.instance.project}/instances/${local.instance.name}' && resource.service == 'sqladmin.googleapis.com'"
   }
 }

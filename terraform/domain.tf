@@ -30,15 +30,16 @@ resource "google_compute_security_policy" "registry" {
 
   name = var.name
 
-  # Whoever tries passwords goes slowly, whatever the account (docs/security.md).
+  # Whoever tries passwords goes slowly, whatever the account (docs/security.md): at the token endpoint, however its path
+  # is written, and wherever else a name and a password are taken.
   rule {
-    description = "the token endpoint"
+    description = "names and passwords"
     action      = "throttle"
     priority    = 1000
 
     match {
       expr {
-        expression = "request.path == '/token'"
+        expression = "request.path.urlDecode() == '/token' || (has(request.headers['authorization']) && request.headers['authorization'].lower().startsWith('basic '))"
       }
     }
     rate_limit_options {
@@ -108,8 +109,9 @@ resource "google_compute_backend_service" "registry" {
   }
 
   log_config {
-    enable      = true
-    sample_rate = 1
+    enable = true
+    # The registry logs each request itself, and says more.
+    sample_rate = 0.05
   }
 }
 

@@ -38,9 +38,10 @@ locals {
 
 # By itself, because the registry's image is read after it: a change of the others must not touch the registry.
 resource "google_cloudfunctions2_function" "api" {
-  name        = "${var.name}-api"
-  location    = var.region
-  description = local.functions["api"].description
+  name         = "${var.name}-api"
+  location     = var.region
+  description  = local.functions["api"].description
+  kms_key_name = var.kms_key
 
   build_config {
     runtime           = var.python_runtime
@@ -98,12 +99,17 @@ resource "google_cloudfunctions2_function" "api" {
       condition     = local.upload_memory_mib <= local.size.registry_memory_mib / 2
       error_message = "${local.threads} uploads at once keep ${local.upload_memory_mib} MiB, more than half of ${local.size.registry_memory_mib} MiB: lower registry_concurrency or upload_chunk_mib, or raise registry_memory_mib."
     }
+    precondition {
+      condition     = local.registry_vcpus <= var.quota.vcpus && local.registry_memory_gib <= var.quota.memory_gib
+      error_message = "All instances at once take ${local.registry_vcpus} vCPU and ${local.registry_memory_gib} GiB, and the quota is ${var.quota.vcpus} vCPU and ${var.quota.memory_gib} GiB in the region: ask for more, and write into `quota` what was granted; or lower registry_max_instances."
+    }
   }
 
   depends_on = [
     google_project_service.api,
     google_artifact_registry_repository_iam_member.build_writes,
     google_project_iam_member.build_logs,
+    google_project_iam_member.build_reads_copied_source,
     google_secret_manager_secret_iam_member.reads,
     google_secret_manager_secret_version.made,
     google_storage_bucket_iam_member.build_reads_source,
@@ -113,9 +119,10 @@ resource "google_cloudfunctions2_function" "api" {
 resource "google_cloudfunctions2_function" "this" {
   for_each = toset(["gc", "migrate"])
 
-  name        = "${var.name}-${each.key}"
-  location    = var.region
-  description = local.functions[each.key].description
+  name         = "${var.name}-${each.key}"
+  location     = var.region
+  description  = local.functions[each.key].description
+  kms_key_name = var.kms_key
 
   build_config {
     runtime           = var.python_runtime
@@ -166,6 +173,21 @@ resource "google_cloudfunctions2_function" "this" {
         version    = secret_environment_variables.value.version
       }
     }
+
+    dynamic "secret_volumes" {
+      for_each = var.access == "token" ? toset(values(local.secret_files[each.key])) : toset([])
+
+      content {
+        mount_path = local.secrets_folder
+        project_id = var.project_id
+        secret     = google_secret_manager_secret.this[secret_volumes.value].secret_id
+
+        versions {
+          version = "latest"
+          path    = secret_volumes.value
+        }
+      }
+    }
   }
 
   depends_on = [
@@ -174,6 +196,7 @@ resource "google_cloudfunctions2_function" "this" {
     # A pipeline applies `migrate` alone and calls it: by then it has to be able to log in.
     google_project_iam_member.database,
     google_project_iam_member.build_logs,
+    google_project_iam_member.build_reads_copied_source,
     google_secret_manager_secret_iam_member.reads,
     google_secret_manager_secret_version.admin_placeholder,
     google_secret_manager_secret_version.made,

@@ -48,4 +48,7 @@ resource "google_service_networking_connection" "services" {
   network                 = google_compute_network.this[0].id
   service                 = "servicenetworking.googleapis.com"
   reserved_peering_ranges = [google_compute_global_address.services[0].name]
+  # Google keeps a database's side of it for days after the database is gone, and refuses to take it away. It goes with
+  # the network.
+  deletion_policy = "ABANDON"
 }

@@ -25,23 +25,16 @@ output "blob_bucket" {
 
 output "database_instance" {
   description = "The database's connection name."
-  value       = google_sql_database_instance.this.connection_name
+  value       = local.instance.connection_name
 }
 
 output "connections" {
-  description = "How many connections the instances may open, and how many the database has for them."
+  description = "How many connections the instances may open, and how many the database has for them (null: nobody said)."
   value = {
     wanted = local.connections_wanted
     budget = local.connections_budget
     of     = local.connections
   }
-}
-
-output "database_grants" {
-  description = "What to run in the database as postgres, if grant_database_roles is false."
-  value = join("\n", [
-    for program, roles in local.database_roles : "GRANT ${join(", ", roles)} TO \"${local.database_users[program]}\";"
-  ])
 }
 
 output "next" {
@@ -56,7 +49,7 @@ output "next" {
     ],
     [
       "# The schema, after every deployment:",
-      "curl --fail -X POST -H \"Authorization: Bearer $(gcloud auth print-identity-token)\" ${google_cloudfunctions2_function.this["migrate"].service_config[0].uri}",
+      "curl --fail --json '{}' -H \"Authorization: Bearer $(gcloud auth print-identity-token)\" ${google_cloudfunctions2_function.this["migrate"].service_config[0].uri}",
     ],
     var.access != "token" ? [] : [
       "gcloud secrets versions access latest --secret=${google_secret_manager_secret.this["admin-secret"].secret_id} --project=${var.project_id} | docker login --username admin --password-stdin ${local.host}",

@@ -5,6 +5,8 @@ locals {
   has_pipeline = var.pipeline != null
   github       = local.has_pipeline ? var.pipeline.github : null
   cloud_build  = local.has_pipeline ? var.pipeline.cloud_build : null
+  # What comes from another environment was tested there.
+  tests_here = local.cloud_build != null && try(var.pipeline.promoted_from, "") == ""
 
   # docs/deploy.md has the same table. Whoever may set the project's rights may give itself any: who can start the
   # pipeline is who owns the project.
@@ -144,7 +146,63 @@ resource "google_cloudbuild_trigger" "deploy" {
     _DEPLOYER      = google_service_account.deployer[0].email
     _PROMOTED_FROM = var.pipeline.promoted_from
     _STATE_BUCKET  = var.pipeline.state_bucket
+    _TESTED_IN     = local.tests_here ? var.pipeline.state_bucket : ""
     _VARIABLES     = var.pipeline.variables
+  }
+
+  depends_on = [google_project_service.api]
+}
+
+# Tests run what many hands have written: as an account that may say that a commit passed, and write its log.
+resource "google_service_account" "test" {
+  count = local.tests_here ? 1 : 0
+
+  account_id   = "${var.name}-test"
+  display_name = "Slipway: tests what is going to be deployed"
+
+  depends_on = [google_project_service.api]
+}
+
+resource "google_project_iam_member" "test_logs" {
+  count = local.tests_here ? 1 : 0
+
+  project = var.project_id
+  role    = "roles/logging.logWriter"
+  member  = google_service_account.test[0].member
+}
+
+resource "google_storage_bucket_iam_member" "test_says_so" {
+  count = local.tests_here ? 1 : 0
+
+  bucket = var.pipeline.state_bucket
+  role   = "roles/storage.objectCreator"
+  member = google_service_account.test[0].member
+
+  condition {
+    title      = "${var.name}-tested"
+    expression = "resource.name.startsWith('projects/_/buckets/${var.pipeline.state_bucket}/objects/tested/')"
+  }
+}
+
+resource "google_cloudbuild_trigger" "test" {
+  count = local.tests_here ? 1 : 0
+
+  name            = "${var.name}-test"
+  location        = var.region
+  description     = "Slipway: cloudbuild.test.yaml, for what is pushed to ${local.cloud_build.branch}"
+  service_account = google_service_account.test[0].id
+  filename        = "cloudbuild.test.yaml"
+
+  repository_event_config {
+    repository = local.cloud_build.repository
+
+    push {
+      branch = "^${local.cloud_build.branch}$"
+    }
+  }
+
+  substitutions = {
+    _TESTED_IN = var.pipeline.state_bucket
   }
 
   depends_on = [google_project_service.api]

@@ -3,15 +3,19 @@
 
 locals {
   front_port = 8080
-  app_port   = 8081
+  # functions/api/started.py answers it; the front passes it on to nobody.
+  startup_path = "/.startup"
+  app_port     = 8081
 
   nginx_conf = templatefile("${path.module}/nginx.conf", {
     front_port = local.front_port
     app_port   = local.app_port
+    project    = var.project_id
     seconds    = local.registry_seconds
     streams    = max(1000, local.size.registry_concurrency)
     # Half of the front's memory at most.
-    body_kib = min(1024, floor(128 * 1024 / local.size.registry_concurrency))
+    startup_path = local.startup_path
+    body_kib     = min(1024, floor(128 * 1024 / local.size.registry_concurrency))
   })
 }
 
@@ -74,6 +78,7 @@ resource "google_cloud_run_v2_service" "registry" {
     timeout                          = "${local.registry_seconds}s"
     max_instance_request_concurrency = local.size.registry_concurrency
     execution_environment            = "EXECUTION_ENVIRONMENT_GEN2"
+    encryption_key                   = var.kms_key
 
     scaling {
       max_instance_count = local.size.registry_max_instances
@@ -100,7 +105,7 @@ resource "google_cloud_run_v2_service" "registry" {
       }
 
       resources {
-        limits            = { cpu = "0.5", memory = "256Mi" }
+        limits            = { cpu = tostring(local.front_vcpus), memory = "${local.front_memory_mib}Mi" }
         cpu_idle          = true
         startup_cpu_boost = true
       }
@@ -151,17 +156,20 @@ resource "google_cloud_run_v2_service" "registry" {
       }
 
       resources {
-        limits            = { cpu = "1", memory = "${local.size.registry_memory_mib}Mi" }
+        limits            = { cpu = tostring(local.app_vcpus), memory = "${local.size.registry_memory_mib}Mi" }
         cpu_idle          = true
         startup_cpu_boost = true
       }
 
+      # An instance's way to the database may take a minute to come up: until then it isn't given requests. The platform
+      # allows four minutes in all.
       startup_probe {
         period_seconds    = 1
         timeout_seconds   = 1
-        failure_threshold = 120
+        failure_threshold = 240
 
-        tcp_socket {
+        http_get {
+          path = local.startup_path
           port = local.app_port
         }
       }

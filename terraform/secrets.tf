@@ -7,18 +7,25 @@ locals {
     admin-secret = "The secret of the user admin: a version of your own has to be added."
   } : {}
 
-  # Which program reads which, as which variable. The administrator's is read when migrate is called, in its newest
-  # version; the others are pinned, so that a new one makes a new revision.
+  # Which program reads which, as which variable. Variables are read when an instance starts, so their version is pinned,
+  # and a new one makes a new revision.
   secret_variables = {
     api     = { SLIPWAY_PEPPER = "pepper", SLIPWAY_TOKEN_KEYS = "token-keys" }
     gc      = {}
-    migrate = { SLIPWAY_PEPPER = "pepper", SLIPWAY_ADMIN_SECRET = "admin-secret" }
+    migrate = { SLIPWAY_PEPPER = "pepper" }
   }
 
+  # Which program reads which as a file: read whenever it is opened, so in its newest version.
+  secret_files = {
+    api     = {}
+    gc      = {}
+    migrate = { SLIPWAY_ADMIN_SECRET_FILE = "admin-secret" }
+  }
+  secrets_folder = "/etc/slipway"
+
   secret_versions = var.access == "token" ? {
-    pepper       = tostring(var.pepper_version)
-    token-keys   = tostring(var.token_keys_version)
-    admin-secret = "latest"
+    pepper     = tostring(var.pepper_version)
+    token-keys = tostring(var.token_keys_version)
   } : {}
 
   secret_environment = {
@@ -90,7 +97,7 @@ resource "google_secret_manager_secret_version" "made" {
   }
 }
 
-# A function that names a secret without a version can't be deployed. This one is no secret: migrate refuses it.
+# A function that mounts a secret without a version can't be deployed. This one is no secret: migrate refuses it.
 resource "google_secret_manager_secret_version" "admin_placeholder" {
   count = var.access == "token" ? 1 : 0
 
@@ -100,8 +107,9 @@ resource "google_secret_manager_secret_version" "admin_placeholder" {
 
 resource "google_secret_manager_secret_iam_member" "reads" {
   for_each = var.access == "token" ? merge([
-    for program, variables in local.secret_variables : {
-      for secret in values(variables) : "${program}-${secret}" => { program = program, secret = secret }
+    for program in local.rooms : {
+      for secret in concat(values(local.secret_variables[program]), values(local.secret_files[program])) :
+      "${program}-${secret}" => { program = program, secret = secret }
     }
   ]...) : {}
 

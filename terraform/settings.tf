@@ -30,6 +30,7 @@ locals {
       SLIPWAY_DATABASE           = local.database_urls["api"]
       SLIPWAY_BUCKET             = google_storage_bucket.blobs.name
       SLIPWAY_TOPIC              = google_pubsub_topic.hints.id
+      SLIPWAY_PROJECT            = var.project_id
       SLIPWAY_SIGNER             = "iam"
       SLIPWAY_SIGNER_IDENTITY    = google_service_account.this["api"].email
       SLIPWAY_UPLOAD_CHUNK_BYTES = tostring(local.size.upload_chunk_mib * 1024 * 1024)
@@ -64,11 +65,16 @@ locals {
         SLIPWAY_TOPIC                 = google_pubsub_topic.hints.id
       },
     )
-    migrate = {
-      SLIPWAY_DATABASE = local.database_urls["migrate"]
-      # It touches no blob, but the settings are read as a whole.
-      SLIPWAY_BUCKET = google_storage_bucket.blobs.name
-    }
+    migrate = merge(
+      {
+        SLIPWAY_DATABASE          = local.database_urls["migrate"]
+        SLIPWAY_DATABASE_API_USER = local.database_users["api"]
+        SLIPWAY_DATABASE_GC_USER  = local.database_users["gc"]
+        # It touches no blob, but the settings are read as a whole.
+        SLIPWAY_BUCKET = google_storage_bucket.blobs.name
+      },
+      { for variable, secret in local.secret_files["migrate"] : variable => "${local.secrets_folder}/${secret}" if var.access == "token" },
+    )
   }
 
   registry_environment = merge(local.api_environment, {

@@ -7,6 +7,7 @@ locals {
       database_tier             = "db-g1-small"
       database_max_connections  = 50
       database_disk_gb          = 10
+      database_disk_limit_gb    = 40
       database_highly_available = false
       registry_min_instances    = 0
       registry_max_instances    = 4
@@ -21,6 +22,7 @@ locals {
       database_tier             = "db-custom-1-3840"
       database_max_connections  = 100
       database_disk_gb          = 20
+      database_disk_limit_gb    = 80
       database_highly_available = false
       registry_min_instances    = 1
       registry_max_instances    = 12
@@ -35,6 +37,7 @@ locals {
       database_tier             = "db-custom-4-15360"
       database_max_connections  = 500
       database_disk_gb          = 100
+      database_disk_limit_gb    = 400
       database_highly_available = true
       registry_min_instances    = 2
       registry_max_instances    = 40
@@ -66,8 +69,17 @@ locals {
     migrate  = local.migrate_connections
   }
   connections_wanted = sum(values(local.connections))
-  # Ten are the server's own; a fifth is left for instances of two revisions at once, and for you.
-  connections_budget = floor(0.8 * (local.size.database_max_connections - 10))
+  # Ten are the server's own; a fifth is left for instances of two revisions at once, and for you. What an instance that
+  # serves others can spare is for its owner to say.
+  connections_budget = local.makes_instance ? floor(0.8 * (local.size.database_max_connections - 10)) : var.existing_database.connections
+  connections_text   = local.makes_instance ? "${local.size.database_max_connections} of the database" : "the existing database's others"
+
+  # What the platform has to allow in the region: all instances of the registry at once.
+  registry_vcpus      = local.size.registry_max_instances * (var.http2 ? local.front_vcpus + local.app_vcpus : local.app_vcpus)
+  registry_memory_gib = local.size.registry_max_instances * (local.size.registry_memory_mib + (var.http2 ? local.front_memory_mib : 0)) / 1024
+  front_vcpus         = 0.5
+  front_memory_mib    = 256
+  app_vcpus           = 1
 
   # Uploads keep what the store has not acknowledged: about a chunk each.
   upload_memory_mib = local.threads * local.size.upload_chunk_mib

@@ -116,7 +116,7 @@ locals {
   }
 
   of_registry = "resource.type = \"cloud_run_revision\" AND resource.labels.service_name = \"${local.services.registry}\""
-  of_database = "resource.type = \"cloudsql_database\" AND resource.labels.database_id = \"${var.project_id}:${google_sql_database_instance.this.name}\""
+  of_database = "resource.type = \"cloudsql_database\" AND resource.labels.database_id = \"${local.instance.project}:${local.instance.name}\""
   of_logs     = { for name in keys(local.log_metrics) : name => "resource.type = \"cloud_run_revision\" AND metric.type = \"logging.googleapis.com/user/${google_logging_metric.this[name].name}\"" }
 
   # `above` for `minutes`, of a metric that counts lines of the log. Titles are the headings in docs/operations.md.
@@ -132,7 +132,8 @@ locals {
     undeletable_objects = { title = "Objects can't be deleted", severity = "ERROR", metric = "undeletable_objects", above = 0, minutes = 0 }
   }
 
-  # Of other metrics, or of a distribution; with a `denominator` it is the share of that.
+  # Of other metrics, or of a distribution; with a `denominator` it is the share of that, and `least` how many there have
+  # to be besides.
   metric_alerts = {
     server_errors = {
       title       = "Server errors"
@@ -143,6 +144,8 @@ locals {
       reducer     = "REDUCE_SUM"
       above       = 0.01
       minutes     = 5
+      # Of few requests one is a large share: the uptime check alone makes thirty in that time.
+      least = 5
     }
     slow_pulls = {
       title    = "Slow pulls"
@@ -189,41 +192,49 @@ locals {
       above    = 0
       minutes  = 5
     }
-    database_connections = {
-      title    = "Connections run out"
-      severity = "ERROR"
-      filter   = "${local.of_database} AND metric.type = \"cloudsql.googleapis.com/database/postgresql/num_backends\""
-      aligner  = "ALIGN_MAX"
-      reducer  = "REDUCE_SUM"
-      above    = local.connections_budget
-      minutes  = 5
-    }
-    database_disk = {
-      title    = "The database's disk fills up"
-      severity = "ERROR"
-      filter   = "${local.of_database} AND metric.type = \"cloudsql.googleapis.com/database/disk/utilization\""
-      aligner  = "ALIGN_MAX"
-      reducer  = "REDUCE_MAX"
-      above    = 0.9
-      minutes  = 30
-    }
-    database_cpu = {
-      title    = "The database is busy"
-      severity = "WARNING"
-      filter   = "${local.of_database} AND metric.type = \"cloudsql.googleapis.com/database/cpu/utilization\""
-      aligner  = "ALIGN_MEAN"
-      reducer  = "REDUCE_MAX"
-      above    = 0.9
-      minutes  = 15
-    }
+  }
+
+  # An instance that isn't ours is watched by whoever it belongs to.
+  database_alerts = {
+    for name, alert in {
+      database_connections = {
+        title    = "Connections run out"
+        severity = "ERROR"
+        filter   = "${local.of_database} AND metric.type = \"cloudsql.googleapis.com/database/postgresql/num_backends\""
+        aligner  = "ALIGN_MAX"
+        reducer  = "REDUCE_SUM"
+        above    = coalesce(local.connections_budget, 0)
+        minutes  = 5
+      }
+      database_disk = {
+        title    = "The database's disk fills up"
+        severity = "ERROR"
+        filter   = "${local.of_database} AND metric.type = \"cloudsql.googleapis.com/database/disk/utilization\""
+        aligner  = "ALIGN_MAX"
+        reducer  = "REDUCE_MAX"
+        above    = 0.9
+        minutes  = 30
+      }
+      database_cpu = {
+        title    = "The database is busy"
+        severity = "WARNING"
+        filter   = "${local.of_database} AND metric.type = \"cloudsql.googleapis.com/database/cpu/utilization\""
+        aligner  = "ALIGN_MEAN"
+        reducer  = "REDUCE_MAX"
+        above    = 0.9
+        minutes  = 15
+      }
+    } : name => alert if local.makes_instance
   }
 
   alerts = merge(
-    { for name, alert in local.metric_alerts : name => merge({ denominator = null }, alert) },
+    { for name, alert in local.metric_alerts : name => merge({ denominator = null, least = null }, alert) },
+    { for name, alert in local.database_alerts : name => merge(alert, { denominator = null, least = null }) },
     {
       for name, alert in local.log_alerts : name => merge(alert, {
         filter      = local.of_logs[alert.metric]
         denominator = null
+        least       = null
         aligner     = "ALIGN_DELTA"
         reducer     = "REDUCE_SUM"
       })
@@ -279,6 +290,23 @@ resource "google_logging_metric" "this" {
   depends_on = [google_project_service.api]
 }
 
+# The platform logs each request besides what the registry logs, at more bytes and with less in it. Errors are kept: those
+# the registry may not have seen.
+resource "google_logging_project_exclusion" "platform_requests" {
+  count = var.platform_request_log ? 0 : 1
+
+  name        = "${var.name}-requests"
+  description = "What the platform logs of requests that went well: the registry's own lines say more."
+  filter = join(" AND ", [
+    "log_id(\"run.googleapis.com/requests\")",
+    "resource.type=\"cloud_run_revision\"",
+    "resource.labels.service_name=(${join(" OR ", [for name in values(local.services) : "\"${name}\""])})",
+    "httpRequest.status<500",
+  ])
+
+  depends_on = [google_project_service.api]
+}
+
 resource "google_monitoring_notification_channel" "mail" {
   for_each = var.alert_emails
 
@@ -289,11 +317,13 @@ resource "google_monitoring_notification_channel" "mail" {
   depends_on = [google_project_service.api]
 }
 
+# A metric of the log can be named in an alert only some ten minutes after it was made. The registry is made last, and
+# takes as long; what asks for it waits for it too.
 resource "google_monitoring_alert_policy" "threshold" {
   for_each = local.alerts
 
   display_name          = "${var.name}: ${each.value.title}"
-  combiner              = "OR"
+  combiner              = each.value.least == null ? "OR" : "AND"
   severity              = each.value.severity
   notification_channels = local.channels
 
@@ -330,9 +360,32 @@ resource "google_monitoring_alert_policy" "threshold" {
     }
   }
 
+  dynamic "conditions" {
+    for_each = each.value.least == null ? [] : [each.value.least]
+
+    content {
+      display_name = "${each.value.title}: how many"
+
+      condition_threshold {
+        filter          = each.value.filter
+        comparison      = "COMPARISON_GT"
+        threshold_value = conditions.value
+        duration        = "${each.value.minutes * 60}s"
+
+        aggregations {
+          alignment_period     = "300s"
+          per_series_aligner   = each.value.aligner
+          cross_series_reducer = each.value.reducer
+        }
+      }
+    }
+  }
+
   alert_strategy {
     auto_close = "86400s"
   }
+
+  depends_on = [google_cloud_run_v2_service.registry, google_cloudfunctions2_function.api]
 }
 
 # The clock wakes it every few minutes: an hour without a run is a fault.
@@ -365,6 +418,8 @@ resource "google_monitoring_alert_policy" "no_collection" {
   alert_strategy {
     auto_close = "86400s"
   }
+
+  depends_on = [google_cloud_run_v2_service.registry, google_cloudfunctions2_function.api]
 }
 
 # Asks as a client does first; with access control, 401 and a challenge is the right answer.
@@ -392,7 +447,7 @@ resource "google_monitoring_uptime_check_config" "registry" {
     }
   }
 
-  depends_on = [google_project_service.api]
+  depends_on = [google_cloud_run_v2_service.registry, google_cloudfunctions2_function.api]
 }
 
 resource "google_monitoring_alert_policy" "unreachable" {

@@ -176,7 +176,7 @@ def handle(services: Services, request: Request) -> Response:
         response.headers["Docker-Distribution-Api-Version"] = "registry/2.0"
         audit.record(services, request, record.fields, response.status_code)
         services.activity.add_if_due()
-        _log(request, response, body, record)
+        _log(request, response, body, record, services.settings.project)
         return response
 
 
@@ -215,7 +215,7 @@ def _answer(services: Services, request: Request, body: Body) -> Response:
     return response
 
 
-def _log(request: Request, response: Response, body: Body, record: telemetry.Record) -> None:
+def _log(request: Request, response: Response, body: Body, record: telemetry.Record, project: str) -> None:
     telemetry.log(
         "ERROR" if response.status_code >= 500 else "INFO",  # noqa: PLR2004  # the class of server errors
         "request",
@@ -227,7 +227,7 @@ def _log(request: Request, response: Response, body: Body, record: telemetry.Rec
         database_ms=round(record.database_seconds * 1000, 1),
         pool_ms=round(record.pool_seconds * 1000, 1),
         statements=len(record.statements),
-        trace=request.headers.get("X-Cloud-Trace-Context"),
         client=request.headers.get("User-Agent"),
         **record.fields,
+        **telemetry.trace(project, request.headers.get("X-Cloud-Trace-Context", "")),
     )

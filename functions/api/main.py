@@ -7,7 +7,7 @@ import functions_framework
 from flask import Request, Response
 from werkzeug.exceptions import HTTPException, InternalServerError
 
-from functions.api import browsers, responses
+from functions.api import browsers, responses, started
 from functions.api.dispatch import handle
 from functions.registry import telemetry
 from functions.registry.config import is_in_cloud
@@ -18,6 +18,8 @@ def api(request: Request) -> Response:
     try:
         registry = services()
         registry.guard.check(in_cloud=is_in_cloud())
+        if request.path == started.PATH:
+            return started.answer(registry.database)
         return handle(registry, request)
     except Exception as error:  # noqa: BLE001  # the last resort: the framework would answer with a page for people
         return _failed(error)

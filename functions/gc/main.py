@@ -17,16 +17,23 @@ from functions.gc.run import run
 from functions.registry import telemetry
 from functions.registry.events.hints import is_hint
 from functions.registry.metadata.db import MetadataUnavailable
+from functions.registry.metadata.db import NotMigrated
+from functions.registry.metadata.schema_version import SchemaUnknown
 from functions.registry.wiring import services
 
 
 @functions_framework.cloud_event
 def collect(event: CloudEvent) -> None:
-    """Acknowledges what is no hint of ours: sending it again would not make it one."""
+    """Acknowledges what is no hint of ours, for sending it again would not make it one; and what comes too early."""
     if not is_hint(_data(event.data)):
         telemetry.log("WARNING", "not a hint", event_id=event["id"], source=event["source"])
         return
-    services().schema.require()
+    try:
+        services().schema.require()
+    except (SchemaUnknown, NotMigrated) as error:
+        # Whoever deploys calls migrate next, and the clock ticks again: until then no message is worth keeping.
+        telemetry.log("WARNING", "no collection without the schema", reason=str(error))
+        return
     run(services())
 
 
@@ -34,7 +41,8 @@ def collect(event: CloudEvent) -> None:
 # come again and again, and end as a dead letter that nobody can use.
 @functions_framework.errorhandler(400)  # type: ignore[untyped-decorator]  # the framework has no types
 def unreadable(error: Any) -> tuple[str, int]:
-    telemetry.log("WARNING", "not a message", reason=error.description)
+    # What the framework says of it holds every header of the request.
+    telemetry.log("WARNING", "not a message", error=type(error).__name__, characters=len(str(error.description)))
     return "", 204
 
 

@@ -10,6 +10,7 @@ from flask import Request, Response, jsonify
 from werkzeug.exceptions import HTTPException, InternalServerError
 
 from functions.migrate.administrator import AdministratorRefused, make_administrator
+from functions.migrate.grants import Users
 from functions.migrate.schema import LINES, SchemaNewer, inspect, upgrade
 from functions.registry import telemetry
 from functions.registry.config import Settings
@@ -29,7 +30,8 @@ def migrate(request: Request) -> Response:
         lines = body.get("lines", list(LINES)) if isinstance(body, dict) else None
         if request.method != "POST" or not isinstance(lines, list) or not all(line in LINES for line in lines):
             return _refused(400, f"POST with lines from {', '.join(LINES)}")
-        applied = upgrade(url, tuple(line for line in LINES if line in lines))
+        users = Users(settings.database_api_user, settings.database_gc_user)
+        applied = upgrade(url, tuple(line for line in LINES if line in lines), users)
         make_administrator(settings)
     except AdministratorRefused as error:
         telemetry.log("ERROR", "no first administrator", reason=str(error))

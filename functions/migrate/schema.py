@@ -20,6 +20,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 from sqlalchemy.pool import NullPool
 
+from functions.migrate.grants import NOBODY, Users, give
 from functions.migrate.sql import VERSIONS
 from functions.registry.metadata.driver import connect_dbapi
 
@@ -47,8 +48,9 @@ def inspect(url: str) -> Schema:
         return _inspect(connection, script)
 
 
-def upgrade(url: str, lines: tuple[str, ...] = LINES) -> list[str]:
+def upgrade(url: str, lines: tuple[str, ...] = LINES, users: Users = NOBODY) -> list[str]:
     """Applies what is pending of `lines` and returns it. Each migration is one transaction, unless it says otherwise.
+    Then `users` get their rights, whether anything was pending or not.
 
     Safe to call twice at once: the second waits for the first and finds nothing to do. Raises SchemaNewer.
     """
@@ -64,6 +66,8 @@ def upgrade(url: str, lines: tuple[str, ...] = LINES) -> list[str]:
                 if pending[line]:
                     _upgrade(connection, script, line)
             left = _inspect(connection, script).pending
+            connection.commit()
+            give(connection, users, takes_away="post" in lines)
         finally:
             connection.exec_driver_sql(f"SELECT pg_advisory_unlock({_LOCK})")
     return [revision for line in LINES for revision in pending[line] if revision not in left[line]]

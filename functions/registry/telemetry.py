@@ -6,6 +6,7 @@ A `Record` is opened around a piece of work; whatever happens meanwhile on that 
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 import traceback
@@ -31,6 +32,7 @@ class Record:
         return round((time.monotonic() - self.started) * 1000, 1)
 
 
+_TRACE: Final = re.compile(r"([0-9a-f]{1,64})(?:/|;|$)")
 _current: Final[ContextVar[Record | None]] = ContextVar("record", default=None)
 
 
@@ -79,7 +81,16 @@ def log(severity: str, message: str, **fields: Any) -> None:
         sys.stdout.flush()
 
 
+def trace(project: str, header: str) -> dict[str, str]:
+    """The field by which the platform's own line of a request and ours are found together; nothing if it isn't known.
+
+    `header` is X-Cloud-Trace-Context: TRACE/SPAN;o=OPTIONS.
+    """
+    found = _TRACE.match(header)
+    return {"logging.googleapis.com/trace": f"projects/{project}/traces/{found[1]}"} if project and found else {}
+
+
 def log_exception(message: str, error: BaseException, **fields: Any) -> None:
     """An unexpected error with its trace, which goes to the log alone."""
-    trace = "".join(traceback.format_exception(error))
-    log("ERROR", message, error=type(error).__name__, stack_trace=trace, **fields)
+    text = "".join(traceback.format_exception(error))
+    log("ERROR", message, error=type(error).__name__, stack_trace=text, **fields)

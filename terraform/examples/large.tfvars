@@ -3,6 +3,9 @@ project_id = "example-registry"
 region     = "europe-west1"
 size       = "large"
 
+# What the project was granted beyond a new one's 20 vCPU and 40 GiB: docs/deploy.md says how to ask.
+quota = { vcpus = 80, memory_gib = 64 }
+
 domain                          = "registry.example.com"
 requests_per_minute_and_address = 60000
 

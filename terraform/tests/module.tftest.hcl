@@ -42,7 +42,7 @@ run "plans_with_what_must_be_given" {
     error_message = "Blobs are never public."
   }
   assert {
-    condition     = google_sql_database_instance.this.settings[0].ip_configuration[0].ipv4_enabled == false
+    condition     = google_sql_database_instance.this[0].settings[0].ip_configuration[0].ipv4_enabled == false
     error_message = "The database has no public address unless that is asked for."
   }
   assert {
@@ -88,7 +88,7 @@ run "too_many_instances_are_refused" {
     sizing = { registry_max_instances = 40 }
   }
 
-  expect_failures = [google_sql_database_instance.this]
+  expect_failures = [google_sql_database.this]
 }
 
 run "open_has_to_be_meant" {

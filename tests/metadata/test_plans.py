@@ -148,15 +148,18 @@ def test_triggers_and_foreign_keys_find_their_rows_by_an_index(crowded: str) -> 
     with database._pool.connection(may_block=False) as connection:
         connection.simple(EXPLAIN_ALL)
         connection._driver.notices = notices
-    _live(database)
+    live(database, database)
     database.close()
     plans = [json.loads(notice[b"M"].partition(b"plan:")[2]) for notice in notices if b"plan:" in notice[b"M"]]
     assert len(plans) > 200, "plans of nested statements are missing"
     assert {(plan["Query Text"], name) for plan in plans for name in read_whole(plan["Plan"])} == set()
 
 
-def _live(database: Database) -> None:
-    """All that may happen to a repository or a principal in the crowd, so that every trigger fires with rows."""
+def live(database: Database, of_gc: Database) -> None:
+    """All that may happen to a repository or a principal in the crowd, so that every trigger fires with rows.
+
+    What the collection does is done through `of_gc`.
+    """
     crowded_one = RepositoryName("n7/r7")
     first, second = push_image(database, APP, "a", "b"), push_image(database, APP)
     index = push_index(database, APP, "index", of=[first, second])
@@ -164,8 +167,8 @@ def _live(database: Database) -> None:
     counted = [Activity(APP, Tag("b"), first.digest, 1, 1, 0), Activity(APP, None, second.digest, 1, 0, 0)]
     assert activity.add(database, counted) == len(counted)
     repository = value(database, "SELECT id FROM repositories WHERE name = :name", name=APP)
-    assert surveys.survey(database, repository) is not None
-    assert ranks.add_up(database, 10) == 10
+    assert surveys.survey(of_gc, repository) is not None
+    assert ranks.add_up(of_gc, 10) == 10
     shared = Digest.of(first.layers[0])
     assert blobs.mount(database, OTHER, shared, APP)
     assert blobs.delete(database, OTHER, shared)
@@ -174,10 +177,10 @@ def _live(database: Database) -> None:
     assert tags.delete(database, crowded_one, Tag("v1"))
     loose = push_blob(database, crowded_one, b"loose")
     assert blobs.delete(database, crowded_one, loose)
-    query(database, "DELETE FROM blobs WHERE digest = :digest", digest=loose.to_bytes())
+    query(of_gc, "DELETE FROM blobs WHERE digest = :digest", digest=loose.to_bytes())
     assert uploads.cancel(database, APP, write_part(database, start_upload(database)).id)
-    uploads.expire(database, 10)
-    deletions.claim(database, 10)
+    uploads.expire(of_gc, 10)
+    deletions.claim(of_gc, 10)
     rules.add(database, NewRule("locked", 0, "protected", "team/*", "locked"))
     with pytest.raises(ChangeRefused):
         push_image(database, APP, "locked")

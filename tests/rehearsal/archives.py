@@ -16,6 +16,7 @@ from typing import Final
 
 from tests.terraform.core import ROOT, Terraform, find_terraform
 from tests.terraform.deployment import PROGRAMS, Deployment
+from tests.terraform.simulated.project import Project
 from tests.terraform.simulated.schema import ProviderSchema
 from tests.terraform.simulated.server import serving
 
@@ -68,13 +69,15 @@ def copied_tree(folder: Path) -> Iterator[Tree]:
     for name in ("terraform", "functions"):
         shutil.copytree(ROOT / name, folder / name, ignore=_IGNORED)
     (folder / "terraformrc").write_text("disable_checkpoint = true\n")
-    with serving(_newest_schemas(), folder / "terraform") as providers:
+    # Whatever it asks for is there: what a project lacks is another test's matter.
+    project = Project(rules=())
+    with serving(_newest_schemas(), folder / "terraform", project) as providers:
         environment = {
             "TF_REATTACH_PROVIDERS": providers,
             "TF_CLI_CONFIG_FILE": str(folder / "terraformrc"),
             "TF_IN_AUTOMATION": "1",
         }
-        terraform = Terraform(command, folder / "terraform", environment)
+        terraform = Terraform(command, folder / "terraform", environment, project)
         terraform.run("init", "-input=false", "-backend=false", "-no-color")
         yield Tree(folder, terraform)
 

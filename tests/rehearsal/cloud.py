@@ -7,7 +7,6 @@ service has no stand-in, the one that signs in an account's name: URLs are signe
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,7 +33,6 @@ from tests.terraform.deployment import Deployment
 
 _DATABASE: Final = "registry"
 _READY_SECONDS: Final = 60
-_ROLE: Final = re.compile(r'TO "([^"]+)"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +65,8 @@ class Cloud:
             # What the platform says of itself.
             "K_SERVICE": "slipway",
         }
+        if "SLIPWAY_ADMIN_SECRET_FILE" in plain:
+            environment["SLIPWAY_ADMIN_SECRET_FILE"] = str(self._mounted_secret())
         if "SLIPWAY_SIGNER" in plain:
             environment |= {
                 "SLIPWAY_SIGNER": "hmac",
@@ -77,6 +77,11 @@ class Cloud:
             }
         return environment
 
+    def _mounted_secret(self) -> Path:
+        path = self.data.folder / "admin-secret"
+        path.write_text(self.secrets["SLIPWAY_ADMIN_SECRET"])
+        return path
+
     def prepare(self, deployment: Deployment) -> None:
         """The bucket, the topic with its push subscription, the database and the roles: as they are planned."""
         bucket = deployment.outputs["blob_bucket"]
@@ -85,11 +90,12 @@ class Cloud:
         topic = deployment.environment("registry")["SLIPWAY_TOPIC"]
         self._publisher().create_topic(name=topic)
         self._subscribe(deployment.one("google_pubsub_subscription", "hints").values, topic)
-        grants: str = deployment.outputs["database_grants"]
         self._administer("CREATE ROLE cloudsqlsuperuser NOLOGIN CREATEROLE CREATEDB")
-        for role in sorted(set(_ROLE.findall(grants))):
-            self._administer(f'CREATE ROLE "{role}" LOGIN')
-        self._administer(grants)
+        for user in deployment.all("google_sql_user"):
+            roles = user.values["database_roles"] or []
+            self._administer(
+                f'CREATE ROLE "{user.values["name"]}" LOGIN {"IN ROLE " + ", ".join(roles) if roles else ""}'
+            )
         self._administer(f"CREATE DATABASE {_DATABASE} OWNER cloudsqlsuperuser")
 
     def publish(self, topic: str) -> None:

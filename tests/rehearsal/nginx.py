@@ -45,7 +45,15 @@ def adapted(configuration: str, nginx: Path, front_port: int, app_port: int, fol
 
 def front_container(nginx: Path, front_port: int, app_port: int, folder: Path, seconds: int = 3600) -> Container:
     """As terraform/ has it, without asking Terraform."""
-    values = {"front_port": front_port, "app_port": app_port, "seconds": seconds, "streams": 1000, "body_kib": 1024}
+    values = {
+        "front_port": front_port,
+        "app_port": app_port,
+        "seconds": seconds,
+        "streams": 1000,
+        "body_kib": 1024,
+        "project": "example-registry",
+        "startup_path": "/.startup",
+    }
     template = (ROOT / "terraform" / "nginx.conf").read_text()
     configuration = re.sub(r"\$\{(\w+)\}", lambda name: str(values[name[1]]), template)
     command = json.loads(_only(r'(?m)^ +("printf .+")$', (ROOT / "terraform" / "registry.tf").read_text()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -13,6 +14,7 @@ import pytest
 
 from tests.terraform.core import ROOT, Terraform, find_terraform
 from tests.terraform.deployment import Deployment
+from tests.terraform.simulated.project import Project
 from tests.terraform.simulated.schema import ProviderSchema
 from tests.terraform.simulated.server import serving
 
@@ -33,6 +35,17 @@ _SCHEMAS: Final = Path(__file__).resolve().parent / "schemas"
 # The newest, and the oldest that terraform/versions.tf lets in.
 GOOGLE: Final = ("google-8", "google-7")
 _OTHERS: Final = ("archive-2", "random-3", "tls-4")
+_DEPLOY: Final = (ROOT / "docs" / "deploy.md").read_text()
+_QUOTA: Final = re.compile(r"(\d+) vCPU and (\d+) GiB for `large`")
+# What `gcloud beta services identity create` makes, by the service.
+_AGENTS: Final = {
+    "artifactregistry": "gcp-sa-artifactregistry",
+    "cloudfunctions": "gcf-admin-robot",
+    "pubsub": "gcp-sa-pubsub",
+    "run": "serverless-robot-prod",
+    "secretmanager": "gcp-sa-secretmanager",
+    "sqladmin": "gcp-sa-cloud-sql",
+}
 # What is of no account to Terraform, or is made by it.
 _IGNORED: Final = shutil.ignore_patterns("__pycache__", "build", ".terraform*", "*.tfstate*")
 
@@ -51,13 +64,28 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             terminalreporter.write_line(str(line))
 
 
+def prepared_project() -> Project:
+    """As docs/deploy.md prepares one before the first apply, with what it says to ask for."""
+    services = _DEPLOY.split("for service in ", 1)[1].split(";", 1)[0].split()
+    vcpus, gibibytes = _QUOTA.search(_DEPLOY).groups()  # type: ignore[union-attr]  # a page without them is a failure
+    return Project(
+        agents={_AGENTS[service] for service in services},
+        vcpus=float(vcpus),
+        memory_gib=float(gibibytes),
+        instances={"shared": {"cloudsql.iam_authentication": "on"}},
+    )
+
+
 def read_schema(name: str) -> ProviderSchema:
     return ProviderSchema.load(_SCHEMAS / f"{name}.json")
 
 
 class NewTerraform(Protocol):
-    def __call__(self, *, is_whole: bool = False, google: str = GOOGLE[0]) -> Terraform:
-        """Another copy, so another state. A whole one has all of functions/, which costs a plan seconds."""
+    def __call__(self, *, is_whole: bool = False, google: str = GOOGLE[0], project: Project | None = None) -> Terraform:
+        """Another copy, so another state, and another project: one that was prepared, if none is given.
+
+        A whole one has all of functions/, which costs a plan seconds.
+        """
 
 
 @pytest.fixture(scope="session")
@@ -66,7 +94,8 @@ def new_terraform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NewTerra
     if command is None:
         pytest.skip("no terraform here: install it, or let `make build/terraform-venv/.made` fetch one (64 MB)")
 
-    def make(*, is_whole: bool = False, google: str = GOOGLE[0]) -> Terraform:
+    def make(*, is_whole: bool = False, google: str = GOOGLE[0], project: Project | None = None) -> Terraform:
+        project = project or prepared_project()
         tree = tmp_path_factory.mktemp("tree")
         shutil.copytree(ROOT / "terraform", tree / "terraform", ignore=_IGNORED)
         shutil.copytree(ROOT / "functions", tree / "functions", ignore=_IGNORED if is_whole else _all_but_entries)
@@ -75,11 +104,11 @@ def new_terraform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NewTerra
         settings.write_text("disable_checkpoint = true\n")
         schemas = [read_schema(name) for name in (google, *_OTHERS)]
         environment = {
-            "TF_REATTACH_PROVIDERS": servers.enter_context(serving(schemas, tree / "terraform")),
+            "TF_REATTACH_PROVIDERS": servers.enter_context(serving(schemas, tree / "terraform", project)),
             "TF_CLI_CONFIG_FILE": str(settings),
             "TF_IN_AUTOMATION": "1",
         }
-        terraform = Terraform(command, tree / "terraform", environment)
+        terraform = Terraform(command, tree / "terraform", environment, project)
         terraform.run("init", "-input=false", "-backend=false", "-no-color")
         return terraform
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from tests.terraform.simulated.project import Project
+
 ROOT: Final = Path(__file__).resolve().parents[2]
 # `make test-terraform` makes it where no program is found, or where SLIPWAY_TERRAFORM=package asks for it.
 PACKAGE_PYTHON: Final = ROOT / "build" / "terraform-venv" / "bin" / "python"
@@ -49,6 +51,8 @@ class Terraform:
     command: Sequence[str]
     folder: Path
     environment: Mapping[str, str]
+    # What its providers stand in for.
+    project: Project
 
     def run(self, *arguments: str, allowed: Sequence[int] = (0,)) -> subprocess.CompletedProcess[str]:
         """Raises TerraformFailed for an exit code that isn't allowed."""

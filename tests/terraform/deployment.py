@@ -123,6 +123,16 @@ class Deployment:
             return {one["name"]: one["value_source"][0]["secret_key_ref"][0]["secret"] for one in variables}
         return {one["key"]: one["secret"] for one in self.function(program)["secret_environment_variables"]}
 
+    def secret_files(self, program: str) -> dict[str, str]:
+        """Secrets that are mounted, by their path."""
+        if program == "registry":
+            return {}
+        return {
+            f"{volume['mount_path']}/{version['path']}": volume["secret"]
+            for volume in self.function(program)["secret_volumes"]
+            for version in volume["versions"]
+        }
+
     def container(self, name: str) -> Mapping[str, Any]:
         containers = self.one("google_cloud_run_v2_service").block("template")["containers"]
         found: Mapping[str, Any] = next(container for container in containers if container["name"] == name)

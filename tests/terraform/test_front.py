@@ -130,6 +130,22 @@ def test_an_app_that_is_away_is_an_oci_error(front: Front, app: App) -> None:
     assert json.loads(body)["errors"][0]["code"] == "UNKNOWN"
 
 
+def test_its_lines_are_found_from_the_platforms_own(front: Front, app: App) -> None:
+    app.server.shutdown()
+    app.server.server_close()
+    front.request("/v2/?a=b", "--header", "X-Cloud-Trace-Context: 105445aa7843bc8bf206b12000100000/123;o=1")
+    front.request("/v2/")
+    lines = [json.loads(line) for line in front.container.log.read_text().splitlines() if line.startswith("{")]
+    traces = [line["logging.googleapis.com/trace"] for line in lines if line["message"] == "ingress"]
+    assert traces == ["projects/example-registry/traces/105445aa7843bc8bf206b12000100000", ""]
+
+
+def test_what_the_platform_asks_of_the_app_nobody_else_does(front: Front, app: App) -> None:
+    status, _, body = front.request("/.startup")
+    assert (status, app.seen) == (404, [])
+    assert json.loads(body)["errors"][0]["code"] == "UNSUPPORTED"
+
+
 def test_what_is_in_flight_when_the_platform_stops_it_is_finished(front: Front, app: App) -> None:
     app.seconds = 1.5
     answers: list[int] = []

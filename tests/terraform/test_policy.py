@@ -5,19 +5,23 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import pytest
 
+from functions.api import started
 from functions.gc.run import BUDGET_SECONDS
 from functions.registry.events.hints import is_hint
 from local.programs import BUCKET_CORS
-from tests.terraform.core import ROOT
+from tests.terraform.conftest import EXAMPLES, NewTerraform
+from tests.terraform.core import ROOT, Terraform
 from tests.terraform.deployment import PROGRAMS, Deployment, Grant
+from tests.terraform.simulated.project import without_zeros
 
 _PROJECT_AGENT: Final = "serviceAccount:service-123456789012@gcp-sa-pubsub.iam.gserviceaccount.com"
 _DEPLOYER: Final = "serviceAccount:slipway-deploy@example-registry.iam.gserviceaccount.com"
+_UPTIME: Final = "google_monitoring_uptime_check_config"
 _EVERYBODY: Final = {"allUsers", "allAuthenticatedUsers"}
 _DEPLOY: Final = (ROOT / "docs" / "deploy.md").read_text()
 _OPERATIONS: Final = (ROOT / "docs" / "operations.md").read_text()
@@ -29,11 +33,12 @@ def _expected_grants(deployment: Deployment) -> set[tuple[str, str, str]]:
     expected = {
         (member["api"], "slipway_api_blobs", "example-registry-slipway-blobs"),
         (member["gc"], "slipway_gc_blobs", "example-registry-slipway-blobs"),
-        (member["api"], "iam.serviceAccountTokenCreator", deployment.account("api")),
+        (member["api"], "slipway_api_signs", deployment.account("api")),
         (member["api"], "pubsub.publisher", "slipway-hints"),
         (member["gc"], "pubsub.publisher", "slipway-hints"),
         (member["push"], "run.invoker", "slipway-gc"),
         (member["build"], "storage.objectViewer", "example-registry-slipway-source"),
+        (member["build"], "storage.objectViewer", ""),
         (member["build"], "artifactregistry.writer", "slipway-functions"),
         (member["build"], "logging.logWriter", ""),
         (_PROJECT_AGENT, "pubsub.publisher", "slipway-dead"),
@@ -90,6 +95,22 @@ def test_a_pipeline_may_do_what_the_documentation_lists(deployment: Deployment) 
     }
 
 
+@pytest.mark.terraform
+def test_what_tests_a_commit_may_say_so_and_nothing_else(terraform: Terraform) -> None:
+    plan = terraform.plan(f"-var-file={EXAMPLES['staging']}")
+    given = [
+        one["address"]
+        for one in plan["configuration"]["root_module"]["resources"]
+        if one["type"].endswith("_iam_member") and "google_service_account.test" in json.dumps(one)
+    ]
+    assert sorted(given) == ["google_project_iam_member.test_logs", "google_storage_bucket_iam_member.test_says_so"]
+    planned = {one["address"]: one["values"] for one in plan["planned_values"]["root_module"]["resources"]}
+    assert planned["google_project_iam_member.test_logs[0]"]["role"] == "roles/logging.logWriter"
+    says_so = planned["google_storage_bucket_iam_member.test_says_so[0]"]
+    assert says_so["role"] == "roles/storage.objectCreator"
+    assert "/objects/tested/')" in says_so["condition"][0]["expression"]
+
+
 def _rows(page: str, head: str) -> list[str]:
     """Of the table with that head."""
     return page.split(head, 1)[1].split("\n\n", 1)[0].splitlines()[1:]
@@ -110,10 +131,17 @@ def test_only_one_repositorys_approved_jobs_deploy(deployments: Mapping[str, Dep
     assert trigger.values["service_account"].endswith(_DEPLOYER.removeprefix("serviceAccount:"))
 
 
-def test_rights_in_the_whole_project_are_bound_to_the_database(deployment: Deployment) -> None:
+_BOUND: Final = {
+    "cloudsql.client": "'projects/example-registry/instances/slipway'",
+    "cloudsql.instanceUser": "'projects/example-registry/instances/slipway'",
+    "storage.objectViewer": "'projects/_/buckets/gcf-v2-sources-123456789012-europe-west1'",
+}
+
+
+def test_rights_in_the_whole_project_are_bound_to_what_they_are_for(deployment: Deployment) -> None:
     for grant in deployment.grants():
         if not grant.on and grant.role != "logging.logWriter" and not _is_of_pipeline(grant):
-            assert "projects/example-registry/instances/slipway" in grant.condition, grant
+            assert _BOUND[grant.role] in grant.condition, grant
 
 
 def test_a_program_runs_as_its_own_account(deployment: Deployment) -> None:
@@ -158,6 +186,19 @@ def test_a_domain_is_the_only_way_in(deployment: Deployment) -> None:
         "throttle",
         "allow",
     ]
+
+
+def test_names_and_passwords_are_tried_slowly_at_every_door(deployment: Deployment) -> None:
+    """They are taken at /token, however that is written, and with each request to /api/v1/."""
+    policies = list(deployment.all("google_compute_security_policy"))
+    if not policies:
+        pytest.skip("without a domain")
+    rules = sorted(policies[0].values["rule"], key=lambda rule: rule["priority"])
+    expression = rules[0]["match"][0]["expr"][0]["expression"]
+    for door in ("request.path.urlDecode() == '/token'", "['authorization'].lower().startsWith('basic ')"):
+        assert door in expression
+    slow, fast = (rule["rate_limit_options"][0]["rate_limit_threshold"][0]["count"] for rule in rules[:2])
+    assert slow * 10 <= fast
 
 
 def test_no_bucket_is_public_or_keeps_what_was_deleted_unasked(deployment: Deployment) -> None:
@@ -208,7 +249,7 @@ def test_the_database_is_private_backed_up_and_without_passwords(deployment: Dep
         assert user.values["password"] is None
         assert f"{user.values['name']}.gserviceaccount.com" == deployment.account(user.index)
     roles = {user.index: user.values["database_roles"] for user in deployment.all("google_sql_user")}
-    assert [program for program, given in roles.items() if "cloudsqlsuperuser" in given] == ["migrate"]
+    assert roles == {"api": None, "gc": None, "migrate": ["cloudsqlsuperuser"]}
 
 
 def _flags(deployment: Deployment) -> dict[str, str]:
@@ -274,7 +315,10 @@ def test_the_front_takes_the_requests_and_waits_for_the_app(deployment: Deployme
     assert not app["ports"]
     assert front["depends_on"] == ["app"]
     port = deployment.environment("registry")["PORT"]
-    assert str(app["startup_probe"][0]["tcp_socket"][0]["port"]) == port
+    probe = app["startup_probe"][0]
+    assert str(probe["http_get"][0]["port"]) == port
+    assert probe["http_get"][0]["path"] == started.PATH, "an instance that can't reach its database gets no requests"
+    assert probe["period_seconds"] * probe["failure_threshold"] == 240
     assert f"server 127.0.0.1:{port} " in _nginx_conf(deployment)
     assert len(_nginx_conf(deployment)) < 32 * 1024, "what a variable may hold"
     assert app["image"].startswith("europe-west1-docker.pkg.dev/example-registry/"), "what the function's build made"
@@ -319,8 +363,58 @@ def test_what_is_measured_is_what_the_programs_log(deployment: Deployment) -> No
             assert re.search(rf"[\"' (,{{]{field}[\"']?[=:]", code), field
 
 
+def test_an_alert_on_a_share_has_a_least_count_beside_it(deployment: Deployment) -> None:
+    """One of thirty requests is a large share of them."""
+    shares = 0
+    for alert in deployment.all("google_monitoring_alert_policy"):
+        thresholds = [one["condition_threshold"][0] for one in alert.values["conditions"] if one["condition_threshold"]]
+        if any(one["denominator_filter"] for one in thresholds):
+            shares += 1
+            assert alert.values["combiner"] == "AND"
+            (count,) = (one for one in thresholds if not one["denominator_filter"])
+            assert count["threshold_value"] >= 5
+    assert shares == 1
+
+
+def test_what_asks_for_the_registry_waits_for_it(terraform: Terraform) -> None:
+    """Metrics of the log take minutes to appear, and an uptime check asks from its first minute on."""
+    resources = terraform.plan(f"-var-file={EXAMPLES['tiny']}")["configuration"]["root_module"]["resources"]
+    waiting = {one["name"]: one for one in resources if one["type"] in ("google_monitoring_alert_policy", _UPTIME)}
+    assert _UPTIME in json.dumps(waiting.pop("unreachable"))
+    assert waiting.keys() == {"threshold", "no_collection", "registry"}
+    for one in waiting.values():
+        assert {"google_cloud_run_v2_service.registry", "google_cloudfunctions2_function.api"} <= {*one["depends_on"]}
+
+
+def test_requests_are_logged_once(deployment: Deployment) -> None:
+    """The registry's line says more; beside it only what went wrong is kept, and a sample of the load balancer's."""
+    exclusion = deployment.one("google_logging_project_exclusion").values
+    assert 'log_id("run.googleapis.com/requests")' in exclusion["filter"]
+    assert "httpRequest.status<500" in exclusion["filter"]
+    for backend in deployment.all("google_compute_backend_service"):
+        assert backend.block("log_config")["sample_rate"] <= 0.1
+
+
+def test_the_databases_disk_stops_growing_somewhere(deployment: Deployment) -> None:
+    settings = deployment.one("google_sql_database_instance").block("settings")
+    assert 2 <= settings["disk_autoresize_limit"] / settings["disk_size"] <= 4
+
+
+@pytest.mark.terraform
+def test_how_far_the_disk_may_grow_can_be_raised(new_terraform: NewTerraform) -> None:
+    """Its size can't, by a variable: a smaller one than it has grown to would make another instance."""
+    terraform, variables = new_terraform(), f"-var-file={EXAMPLES['tiny']}"
+    terraform.run("apply", "-input=false", "-auto-approve", variables)
+    for name, expected in (("database_disk_limit_gb", ["update"]), ("database_disk_gb", ["no-op"])):
+        plan = terraform.plan(variables, f"-var=sizing={{{name}=500}}")
+        instance = "google_sql_database_instance.this[0]"
+        (change,) = (one["change"] for one in plan["resource_changes"] if one["address"] == instance)
+        assert change["actions"] == expected, name
+
+
 def test_the_dashboard_is_a_document(deployment: Deployment) -> None:
     board = json.loads(deployment.one("google_monitoring_dashboard").values["dashboard_json"])
+    assert board == without_zeros(board), "they are not given back, and would be a change in every plan"
     assert board["displayName"] == "slipway"
     assert len(board["mosaicLayout"]["tiles"]) == 14
 
@@ -334,6 +428,21 @@ def test_what_is_stored_is_encrypted_with_the_key_that_was_given(deployment: Dep
     stored += [one.values["kms_key_name"] for one in deployment.all("google_artifact_registry_repository")]
     stored.append(deployment.one("google_sql_database_instance").values["encryption_key_name"])
     assert {str(key).rsplit("/", 1)[-1] for key in stored} == keys
+    for resource in deployment.resources:
+        for name, value in _keys(resource.values):
+            assert str(value).rsplit("/", 1)[-1] in keys, f"{resource.address} has a {name}"
+
+
+def _keys(values: object) -> Iterator[tuple[str, object]]:
+    """The arguments that name a key, wherever they stand; what the cloud says of a key is none."""
+    if isinstance(values, dict):
+        for name, value in values.items():
+            if name in ("kms_key_name", "default_kms_key_name", "encryption_key_name", "encryption_key"):
+                yield name, value
+            yield from _keys(value)
+    elif isinstance(values, list):
+        for value in values:
+            yield from _keys(value)
 
 
 def test_the_registry_is_asked_as_a_client_asks(deployment: Deployment) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from tests.terraform.conftest import NewTerraform
 from tests.terraform.core import ROOT, Terraform
+from tests.terraform.readme import variables
 
 pytestmark = pytest.mark.terraform
 
@@ -54,6 +55,9 @@ _PIPELINE = {"state_bucket": "state", "variables": "x.tfvars"}
         ({"token_keys_version": 0}, "whole number from 1"),
         ({"pepper_version": 1.5}, "whole number from 1"),
         ({"database_instance": "Mine"}, "lower-case letters"),
+        ({"size": "large"}, "60 vCPU and 50 GiB, and the quota is 20 vCPU and 40 GiB"),
+        ({"quota": {"vcpus": 5}}, "6 vCPU and 3 GiB, and the quota is 5 vCPU"),
+        ({"quota": {"vcpus": 0}}, "At least 1 of each"),
         ({"pipeline": {"state_bucket": "gs://x", "variables": "x"}}, "without gs://"),
         ({"pipeline": {**_PIPELINE, "promoted_from": "gs://x"}}, "without gs://"),
         ({"pipeline": {**_PIPELINE, "github": {"repository_id": "me/it", "environment": "x"}}}, "told by its number"),
@@ -79,9 +83,7 @@ def test_what_does_not_fit_is_refused(
 
 def test_every_variable_is_described_typed_and_of_use() -> None:
     code = "\n".join(path.read_text() for path in (ROOT / "terraform").glob("*.tf"))
-    variables = (ROOT / "terraform" / "variables.tf").read_text().split('\nvariable "')
-    for text in variables:
-        name, _, body = text.removeprefix('variable "').partition('"')
+    for name, body in variables().items():
         assert "  description = " in body, name
         assert "  type        = " in body or "  type = " in body, name
         # Both values of a yes or no are good.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import fields
@@ -20,9 +21,9 @@ _NEEDED: Final = {
     f"SLIPWAY_{setting.name.upper()}" for setting in fields(Settings) if setting.metadata["default"] is None
 }
 _SECRET: Final = {f"SLIPWAY_{setting.name.upper()}" for setting in fields(Settings) if not setting.repr}
-# Signing by IAM has no secret to keep.
-_NEVER_SET: Final = {"SLIPWAY_SIGNER_SECRET"}
-_VARIABLES: Final = (ROOT / "terraform" / "variables.tf").read_text()
+# Signing by IAM has no secret to keep; the administrator's is a file.
+_NEVER_SET: Final = {"SLIPWAY_SIGNER_SECRET", "SLIPWAY_ADMIN_SECRET"}
+_VARIABLES: Final = (ROOT / "terraform" / "variables_access.tf").read_text()
 _CHOSEN: Final = set(re.findall(r'^ +"(SLIPWAY_\w+)",$', _VARIABLES, re.MULTILINE))
 _BY_MODE: Final = {
     "token": {"SLIPWAY_TOKEN_REALM", "SLIPWAY_TOKEN_KEYS", "SLIPWAY_PEPPER"},
@@ -69,11 +70,14 @@ def test_a_program_is_told_what_it_needs_and_nothing_else(deployment: Deployment
             "SLIPWAY_UPLOAD_CHUNK_BYTES",
             "SLIPWAY_ACCESS",
             "SLIPWAY_SERVICE",
+            "SLIPWAY_PROJECT",
             "SLIPWAY_TRUSTED_PROXIES",
             "SLIPWAY_REQUEST_LIMIT_BYTES",
         },
         "gc": always | {"SLIPWAY_DATABASE_LOCK_SECONDS"},
-        "migrate": _NEEDED | ({"SLIPWAY_PEPPER", "SLIPWAY_ADMIN_SECRET"} if mode == "token" else set()),
+        "migrate": _NEEDED
+        | {"SLIPWAY_DATABASE_API_USER", "SLIPWAY_DATABASE_GC_USER"}
+        | ({"SLIPWAY_PEPPER", "SLIPWAY_ADMIN_SECRET_FILE"} if mode == "token" else set()),
     }
     expected["registry"] = expected["api"] - {"SLIPWAY_REQUEST_LIMIT_BYTES"}
     if deployment.shares():
@@ -97,6 +101,25 @@ def test_secrets_come_from_secret_manager_alone(deployment: Deployment) -> None:
     for program in deployment.programs():
         assert not set(deployment.environment(program)) & _SECRET
         assert set(deployment.secrets(program)) <= _SECRET
+
+
+def test_the_newest_version_of_a_secret_is_a_file(deployment: Deployment) -> None:
+    """A variable is read when an instance starts: it would hold what was the newest then."""
+    for function in deployment.all("google_cloudfunctions2_function"):
+        for variable in function.block("service_config")["secret_environment_variables"]:
+            assert variable["version"].isdigit(), variable
+    for container in deployment.all("google_cloud_run_v2_service"):
+        assert '"latest"' not in json.dumps(container.values)
+    is_of_tokens = deployment.environment("api")["SLIPWAY_ACCESS"] == "token"
+    path = deployment.environment("migrate").get("SLIPWAY_ADMIN_SECRET_FILE", "")
+    assert deployment.secret_files("migrate") == ({path: "slipway-admin-secret"} if is_of_tokens else {})
+
+
+def test_migrate_gives_rights_to_those_who_log_in(deployment: Deployment) -> None:
+    users = {user.index: user.values["name"] for user in deployment.all("google_sql_user")}
+    told = deployment.environment("migrate")
+    assert told["SLIPWAY_DATABASE_API_USER"] == users["api"]
+    assert told["SLIPWAY_DATABASE_GC_USER"] == users["gc"]
 
 
 def test_the_database_is_named_in_a_form_that_the_driver_takes(deployment: Deployment) -> None:

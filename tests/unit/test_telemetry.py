@@ -188,3 +188,17 @@ def test_lines_that_come_after_one_that_was_dropped_are_whole(capsys: pytest.Cap
         telemetry.log("INFO", "dropped")
     telemetry.log("INFO", "kept")
     assert [line["message"] for line in lines(capsys)] == ["kept"]
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ("105445aa7843bc8bf206b12000100000/1;o=1", "projects/p/traces/105445aa7843bc8bf206b12000100000"),
+        ("105445aa7843bc8bf206b12000100000", "projects/p/traces/105445aa7843bc8bf206b12000100000"),
+        ("", None),
+        ("../../x/1", None),
+    ],
+)
+def test_a_line_names_the_trace_in_the_platforms_own_form(header: str, expected: str | None) -> None:
+    assert telemetry.trace("p", header).get("logging.googleapis.com/trace") == expected
+    assert telemetry.trace("", header) == {}

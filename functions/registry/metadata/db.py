@@ -37,8 +37,8 @@ _UNAVAILABLE_CLASSES: Final = ("08", "53", "57", "58")
 _LOCK_TIMEOUT: Final = "55P03"
 # Raised by the rules of functions/migrate/versions/pre/0002_rules.sql.
 _AGAINST_THE_RULES: Final = "SW001"
-# A table, a column or a function that this release needs: the migrations have not been run yet.
-_NOT_MIGRATED: Final = ("42P01", "42703", "42883")
+# A table, a column, a function or a right that this release needs: migrate has not been called yet.
+_NOT_MIGRATED: Final = ("42P01", "42703", "42883", "42501")
 _ATTEMPTS: Final = 3
 # Whom a deadlock let go on takes its lock meanwhile: otherwise one that is run again at once may be faster.
 _PAUSE_SECONDS: Final = 0.02
@@ -51,6 +51,10 @@ _BLOCKING: Final = re.compile(r"\b(INSERT|UPDATE|DELETE|SHARE|LOCK|begin_push|cl
 
 class MetadataUnavailable(Exception):
     """The database can't be reached or can't answer now. Trying again later may work."""
+
+
+class NotMigrated(MetadataUnavailable):
+    """The database lacks something that migrate makes."""
 
 
 class Conflict(Exception):
@@ -220,6 +224,11 @@ class Database:
 
         return self._retrying(run, may_block=True)
 
+    def reach(self) -> None:
+        """Takes a connection that works, or makes one."""
+        with self._connection():
+            pass
+
     def close(self) -> None:
         self._pool.close()
 
@@ -251,5 +260,5 @@ def _translated(error: Exception, state: str, constraint: str) -> Exception:
     if state in _RETRIABLE or state == _LOCK_TIMEOUT or state[:2] in _UNAVAILABLE_CLASSES:
         return MetadataUnavailable(f"the database answered SQLSTATE {state}")
     if state in _NOT_MIGRATED:
-        return MetadataUnavailable("the schema is not this release's: run the migrations")
+        return NotMigrated(f"the schema is not this release's, call migrate: {error.args[0]['M']}")
     return error

@@ -81,6 +81,9 @@ _MESSAGES: Final[dict[str, dict[str, tuple[int, str]]]] = {
         "config": (4, "DynamicValue"),
     },
     "Applied": {"new_state": (1, "DynamicValue"), "diagnostics": (3, "[Diagnostic]")},
+    "Import": {"type_name": (1, "string"), "id": (2, "string")},
+    "ImportedResource": {"type_name": (1, "string"), "state": (2, "DynamicValue")},
+    "Imported": {"imported_resources": (1, "[ImportedResource]"), "diagnostics": (2, "[Diagnostic]")},
     "Opened": {"diagnostics": (1, "[Diagnostic]"), "result": (3, "DynamicValue")},
 }
 

@@ -11,6 +11,7 @@ from tests.terraform.simulated import values
 from tests.terraform.simulated.archive import write_archive
 from tests.terraform.simulated.messages import message
 from tests.terraform.simulated.packing import UNKNOWN, pack, unpack
+from tests.terraform.simulated.project import Project
 from tests.terraform.simulated.rules import Problem, destruction_problem, problems, replacing
 from tests.terraform.simulated.schema import Block, ProviderSchema
 
@@ -18,10 +19,11 @@ _ERROR = 1
 
 
 class SimulatedProvider:
-    def __init__(self, schema: ProviderSchema, folder: Path) -> None:
-        """Relative paths are meant from `folder`, as Terraform's own are."""
+    def __init__(self, schema: ProviderSchema, folder: Path, project: Project) -> None:
+        """Relative paths are meant from `folder`, as Terraform's own are. `project` is what there is in the cloud."""
         self._schema = schema
         self._folder = folder
+        self._cloud = project
         self._rendered = schema.render()
         self._project = "simulated-project"
         self._region = "simulated-region1"
@@ -38,9 +40,10 @@ class SimulatedProvider:
             "ValidateDataResourceConfig": ("TypeAndConfig", lambda request: self.validate(data, request)),
             "ValidateEphemeralResourceConfig": ("TypeAndConfig", lambda request: self.validate(ephemeral, request)),
             "UpgradeResourceState": ("Upgrade", self.upgrade),
-            "ReadResource": ("Read", lambda request: message("State", state=request.current_state)),
+            "ReadResource": ("Read", self.read),
             "PlanResourceChange": ("Plan", self.plan),
             "ApplyResourceChange": ("Apply", self.apply),
+            "ImportResourceState": ("Import", self.import_state),
             "ReadDataSource": ("TypeAndConfig", self.read_data),
             "OpenEphemeralResource": ("TypeAndConfig", self.open),
             "CloseEphemeralResource": ("TypeAndConfig", lambda _: message("Diagnostics")),
@@ -61,6 +64,10 @@ class SimulatedProvider:
         state = values.complete(self._schema.resources[request.type_name], stored)
         return message("State", state=_encode(state))
 
+    def read(self, request: Any) -> Any:
+        state = self._cloud.read(request.type_name, _decode(request.current_state))
+        return message("State", state=_encode(state))
+
     def plan(self, request: Any) -> Any:
         prior, proposed = _decode(request.prior_state), _decode(request.proposed)
         if proposed is None:
@@ -76,17 +83,35 @@ class SimulatedProvider:
         planned = _decode(request.planned_state)
         if planned is None:
             prior = _decode(request.prior_state)
-            if problem := destruction_problem(prior):
-                return _with_problems(message("Applied", new_state=request.prior_state), [((), problem)])
+            problem = destruction_problem(prior)
+            refusals = [problem] if problem else self._cloud.destroy(request.type_name, prior)
+            if refusals:
+                return _with_problems(
+                    message("Applied", new_state=request.prior_state), [((), one) for one in refusals]
+                )
             return message("Applied", new_state=_encode(None))
         block = self._schema.resources[request.type_name]
         # What depended on others is known by now, and may be wrong.
         found = list(problems(request.type_name, block, _decode(request.config)))
         state = values.known(block, planned, self._inventor(request.type_name, planned))
-        return _with_problems(message("Applied", new_state=_encode(state)), found)
+        prior = _decode(request.prior_state)
+        refusals = self._cloud.apply(request.type_name, state, prior)
+        # What was refused is not there: it is as it was.
+        new_state = prior if refusals else state
+        return _with_problems(
+            message("Applied", new_state=_encode(new_state)), [*found, *(((), one) for one in refusals)]
+        )
+
+    def import_state(self, request: Any) -> Any:
+        values = self._cloud.find(request.type_name, request.id)
+        if values is None:
+            return _with_problems(message("Imported"), [((), f"Cannot import non-existent remote object {request.id}")])
+        found = message("ImportedResource", type_name=request.type_name, state=_encode(values))
+        return message("Imported", imported_resources=[found])
 
     def read_data(self, request: Any) -> Any:
         config = _decode(request.config)
+        self._cloud.read_data(request.type_name)
         if request.type_name == "archive_file":
             config = write_archive(config, self._folder)
         state = self._made_up(self._schema.data_sources[request.type_name], request.type_name, config)

@@ -17,6 +17,7 @@ from tests.terraform.simulated.schema import Block
 Path = tuple[str | int, ...]
 Problem = tuple[Path, str]
 Rule = Callable[[Mapping[str, Any]], Iterator[Problem]]
+_LONGEST_START_SECONDS: Final = 240
 
 
 def problems(type_name: str, block: Block, values: Mapping[str, Any]) -> Iterator[Problem]:
@@ -136,9 +137,19 @@ def _run_service(values: Mapping[str, Any]) -> Iterator[Problem]:
             yield ("template", 0, "containers", index), f"the platform sets {name}"
         if len(names) != len({*map(str, names)}):
             yield ("template", 0, "containers", index), "a variable is set twice"
+        for path, text in _startup_probe(_one(container, "startup_probe")):
+            yield ("template", 0, "containers", index, *path), text
         for other in container.get("depends_on") or []:
             if other not in [candidate.get("name") for candidate in containers]:
                 yield ("template", 0, "containers", index, "depends_on"), f"no container is named {other}"
+
+
+def _startup_probe(probe: Mapping[str, Any]) -> Iterator[Problem]:
+    period, timeout, failures = (probe.get(name) for name in ("period_seconds", "timeout_seconds", "failure_threshold"))
+    if isinstance(period, int) and isinstance(failures, int) and period * failures > _LONGEST_START_SECONDS:
+        yield ("startup_probe", 0, "failure_threshold"), f"at most {_LONGEST_START_SECONDS} seconds in all"
+    if isinstance(period, int) and isinstance(timeout, int) and timeout > period:
+        yield ("startup_probe", 0, "timeout_seconds"), "no longer than the period"
 
 
 def _function(values: Mapping[str, Any]) -> Iterator[Problem]:

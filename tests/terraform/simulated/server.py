@@ -14,12 +14,13 @@ from typing import Any
 import grpc
 
 from tests.terraform.simulated.messages import message_class
+from tests.terraform.simulated.project import Project
 from tests.terraform.simulated.provider import SimulatedProvider
 from tests.terraform.simulated.schema import ProviderSchema
 
 
 @contextmanager
-def serving(schemas: Iterable[ProviderSchema], folder: Path) -> Iterator[str]:
+def serving(schemas: Iterable[ProviderSchema], folder: Path, project: Project) -> Iterator[str]:
     """For a Terraform that works in `folder`. Gives the value of TF_REATTACH_PROVIDERS."""
     providers: dict[str, Any] = {}
     servers: list[grpc.Server] = []
@@ -28,7 +29,7 @@ def serving(schemas: Iterable[ProviderSchema], folder: Path) -> Iterator[str]:
     try:
         for schema in schemas:
             socket = Path(sockets.name) / f"{schema.source.rsplit('/', 1)[1]}.sock"
-            servers.append(_serve(SimulatedProvider(schema, folder), f"unix://{socket}"))
+            servers.append(_serve(SimulatedProvider(schema, folder, project), f"unix://{socket}"))
             providers[schema.source] = {
                 "Protocol": "grpc",
                 "ProtocolVersion": 6,

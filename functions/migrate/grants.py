@@ -1,0 +1,106 @@
+"""What the other functions' users may do in the database, table by table: this is the one list of it.
+
+The tables belong to whoever migrates, so it is migrate that gives the rights, each time, after the migrations. They are
+written as PostgreSQL shows them: r SELECT, a INSERT, w UPDATE (which a lock on rows takes too), d DELETE. A table
+without a line is nobody's. tests/metadata/test_rights.py compares the list with what the functions' statements do, and
+with what those set off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from sqlalchemy import Connection
+
+PRIVILEGES: Final = {"r": "SELECT", "a": "INSERT", "w": "UPDATE", "d": "DELETE"}
+# Views are among them. What a line names and a later migration took away is passed by.
+_TABLES: Final = """
+    SELECT relname FROM pg_class
+     WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v')
+     ORDER BY relname
+"""
+
+
+class Rights(NamedTuple):
+    api: str
+    gc: str
+
+
+class Users(NamedTuple):
+    """Who logs in as which function; empty for nobody but whoever migrates."""
+
+    api: str = ""
+    gc: str = ""
+
+
+NOBODY: Final = Users()
+
+RIGHTS: Final[dict[str, Rights]] = {
+    "alembic_version": Rights("r", "r"),
+    "audit": Rights("ra", "rd"),
+    "blob_reviews": Rights("raw", "rawd"),
+    "blobs": Rights("raw", "rwd"),
+    "collected": Rights("r", "raw"),
+    "deletions": Rights("ra", "rawd"),
+    "gc_settings": Rights("r", "r"),
+    "grants": Rights("rawd", ""),
+    "link_reviews": Rights("raw", "rawd"),
+    "manifest_blobs": Rights("ra", "r"),
+    "manifest_children": Rights("rad", "r"),
+    "manifest_days": Rights("raw", "rawd"),
+    "manifest_reviews": Rights("raw", "rawd"),
+    "manifests": Rights("rawd", "rwd"),
+    "namespace_blobs": Rights("rawd", "rawd"),
+    "namespace_days": Rights("raw", "rawd"),
+    "namespace_totals": Rights("r", "r"),
+    "namespace_usage": Rights("raw", "rw"),
+    "namespaces": Rights("ra", "r"),
+    "platforms": Rights("ra", "rw"),
+    "principals": Rights("rawd", ""),
+    "quotas": Rights("rawd", "r"),
+    "refresh_tokens": Rights("rad", "rwd"),
+    "registry_days": Rights("raw", "rawd"),
+    "registry_totals": Rights("r", "r"),
+    "registry_usage": Rights("", "rw"),
+    "repositories": Rights("rawd", "rw"),
+    "repository_blobs": Rights("rawd", "rwd"),
+    "repository_days": Rights("raw", "rawd"),
+    "repository_kinds": Rights("raw", "raw"),
+    "repository_ranks": Rights("raw", "raw"),
+    "repository_usage": Rights("raw", "rw"),
+    "secrets": Rights("raw", ""),
+    "sign_in_failures": Rights("rawd", "rwd"),
+    "sparse_references": Rights("ra", "r"),
+    "tag_days": Rights("raw", "rawd"),
+    "tag_rules": Rights("rad", "r"),
+    "tags": Rights("rawd", "rw"),
+    "trusts": Rights("rad", ""),
+    "upload_objects": Rights("rawd", ""),
+    "uploads": Rights("rawd", "rwd"),
+    "usage_changes": Rights("ra", "rawd"),
+    "used_tokens": Rights("ra", "rwd"),
+}
+
+
+def give(connection: Connection, users: Users, *, takes_away: bool) -> None:
+    """In one transaction. What isn't listed any more is taken away only if no older code is left that may use it."""
+    tables = [name for (name,) in connection.exec_driver_sql(_TABLES)]
+    for sql in _statements(tables, users, takes_away=takes_away):
+        connection.exec_driver_sql(sql)
+    connection.commit()
+
+
+def _statements(tables: list[str], users: Users, *, takes_away: bool) -> Iterator[str]:
+    for program, user in zip(Users._fields, users, strict=True):
+        if not user:
+            continue
+        quoted = '"' + user.replace('"', '""') + '"'
+        if takes_away:
+            yield f"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {quoted}"
+        yield f"GRANT USAGE ON SCHEMA public TO {quoted}"
+        for table in tables:
+            letters = getattr(RIGHTS.get(table), program, "")
+            if letters:
+                privileges = ", ".join(PRIVILEGES[letter] for letter in letters)
+                yield f'GRANT {privileges} ON "{table}" TO {quoted}'

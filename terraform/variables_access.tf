@@ -1,0 +1,128 @@
+# Who gets in, and what the programs are told.
+
+variable "access" {
+  description = "Who gets in: token (the registry's own principals), external (another issuer's tokens), open (everybody, with every right)."
+  type        = string
+  default     = "token"
+  nullable    = false
+
+  validation {
+    condition     = contains(["token", "external", "open"], var.access)
+    error_message = "One of token, external, open."
+  }
+}
+
+variable "accept_open" {
+  description = "Must be true for access = open: anybody on the internet may then push and delete."
+  type        = bool
+  default     = false
+  nullable    = false
+
+  validation {
+    condition     = var.access == "open" == var.accept_open
+    error_message = "access = open needs accept_open = true, and nothing else may have it."
+  }
+}
+
+variable "external" {
+  description = "The issuer that access = external trusts: its `iss`, its token endpoint, and its keys (PEM) or where they are published."
+  type = object({
+    issuer   = string
+    realm    = string
+    keys     = optional(string, "")
+    jwks_url = optional(string, "")
+  })
+  default = null
+
+  validation {
+    condition     = (var.access == "external") == (var.external != null)
+    error_message = "access = external needs the issuer, and nothing else may name one."
+  }
+  validation {
+    condition     = var.external == null ? true : startswith(var.external.realm, "https://")
+    error_message = "The realm is an absolute https address."
+  }
+  validation {
+    condition     = var.external == null ? true : (var.external.keys == "") != (var.external.jwks_url == "")
+    error_message = "Give either keys or jwks_url."
+  }
+}
+
+variable "token_service" {
+  description = "The registry's name in tokens: their audience, and what a CI job's identity must be made for."
+  type        = string
+  default     = "slipway"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9._:/-]{1,200}$", var.token_service))
+    error_message = "Letters, digits and ._:/- only."
+  }
+}
+
+variable "token_keys_version" {
+  description = "Which version of the signing keys the registry reads. deploy/rotate.py adds versions, and says what to write here."
+  type        = number
+  default     = 1
+  nullable    = false
+
+  validation {
+    condition     = var.token_keys_version >= 1 && floor(var.token_keys_version) == var.token_keys_version
+    error_message = "A whole number from 1."
+  }
+}
+
+variable "pepper_version" {
+  description = "Which version of the pepper the programs read. deploy/rotate.py adds versions, and says what to write here; any other change makes every stored secret useless."
+  type        = number
+  default     = 1
+  nullable    = false
+
+  validation {
+    condition     = var.pepper_version >= 1 && floor(var.pepper_version) == var.pepper_version
+    error_message = "A whole number from 1."
+  }
+}
+
+variable "settings" {
+  description = "Settings of docs/configuration.md that are a matter of taste, by their SLIPWAY_ names."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+
+  # What isn't listed here is derived from the other variables.
+  validation {
+    condition = alltrue([for name in keys(var.settings) : contains([
+      "SLIPWAY_ACTIVITY_INTERVAL_SECONDS",
+      "SLIPWAY_BLOB_DELIVERY",
+      "SLIPWAY_BODY_IDLE_SECONDS",
+      "SLIPWAY_GITLAB_VERSION",
+      "SLIPWAY_GOOGLE_AUDIENCES",
+      "SLIPWAY_HINT_INTERVAL_SECONDS",
+      "SLIPWAY_LARGEST_MANIFEST_BYTES",
+      "SLIPWAY_OIDC_ISSUERS",
+      "SLIPWAY_PRIVATE_ISSUERS",
+      "SLIPWAY_REQUESTS_PER_MINUTE",
+      "SLIPWAY_SIGNED_URL_BASE",
+      "SLIPWAY_SIGNED_URL_SECONDS",
+      "SLIPWAY_SPARSE_MANIFESTS",
+      "SLIPWAY_STORAGE_TIMEOUT_SECONDS",
+      "SLIPWAY_TOKEN_SECONDS",
+      "SLIPWAY_UPLOADS_PER_PRINCIPAL",
+      "SLIPWAY_UPLOAD_EXPIRY_SECONDS",
+    ], name)])
+    error_message = "A setting that isn't known, or that is derived from another variable: see terraform/variables_access.tf."
+  }
+}
+
+variable "cors_origins" {
+  description = "Origins whose pages may read the registry in a browser, and the blobs from the bucket, like https://console.example.com."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for origin in var.cors_origins : can(regex("^https?://[a-z0-9.-]{1,253}(:[0-9]{1,5})?$", origin))])
+    error_message = "Origins as browsers send them, like https://console.example.com: no path, no slash at the end."
+  }
+}
