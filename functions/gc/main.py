@@ -16,8 +16,7 @@ from cloudevents.http import CloudEvent
 from functions.gc.run import run
 from functions.registry import telemetry
 from functions.registry.events.hints import is_hint
-from functions.registry.metadata.db import MetadataUnavailable
-from functions.registry.metadata.db import NotMigrated
+from functions.registry.metadata.db import MetadataUnavailable, NotMigrated
 from functions.registry.metadata.schema_version import SchemaUnknown
 from functions.registry.wiring import services
 

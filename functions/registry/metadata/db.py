@@ -225,9 +225,8 @@ class Database:
         return self._retrying(run, may_block=True)
 
     def reach(self) -> None:
-        """Takes a connection that works, or makes one."""
-        with self._connection():
-            pass
+        """Takes a connection that works, or makes one. Raises MetadataUnavailable."""
+        self._retrying(lambda _, __: None, may_block=False)
 
     def close(self) -> None:
         self._pool.close()
