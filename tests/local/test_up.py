@@ -23,8 +23,6 @@ from local.guard import choose_port
 from local.programs import ROOT
 from tests.processes import PYTHON, ended
 
-pytestmark = pytest.mark.timeout(180)
-
 
 @dataclass
 class Run:
