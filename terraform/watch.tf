@@ -290,8 +290,8 @@ resource "google_logging_metric" "this" {
   depends_on = [google_project_service.api]
 }
 
-# The platform logs each request besides what the registry logs, at more bytes and with less in it. Errors are kept: those
-# the registry may not have seen.
+# The platform logs each request besides what the registry logs, at more bytes and with less in it. What
+# the registry may not have seen is kept: errors, and refusals because all instances are in use.
 resource "google_logging_project_exclusion" "platform_requests" {
   count = var.platform_request_log ? 0 : 1
 
@@ -302,6 +302,7 @@ resource "google_logging_project_exclusion" "platform_requests" {
     "resource.type=\"cloud_run_revision\"",
     "resource.labels.service_name=(${join(" OR ", [for name in values(local.services) : "\"${name}\""])})",
     "httpRequest.status<500",
+    "httpRequest.status!=429",
   ])
 
   depends_on = [google_project_service.api]

@@ -8,10 +8,9 @@ with what those set off.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 PRIVILEGES: Final = {"r": "SELECT", "a": "INSERT", "w": "UPDATE", "d": "DELETE"}
 # Views are among them. What a line names and a later migration took away is passed by.
@@ -20,6 +19,17 @@ _TABLES: Final = """
      WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v')
      ORDER BY relname
 """
+_GIVEN: Final = text(
+    """
+    SELECT relation.relname, given.privilege_type
+      FROM pg_class AS relation
+     CROSS JOIN aclexplode(relation.relacl) AS given
+      JOIN pg_roles AS role ON role.oid = given.grantee
+     WHERE relation.relnamespace = 'public'::regnamespace AND relation.relkind IN ('r', 'p', 'v')
+       AND role.rolname = :user
+     ORDER BY relation.relname, given.privilege_type
+    """
+)
 
 
 class Rights(NamedTuple):
@@ -83,24 +93,28 @@ RIGHTS: Final[dict[str, Rights]] = {
 }
 
 
-def give(connection: Connection, users: Users, *, takes_away: bool) -> None:
-    """In one transaction. What isn't listed any more is taken away only if no older code is left that may use it."""
+def give(connection: Connection, users: Users, *, takes_away: bool) -> list[str]:
+    """In one transaction. What isn't listed any more is taken away only if no older code is left that may use it: then
+    whoever goes back to that has to know, so it is returned.
+    """
     tables = [name for (name,) in connection.exec_driver_sql(_TABLES)]
-    for sql in _statements(tables, users, takes_away=takes_away):
-        connection.exec_driver_sql(sql)
-    connection.commit()
-
-
-def _statements(tables: list[str], users: Users, *, takes_away: bool) -> Iterator[str]:
+    taken = []
     for program, user in zip(Users._fields, users, strict=True):
         if not user:
             continue
         quoted = '"' + user.replace('"', '""') + '"'
-        if takes_away:
-            yield f"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {quoted}"
-        yield f"GRANT USAGE ON SCHEMA public TO {quoted}"
-        for table in tables:
-            letters = getattr(RIGHTS.get(table), program, "")
-            if letters:
-                privileges = ", ".join(PRIVILEGES[letter] for letter in letters)
-                yield f'GRANT {privileges} ON "{table}" TO {quoted}'
+        connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA public TO {quoted}")
+        listed = {table: _privileges(table, program) for table in tables}
+        for table, privileges in listed.items():
+            if privileges:
+                connection.exec_driver_sql(f'GRANT {", ".join(privileges)} ON "{table}" TO {quoted}')
+        for table, privilege in connection.execute(_GIVEN, {"user": user}) if takes_away else ():
+            if privilege not in listed[table]:
+                connection.exec_driver_sql(f'REVOKE {privilege} ON "{table}" FROM {quoted}')
+                taken.append(f"{program}: no {privilege} on {table}")
+    connection.commit()
+    return taken
+
+
+def _privileges(table: str, program: str) -> list[str]:
+    return [PRIVILEGES[letter] for letter in getattr(RIGHTS.get(table), program, "")]

@@ -50,7 +50,8 @@ def inspect(url: str) -> Schema:
 
 def upgrade(url: str, lines: tuple[str, ...] = LINES, users: Users = NOBODY) -> list[str]:
     """Applies what is pending of `lines` and returns it. Each migration is one transaction, unless it says otherwise.
-    Then `users` get their rights, whether anything was pending or not.
+    Then `users` get their rights, whether anything was pending or not; with *post* they lose those that aren't listed
+    any more, and what they lost is returned with the rest.
 
     Safe to call twice at once: the second waits for the first and finds nothing to do. Raises SchemaNewer.
     """
@@ -67,10 +68,11 @@ def upgrade(url: str, lines: tuple[str, ...] = LINES, users: Users = NOBODY) -> 
                     _upgrade(connection, script, line)
             left = _inspect(connection, script).pending
             connection.commit()
-            give(connection, users, takes_away="post" in lines)
+            taken = give(connection, users, takes_away="post" in lines)
         finally:
             connection.exec_driver_sql(f"SELECT pg_advisory_unlock({_LOCK})")
-    return [revision for line in LINES for revision in pending[line] if revision not in left[line]]
+    applied = [revision for line in LINES for revision in pending[line] if revision not in left[line]]
+    return applied + taken
 
 
 def _inspect(connection: Connection, script: ScriptDirectory) -> Schema:

@@ -192,12 +192,12 @@ def test_rights_that_are_listed_no_more_are_taken_away_only_once_no_older_code_i
 ) -> None:
     url, migrate = _url(granted, _USERS.gc), _url(granted, _MIGRATE)
     monkeypatch.setitem(RIGHTS, "audit", grants.Rights("ra", ""))
-    upgrade(migrate, ("pre",), _USERS)
+    assert upgrade(migrate, ("pre",), _USERS) == []
     assert _execute(url, "SELECT FROM audit") == []
-    upgrade(migrate, ("post",), _USERS)
+    assert upgrade(migrate, ("post",), _USERS) == ["gc: no DELETE on audit", "gc: no SELECT on audit"]
     assert _refusal(url, "SELECT FROM audit") == "42501"
     monkeypatch.undo()
-    upgrade(migrate, users=_USERS)
+    assert upgrade(migrate, users=_USERS) == []
     assert _execute(url, "SELECT FROM audit") == []
 
 

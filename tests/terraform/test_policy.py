@@ -391,6 +391,7 @@ def test_requests_are_logged_once(deployment: Deployment) -> None:
     exclusion = deployment.one("google_logging_project_exclusion").values
     assert 'log_id("run.googleapis.com/requests")' in exclusion["filter"]
     assert "httpRequest.status<500" in exclusion["filter"]
+    assert "httpRequest.status!=429" in exclusion["filter"], "the platform's own, when all instances are in use"
     for backend in deployment.all("google_compute_backend_service"):
         assert backend.block("log_config")["sample_rate"] <= 0.1
 
