@@ -21,6 +21,20 @@ def test_a_size_costs_at_most(size: str, most: float) -> None:
     assert totals(size)[1] <= most
 
 
+def test_the_page_says_what_quota_each_size_takes() -> None:
+    """Of vCPU and GiB; those above a new project's have to be asked for."""
+    (row,) = (line for line in _DEPLOY.splitlines() if line.startswith("| all instances at once"))
+    figures = [tuple(map(float, cell.split(", "))) for cell in row.strip("| ").split(" | ")[1:]]
+    assert figures == [_all_at_once(size) for size in SIZES]
+    assert [size for size, (vcpus, gib) in zip(SIZES, figures, strict=True) if vcpus > 20 or gib > 40] == ["large"]
+
+
+def _all_at_once(size: str) -> tuple[float, float]:
+    chosen = profile(size)
+    instances = int(chosen["registry_max_instances"])
+    return instances * 1.5, instances * (int(chosen["registry_memory_mib"]) + 256) / 1024
+
+
 @pytest.mark.parametrize("size", SIZES)
 def test_the_page_describes_the_size(size: str) -> None:
     chosen = profile(size)
