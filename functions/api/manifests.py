@@ -30,8 +30,8 @@ from functions.registry.oci.manifest import parse_manifest
 from functions.registry.oci.name import Tag
 from functions.registry.oci.route import DeleteManifest, GetManifest, PutManifest, manifest_path
 
-# Clients take a hundred lines of a header as a rule, and several thousand characters of each.
-_TAGS_PER_LINE: Final = 10
+# Some clients refuse an answer that has a hundred lines of headers.
+_MOST_TAG_LINES: Final = 50
 
 
 def get(context: Context, route: GetManifest) -> Response:
@@ -90,8 +90,9 @@ def put(context: Context, route: PutManifest) -> Response:
     response = empty(HTTPStatus.CREATED, headers)
     for warning in _warnings(pushed):
         response.headers.add("Warning", f'299 - "{warning}"')
-    for first in range(0, len(route.tags), _TAGS_PER_LINE):
-        response.headers.add("OCI-Tag", ", ".join(route.tags[first : first + _TAGS_PER_LINE]))
+    in_a_line = -(-len(route.tags) // _MOST_TAG_LINES) or 1
+    for first in range(0, len(route.tags), in_a_line):
+        response.headers.add("OCI-Tag", ", ".join(route.tags[first : first + in_a_line]))
     return response
 
 

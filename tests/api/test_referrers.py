@@ -171,12 +171,12 @@ def test_a_page_is_no_larger_than_a_manifest(stocked: Registry) -> None:
 def test_annotations_beyond_the_bound_are_refused(stocked: Registry) -> None:
     most = stocked.services.settings.largest_annotations_bytes
     assert push(stocked, attached(annotations={"a": "é" * ((most - 1) // 2)}))
-    for annotations in (
+    for too_many in (
         {"a": "x" * most},
         {"a": "é" * (most // 2)},
         {f"{n:0100}": "x" * 100 for n in range(most // 200 + 1)},
     ):
-        too_large = attached(annotations=annotations)
+        too_large = attached(annotations=too_many)
         response = stocked.put_manifest("a/b", Digest.of(too_large), too_large)
         assert (response.status_code, stocked.error_code(response)) == (400, "MANIFEST_INVALID")
         assert str(most) in response.text

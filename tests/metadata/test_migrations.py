@@ -103,9 +103,10 @@ def test_the_first_line_goes_alone_and_the_second_after_it(empty_database_url: s
 
 def test_the_second_line_brings_what_it_depends_on(empty_database_url: str) -> None:
     applied = upgrade(empty_database_url, ("post",))
-    assert applied == [*PRE[:-1], *POST]
+    needed = PRE.index("pre_0007") + 1
+    assert applied == [*PRE[:needed], *POST]
     assert "tags" in tables(empty_database_url)
-    assert inspect(empty_database_url).pending == {"pre": PRE[-1:], "post": []}
+    assert inspect(empty_database_url).pending == {"pre": PRE[needed:], "post": []}
 
 
 def test_a_migration_that_fails_leaves_nothing_behind(empty_database_url: str) -> None:

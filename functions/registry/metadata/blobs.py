@@ -21,11 +21,11 @@ class Blob:
     object_name: str
 
 
-class NamedByManifests(Exception):
+class NamedByManifests(Conflict):
     """Manifests of the repository name the blob; `holders` are up to ten of them."""
 
     def __init__(self, holders: list[Digest]) -> None:
-        super().__init__(", ".join(map(str, holders)))
+        super().__init__("manifest_blobs_link")
         self.holders = holders
 
 

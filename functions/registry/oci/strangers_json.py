@@ -11,8 +11,6 @@ from typing import Any, Final
 
 # Objects, lists and what they hold. Of 4 MiB of empty objects each would take fifteen times its bytes.
 MOST_VALUES: Final = 200_000
-# Half of what Python's reader takes, which counts the callers as well: what is read once can be read again.
-DEEPEST: Final = 500
 
 _LARGE_BYTES: Final = 256 << 10
 # A crowd of large documents waits instead of filling the memory.
@@ -31,13 +29,14 @@ def read_object(content: bytes, *, may_have_doubles: bool = False) -> dict[str, 
         document = _read(content, None if may_have_doubles else _without_doubles)
     if not isinstance(document, dict):
         raise Unreadable("it is JSON, but no object")
-    if content.count(b"{") + content.count(b"[") > DEEPEST and _is_deeper(document):
-        raise Unreadable(f"it is nested deeper than {DEEPEST} levels")
     return document
 
 
 def read_stored(content: bytes) -> dict[str, Any]:
-    """What it says of itself, to be shown: nothing if it can't be read. It may have come before these bounds."""
+    """What it says of itself, to be shown: nothing if it can't be read.
+
+    It may have come before these bounds; and how deep can be read depends on the calls around it as well.
+    """
     try:
         return read_object(content, may_have_doubles=True)
     except Unreadable:
@@ -54,7 +53,7 @@ def _read(content: bytes, hook: Callable[[list[tuple[str, Any]]], dict[str, Any]
     except json.JSONDecodeError as error:
         raise Unreadable(f"it is not JSON at character {error.pos}") from error
     except RecursionError as error:
-        raise Unreadable(f"it is nested deeper than {DEEPEST} levels") from error
+        raise Unreadable("it is nested too deep: a few hundred levels can be read") from error
     except ValueError as error:  # the one that is left is Python's own limit
         raise Unreadable("it has a number of more than 4300 digits") from error
 
@@ -71,17 +70,3 @@ def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         times = Counter(name for name, _ in pairs)
         raise Unreadable(f"it has the name {times.most_common(1)[0][0][:50]!a} twice in one object")
     return document
-
-
-def _is_deeper(document: dict[str, Any]) -> bool:
-    level: list[Any] = [document]
-    for _ in range(DEEPEST):
-        level = [
-            inner
-            for outer in level
-            if isinstance(outer, dict | list)
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-        ]
-        if not level:
-            return False
-    return any(isinstance(value, dict | list) for value in level)
