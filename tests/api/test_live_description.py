@@ -163,10 +163,11 @@ EXAMPLES: Final = {
     ],
     "GET /v2/{name}/blobs/{digest}": [
         Example(307, BLOB),
+        Example(304, BLOB, {"If-None-Match": f'"{LAYER}"'}),
         Example(200, BLOB, settings=STREAMING),
         Example(206, BLOB, {"Range": "bytes=1-3"}, settings=STREAMING),
     ],
-    "HEAD /v2/{name}/blobs/{digest}": [Example(200, BLOB)],
+    "HEAD /v2/{name}/blobs/{digest}": [Example(200, BLOB), Example(304, BLOB, {"If-None-Match": f'"{LAYER}"'})],
     "DELETE /v2/{name}/blobs/{digest}": [Example(202, f"/v2/a/b/blobs/{LOOSE}")],
     "POST /v2/{name}/blobs/uploads/": [
         Example(202, UPLOADS),
