@@ -170,7 +170,8 @@ BEGIN
     document := manifest_document(NEW.payload);
     config := document -> 'config';
     layers := document -> 'layers';
-    NEW.kind := manifest_kind(NEW.media_type, NEW.artifact_type, trim('"' FROM (layers #> '{0,mediaType}')::text));
+    NEW.kind := manifest_kind(media_type_essence(NEW.media_type), media_type_essence(NEW.artifact_type),
+                              media_type_essence(trim('"' FROM (layers #> '{0,mediaType}')::text)));
     NEW.config_digest := digest_bytes(trim('"' FROM (config -> 'digest')::text));
     NEW.size := octet_length(NEW.payload) + coalesce((config -> 'size')::text::bigint, 0);
     IF json_typeof(layers) = 'array' THEN
@@ -303,21 +304,19 @@ CREATE FUNCTION public.manifest_kind(media_type text, artifact_type text, layer_
     LANGUAGE sql IMMUTABLE
     AS $$
     SELECT CASE
-           WHEN media IN ('application/vnd.oci.image.index.v1+json',
-                          'application/vnd.docker.distribution.manifest.list.v2+json') THEN 'index'
-           WHEN artifact = 'application/vnd.cncf.helm.config.v1+json' THEN 'chart'
-           WHEN artifact ~ '^application/vnd\.(dev\.cosign\.artifact\.sig\.|cncf\.notary\.signature)'
-             OR layer = 'application/vnd.dev.cosign.simplesigning.v1+json' THEN 'signature'
-           WHEN artifact ~ '(spdx|cyclonedx|syft|sbom)' OR layer ~ '(spdx|cyclonedx|syft|sbom)' THEN 'sbom'
-           WHEN artifact ~ '(in-toto|dsse|attestation|sigstore\.bundle)'
-             OR layer ~ '(in-toto|dsse|attestation|sigstore\.bundle)' THEN 'attestation'
-           WHEN artifact ~ 'wasm' OR layer ~ 'wasm' THEN 'wasm'
-           WHEN artifact IN ('application/vnd.oci.image.config.v1+json',
-                             'application/vnd.docker.container.image.v1+json') THEN 'image'
+           WHEN media_type IN ('application/vnd.oci.image.index.v1+json',
+                               'application/vnd.docker.distribution.manifest.list.v2+json') THEN 'index'
+           WHEN artifact_type = 'application/vnd.cncf.helm.config.v1+json' THEN 'chart'
+           WHEN artifact_type ~ '^application/vnd\.(dev\.cosign\.artifact\.sig\.|cncf\.notary\.signature)'
+             OR layer_type = 'application/vnd.dev.cosign.simplesigning.v1+json' THEN 'signature'
+           WHEN artifact_type ~ '(spdx|cyclonedx|syft|sbom)' OR layer_type ~ '(spdx|cyclonedx|syft|sbom)' THEN 'sbom'
+           WHEN artifact_type ~ '(in-toto|dsse|attestation|sigstore\.bundle)'
+             OR layer_type ~ '(in-toto|dsse|attestation|sigstore\.bundle)' THEN 'attestation'
+           WHEN artifact_type ~ 'wasm' OR layer_type ~ 'wasm' THEN 'wasm'
+           WHEN artifact_type IN ('application/vnd.oci.image.config.v1+json',
+                                  'application/vnd.docker.container.image.v1+json') THEN 'image'
            ELSE 'other'
            END
-      FROM (SELECT media_type_essence(media_type) AS media, media_type_essence(artifact_type) AS artifact,
-                   media_type_essence(layer_type) AS layer) AS types
 $$;
 
 CREATE FUNCTION public.media_type_essence(media_type text) RETURNS text

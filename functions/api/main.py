@@ -7,9 +7,12 @@ import functions_framework
 from flask import Request, Response
 from werkzeug.exceptions import HTTPException
 
+from functions.api.beneath import refuse_in_json
 from functions.api.dispatch import handle
 from functions.registry.config import is_in_cloud
 from functions.registry.wiring import services
+
+refuse_in_json()
 
 
 def api(request: Request) -> Response:

@@ -3,26 +3,6 @@ CREATE FUNCTION media_type_essence(media_type text) RETURNS text LANGUAGE sql IM
     SELECT lower(btrim(split_part(media_type, ';', 1)))
 $$;
 
-CREATE OR REPLACE FUNCTION manifest_kind(media_type text, artifact_type text, layer_type text) RETURNS text
-    LANGUAGE sql IMMUTABLE AS $$
-    SELECT CASE
-           WHEN media IN ('application/vnd.oci.image.index.v1+json',
-                          'application/vnd.docker.distribution.manifest.list.v2+json') THEN 'index'
-           WHEN artifact = 'application/vnd.cncf.helm.config.v1+json' THEN 'chart'
-           WHEN artifact ~ '^application/vnd\.(dev\.cosign\.artifact\.sig\.|cncf\.notary\.signature)'
-             OR layer = 'application/vnd.dev.cosign.simplesigning.v1+json' THEN 'signature'
-           WHEN artifact ~ '(spdx|cyclonedx|syft|sbom)' OR layer ~ '(spdx|cyclonedx|syft|sbom)' THEN 'sbom'
-           WHEN artifact ~ '(in-toto|dsse|attestation|sigstore\.bundle)'
-             OR layer ~ '(in-toto|dsse|attestation|sigstore\.bundle)' THEN 'attestation'
-           WHEN artifact ~ 'wasm' OR layer ~ 'wasm' THEN 'wasm'
-           WHEN artifact IN ('application/vnd.oci.image.config.v1+json',
-                             'application/vnd.docker.container.image.v1+json') THEN 'image'
-           ELSE 'other'
-           END
-      FROM (SELECT media_type_essence(media_type) AS media, media_type_essence(artifact_type) AS artifact,
-                   media_type_essence(layer_type) AS layer) AS types
-$$;
-
 -- Each digest once. Of a type of manifests it is one: all else may be a blob, if the repository has no such manifest.
 CREATE FUNCTION listed_bytes(repository bigint, listed json) RETURNS numeric LANGUAGE sql STABLE AS $$
     SELECT coalesce(sum(CASE WHEN child.id IS NOT NULL THEN child.size WHEN entry.may_be_blob THEN entry.size END), 0)
@@ -48,7 +28,8 @@ BEGIN
     document := manifest_document(NEW.payload);
     config := document -> 'config';
     layers := document -> 'layers';
-    NEW.kind := manifest_kind(NEW.media_type, NEW.artifact_type, trim('"' FROM (layers #> '{0,mediaType}')::text));
+    NEW.kind := manifest_kind(media_type_essence(NEW.media_type), media_type_essence(NEW.artifact_type),
+                              media_type_essence(trim('"' FROM (layers #> '{0,mediaType}')::text)));
     NEW.config_digest := digest_bytes(trim('"' FROM (config -> 'digest')::text));
     NEW.size := octet_length(NEW.payload) + coalesce((config -> 'size')::text::bigint, 0);
     IF json_typeof(layers) = 'array' THEN
