@@ -174,24 +174,24 @@ DECLARE
     document json;
     config json;
     layers json;
-    listed json;
 BEGIN
     document := manifest_document(NEW.payload);
     config := document -> 'config';
     layers := document -> 'layers';
-    listed := document -> 'manifests';
-    NEW.kind := manifest_kind(NEW.media_type, NEW.artifact_type, trim('"' FROM (layers #> '{0,mediaType}')::text));
+    NEW.kind := manifest_kind(media_type_essence(NEW.media_type), media_type_essence(NEW.artifact_type),
+                              media_type_essence(trim('"' FROM (layers #> '{0,mediaType}')::text)));
     NEW.config_digest := digest_bytes(trim('"' FROM (config -> 'digest')::text));
     NEW.size := octet_length(NEW.payload) + coalesce((config -> 'size')::text::bigint, 0);
     IF json_typeof(layers) = 'array' THEN
         NEW.size := NEW.size + (SELECT coalesce(sum((layer -> 'size')::text::numeric), 0)
                                   FROM json_array_elements(layers) AS layer);
     END IF;
-    IF json_typeof(listed) = 'array' THEN
-        NEW.size := NEW.size + (SELECT coalesce(sum(child.size), 0) FROM manifests AS child
-             WHERE child.repository_id = NEW.repository_id AND child.digest = ANY (ARRAY(
-                   SELECT digest_bytes(trim('"' FROM (entry -> 'digest')::text))
-                     FROM json_array_elements(listed) AS entry)));
+    IF json_typeof(document -> 'blobs') = 'array' THEN
+        NEW.size := NEW.size + (SELECT coalesce(sum((blob -> 'size')::text::numeric), 0)
+                                  FROM json_array_elements(document -> 'blobs') AS blob);
+    END IF;
+    IF json_typeof(document -> 'manifests') = 'array' THEN
+        NEW.size := NEW.size + listed_bytes(NEW.repository_id, document -> 'manifests');
     END IF;
     RETURN NEW;
 EXCEPTION WHEN statement_too_complex OR numeric_value_out_of_range OR data_exception THEN
@@ -278,6 +278,23 @@ CREATE FUNCTION public.kept_refusal(repository text, tag text, rank integer) RET
      LIMIT 1
 $$;
 
+CREATE FUNCTION public.listed_bytes(repository bigint, listed json) RETURNS numeric
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT coalesce(sum(CASE WHEN child.id IS NOT NULL THEN child.size WHEN entry.may_be_blob THEN entry.size END), 0)
+      FROM (SELECT digest_bytes(trim('"' FROM (item -> 'digest')::text)) AS digest,
+                   max((item -> 'size')::text::numeric) AS size,
+                   bool_and(media_type_essence(trim('"' FROM (item -> 'mediaType')::text)) IS NULL
+                            OR media_type_essence(trim('"' FROM (item -> 'mediaType')::text)) NOT IN (
+                               'application/vnd.oci.image.manifest.v1+json',
+                               'application/vnd.oci.image.index.v1+json',
+                               'application/vnd.docker.distribution.manifest.v2+json',
+                               'application/vnd.docker.distribution.manifest.list.v2+json')) AS may_be_blob
+              FROM json_array_elements(listed) AS item
+             GROUP BY 1) AS entry
+      LEFT JOIN manifests AS child ON child.repository_id = repository AND child.digest = entry.digest
+$$;
+
 CREATE FUNCTION public.lock_usage(ids bigint[]) RETURNS void
     LANGUAGE sql
     AS $$
@@ -308,6 +325,12 @@ CREATE FUNCTION public.manifest_kind(media_type text, artifact_type text, layer_
                                   'application/vnd.docker.container.image.v1+json') THEN 'image'
            ELSE 'other'
            END
+$$;
+
+CREATE FUNCTION public.media_type_essence(media_type text) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    SELECT lower(btrim(split_part(media_type, ';', 1)))
 $$;
 
 CREATE FUNCTION public.move_ranks() RETURNS trigger

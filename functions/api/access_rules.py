@@ -111,7 +111,9 @@ def list_audit(context: Context, route: routes.ListAudit) -> Response:
     """The latest first."""
     namespace = listed(context, route.namespace)
     wanted = Filter(route.principal, route.resource, route.action, route.outcome, namespace)
-    shown, more = cut(audit.list_page(context.services.database, route.size, wanted, route.before), route.size)
+    found = audit.list_page(context.services.database, route.size, wanted, route.before)
+    shown = [entry for entry in found[: route.size] if entry.fits]
+    more = len(found) > len(shown)
     asked = {name: value for [chosen] in [rows([wanted])] for name, value in chosen.items() if value is not None}
     headers = link("/api/v1/audit", n=str(route.size), **asked, before=str(shown[-1].id)) if more and shown else {}
     return answer({"entries": [_entry(each) for each in shown]}, headers=headers)

@@ -7,12 +7,13 @@ from http import HTTPStatus
 
 from flask import Response
 
+from functions.api import damage
+from functions.api.conditions import has_same_etag, not_modified
 from functions.api.context import Context
 from functions.api.responses import empty
 from functions.registry import telemetry
 from functions.registry.blobs.errors import BlobStoreUnavailable, ObjectMissing
 from functions.registry.metadata import blobs
-from functions.registry.metadata.db import Conflict
 from functions.registry.oci.byte_range import ByteRange, parse_range
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.errors import BlobReferenced, BlobUnknown
@@ -25,8 +26,13 @@ def get(context: Context, route: GetBlob) -> Response:
     blob = blobs.get(services.database, route.repository, route.digest)
     if blob is None:
         raise BlobUnknown(digest=str(route.digest))
+    if has_same_etag(context, route.digest):
+        return not_modified(route.digest)
     # A range that can't be met is refused here whatever the delivery: a store may answer it with the whole blob.
-    wanted = parse_range(context.request.headers.get("Range"), blob.size)
+    wanted = parse_range(_range(context, route.digest), blob.size)
+    if not blob.size:
+        # The store has nothing to add, and refuses all ranges of it.
+        return _whole(b"", route.digest, 0)
     if services.settings.blob_delivery == "streaming":
         return _streamed(context, route.digest, blob, wanted)
     headers = {"Location": services.signed_urls.url(blob.object_name), "Docker-Content-Digest": str(route.digest)}
@@ -37,9 +43,13 @@ def head(context: Context, route: HeadBlob) -> Response:
     size = blobs.confirm(context.services.database, route.repository, route.digest)
     if size is None:
         raise BlobUnknown(digest=str(route.digest))
-    response = Response(content_type="application/octet-stream")
-    response.headers.update(_described(route.digest, size))
-    return response
+    return not_modified(route.digest) if has_same_etag(context, route.digest) else _whole(b"", route.digest, size)
+
+
+def _range(context: Context, digest: Digest) -> str | None:
+    """A range of something else, as If-Range has it, is none of this blob (RFC 9110, section 13.1.5)."""
+    headers = context.request.headers
+    return headers.get("Range") if headers.get("If-Range", f'"{digest}"') == f'"{digest}"' else None
 
 
 def delete(context: Context, route: DeleteBlob) -> Response:
@@ -47,8 +57,8 @@ def delete(context: Context, route: DeleteBlob) -> Response:
     try:
         rank = context.caller.rank(route.repository)
         is_deleted = blobs.delete(context.services.database, route.repository, route.digest, rank)
-    except Conflict as conflict:
-        raise BlobReferenced(digest=str(route.digest)) from conflict
+    except blobs.NamedByManifests as named:
+        raise BlobReferenced([str(digest) for digest in named.holders]) from named
     if not is_deleted:
         raise BlobUnknown(digest=str(route.digest))
     return empty(HTTPStatus.ACCEPTED, {"Content-Length": "0"})
@@ -58,13 +68,17 @@ def _streamed(context: Context, digest: Digest, blob: blobs.Blob, wanted: ByteRa
     """The blob through this function, for clients that can't follow a redirect."""
     if wanted is None:
         content = _read(context, digest, blob, ByteRange(0, blob.size - 1))
-        response = Response(content, content_type="application/octet-stream")
-        response.headers.update(_described(digest, blob.size))
-        return response
+        return _whole(content, digest, blob.size)
     content = _read(context, digest, blob, wanted)
     response = Response(content, HTTPStatus.PARTIAL_CONTENT, content_type="application/octet-stream")
     response.headers.update(_described(digest, wanted.length))
     response.headers["Content-Range"] = f"bytes {wanted.first}-{wanted.last}/{blob.size}"
+    return response
+
+
+def _whole(content: bytes | Iterator[bytes], digest: Digest, length: int) -> Response:
+    response = Response(content, content_type="application/octet-stream")
+    response.headers.update(_described(digest, length))
     return response
 
 
@@ -74,6 +88,7 @@ def _read(context: Context, digest: Digest, blob: blobs.Blob, wanted: ByteRange)
     try:
         first = next(pieces, b"")
     except ObjectMissing as missing:
+        damage.mark(context.services, digest, blob.object_name)
         raise BlobUnknown(digest=str(digest)) from missing
     return _to_the_end(digest, wanted.length, first, pieces)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from typing import Any, Final
 
@@ -19,8 +18,9 @@ from functions.registry.oci.digest import Digest
 from functions.registry.oci.errors import NameUnknown
 from functions.registry.oci.gitlab_errors import TagUnknown
 from functions.registry.oci.gitlab_routing import marker_text
-from functions.registry.oci.media_type import is_index
-from functions.registry.oci.platform import LARGEST_CONFIG
+from functions.registry.oci.media_type import essence, is_index
+from functions.registry.oci.platform import LARGEST_CONFIG, is_part
+from functions.registry.oci.strangers_json import read_stored
 
 _WITH_PLATFORM: Final = {
     "application/vnd.oci.image.config.v1+json",
@@ -117,8 +117,7 @@ def _image(
 
 
 def _document(image: Image) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads(image.payload) if image.payload else {}
-    return document
+    return read_stored(image.payload or b"{}")
 
 
 def _listed(descriptor: dict[str, Any], images: dict[Digest, Image]) -> Image | None:
@@ -127,27 +126,27 @@ def _listed(descriptor: dict[str, Any], images: dict[Digest, Image]) -> Image | 
 
 
 def _config_type(document: dict[str, Any]) -> str:
-    return str((document.get("config") or {}).get("mediaType", ""))
+    config = document.get("config")
+    return str(config.get("mediaType", "")) if isinstance(config, dict) else ""
 
 
 def _platform(context: Context, route: routes.GetTagDetails, image: Image) -> dict[str, str] | None:
     """Out of the image's config, which is in the store. Raises BlobStoreUnavailable."""
-    if image.config_digest is None or _config_type(_document(image)) not in _WITH_PLATFORM:
+    if image.config_digest is None or essence(_config_type(_document(image))) not in _WITH_PLATFORM:
         return None
     blob = blobs.get(context.services.database, route.repository, image.config_digest)
     if blob is None or not 0 < blob.size <= LARGEST_CONFIG:
         return _read_platform({})
     try:
-        config = json.loads(b"".join(context.services.bucket.read(blob.object_name, last=blob.size - 1)))
+        config = b"".join(context.services.bucket.read(blob.object_name, last=blob.size - 1))
     except ObjectMissing:
         damage.mark(context.services, image.config_digest, blob.object_name)
-        config = {}
-    except (ValueError, RecursionError):
-        config = {}
-    return _read_platform(config if isinstance(config, dict) else {})
+        config = b"{}"
+    return _read_platform(read_stored(config))
 
 
 def _read_platform(described: Any) -> dict[str, str] | None:
+    """Whoever pushes writes what they like: what can't be a part of a platform is left out."""
     if not isinstance(described, dict):
         return None
-    return {name: str(described.get(name) or "") for name in ("architecture", "os")}
+    return {name: part if is_part(part := described.get(name)) else "" for name in ("architecture", "os")}

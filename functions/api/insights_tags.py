@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from flask import Response
@@ -16,8 +15,10 @@ from functions.registry.metadata.tag_details import ManifestDetails
 from functions.registry.oci import insights as routes
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.errors import ManifestUnknown, NameUnknown
+from functions.registry.oci.media_type import is_manifest
 from functions.registry.oci.name import RepositoryName, Tag
 from functions.registry.oci.platform import all_written, written
+from functions.registry.oci.strangers_json import read_stored
 
 
 def list_tags(context: Context, route: routes.SearchTags) -> Response:
@@ -55,26 +56,33 @@ def _stored(context: Context, repository: RepositoryName, reference: Tag | Diges
 
 
 def _details(stored: ManifestDetails) -> dict[str, Any]:
-    document = json.loads(stored.payload)
+    document = read_stored(stored.payload)
     listed = document.get("manifests")
-    children = [
-        {
-            **_descriptor(child),
-            "platform": written(child.get("platform")),
-            "size": stored.sizes.get(child["digest"]),
-        }
-        for child in listed or []
-    ]
+    children = [entry for entry in listed or [] if _is_child(entry, stored)]
+    layers = [*(document.get("layers") or []), *(document.get("blobs") or [])]
+    layers += [entry for entry in listed or [] if not _is_child(entry, stored)]
     return {
         **stored.shown,
         "platforms": _platforms(
-            stored.shown["platforms"] if listed is None else [child.get("platform") for child in listed]
+            stored.shown["platforms"] if listed is None else [child.get("platform") for child in children]
         ),
         "config": _descriptor(document["config"]) if document.get("config") else None,
-        "layers": [_descriptor(layer) for layer in [*(document.get("layers") or []), *(document.get("blobs") or [])]],
-        "children": children,
+        "layers": [_descriptor(layer) for layer in layers],
+        "children": [
+            {
+                **_descriptor(child),
+                "platform": written(child.get("platform")),
+                "size": stored.sizes.get(child["digest"]),
+            }
+            for child in children
+        ],
         "referrers": stored.referrers,
     }
+
+
+def _is_child(entry: dict[str, Any], stored: ManifestDetails) -> bool:
+    """Or a blob, as the push found it."""
+    return entry["digest"] in stored.sizes or is_manifest(entry.get("mediaType", ""))
 
 
 def _descriptor(descriptor: dict[str, Any]) -> dict[str, Any]:

@@ -16,15 +16,16 @@ _HOST: Final = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?:
 def upload_location(context: Context, path: str) -> str:
     """A path, which stays on the host that the client asked; for GitLab's callers an address.
 
-    GitLab's replication takes it as it stands, and adds `&digest=`: so it has a query as well.
+    It has a query, as that of Docker's registry has: there are clients that add `&digest=` to it as it stands.
     """
+    path = f"{path}?_state="
     if context.caller.kind != "external":
         return path
     request = context.request
     host = request.headers.get("Host", "")
     if not _HOST.fullmatch(host):
         return path
-    return f"{_scheme(request, context.services.settings.trusted_proxies)}://{host}{path}?_state="
+    return f"{_scheme(request, context.services.settings.trusted_proxies)}://{host}{path}"
 
 
 def _scheme(request: Request, trusted_proxies: int) -> str:

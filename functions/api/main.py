@@ -8,10 +8,13 @@ from flask import Request, Response
 from werkzeug.exceptions import HTTPException, InternalServerError
 
 from functions.api import browsers, responses, started
+from functions.api.beneath import refuse_in_json
 from functions.api.dispatch import handle
 from functions.registry import telemetry
 from functions.registry.config import is_in_cloud
 from functions.registry.wiring import services
+
+refuse_in_json()
 
 
 def api(request: Request) -> Response:

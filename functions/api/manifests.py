@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from http import HTTPStatus
+from typing import Final
 
 from flask import Response
 
+from functions.api.conditions import has_same_etag, not_modified
 from functions.api.context import Context
 from functions.api.responses import empty
 from functions.api.token_limits import require_deletable, require_pushable
@@ -16,6 +18,7 @@ from functions.registry.oci.digest import Digest
 from functions.registry.oci.errors import (
     DigestInvalid,
     ManifestBlobUnknown,
+    ManifestInvalid,
     ManifestReferenced,
     ManifestTooLarge,
     ManifestUnknown,
@@ -26,6 +29,9 @@ from functions.registry.oci.errors import (
 from functions.registry.oci.manifest import parse_manifest
 from functions.registry.oci.name import Tag
 from functions.registry.oci.route import DeleteManifest, GetManifest, PutManifest, manifest_path
+
+# Some clients refuse an answer that has a hundred lines of headers.
+_MOST_TAG_LINES: Final = 50
 
 
 def get(context: Context, route: GetManifest) -> Response:
@@ -47,12 +53,10 @@ def get(context: Context, route: GetManifest) -> Response:
 
 
 def _described(context: Context, digest: Digest, media_type: str, payload: bytes, size: int) -> Response:
-    headers = {"Docker-Content-Digest": str(digest), "ETag": f'"{digest}"'}
-    # Weakly: a proxy that compresses on its way marks an ETag as weak (RFC 9110 section 13.1.2).
-    if context.request.if_none_match.contains_weak(str(digest)):
-        return empty(HTTPStatus.NOT_MODIFIED, headers)
+    if has_same_etag(context, digest):
+        return not_modified(digest)
     response = Response(payload, content_type=media_type)
-    response.headers.update({**headers, "Content-Length": str(size)})
+    response.headers.update({"Docker-Content-Digest": str(digest), "ETag": f'"{digest}"', "Content-Length": str(size)})
     return response
 
 
@@ -65,12 +69,18 @@ def put(context: Context, route: PutManifest) -> Response:
         raise DigestInvalid(expected=str(reference), actual=str(digest))
     manifest = parse_manifest(payload, context.request.content_type)
     names = [*route.tags, *([reference] if isinstance(reference, Tag) else [])]
-    accepts_missing = context.services.settings.sparse_manifests == "accept"
+    settings = context.services.settings
+    if manifest.annotation_bytes > settings.largest_annotations_bytes:
+        raise ManifestInvalid(f"a manifest's own annotations have at most {settings.largest_annotations_bytes} bytes")
+    accepts_missing = settings.sparse_manifests == "accept"
     new_tags = require_pushable(context, route.repository, names)
     rank = context.caller.rank(route.repository)
     push = Push(route.repository, digest, manifest, payload, names, accepts_missing, rank, new_tags)
     try:
         pushed = pushes.put(context.services.database, push)
+    except pushes.TypeDiffers as differs:
+        reason = "these bytes are here under another media type: delete them first, or push them under that one"
+        raise ManifestInvalid(reason, media_type=differs.stored, content_type=manifest.media_type) from differs
     except pushes.ReferenceMissing as missing:
         raise ManifestBlobUnknown(missing=[str(digest) for digest in missing.digests]) from missing
     context.services.activity.pushed(route.repository, sorted(set(names)), digest)
@@ -80,8 +90,9 @@ def put(context: Context, route: PutManifest) -> Response:
     response = empty(HTTPStatus.CREATED, headers)
     for warning in _warnings(pushed):
         response.headers.add("Warning", f'299 - "{warning}"')
-    for tag in route.tags:
-        response.headers.add("OCI-Tag", tag)
+    in_a_line = -(-len(route.tags) // _MOST_TAG_LINES) or 1
+    for first in range(0, len(route.tags), in_a_line):
+        response.headers.add("OCI-Tag", ", ".join(route.tags[first : first + in_a_line]))
     return response
 
 
@@ -114,7 +125,7 @@ def delete(context: Context, route: DeleteManifest) -> Response:
         else:
             is_deleted = manifests.delete(database, route.repository, reference, rank)
     except manifests.ListedByIndex as listed:
-        raise ManifestReferenced("an index lists this manifest: delete the index first") from listed
+        raise ManifestReferenced([str(digest) for digest in listed.holders]) from listed
     if not is_deleted:
         raise _unknown(context, route)
     return empty(HTTPStatus.ACCEPTED, {"Content-Length": "0"})

@@ -7,7 +7,7 @@ from typing import Any, Final
 from flask import Response
 
 from functions.api.context import Context
-from functions.api.pages import cut, link
+from functions.api.pages import link
 from functions.api.responses import json_response
 from functions.registry.metadata.referrers import Referrer
 from functions.registry.metadata.referrers import list_referrers as list_stored
@@ -21,10 +21,9 @@ PAGE_SIZE: Final = 500
 def list_referrers(context: Context, route: ListReferrers) -> Response:
     """An index, empty if nothing refers to the digest: an unknown digest is no error."""
     last = Digest.parse(route.last) if route.last else None
-    stored = list_stored(
+    shown, more = list_stored(
         context.services.database, route.repository, route.digest, route.artifact_type, last, PAGE_SIZE
     )
-    shown, more = cut(stored, PAGE_SIZE)
     index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [_descriptor(referrer) for referrer in shown]}
     response = json_response(index, OCI_INDEX)
     query = {"artifactType": route.artifact_type} if route.artifact_type else {}

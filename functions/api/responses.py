@@ -16,14 +16,14 @@ STATUSES: Final[dict[type[OciError], HTTPStatus]] = {
     errors.NameUnknown: HTTPStatus.NOT_FOUND,
     errors.DigestInvalid: HTTPStatus.BAD_REQUEST,
     errors.BlobUnknown: HTTPStatus.NOT_FOUND,
-    errors.BlobReferenced: HTTPStatus.FORBIDDEN,
+    errors.BlobReferenced: HTTPStatus.METHOD_NOT_ALLOWED,
     errors.UploadUnknown: HTTPStatus.NOT_FOUND,
     errors.UploadInvalid: HTTPStatus.BAD_REQUEST,
     errors.UploadOutOfOrder: HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
     errors.ManifestUnknown: HTTPStatus.NOT_FOUND,
     errors.ManifestInvalid: HTTPStatus.BAD_REQUEST,
     errors.ManifestBlobUnknown: HTTPStatus.NOT_FOUND,
-    errors.ManifestReferenced: HTTPStatus.FORBIDDEN,
+    errors.ManifestReferenced: HTTPStatus.METHOD_NOT_ALLOWED,
     errors.ManifestTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.RequestTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.SizeInvalid: HTTPStatus.BAD_REQUEST,
@@ -55,7 +55,9 @@ RETRY_AFTER_SECONDS: Final = 1
 
 
 def json_response(document: Any, content_type: str = "application/json", **headers: str) -> Response:
-    response = Response(json.dumps(document, ensure_ascii=False, separators=(",", ":")), content_type=content_type)
+    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    # Strangers' text is filtered where it is read; half of a surrogate pair that still came so far is no fault of ours.
+    response = Response(text.encode(errors="replace"), content_type=content_type)
     response.headers.update(headers)
     return response
 
@@ -77,6 +79,8 @@ def refused(error: OciError) -> Response:
     match error:
         case errors.MethodNotAllowed(allow=allow):
             response.headers["Allow"] = ", ".join(allow)
+        case errors.InUse():
+            response.headers["Allow"] = "GET, HEAD"
         case errors.UploadOutOfOrder(offset=offset, location=location):
             response.headers.update({"Location": location, "Range": upload_range(offset)})
         case errors.RangeInvalid(size=size):

@@ -129,7 +129,9 @@ def _receive(context: Context, repository: RepositoryName, upload: Upload, algor
         return receive(context.services, upload, context.body, announced, algorithm)
     except Overtaken as overtaken:
         now = _require(context, repository, upload.id)
-        raise UploadOutOfOrder(now.received, upload_path(repository, upload.id)) from overtaken
+        raise UploadOutOfOrder(
+            now.received, upload_location(context, upload_path(repository, upload.id))
+        ) from overtaken
 
 
 def _announced(context: Context, repository: RepositoryName, upload: Upload) -> ByteRange | None:
@@ -139,7 +141,7 @@ def _announced(context: Context, repository: RepositoryName, upload: Upload) -> 
         return None
     announced = parse_content_range(header)
     if announced.first != upload.received:
-        raise UploadOutOfOrder(upload.received, upload_path(repository, upload.id))
+        raise UploadOutOfOrder(upload.received, upload_location(context, upload_path(repository, upload.id)))
     length = context.body.announced
     if length is not None and length != announced.length:
         raise SizeInvalid("Content-Length differs from Content-Range", content_length=length)

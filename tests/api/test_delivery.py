@@ -148,3 +148,51 @@ def test_an_object_that_is_too_short_breaks_off_as_well(
     with pytest.raises(BlobStoreUnavailable):
         list(streaming.get(f"/v2/a/b/blobs/{DIGEST}", buffered=False).iter_encoded())
     assert '"missing":70' in capsys.readouterr().out
+
+
+@pytest.fixture(params=["streaming", "redirect"])
+def either(request: pytest.FixtureRequest) -> Registry:
+    """However it delivers blobs."""
+    registry: Registry = request.getfixturevalue("streaming" if request.param == "streaming" else "registry")
+    registry.push_blob("a/b", CONTENT)
+    return registry
+
+
+@pytest.mark.parametrize("named", [f'"{DIGEST}"', f'W/"{DIGEST}"', f'"other", "{DIGEST}"', "*"])
+def test_a_blob_that_the_client_has_is_not_sent_again(either: Registry, named: str) -> None:
+    for method in ("GET", "HEAD"):
+        for asked in ({}, {"Range": "bytes=0-9"}, {"Range": "bytes=500-"}):
+            response = either.request(method, f"/v2/a/b/blobs/{DIGEST}", headers={"If-None-Match": named, **asked})
+            assert (response.status_code, response.data) == (304, b"")
+            assert response.headers["ETag"] == f'"{DIGEST}"'
+
+
+@pytest.mark.parametrize("named", ['"other"', f'"{DIGEST}x"', "", str(DIGEST)[:-1]])
+def test_a_blob_that_the_client_has_not_is_sent(either: Registry, named: str) -> None:
+    response = either.get(f"/v2/a/b/blobs/{DIGEST}", headers={"If-None-Match": named})
+    assert response.status_code in {200, 307}
+
+
+@pytest.mark.parametrize("named", ['"other"', f'W/"{DIGEST}"', "Sun, 06 Nov 1994 08:49:37 GMT", str(DIGEST), ""])
+def test_a_range_of_something_else_is_not_heeded(streaming: Registry, named: str) -> None:
+    streaming.push_blob("a/b", CONTENT)
+    for asked in ("bytes=0-9", "bytes=500-"):
+        response = streaming.get(f"/v2/a/b/blobs/{DIGEST}", headers={"Range": asked, "If-Range": named})
+        assert (response.status_code, response.data) == (200, CONTENT)
+        assert "Content-Range" not in response.headers
+
+
+def test_a_range_of_the_same_blob_is_heeded(streaming: Registry) -> None:
+    streaming.push_blob("a/b", CONTENT)
+    headers = {"Range": "bytes=0-9", "If-Range": f'"{DIGEST}"'}
+    response = streaming.get(f"/v2/a/b/blobs/{DIGEST}", headers=headers)
+    assert (response.status_code, response.data) == (206, CONTENT[:10])
+
+
+@pytest.mark.parametrize("asked", [None, "bytes=0-", "bytes=-5", "bytes=0-0", "bytes=7-", "bytes=-0"])
+def test_an_empty_blob_is_the_same_whatever_the_range(either: Registry, asked: str | None) -> None:
+    """A store would refuse all of them."""
+    empty = either.push_blob("a/b", b"")
+    response = either.get(f"/v2/a/b/blobs/{empty}", headers={"Range": asked} if asked else {})
+    assert (response.status_code, response.data, response.headers["Content-Length"]) == (200, b"", "0")
+    assert response.headers["Docker-Content-Digest"] == str(empty)

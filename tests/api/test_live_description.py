@@ -167,10 +167,11 @@ EXAMPLES: Final = {
     ],
     "GET /v2/{name}/blobs/{digest}": [
         Example(307, BLOB),
+        Example(304, BLOB, {"If-None-Match": f'"{LAYER}"'}),
         Example(200, BLOB, settings=STREAMING),
         Example(206, BLOB, {"Range": "bytes=1-3"}, settings=STREAMING),
     ],
-    "HEAD /v2/{name}/blobs/{digest}": [Example(200, BLOB)],
+    "HEAD /v2/{name}/blobs/{digest}": [Example(200, BLOB), Example(304, BLOB, {"If-None-Match": f'"{LAYER}"'})],
     "DELETE /v2/{name}/blobs/{digest}": [Example(202, f"/v2/a/b/blobs/{LOOSE}")],
     "POST /v2/{name}/blobs/uploads/": [
         Example(202, UPLOADS),
@@ -208,6 +209,8 @@ EXAMPLES: Final = {
 HEADER_EFFECTS: Final = {
     ("GET /v2/{name}/manifests/{reference}", "If-None-Match"): Example(304, "/v2/a/b/manifests/v1", MATCH),
     ("HEAD /v2/{name}/manifests/{reference}", "If-None-Match"): Example(304, "/v2/a/b/manifests/v1", MATCH),
+    ("GET /v2/{name}/blobs/{digest}", "If-None-Match"): Example(304, BLOB, {"If-None-Match": f'"{LAYER}"'}),
+    ("HEAD /v2/{name}/blobs/{digest}", "If-None-Match"): Example(304, BLOB, {"If-None-Match": f'"{LAYER}"'}),
     ("GET /v2/{name}/blobs/{digest}", "Range"): Example(416, BLOB, {"Range": "bytes=999-"}),
     ("POST /v2/{name}/blobs/uploads/", "Content-Range"): Example(
         416, f"{UPLOADS}?digest={Digest.of(NEW)}", {"Content-Range": "5-7"}, NEW

@@ -121,6 +121,16 @@ def test_a_push_by_digest_may_bring_tags(stocked: Registry, algorithm: str) -> N
         assert stocked.get(f"/v2/a/b/manifests/{tag}").headers["Docker-Content-Digest"] == str(digest)
 
 
+@pytest.mark.parametrize("count", [1, 50, 51, 99, 100])
+def test_tags_of_a_push_come_back_in_lines_that_clients_take(stocked: Registry, count: int) -> None:
+    tags = [f"t{number:02}" for number in range(count)]
+    path = f"{IMAGE.digest}?" + "&".join(f"tag={tag}" for tag in tags)
+    response = stocked.put_manifest("a/b", path, IMAGE.manifest)
+    lines = response.headers.getlist("OCI-Tag")
+    assert len(lines) <= 50
+    assert [tag for line in lines for tag in line.split(", ")] == tags
+
+
 @pytest.mark.parametrize("is_there", [True, False], ids=["subject is there", "subject is not there"])
 @pytest.mark.parametrize("by_tag", [True, False], ids=["by tag", "by digest"])
 @pytest.mark.parametrize("kind", ["image", "index"])
@@ -162,7 +172,7 @@ def test_a_method_that_is_not_allowed_is_told_those_that_are(
         ("/robots.txt", 404, "UNSUPPORTED"),
         ("/favicon.ico", 404, "UNSUPPORTED"),
         ("/v2/a//b/tags/list", 400, "NAME_INVALID"),
-        ("/v2/a/b/manifests/v1%0a", 400, "MANIFEST_INVALID"),
+        ("/v2/a/b/manifests/v1%0a", 404, "MANIFEST_UNKNOWN"),
         ("/v2/a%0ab/tags/list", 404, "UNSUPPORTED"),
     ],
 )

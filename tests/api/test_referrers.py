@@ -10,6 +10,7 @@ import pytest
 from functions.api import referrers
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.media_type import DOCKER_LIST, OCI_INDEX, OCI_MANIFEST
+from functions.registry.oci.page import LARGEST_BYTES
 from tests.support import CONFIG_TYPE, Image, Registry, descriptor, encode, index_of
 
 SUBJECT: Final = Image(config=b"{}", layers=())
@@ -107,9 +108,7 @@ def test_a_filter_that_no_type_can_match_gives_an_empty_list(stocked: Registry) 
 @pytest.mark.parametrize("query", ["", f"?artifactType={SBOM}"])
 def test_a_long_list_comes_in_pages(stocked: Registry, query: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(referrers, "PAGE_SIZE", 2)
-    older = [loose(artifactType=SBOM, annotations={"older": str(number)}) for number in range(3)]
-    expected = push(stocked, *older, *(attached(artifactType=SBOM, annotations={"n": str(n)}) for n in range(4)))
-    stocked.put_manifest("a/b", FALLBACK, index_of(*older))
+    expected = push(stocked, *(attached(artifactType=SBOM, annotations={"n": str(n)}) for n in range(7)))
     pages, path = [], PATH + query
     while path:
         response = stocked.get(path)
@@ -126,58 +125,92 @@ def test_a_deleted_referrer_is_listed_no_more(stocked: Registry) -> None:
     assert listed(stocked) == []
 
 
+# ---- types are given back as they came
+
+
+@pytest.mark.parametrize(
+    "artifact_type",
+    ["application/vnd.dev.sigstore.bundle+json;version=0.2", "Application/Vnd.Example", "a/b; c=d", SBOM],
+)
+def test_an_artifact_type_is_given_back_as_it_came_and_found_by_it(stocked: Registry, artifact_type: str) -> None:
+    by_field = attached(artifactType=artifact_type)
+    by_config = encode(
+        {
+            "schemaVersion": 2,
+            "mediaType": OCI_MANIFEST,
+            "subject": descriptor(SUBJECT.manifest, OCI_MANIFEST),
+            "config": descriptor(b"{}", artifact_type),
+        }
+    )
+    expected = push(stocked, by_field, by_config)
+    assert {found["artifactType"] for found in listed(stocked)} == {artifact_type}
+    for asked in (artifact_type, artifact_type.upper()):
+        response = stocked.get(PATH, query_string={"artifactType": asked})
+        assert [found["digest"] for found in response.get_json()["manifests"]] == expected
+        assert response.headers["OCI-Filters-Applied"] == "artifactType"
+    bare = artifact_type.partition(";")[0]
+    assert digests(stocked, f"{PATH}?artifactType={bare}") == (expected if bare == artifact_type else [])
+
+
+# ---- pages end by their bytes
+
+
+def test_a_page_is_no_larger_than_a_manifest(stocked: Registry) -> None:
+    expected = push(stocked, *(attached(annotations={"n": f"{number}{'x' * 200_000}"}) for number in range(30)))
+    pages, path = [], PATH
+    while path:
+        response = stocked.get(path)
+        assert len(response.data) <= LARGEST_BYTES
+        pages.append([found["digest"] for found in response.get_json()["manifests"]])
+        match = re.fullmatch(r'<([^>]+)>; rel="next"', response.headers.get("Link", ""))
+        path = match[1] if match else ""
+    assert [digest for page in pages for digest in page] == expected
+    assert len(pages) == 2
+
+
+def test_annotations_beyond_the_bound_are_refused(stocked: Registry) -> None:
+    most = stocked.services.settings.largest_annotations_bytes
+    assert push(stocked, attached(annotations={"a": "é" * ((most - 1) // 2)}))
+    for too_many in (
+        {"a": "x" * most},
+        {"a": "é" * (most // 2)},
+        {f"{n:0100}": "x" * 100 for n in range(most // 200 + 1)},
+    ):
+        too_large = attached(annotations=too_many)
+        response = stocked.put_manifest("a/b", Digest.of(too_large), too_large)
+        assert (response.status_code, stocked.error_code(response)) == (400, "MANIFEST_INVALID")
+        assert str(most) in response.text
+
+
+def test_annotations_of_layers_are_bounded_by_the_manifest_alone(stocked: Registry) -> None:
+    """As cosign's are, which keep certificates and bundles there."""
+    most = stocked.services.settings.largest_annotations_bytes
+    layers = [descriptor(b"{}", annotations={"dev.sigstore.cosign/bundle": "x" * 30_000}) for _ in range(40)]
+    assert len(layers) * 30_000 > most
+    push(stocked, attached(layers=layers))
+
+
 # ---- the lists that older clients kept under a tag
 
 
-def test_what_an_older_client_listed_is_listed(stocked: Registry) -> None:
-    manifest = loose(artifactType=SBOM, annotations={"a": "b"})
-    push(stocked, manifest)
-    assert listed(stocked) == []
-    stocked.put_manifest("a/b", FALLBACK, index_of(manifest))
-    assert listed(stocked) == [descriptor(manifest, OCI_MANIFEST, artifactType=SBOM, annotations={"a": "b"})]
+def test_what_an_older_list_names_is_a_referrer_only_by_its_subject(stocked: Registry) -> None:
+    ours, elsewhere = attached(), attached(subject=descriptor(b"{}", OCI_MANIFEST))
+    names_none = loose(artifactType=SBOM)
+    push(stocked, ours, elsewhere, names_none)
+    for listing in (
+        index_of(ours, elsewhere, names_none, ours),
+        index_of(SUBJECT.manifest, names_none),
+        index_of(names_none, mediaType=DOCKER_LIST),
+    ):
+        assert stocked.put_manifest("a/b", FALLBACK, listing).status_code == 201
+        assert digests(stocked) == [str(Digest.of(ours))]
     assert stocked.statements("GET", PATH) == ["referrers_list"]
 
 
-def test_what_is_listed_both_ways_is_listed_once(stocked: Registry) -> None:
-    both, older = attached(annotations={"in": "both"}), loose(annotations={"in": "the older"})
-    expected = push(stocked, both, older)
-    stocked.put_manifest("a/b", FALLBACK, index_of(both, older, both))
-    assert digests(stocked) == expected
-
-
-def test_the_filter_is_applied_to_an_older_list_as_well(stocked: Registry) -> None:
-    sbom, other = loose(artifactType=SBOM), loose(artifactType="application/vnd.example.other")
-    push(stocked, sbom, other)
-    stocked.put_manifest("a/b", FALLBACK, index_of(sbom, other))
-    assert digests(stocked, f"{PATH}?artifactType={SBOM}") == [str(Digest.of(sbom))]
-
-
-def test_an_older_list_of_a_sha512_digest_has_half_of_it_in_its_name(stocked: Registry) -> None:
-    subject = Digest.of(SUBJECT.manifest, "sha512")
-    manifest = loose(artifactType=SBOM)
-    expected = push(stocked, manifest)
-    stocked.put_manifest("a/b", f"sha512-{subject.hex[:64]}", index_of(manifest))
-    assert digests(stocked, f"/v2/a/b/referrers/{subject}") == expected
-
-
-def test_a_manifest_that_is_attached_elsewhere_is_not_taken_from_an_older_list(stocked: Registry) -> None:
-    elsewhere = attached(subject=descriptor(b"{}", OCI_MANIFEST))
-    push(stocked, elsewhere)
-    stocked.put_manifest("a/b", FALLBACK, index_of(elsewhere))
-    assert listed(stocked) == []
-
-
-@pytest.mark.parametrize("name", [FALLBACK.upper(), f"{FALLBACK}.sig", FALLBACK[:-1]])
-def test_a_tag_that_is_only_like_it_lists_nothing(stocked: Registry, name: str) -> None:
-    manifest = loose(artifactType=SBOM)
-    push(stocked, manifest)
-    stocked.put_manifest("a/b", name, index_of(manifest))
-    assert listed(stocked) == []
-
-
-def test_what_is_no_image_index_lists_nothing(stocked: Registry) -> None:
-    manifest = loose(artifactType=SBOM)
-    push(stocked, manifest)
-    for other in (index_of(manifest, mediaType=DOCKER_LIST), manifest, encode({"mediaType": OCI_INDEX})):
-        stocked.put_manifest("a/b", FALLBACK, other)
-        assert listed(stocked) == []
+def test_what_a_copy_leaves_under_the_tag_of_an_index_is_none_of_its_referrers(stocked: Registry) -> None:
+    """Cosign keeps each manifest that it copies under such a tag, the index itself among them."""
+    index = index_of(SUBJECT.manifest)
+    for name in ("v1", f"sha256-{Digest.of(index).hex}", FALLBACK):
+        assert stocked.put_manifest("a/b", name, index).status_code == 201
+    assert digests(stocked, f"/v2/a/b/referrers/{Digest.of(index)}") == []
+    assert digests(stocked) == []

@@ -87,3 +87,17 @@ def test_what_is_both_surplus_and_old_counts_once(database: Database) -> None:
     query(database, "UPDATE audit SET at = now() - interval '8 days'")
     assert audit.trim(database, keep_rows=3, keep_days=7, limit=100) == 6
     assert value(database, "SELECT count(*) FROM audit") == 0
+
+
+def test_a_page_ends_by_its_bytes(database: Database) -> None:
+    """What administrators change is kept as they sent it."""
+    for number in range(100):
+        audit.write(database, Event(str(number), "success", "p", "r", "a", details={"claims": "x" * 60_000}))
+    found = audit.list_page(database, 1000)
+    assert [entry.event.action for entry in found] == [str(number) for number in reversed(range(100))]
+    shown = [entry for entry in found if entry.fits]
+    assert found[: len(shown)] == shown
+    assert 60 < len(shown) < 70
+    assert all(entry.event.details == {} for entry in found[len(shown) :])
+    audit.write(database, Event("large", "success", "p", "r", "a", details={"claims": "x" * (5 << 20)}))
+    assert [entry.fits for entry in audit.list_page(database, 2)] == [True, False, False]

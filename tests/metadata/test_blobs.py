@@ -8,7 +8,7 @@ import pytest
 
 from functions.registry.metadata import blobs, manifests, repositories
 from functions.registry.metadata.blobs import Blob
-from functions.registry.metadata.db import Conflict, Database
+from functions.registry.metadata.db import Database
 from functions.registry.oci.digest import Digest
 from tests.metadata.build import (
     APP,
@@ -97,8 +97,9 @@ def test_deleting_takes_the_link_away_unless_a_manifest_names_it(database: Datab
     assert blobs.delete(database, APP, digest) is False
     image = push_image(database, APP)
     layer = Digest.of(image.layers[0])
-    with pytest.raises(Conflict, match="manifest_blobs_link"):
+    with pytest.raises(blobs.NamedByManifests) as refused:
         blobs.delete(database, APP, layer)
+    assert refused.value.holders == [image.digest]
     assert blobs.mount(database, OTHER, layer, APP)
     assert blobs.delete(database, OTHER, layer) is True
     assert manifests.delete(database, APP, image.digest)

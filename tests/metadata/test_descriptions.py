@@ -9,12 +9,12 @@ import pytest
 
 from functions.registry.metadata import pushes
 from functions.registry.metadata.db import Database
-from functions.registry.metadata.pushes import Push
+from functions.registry.metadata.pushes import Push, TypeDiffers
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.errors import ManifestInvalid
 from functions.registry.oci.manifest import parse_manifest
 from functions.registry.oci.media_type import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
-from tests.metadata.build import APP, OTHER, push_image, push_index, put, query
+from tests.metadata.build import APP, OTHER, push_blob, push_image, push_index, put, query
 from tests.metadata.test_usage import assert_exact
 from tests.support import CONFIG_TYPE, LAYER_TYPE, Image, descriptor, encode, index_of
 
@@ -197,14 +197,46 @@ def test_kinds_are_counted_in_each_repository(database: Database) -> None:
     assert query(database, counted) == [["team/app", "chart", 1], ["team/app", "image", 1], ["team/other", "image", 1]]
 
 
-def test_pushed_again_as_another_type_it_is_another_kind(database: Database) -> None:
+def test_pushed_again_as_another_type_it_stays_the_kind_that_it_was(database: Database) -> None:
     payload = encode({"schemaVersion": 2, "manifests": []})
     assert push(database, payload)[0] == "index"
     parsed = parse_manifest(payload, "application/vnd.example.list+json")
-    pushes.put(database, Push(APP, Digest.of(payload), parsed, payload, []))
-    assert query(database, "SELECT kind FROM manifests") == [["other"]]
-    assert query(database, "SELECT kind FROM repository_kinds WHERE manifests > 0") == [["other"]]
+    with pytest.raises(TypeDiffers):
+        pushes.put(database, Push(APP, Digest.of(payload), parsed, payload, []))
+    assert query(database, "SELECT kind FROM manifests") == [["index"]]
+    assert query(database, "SELECT kind FROM repository_kinds WHERE manifests > 0") == [["index"]]
     assert_exact(database)
+
+
+def test_an_index_has_the_size_of_blobs_that_it_lists_each_once(database: Database) -> None:
+    layer, config = b"a layer of a cache", b'{"a": "cache"}'
+    child = push_image(database, APP)
+    for content in (layer, config):
+        push_blob(database, APP, content)
+    entries = [
+        descriptor(layer, "application/vnd.oci.image.layer.v1.tar+gzip"),
+        descriptor(layer, "application/vnd.oci.image.layer.v1.tar+gzip", annotations={"again": "yes"}),
+        descriptor(config, "application/vnd.buildkit.cacheconfig.v0"),
+        descriptor(child.manifest, "application/vnd.example.a-manifest-of-another-type+json"),
+    ]
+    index = encode({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries})
+    pulled = len(index) + len(layer) + len(config) + len(child.manifest) + sum(map(len, child.blobs))
+    assert push(database, index)[:2] == ["index", pulled]
+    assert query(database, "SELECT size FROM tags") == []
+    put(database, APP, index, "cache")
+    assert query(database, "SELECT size FROM tags") == [[pulled]]
+    assert_exact(database)
+
+
+@pytest.mark.parametrize("name", ["docker", "helm"])
+def test_a_kind_is_told_by_types_without_their_case_and_parameters(database: Database, name: str) -> None:
+    [kind, document] = next(
+        (kind, doc) for key, (kind, doc) in KINDS.items() if key.startswith(name) and "config" in doc
+    )
+    config = {**document["config"], "mediaType": f"{document['config']['mediaType'].title()}; a=b"}
+    assert (
+        push(database, encode({**document, "mediaType": f"{OCI_MANIFEST.upper()}; a=b", "config": config}))[0] == kind
+    )
 
 
 # Hostile payloads: refused before they come here, or stored; never an error of ours.
@@ -223,7 +255,6 @@ STORED: Final = {
     "with an escaped NUL": json.dumps(manifest(CONFIG_TYPE, LAYER_TYPE, other={"a\0": "b\0"})).encode(),
     "with half of a surrogate pair": b'{"schemaVersion":2,"x":"\\ud800"}',
     "with a digest in capitals elsewhere": encode(manifest(CONFIG_TYPE, x={"digest": "SHA256:" + "A" * 64})),
-    "with one member twice": b'{"schemaVersion":2,"layers":[],"layers":[],"config":null,"config":null}',
     "with members that are null": b'{"schemaVersion":2,"config":null,"layers":null,"subject":null}',
     "with numbers beyond all": b'{"schemaVersion":2,"x":1e400,"y":%s}' % (b"9" * 4000),
     "with white space": b' \n{"schemaVersion" : 2 ,\t"layers" : [ ] }\r\n',

@@ -8,10 +8,12 @@ from threading import Barrier
 
 import pytest
 
-from functions.registry.metadata import blobs, manifests, tags
+from functions.registry.metadata import blobs, manifests, pushes, tags
 from functions.registry.metadata.db import Database
-from functions.registry.metadata.pushes import ReferenceMissing
+from functions.registry.metadata.pushes import Push, ReferenceMissing, TypeDiffers
 from functions.registry.oci.digest import Digest
+from functions.registry.oci.manifest import parse_manifest
+from functions.registry.oci.media_type import OCI_INDEX
 from functions.registry.oci.name import Tag
 from functions.registry.oci.page import Page
 from tests.metadata.build import (
@@ -24,7 +26,7 @@ from tests.metadata.build import (
     value,
     wait_until_blocked,
 )
-from tests.support import Image, index_of
+from tests.support import Image, descriptor, encode, index_of
 
 PATIENCE = 10
 # As a rule it takes a fiftieth of that; a machine may have other things to do.
@@ -168,3 +170,93 @@ def test_two_new_images_that_share_layers_in_opposite_order_both_succeed(databas
     with ThreadPoolExecutor(2) as pool:
         digests = list(pool.map(lambda image: put(database, APP, image.manifest), images))
     assert digests == [image.digest for image in images]
+
+
+UNTYPED = encode({"schemaVersion": 2, "manifests": []})
+LIST = "application/vnd.example.list+json"
+
+
+def put_as(database: Database, media_type: str | None, *names: str) -> None:
+    manifest = parse_manifest(UNTYPED, media_type)
+    pushes.put(database, Push(APP, Digest.of(UNTYPED), manifest, UNTYPED, [Tag(name) for name in names]))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "agree"),
+    [
+        (OCI_INDEX, LIST, False),
+        (LIST, OCI_INDEX, False),
+        (LIST, LIST.upper(), True),
+        (LIST, None, True),
+        (None, OCI_INDEX, True),
+        (None, LIST, False),
+    ],
+)
+@pytest.mark.parametrize("is_undone", [False, True], ids=["committed", "undone"])
+def test_of_two_pushes_of_the_same_bytes_at_once_under_two_types_one_is_refused(
+    database: Database, database_url: str, first: str | None, second: str | None, agree: bool, is_undone: bool
+) -> None:
+    push_image(database, APP)
+    with OpenTransaction(database_url) as other, ThreadPoolExecutor() as pool:
+        put_as(other, first, "first")
+        pushed = pool.submit(put_as, database, second, "second")
+        wait_until_blocked(database)
+        if is_undone:
+            other.rollback()
+        else:
+            other.commit()
+        if agree or is_undone:
+            pushed.result(PATIENCE)
+        else:
+            with pytest.raises(TypeDiffers) as refused:
+                pushed.result(PATIENCE)
+            assert refused.value.stored == (first or OCI_INDEX)
+    stored = manifests.get(database, APP, Digest.of(UNTYPED))
+    assert stored is not None
+    assert stored.media_type == ((second if is_undone else first) or OCI_INDEX)
+    expected = {"second"} if is_undone else {"first", "second"} if agree else {"first"}
+    assert set(tags.list_names(database, APP, Page()) or []) == expected
+
+
+def test_a_blob_that_an_index_lists_and_a_collection_takes_away_is_missed(
+    database: Database, database_url: str
+) -> None:
+    layer = push_blob(database, APP, b"a layer of a cache")
+    index = encode({"mediaType": OCI_INDEX, "manifests": [descriptor(b"a layer of a cache")]})
+    with OpenTransaction(database_url) as collector, ThreadPoolExecutor() as pool:
+        assert blobs.delete(collector, APP, layer)
+        pushed = pool.submit(put, database, APP, index, "cache")
+        wait_until_blocked(database)
+        collector.commit()
+        with pytest.raises(ReferenceMissing) as refused:
+            pushed.result(PATIENCE)
+    assert refused.value.digests == [layer]
+
+
+def test_a_manifest_that_an_index_lists_as_something_else_and_that_is_deleted_meanwhile_is_missed(
+    database: Database, database_url: str
+) -> None:
+    child = push_image(database, APP)
+    index = encode({"mediaType": OCI_INDEX, "manifests": [descriptor(child.manifest, "application/x")]})
+    with OpenTransaction(database_url) as other, ThreadPoolExecutor() as pool:
+        assert manifests.delete(other, APP, child.digest)
+        pushed = pool.submit(put, database, APP, index, "cache")
+        wait_until_blocked(database)
+        other.commit()
+        with pytest.raises(ReferenceMissing) as refused:
+            pushed.result(PATIENCE)
+    assert refused.value.digests == [child.digest]
+
+
+def test_deleted_as_a_manifest_and_here_as_a_blob_it_is_kept_as_a_blob(database: Database, database_url: str) -> None:
+    child = push_image(database, APP)
+    push_blob(database, APP, child.manifest)
+    index = encode({"mediaType": OCI_INDEX, "manifests": [descriptor(child.manifest, "application/x")]})
+    with OpenTransaction(database_url) as other, ThreadPoolExecutor() as pool:
+        assert manifests.delete(other, APP, child.digest)
+        pushed = pool.submit(put, database, APP, index, "cache")
+        wait_until_blocked(database)
+        other.commit()
+        pushed.result(PATIENCE)
+    assert value(database, "SELECT count(*) FROM manifest_children") == 0
+    assert value(database, "SELECT digest FROM manifest_blobs") == child.digest.to_bytes()

@@ -19,7 +19,18 @@ from tests.metadata.build import APP, push_image, wait_until_blocked
 
 PATIENCE = 10
 PRE, POST = (
-    ["pre_0001", "pre_0002", "pre_0003", "pre_0004", "pre_0005", "pre_0006", "pre_0007", "pre_0008", "pre_0009"],
+    [
+        "pre_0001",
+        "pre_0002",
+        "pre_0003",
+        "pre_0004",
+        "pre_0005",
+        "pre_0006",
+        "pre_0007",
+        "pre_0008",
+        "pre_0009",
+        "pre_0010",
+    ],
     ["post_0001", "post_0002", "post_0003"],
 )
 DOCUMENTED = ROOT / "docs" / "schema.sql"

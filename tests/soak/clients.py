@@ -147,7 +147,7 @@ class Pusher(Worker):
         """With all its tags; refused while an index lists it."""
         found = self.client.resolve(repository, self.chance.choice(MOVING_TAGS))
         if found is not None:
-            self.delete(f"/v2/{repository}/manifests/{found[0]}", 202, 403, 404)
+            self.delete(f"/v2/{repository}/manifests/{found[0]}", 202, 404, 405)
 
     def delete_blob(self, repository: str) -> None:
         """One of nobody else's: another client may rely on a shared one that it has seen."""

@@ -86,6 +86,12 @@ def media_types() -> SearchStrategy[str]:
     return known | st.builds("{}/{}".format, name, name)
 
 
+def manifest_types() -> SearchStrategy[str]:
+    """Of which clients read manifests."""
+    known = st.sampled_from((OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DOCKER_LIST))
+    return known | st.builds("application/{}+json".format, st.from_regex(_TYPE_NAME, fullmatch=True))
+
+
 def texts() -> SearchStrategy[str]:
     """What a database can hold."""
     return st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
@@ -104,7 +110,7 @@ def annotation_maps() -> SearchStrategy[dict[str, str]]:
 
 def _common() -> dict[str, SearchStrategy[Any]]:
     return {
-        "mediaType": media_types(),
+        "mediaType": manifest_types(),
         "artifactType": media_types(),
         "subject": descriptors(),
         "annotations": annotation_maps(),

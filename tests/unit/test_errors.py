@@ -20,8 +20,8 @@ CODES: Final = {
     *("RANGE_INVALID", "PAGINATION_NUMBER_INVALID", "UNKNOWN"),
     *("INVALID_PARAMETER", "NOT_FOUND", "CONFLICT", "NAME_CONFLICT"),
 }
-# Raised by nothing so far; an error gets its status with its first use.
-WITHOUT_STATUS: Final[set[type[errors.OciError]]] = set()
+# What is raised is one of its children.
+WITHOUT_STATUS: Final[set[type[errors.OciError]]] = {errors.InUse}
 
 
 def subclasses(parent: type[OciError] = OciError) -> set[type[OciError]]:
@@ -99,7 +99,7 @@ def _any(error: type[OciError]) -> OciError:
             return errors.Unauthorized("sign in", 'Bearer realm="https://registry.example/token"')
         case errors.TooManyRequests:
             return errors.TooManyRequests("wait", 3)
-    return error()
+    return error(["sha256:a", "sha256:b"]) if issubclass(error, errors.InUse) else error()
 
 
 def test_who_has_to_sign_in_is_told_where_and_who_has_to_wait_how_long() -> None:
@@ -126,6 +126,23 @@ def test_a_range_outside_a_blob_is_told_the_blobs_size() -> None:
 
 def test_a_method_that_is_not_allowed_is_told_those_that_are() -> None:
     assert responses.refused(errors.MethodNotAllowed(("GET", "HEAD"))).headers["Allow"] == "GET, HEAD"
+
+
+@pytest.mark.parametrize("error", [errors.BlobReferenced, errors.ManifestReferenced])
+def test_what_is_in_use_is_told_by_what_and_what_to_delete_first(error: type[errors.InUse]) -> None:
+    response = responses.refused(error(["sha256:a"]))
+    assert (response.status_code, response.headers["Allow"]) == (405, "GET, HEAD")
+    [entry] = json.loads(response.get_data())["errors"]
+    assert (entry["code"], entry["detail"]) == ("UNSUPPORTED", {"manifests": ["sha256:a"]})
+    assert "sha256:a: delete that first" in entry["message"]
+    assert "sha256:a and others: delete those first" in str(error(["sha256:a", "sha256:b"]))
+
+
+def test_half_of_a_surrogate_pair_makes_no_fault_of_an_answer() -> None:
+    for document in ("\ud800", {"\udfff": ["a\ud83d"]}):
+        assert json.loads(responses.json_response(document).get_data()) == json.loads(
+            json.dumps(document, ensure_ascii=False).encode(errors="replace")
+        )
 
 
 def test_a_dependency_that_is_down_asks_the_client_to_come_back() -> None:

@@ -19,6 +19,8 @@ LAYERS: Final = [descriptor(b"one"), descriptor(b"two")]
 CHILDREN: Final = [descriptor(b"amd64", OCI_MANIFEST), descriptor(b"arm64", OCI_MANIFEST)]
 SUBJECT: Final = descriptor(b"subject", OCI_MANIFEST)
 FOREIGN: Final = "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip"
+EXAMPLE: Final = "application/vnd.example.unheard-of.v9+json"
+ORAS: Final = "application/vnd.cncf.oras.artifact.manifest.v1+json"
 EMPTY: Final = descriptor(b"{}", "application/vnd.oci.empty.v1+json", data="e30=")
 
 
@@ -87,7 +89,8 @@ def test_annotations_are_copied() -> None:
     [
         (image(), CONFIG_TYPE),
         (image(artifactType="application/vnd.example.sbom"), "application/vnd.example.sbom"),
-        (image(artifactType="application/vnd.example; a=b"), "application/vnd.example"),
+        (image(artifactType="application/vnd.example; a=b"), "application/vnd.example; a=b"),
+        (image(artifactType="Application/Vnd.Example"), "Application/Vnd.Example"),
         (image(artifactType=""), CONFIG_TYPE),
         (image(artifactType=None), CONFIG_TYPE),
         (image(mediaType=DOCKER_MANIFEST), CONFIG_TYPE),
@@ -179,18 +182,62 @@ def test_as_many_references_as_allowed_are_accepted() -> None:
         (image(), f" {OCI_MANIFEST} ;a=b", OCI_MANIFEST),
         (image(), None, OCI_MANIFEST),
         (image(), "", OCI_MANIFEST),
-        (image(mediaType=f"{OCI_MANIFEST}; a=b"), OCI_MANIFEST, OCI_MANIFEST),
-        (without(image(), "mediaType"), DOCKER_MANIFEST, DOCKER_MANIFEST),
-        (without(image(), "mediaType"), None, OCI_MANIFEST),
-        (without(index(), "mediaType"), None, OCI_INDEX),
-        (image(mediaType=None), DOCKER_MANIFEST, DOCKER_MANIFEST),
-        (image(mediaType="a/b"), None, "a/b"),
+        (image(), OCI_MANIFEST.upper(), OCI_MANIFEST),
+        (image(mediaType=OCI_MANIFEST.title()), OCI_MANIFEST, OCI_MANIFEST.title()),
+        (image(mediaType=f"{OCI_MANIFEST}; a=b"), OCI_MANIFEST, f"{OCI_MANIFEST}; a=b"),
+        (image(mediaType=DOCKER_MANIFEST), None, DOCKER_MANIFEST),
+        (index(mediaType=DOCKER_LIST), f"{DOCKER_LIST};charset=utf-8", DOCKER_LIST),
+        (image(mediaType=EXAMPLE), None, EXAMPLE),
+        (image(mediaType=EXAMPLE), EXAMPLE, EXAMPLE),
+        (without(image(), "mediaType"), OCI_MANIFEST, OCI_MANIFEST),
+        (without(image(), "mediaType"), f"{OCI_MANIFEST.upper()}; charset=utf-8", OCI_MANIFEST),
+        (without(index(), "mediaType"), OCI_INDEX, OCI_INDEX),
+        ({"schemaVersion": 2, "config": CONFIG}, OCI_MANIFEST, OCI_MANIFEST),
+        ({}, OCI_MANIFEST, OCI_MANIFEST),
+        (image(mediaType=None), OCI_MANIFEST, OCI_MANIFEST),
+        (without(image(), "mediaType"), EXAMPLE, EXAMPLE),
+        (without(index(), "mediaType"), f"{EXAMPLE.upper()} ; charset=utf-8", EXAMPLE.upper()),
+        (without(image(), "mediaType"), "application/vnd.cncf.oras.artifact.manifest.v1+json", ORAS),
     ],
 )
-def test_the_media_type_is_what_was_sent_or_else_what_the_document_says(
+def test_the_media_type_is_the_documents_or_else_that_of_its_fields_or_else_what_was_sent(
     document: dict[str, Any], content_type: str | None, expected: str
 ) -> None:
-    assert parse(document, content_type).media_type == expected
+    manifest = parse(document, content_type)
+    assert (manifest.media_type, manifest.is_typed) == (expected, bool(document.get("mediaType") or content_type))
+
+
+@pytest.mark.parametrize(
+    ("document", "expected"),
+    [
+        (without(image(), "mediaType"), OCI_MANIFEST),
+        (without(index(), "mediaType"), OCI_INDEX),
+        ({"schemaVersion": 2, "manifests": []}, OCI_INDEX),
+        ({"schemaVersion": 2, "manifests": None}, OCI_INDEX),
+        ({"schemaVersion": 2, "config": CONFIG}, OCI_MANIFEST),
+        ({"schemaVersion": 2}, OCI_MANIFEST),
+    ],
+)
+def test_where_nobody_names_a_type_it_is_that_of_the_fields(document: dict[str, Any], expected: str) -> None:
+    for content_type in (None, ""):
+        manifest = parse(document, content_type)
+        assert (manifest.media_type, manifest.is_typed) == (expected, False)
+
+
+def test_what_an_index_lists_is_a_child_by_its_type_and_otherwise_what_the_repository_has() -> None:
+    cache = [descriptor(b"layer"), descriptor(b"config", "application/vnd.buildkit.cacheconfig.v0")]
+    untyped = without(descriptor(b"untyped"), "mediaType")
+    manifest = parse(index(manifests=[*CHILDREN, *cache, untyped, descriptor(b"amd64", LAYER_TYPE)]))
+    assert manifest.child_digests == digests_of(b"amd64", b"arm64")
+    assert manifest.listed_digests == digests_of(b"layer", b"config", b"untyped")
+    assert manifest.blobs == ()
+    titled = parse(index(manifests=[descriptor(b"amd64", OCI_MANIFEST.title())]))
+    assert (titled.child_digests, titled.listed_digests) == (digests_of(b"amd64"), [])
+
+
+def test_the_bytes_of_annotations_are_those_of_names_and_values() -> None:
+    assert parse(image()).annotation_bytes == 0
+    assert parse(image(annotations={"a": "bc", "é": "🐳"})).annotation_bytes == 3 + 2 + 4
 
 
 def test_white_space_and_escapes_are_read_as_json_reads_them() -> None:
@@ -210,6 +257,7 @@ def test_every_reference_of_an_image_is_found(document: dict[str, Any]) -> None:
 @given(strategies.indexes())
 def test_every_child_of_an_index_is_found(document: dict[str, Any]) -> None:
     manifest = parse(document)
-    assert {str(digest) for digest in manifest.child_digests} == {entry["digest"] for entry in document["manifests"]}
+    listed = {*manifest.child_digests, *manifest.listed_digests}
+    assert {str(digest) for digest in listed} == {entry["digest"] for entry in document["manifests"]}
     assert manifest.blobs == ()
     assert manifest.artifact_type == document.get("artifactType")

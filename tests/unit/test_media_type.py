@@ -9,11 +9,14 @@ from functions.registry.oci.errors import ManifestInvalid
 from functions.registry.oci.media_type import (
     DOCKER_LIST,
     DOCKER_MANIFEST,
+    LONGEST,
     OCI_INDEX,
     OCI_MANIFEST,
+    check_media_type,
+    essence,
     is_index,
+    is_manifest,
     is_non_distributable,
-    parse_media_type,
 )
 from tests.unit import strategies
 
@@ -26,8 +29,10 @@ ACCEPTED = {
     "application/json ;a=b;c=d": "application/json",
     " application/json ": "application/json",
     "application/json;": "application/json",
+    "application/vnd.dev.sigstore.bundle+json;version=0.2": "application/vnd.dev.sigstore.bundle+json",
+    'a/b; c="d e"': "a/b",
     "application/vnd.example.thing.v1+json": "application/vnd.example.thing.v1+json",
-    "Application/JSON": "Application/JSON",
+    "Application/JSON": "application/json",
     "a/b": "a/b",
     "x/a!#$&^_.+-": "x/a!#$&^_.+-",
     f"{'a' * 127}/{'b' * 127}": f"{'a' * 127}/{'b' * 127}",
@@ -53,43 +58,55 @@ REFUSED = [
     f"a/{'b' * 128}",
     "a" * 100_000,
     "a/" * 50_000,
+    "a/b; c=d\r\nX-Header: e",
+    "a/b; c=\x7f",
+    "a/b; c=é",
+    "a/b;" + "c" * LONGEST,
 ]
 
 
 @pytest.mark.parametrize(("text", "expected"), ACCEPTED.items(), ids=lambda text: text[:40])
-def test_parameters_are_left_out_and_the_case_is_kept(text: str, expected: str) -> None:
-    assert parse_media_type(text) == expected
+def test_a_type_is_kept_as_it_is_written_and_compared_without_case_and_parameters(text: str, expected: str) -> None:
+    assert check_media_type(text) == text
+    assert essence(text) == expected
 
 
 @pytest.mark.parametrize("text", REFUSED, ids=lambda text: repr(text[:20]))
 def test_what_has_not_the_form_is_refused(text: str) -> None:
     with pytest.raises(ManifestInvalid) as refusal:
-        parse_media_type(text)
+        check_media_type(text)
     assert refusal.value.detail == {"media_type": text[:200]}
 
 
 @given(strategies.media_types())
 def test_every_type_of_the_right_form_is_accepted(text: str) -> None:
-    assert parse_media_type(text) == text
-    assert parse_media_type(f"{text}; charset=utf-8") == text
+    assert check_media_type(text) == text
+    assert essence(f"{text.upper()}; charset=utf-8") == essence(text)
 
 
 @given(strategies.hostile_texts())
 def test_any_text_is_parsed_or_refused(text: str) -> None:
     try:
-        assert parse_media_type(text) in text
+        assert check_media_type(text) == text
     except ManifestInvalid:
         return
 
 
 def test_indexes_are_known_by_their_types() -> None:
-    assert [is_index(name) for name in (OCI_INDEX, DOCKER_LIST)] == [True, True]
+    assert [is_index(name) for name in (OCI_INDEX, DOCKER_LIST, OCI_INDEX.upper(), f"{DOCKER_LIST};a=b")] == [True] * 4
     assert [is_index(name) for name in (OCI_MANIFEST, DOCKER_MANIFEST, "application/json")] == [False] * 3
+
+
+def test_manifests_are_known_by_their_types() -> None:
+    known = (OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DOCKER_LIST)
+    assert all(is_manifest(each) and is_manifest(each.title()) and is_manifest(f"{each}; a=b") for each in known)
+    assert not any(is_manifest(f"{each}2") or is_manifest("") for each in known)
 
 
 @pytest.mark.parametrize(
     ("media_type", "expected"),
     [
+        ("Application/Vnd.OCI.Image.Layer.NonDistributable.v1.tar", True),
         ("application/vnd.oci.image.layer.nondistributable.v1.tar", True),
         ("application/vnd.oci.image.layer.nondistributable.v1.tar+gzip", True),
         ("application/vnd.oci.image.layer.nondistributable.v1.tar+zstd", True),

@@ -160,3 +160,34 @@ def test_no_scope_gets_more_than_the_role_gives(values: list[str], roles: dict[s
             if caller.may(name, action):
                 assert action in ACTIONS[roles[name]]
     assert not caller.is_admin
+
+
+def test_of_too_many_names_those_that_are_pushed_to_are_kept() -> None:
+    """Whatever the order: a client that names its target last would ask for ever."""
+    pulled = [f"repository:a/{number}:pull" for number in range(MOST_SCOPES + 8)]
+    for target in ("repository:z/target:pull,push", "repository:z/target:*", "repository:z/target:delete"):
+        for asked in (
+            [*pulled, target],
+            [target, *pulled],
+            [" ".join([*pulled, target])],
+            [*pulled[:20], target, *pulled[20:]],
+        ):
+            scopes = parse_scopes(asked)
+            assert len(scopes) == MOST_SCOPES
+            assert "z/target" in [scope.name for scope in scopes]
+            names = [scope.name for scope in scopes if scope.name != "z/target"]
+            assert names == [f"a/{number}" for number in range(MOST_SCOPES - 1)]
+
+
+def test_a_name_that_is_pushed_to_by_a_later_scope_is_kept() -> None:
+    asked = [f"repository:a/{number}:pull" for number in range(MOST_SCOPES + 8)]
+    last = f"a/{MOST_SCOPES + 7}"
+    scopes = parse_scopes([*asked, f"repository:{last}:push"])
+    assert scopes[-1] == repository(last, "pull", "push")
+
+
+def test_of_names_that_are_too_long_together_those_that_are_pushed_to_are_kept() -> None:
+    asked = [f"repository:{letter * 250}:pull" for letter in "abcdef"]
+    scopes = parse_scopes([*asked, f"repository:{'z' * 250}:push"])
+    assert [scope.name[0] for scope in scopes] == [*"abcd", "z"]
+    assert sum(len(scope.name) for scope in scopes) <= MOST_CHARACTERS

@@ -17,6 +17,7 @@ MOST_CHARACTERS: Final = 1280
 # The class, as in `repository(plugin)`, is deprecated and means nothing.
 _TYPE: Final = re.compile(r"(repository|registry)(?:\([a-z0-9]+\))?")
 _ACTIONS: Final = frozenset({"pull", "push", "delete", "*"})
+_CHANGING: Final = _ACTIONS - {"pull"}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -32,18 +33,24 @@ def parse_scopes(values: Sequence[str]) -> list[Scope]:
     """One for each name, in the order of asking. Each value may hold several, divided by spaces.
 
     Nothing is an error: clients also send what another product's challenge said. What can't be read is dropped, and
-    so are names beyond the bounds above.
+    so are names beyond the bounds above: first those that are not pushed to, for what is pushed may be named last.
     """
     found: dict[tuple[str, str], frozenset[str]] = {}
-    characters = 0
     for scope in _read(values):
         key = (scope.type, scope.name)
-        if key not in found:
-            characters += len(scope.name)
-            if len(found) == MOST_SCOPES or characters > MOST_CHARACTERS:
-                break
         found[key] = found.get(key, frozenset()) | scope.actions
-    return [Scope(*key, actions) for key, actions in found.items()]
+    scopes = [Scope(*key, actions) for key, actions in found.items()]
+    kept = set(_within_bounds(sorted(scopes, key=lambda scope: scope.actions.isdisjoint(_CHANGING))))
+    return [scope for scope in scopes if scope in kept]
+
+
+def _within_bounds(scopes: Iterable[Scope]) -> Iterator[Scope]:
+    characters = 0
+    for number, scope in enumerate(scopes):
+        characters += len(scope.name)
+        if number == MOST_SCOPES or characters > MOST_CHARACTERS:
+            break
+        yield scope
 
 
 def format_scopes(scopes: Iterable[Scope]) -> str:

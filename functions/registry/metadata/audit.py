@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from functions.registry.metadata.db import Database, Statement
+from functions.registry.oci.page import LARGEST_BYTES
 
 _NEWEST: Final = 2**63 - 1
 
@@ -33,9 +34,12 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
+    """One that doesn't fit on the page any more comes without its details: it says that there are others."""
+
     id: int
     at: datetime
     event: Event
+    fits: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +69,18 @@ def _listing(name: str, condition: str) -> Statement[Entry]:
         name,
         Entry,
         f"""
-    SELECT id, at, action, outcome, principal, resource, address, reason, details, namespace
-      FROM audit
-     WHERE id < :before AND {condition}
-       AND action = coalesce(:action, action) AND outcome = coalesce(:outcome, outcome)
+    SELECT id, at, action, outcome, principal, resource, address, reason,
+           CASE WHEN fits THEN details ELSE '{{}}' END, namespace, fits
+      FROM (SELECT *, row_number() OVER newest = 1 OR sum(bytes) OVER newest <= {LARGEST_BYTES} AS fits
+              FROM (SELECT *, octet_length(details::text) + 2 * octet_length(concat(
+                              action, principal, resource, address, reason, namespace)) + 512 AS bytes
+                      FROM audit
+                     WHERE id < :before AND {condition}
+                       AND action = coalesce(:action, action) AND outcome = coalesce(:outcome, outcome)
+                     ORDER BY id DESC
+                     LIMIT :size) AS found
+            WINDOW newest AS (ORDER BY id DESC)) AS measured
      ORDER BY id DESC
-     LIMIT :size
     """,  # noqa: S608  # conditions are constants of this module
     )
 

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from functions.registry.metadata import quotas, repositories, rules
-from functions.registry.metadata.db import Call, Database, Statement, ranked
+from functions.registry.metadata.db import Call, Conflict, Database, Statement, ranked
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.name import RepositoryName
+
+_ATTEMPTS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +20,21 @@ class Blob:
 
     size: int
     object_name: str
+
+
+class NamedByManifests(Conflict):
+    """Manifests of the repository name the blob; `holders` are up to ten of them."""
+
+    def __init__(self, holders: list[Digest]) -> None:
+        super().__init__("manifest_blobs_link")
+        self.holders = holders
+
+
+@dataclass(frozen=True, slots=True)
+class _Deletion:
+    """The link is gone, or `holder` is one of those that keep it."""
+
+    holder: Digest | None
 
 
 _GET: Final = Statement(
@@ -87,13 +104,35 @@ _MOUNT: Final = Statement(
     """,
 )
 
+# What holds it is told by the same statement. A foreign key sees what has come meanwhile.
 _DELETE: Final = Statement(
     "blobs_delete_link",
-    int,
+    _Deletion,
     """
-    DELETE FROM repository_blobs AS link
-     USING repositories
-     WHERE repositories.name = :repository AND link.repository_id = repositories.id AND link.digest = :digest
+    WITH found AS MATERIALIZED (
+        SELECT link.repository_id, link.digest
+          FROM repositories
+          JOIN repository_blobs AS link ON link.repository_id = repositories.id
+         WHERE repositories.name = :repository AND link.digest = :digest
+    ), holders AS MATERIALIZED (
+        SELECT manifests.digest
+          FROM found
+         CROSS JOIN LATERAL (
+               (SELECT named.manifest_id FROM manifest_blobs AS named
+                 WHERE named.repository_id = found.repository_id AND named.digest = found.digest LIMIT 10)
+               UNION
+               (SELECT named.manifest_id FROM sparse_references AS named
+                 WHERE named.repository_id = found.repository_id AND named.digest = found.digest LIMIT 10)) AS named
+          JOIN manifests ON manifests.id = named.manifest_id
+         ORDER BY manifests.digest
+         LIMIT 10
+    ), deleted AS (
+        DELETE FROM repository_blobs AS link USING found
+         WHERE link.repository_id = found.repository_id AND link.digest = found.digest
+           AND NOT EXISTS (SELECT FROM holders)
+        RETURNING link.digest
+    )
+    SELECT digest FROM holders UNION ALL SELECT NULL FROM deleted
     """,
 )
 
@@ -131,7 +170,7 @@ def mount(db: Database, repository: RepositoryName, digest: Digest, source: Repo
 
 
 def delete(db: Database, repository: RepositoryName, digest: Digest, rank: int = 0) -> bool:
-    """Takes the link away; False if there is none. Raises Conflict while a manifest of the repository names it.
+    """Takes the link away; False if there is none. Raises NamedByManifests while manifests of the repository name it.
 
     `rank` is that of the caller's role: raises ChangeRefused if the repository is kept from it.
     """
@@ -140,4 +179,15 @@ def delete(db: Database, repository: RepositoryName, digest: Digest, rank: int =
         rules.unless_kept(repository),
         _DELETE(repository=repository, digest=digest),
     ]
-    return db.batch(calls)[-1].count > 0
+    for attempt in range(_ATTEMPTS):
+        try:
+            found = _DELETE.read(db.batch(calls)[-1])
+        except Conflict:
+            # A manifest that names it came in between: from now on it is seen.
+            if attempt + 1 == _ATTEMPTS:
+                raise
+        else:
+            if holders := [deletion.holder for deletion in found if deletion.holder is not None]:
+                raise NamedByManifests(holders)
+            return bool(found)
+    raise AssertionError  # the last attempt returns or raises

@@ -150,6 +150,10 @@ _FREED: Final = Statement(
            SELECT FROM manifest_blobs AS named
             WHERE named.repository_id = link.repository_id AND named.digest = link.digest
               AND (repositories.keep_untagged OR is_reached(named.manifest_id, only_by_tags => true)))
+       AND NOT EXISTS (
+           SELECT FROM sparse_references AS named
+            WHERE named.repository_id = link.repository_id AND named.digest = link.digest
+              AND (repositories.keep_untagged OR is_reached(named.manifest_id, only_by_tags => true)))
     """,
 )
 

@@ -10,12 +10,15 @@ from functions.registry.metadata.db import Database, Statement
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.gitlab import Marker, TagPage
 from functions.registry.oci.name import RepositoryName
+from functions.registry.oci.page import LARGEST_BYTES
 
 # Of one tag, in a list.
 MOST_REFERRERS: Final = 100
 # In one answer: an index may list others, to any depth.
 MOST_IMAGES: Final = 100
 _LARGEST_PAYLOAD: Final = 512 << 10
+# What an answer has beside its entries is little.
+_LARGEST_PAGE: Final = LARGEST_BYTES - (64 << 10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ class FoundTags:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A manifest of a tag; `payload` is None if it is very large."""
+    """A manifest of a tag; `payload` is None if it is very large, or all of them together are."""
 
     digest: Digest
     media_type: str
@@ -105,7 +108,7 @@ def _page(name: str, keys: tuple[str, str, str, str], *, is_descending: bool) ->
 
     Only the index is read until the page is full, and then each tag by itself: a LATERAL with an OFFSET stays a loop,
     where a join might read all tags. A part of a name can't be looked up: what is passed over on the way
-    is read, there.
+    is read, there. The first entry that doesn't fit on the page any more is null.
     """
     direction, beyond, behind = ("DESC", "<", ">") if is_descending else ("ASC", ">", "<")
     key, marker, first, columns = keys
@@ -122,17 +125,24 @@ def _page(name: str, keys: tuple[str, str, str, str], *, is_descending: bool) ->
                     WHERE tags.repository_id = repositories.id AND {key} {behind} {first} AND {has_part}))
       FROM repositories
      CROSS JOIN LATERAL (
-           SELECT json_agg({_SHOWN} ORDER BY {order}) AS found,
-                  (array_agg(tags.name ORDER BY {order}))[1] AS first_name,
-                  (array_agg(tags.updated_at ORDER BY {order}))[1] AS first_published_at
-             FROM (SELECT tags.name FROM tags
-                    WHERE tags.repository_id = repositories.id AND {key} {beyond} {marker} AND {has_part}
-                    ORDER BY {order}
-                    LIMIT :size) AS listed
-            CROSS JOIN LATERAL (
-                  SELECT * FROM tags
-                   WHERE tags.repository_id = repositories.id AND tags.name = listed.name OFFSET 0) AS tags
-            CROSS JOIN LATERAL (SELECT * FROM manifests WHERE manifests.id = tags.manifest_id OFFSET 0) AS manifests
+           SELECT json_agg(CASE WHEN number = 1 OR bytes <= {_LARGEST_PAGE} THEN shown END ORDER BY number) AS found,
+                  (array_agg(name ORDER BY number))[1] AS first_name,
+                  (array_agg(updated_at ORDER BY number))[1] AS first_published_at
+             FROM (SELECT tags.*, row_number() OVER rows AS number, sum(octet_length(shown::text)) OVER rows AS bytes
+                     FROM (SELECT tags.name, tags.updated_at, {_SHOWN} AS shown
+                             FROM (SELECT tags.name FROM tags
+                                    WHERE tags.repository_id = repositories.id
+                                      AND {key} {beyond} {marker} AND {has_part}
+                                    ORDER BY {order}
+                                    LIMIT :size) AS listed
+                            CROSS JOIN LATERAL (
+                                  SELECT * FROM tags WHERE tags.repository_id = repositories.id
+                                                       AND tags.name = listed.name OFFSET 0) AS tags
+                            CROSS JOIN LATERAL (
+                                  SELECT * FROM manifests WHERE manifests.id = tags.manifest_id OFFSET 0) AS manifests
+                          ) AS tags
+                   WINDOW rows AS (ORDER BY {order})) AS measured
+            WHERE number <= 2 OR bytes - octet_length(shown::text) <= {_LARGEST_PAGE}
            ) AS page
      WHERE repositories.name = :repository
     """,  # noqa: S608  # as above
@@ -183,8 +193,11 @@ _IMAGES: Final = Statement(
         SELECT children.child_id FROM reached JOIN manifest_children AS children ON children.parent_id = reached.id
     )
     SELECT manifests.digest, manifests.media_type, manifests.size, manifests.config_digest,
-           CASE WHEN octet_length(manifests.payload) <= CAST(:largest AS integer) THEN manifests.payload END
-      FROM (SELECT id FROM reached LIMIT :most) AS shown
+           CASE WHEN octet_length(manifests.payload) <= CAST(:largest AS integer)
+                 AND sum(octet_length(manifests.payload)) OVER (ORDER BY shown.number)
+                     <= CAST(:largest_together AS bigint)
+                THEN manifests.payload END
+      FROM (SELECT id, row_number() OVER () AS number FROM reached LIMIT :most) AS shown
       JOIN manifests ON manifests.id = shown.id
     """,
 )
@@ -217,8 +230,8 @@ def find_page(db: Database, repository: RepositoryName, page: TagPage) -> FoundT
     )
     if found is None:
         return None
-    shown = [_read(each) for each in found["tags"][: page.size]]
-    has_beyond, has_behind = len(found["tags"]) > page.size, bool(found["has_behind"])
+    shown = [_read(each) for each in found["tags"][: page.size] if each is not None]
+    has_beyond, has_behind = len(found["tags"]) > len(shown), bool(found["has_behind"])
     if page.before is not None:
         return FoundTags(shown[::-1], has_previous=has_beyond, has_next=has_behind)
     return FoundTags(shown, has_previous=has_behind, has_next=has_beyond)
@@ -242,7 +255,8 @@ def find_one(
 def images(db: Database, repository: RepositoryName, tag: str) -> tuple[TagTimes | None, dict[Digest, Image]]:
     """When the tag was made, None without the repository; its manifest, and whatever that one lists, by digest."""
     where = {"repository": repository, "tag": tag}
-    times, found = db.batch([_TIMES(**where), _IMAGES(**where, largest=_LARGEST_PAYLOAD, most=MOST_IMAGES)])
+    bounds = {"largest": _LARGEST_PAYLOAD, "largest_together": LARGEST_BYTES, "most": MOST_IMAGES}
+    times, found = db.batch([_TIMES(**where), _IMAGES(**where, **bounds)])
     return next(iter(_TIMES.read(times)), None), {image.digest: image for image in _IMAGES.read(found)}
 
 

@@ -89,9 +89,12 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """What a walk's statement gives: places with their entries; and where the walk was given up, if it was."""
+    """What a walk's statement gives: places with their entries; and where the walk was given up, if it was.
 
-    found: list[tuple[Value, Value, dict[str, Any]]]
+    An entry that doesn't fit on the page any more is None.
+    """
+
+    found: list[tuple[Value, Value, dict[str, Any] | None]]
     given_up_at: list[Value] | None
 
 
@@ -100,10 +103,10 @@ def walk(db: Database, statement: Statement[Rows], values: dict[str, Any], size:
     rows = db.one_or_none(statement(**values))
     if rows is None:
         return None
-    shown = rows.found[:size]
+    shown = [(key, tie, item) for key, tie, item in rows.found[:size] if item is not None]
     positions: list[Position] = [(key, tie) for key, tie, _ in shown]
     more: Position | None = None
-    if len(rows.found) > size:
+    if len(rows.found) > len(shown):
         more = positions[-1]
     elif rows.given_up_at is not None:
         more = (rows.given_up_at[0], rows.given_up_at[1])

@@ -14,7 +14,11 @@ _ATTEMPTS: Final = 3
 
 
 class ListedByIndex(Exception):
-    """An index lists the manifest, so it can't be deleted before the index."""
+    """The manifest can't be deleted before the indexes that list it; `holders` are up to ten of them."""
+
+    def __init__(self, holders: list[Digest]) -> None:
+        super().__init__(", ".join(map(str, holders)))
+        self.holders = holders
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +118,20 @@ _DELETE: Final = Statement(
     """,
 )
 
+_LISTED_BY: Final = Statement(
+    "manifests_listed_by",
+    Digest,
+    """
+    SELECT parent.digest
+      FROM repositories
+      JOIN manifests ON manifests.repository_id = repositories.id AND manifests.digest = :digest
+     CROSS JOIN LATERAL (SELECT parent_id FROM manifest_children WHERE child_id = manifests.id LIMIT 10) AS listing
+      JOIN manifests AS parent ON parent.id = listing.parent_id
+     WHERE repositories.name = :repository
+     ORDER BY parent.digest
+    """,
+)
+
 
 def get(db: Database, repository: RepositoryName, reference: Reference) -> StoredManifest | None:
     if isinstance(reference, Tag):
@@ -145,9 +163,9 @@ def delete(db: Database, repository: RepositoryName, digest: Digest, rank: int =
         try:
             return db.batch(calls)[-1].count > 0
         except Conflict as conflict:
-            if conflict.constraint == "manifest_children_child":
-                raise ListedByIndex from conflict
-            # It was tagged between the two statements: take that tag away as well.
+            if conflict.constraint == "manifest_children_child" and (holders := db.all(_LISTED_BY(**where))):
+                raise ListedByIndex(holders) from conflict
+            # It was tagged between the two statements, or is listed no more: take that tag away as well.
             if attempt + 1 == _ATTEMPTS:
                 raise
     raise AssertionError  # the last attempt returns or raises

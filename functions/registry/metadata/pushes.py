@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from functions.registry.metadata import limits, quotas, repositories
+from functions.registry.metadata import limits, quotas, references, repositories
 from functions.registry.metadata.db import Call, Conflict, Database, Statement
 from functions.registry.metadata.driver import Outcome
 from functions.registry.metadata.quotas import QuotaUse
@@ -16,6 +16,14 @@ from functions.registry.oci.manifest import Manifest
 from functions.registry.oci.name import RepositoryName, Tag
 
 _ATTEMPTS: Final = 3
+
+
+class TypeDiffers(Exception):
+    """These bytes are in the repository under another media type, which is `stored`; None if they left just now."""
+
+    def __init__(self, stored: str | None) -> None:
+        super().__init__(stored)
+        self.stored = stored
 
 
 class ReferenceMissing(Exception):
@@ -58,6 +66,7 @@ _BEGIN: Final = Statement("manifests_begin_push", str, "SELECT begin_push(:repos
 # A tag that is there already is locked before anything is written (counting makes that happen first): whoever takes it
 # away locks it before its manifest, and the other way round both would wait for each other. The repository is locked
 # again, for it may have come since the push began; from here on it is found under its name.
+# What a digest is served as never changes: another type that somebody names becomes a NULL, which the column refuses.
 _PUT: Final = Statement(
     "manifests_put",
     int,
@@ -74,69 +83,11 @@ _PUT: Final = Statement(
     SELECT id, :digest, :media_type, :artifact_type, :subject, CAST(:annotations AS jsonb), :payload
       FROM repositories WHERE name = :repository AND (SELECT count(*) FROM locked) >= 0
        FOR KEY SHARE OF repositories
-    ON CONFLICT (repository_id, digest) DO UPDATE SET pushed_at = now(), media_type = excluded.media_type
-    """,
-)
-
-# A blob that the repository does not hold breaks the foreign key to its link.
-_PUT_BLOBS: Final = Statement(
-    "manifests_put_blobs",
-    int,
-    """
-    INSERT INTO manifest_blobs (manifest_id, repository_id, digest)
-    SELECT manifests.id, manifests.repository_id, named.digest
-      FROM repositories
-      JOIN manifests ON manifests.repository_id = repositories.id AND manifests.digest = :digest
-     CROSS JOIN LATERAL (
-           SELECT unnest(CAST(:required AS bytea[])) AS digest
-           UNION
-           SELECT link.digest FROM repository_blobs AS link
-            WHERE link.repository_id = repositories.id AND link.digest = ANY (CAST(:optional AS bytea[]))
-           ) AS named
-     WHERE repositories.name = :repository
-     ORDER BY named.digest
-    ON CONFLICT (manifest_id, digest) DO NOTHING
-    """,
-)
-
-# A child that the repository does not hold becomes a NULL, which the column refuses; unless that is accepted.
-_PUT_CHILDREN: Final = Statement(
-    "manifests_put_children",
-    int,
-    """
-    INSERT INTO manifest_children (parent_id, child_id)
-    SELECT parent.id, child.id
-      FROM repositories
-      JOIN manifests AS parent ON parent.repository_id = repositories.id AND parent.digest = :digest
-     CROSS JOIN unnest(CAST(:children AS bytea[])) AS listed (digest)
-      LEFT JOIN manifests AS child ON child.repository_id = repositories.id AND child.digest = listed.digest
-     WHERE repositories.name = :repository AND (child.id IS NOT NULL OR NOT CAST(:accepts_missing AS boolean))
-     ORDER BY child.id
-    ON CONFLICT (parent_id, child_id) DO NOTHING
-    """,
-)
-
-_PUT_SPARSE: Final = Statement(
-    "manifests_put_sparse",
-    int,
-    """
-    INSERT INTO sparse_references (manifest_id, repository_id, digest)
-    SELECT manifests.id, repositories.id, missing.digest
-      FROM repositories
-      JOIN manifests ON manifests.repository_id = repositories.id AND manifests.digest = :digest
-     CROSS JOIN LATERAL (
-           SELECT named.digest FROM unnest(CAST(:required AS bytea[])) AS named (digest)
-            WHERE NOT EXISTS (SELECT FROM manifest_blobs AS kept
-                               WHERE kept.manifest_id = manifests.id AND kept.digest = named.digest)
-           UNION
-           SELECT listed.digest FROM unnest(CAST(:children AS bytea[])) AS listed (digest)
-            WHERE NOT EXISTS (SELECT FROM manifest_children AS kept
-                                JOIN manifests AS child ON child.id = kept.child_id
-                               WHERE kept.parent_id = manifests.id AND child.digest = listed.digest)
-           ) AS missing
-     WHERE repositories.name = :repository
-     ORDER BY missing.digest
-    ON CONFLICT (manifest_id, digest) DO NOTHING
+    ON CONFLICT (repository_id, digest) DO UPDATE
+       SET pushed_at = now(),
+           media_type = CASE WHEN NOT CAST(:is_typed AS boolean)
+                               OR media_type_essence(manifests.media_type) = media_type_essence(excluded.media_type)
+                             THEN manifests.media_type END
     """,
 )
 
@@ -156,37 +107,20 @@ _PUT_TAGS: Final = Statement(
     """,
 )
 
-_MISSING_BLOBS: Final = Statement(
-    "manifests_missing_blobs",
-    Digest,
+_STORED_TYPE: Final = Statement(
+    "manifests_stored_type",
+    str,
     """
-    SELECT named.digest
-      FROM unnest(CAST(:required AS bytea[])) AS named (digest)
-     WHERE NOT EXISTS (
-           SELECT FROM repositories
-             JOIN repository_blobs AS link ON link.repository_id = repositories.id
-            WHERE repositories.name = :repository AND link.digest = named.digest)
-     LIMIT 10
-    """,
-)
-
-_MISSING_CHILDREN: Final = Statement(
-    "manifests_missing_children",
-    Digest,
-    """
-    SELECT listed.digest
-      FROM unnest(CAST(:children AS bytea[])) AS listed (digest)
-     WHERE NOT EXISTS (
-           SELECT FROM repositories
-             JOIN manifests ON manifests.repository_id = repositories.id
-            WHERE repositories.name = :repository AND manifests.digest = listed.digest)
-     LIMIT 10
+    SELECT manifests.media_type
+      FROM repositories
+      JOIN manifests ON manifests.repository_id = repositories.id
+     WHERE repositories.name = :repository AND manifests.digest = :digest
     """,
 )
 
 
 def put(db: Database, push: Push) -> Pushed:
-    """All of it becomes visible together, or nothing does. Raises ReferenceMissing and ChangeRefused."""
+    """All of it becomes visible together, or nothing does. Raises TypeDiffers, ReferenceMissing and ChangeRefused."""
     begin: list[Call[Any]] = [_BEGIN(repository=push.repository, tags=sorted(set(push.tags)), rank=str(push.rank))]
     if push.new_tags:
         begin.append(limits.unless_tagged(push.repository, push.new_tags))
@@ -199,13 +133,16 @@ def put(db: Database, push: Push) -> Pushed:
                 first = [quotas.claiming(push.repository.namespace), *repositories.creating(push.repository)]
                 outcomes = db.batch([*first, *begin, *calls])[-len(calls) :]
         except Conflict as conflict:
+            if conflict.constraint == "media_type":
+                stored = db.one_or_none(_STORED_TYPE(repository=push.repository, digest=push.digest))
+                raise TypeDiffers(stored) from conflict
             # Nothing is missing, or that is accepted: something went or came between two statements, so once more.
-            missing = [] if push.accepts_missing else _missing(db, push)
+            missing = [] if push.accepts_missing else references.missing(db, push.repository, push.manifest)
             if missing or attempt + 1 == _ATTEMPTS:
                 raise ReferenceMissing(missing) from conflict
         else:
             run = zip(calls, outcomes, strict=True)
-            missing_references = sum(outcome.count for call, outcome in run if call.statement is _PUT_SPARSE)
+            missing_references = sum(outcome.count for call, outcome in run if call.statement is references.SPARSE)
             return Pushed(missing_references, quotas.read_nearly_used(outcomes[-1]))
     raise AssertionError  # the last attempt returns or raises
 
@@ -224,11 +161,11 @@ def _calls(push: Push) -> list[Call[Any]]:
     """The same few statements whatever the number of references; those with nothing to do are left out."""
     manifest = push.manifest
     where = {"repository": push.repository, "digest": push.digest}
-    required, optional = manifest.required_blobs, manifest.optional_blobs
     calls: list[Call[Any]] = [
         _PUT(
             **where,
             media_type=manifest.media_type,
+            is_typed=manifest.is_typed,
             artifact_type=manifest.artifact_type,
             subject=manifest.subject.digest if manifest.subject else None,
             annotations=json.dumps(manifest.annotations),
@@ -236,21 +173,7 @@ def _calls(push: Push) -> list[Call[Any]]:
             tags=sorted(set(push.tags)),
         )
     ]
-    if manifest.blobs and push.accepts_missing:
-        calls.append(_PUT_BLOBS(**where, required=[], optional=sorted({*required, *optional})))
-    elif manifest.blobs:
-        calls.append(_PUT_BLOBS(**where, required=required, optional=optional))
-    if manifest.children:
-        calls.append(_PUT_CHILDREN(**where, children=manifest.child_digests, accepts_missing=push.accepts_missing))
-    if push.accepts_missing:
-        calls.append(_PUT_SPARSE(**where, required=required, children=manifest.child_digests))
+    calls += references.putting(push.repository, push.digest, manifest, accepts_missing=push.accepts_missing)
     if push.tags:
         calls.append(_PUT_TAGS(**where, tags=sorted(set(push.tags))))
     return [*calls, quotas.nearly_used(push.repository.namespace)]
-
-
-def _missing(db: Database, push: Push) -> list[Digest]:
-    """Some of what the repository does not hold."""
-    return db.all(_MISSING_BLOBS(repository=push.repository, required=push.manifest.required_blobs)) + db.all(
-        _MISSING_CHILDREN(repository=push.repository, children=push.manifest.child_digests)
-    )

@@ -1,7 +1,8 @@
 """Referrers: manifests whose subject is a given digest, whether or not that is here.
 
 Clients older than the referrers list kept one of their own: an index under a tag made from the digest. What such an
-index lists counts as well, if it names no subject itself (distribution-spec, "Referrers Tag Schema").
+index lists needs no looking for: a manifest that has the digest as its `subject` is found by that, and any other is no
+referrer (distribution-spec, "Enabling the Referrers API").
 """
 
 from __future__ import annotations
@@ -11,70 +12,81 @@ from typing import Final
 
 from functions.registry.metadata.db import Database, Statement
 from functions.registry.oci.digest import Digest
-from functions.registry.oci.media_type import OCI_INDEX
-from functions.registry.oci.name import RepositoryName, Tag
+from functions.registry.oci.name import RepositoryName
+from functions.registry.oci.page import LARGEST_BYTES
 
 
 @dataclass(frozen=True, slots=True)
 class Referrer:
-    """What a referrers list shows; `size` is the manifest's, in bytes."""
+    """What a referrers list shows; `size` is the manifest's, in bytes.
+
+    One that doesn't fit on the page any more comes without what is large: it says that there are others.
+    """
 
     digest: Digest
     media_type: str
     artifact_type: str | None
     size: int
-    annotations: dict[str, str]
+    annotations: dict[str, str] | None
+    fits: bool
 
 
-# Both halves read at most a page, in order; no manifest is in both, since only one of them takes those with a subject.
+# An entry has as many bytes beside its annotations and its types, and a list beside its entries, at most.
+_FRAME_BYTES: Final = 512
+
+# One after the other, for the annotations of each are read to find out where the page ends, and none beyond it.
 _LIST: Final = Statement(
     "referrers_list",
     Referrer,
     """
-    (SELECT manifests.digest, manifests.media_type, manifests.artifact_type,
-            octet_length(manifests.payload), manifests.annotations
-       FROM repositories
-       JOIN manifests ON manifests.repository_id = repositories.id
-      WHERE repositories.name = :repository AND manifests.subject = :subject AND manifests.digest > :last
-        AND (CAST(:artifact_type AS text) IS NULL OR manifests.artifact_type = :artifact_type)
-      ORDER BY manifests.digest
-      LIMIT :size)
-    UNION ALL
-    (SELECT listed.digest, listed.media_type, listed.artifact_type,
-            octet_length(listed.payload), listed.annotations
-       FROM repositories
-       JOIN tags ON tags.repository_id = repositories.id
-       JOIN manifests AS listing ON listing.id = tags.manifest_id
-       JOIN manifest_children ON manifest_children.parent_id = listing.id
-       JOIN manifests AS listed ON listed.id = manifest_children.child_id
-      WHERE repositories.name = :repository AND tags.name = :fallback_tag AND listing.media_type = :index
-        AND listed.subject IS NULL AND listed.digest > :last
-        AND (CAST(:artifact_type AS text) IS NULL OR listed.artifact_type = :artifact_type)
-      ORDER BY listed.digest
-      LIMIT :size)
-     ORDER BY digest
-     LIMIT :size
+    WITH RECURSIVE repository AS MATERIALIZED (
+        SELECT id FROM repositories WHERE name = :repository
+    ), page AS (
+        SELECT 0 AS number, CAST(:last AS bytea) AS digest, CAST('' AS text) AS media_type,
+               CAST(NULL AS text) AS artifact_type, 0 AS size, CAST(NULL AS jsonb) AS annotations,
+               CAST(:frame AS bigint) AS bytes
+        UNION ALL
+        SELECT page.number + 1, next.digest, next.media_type, next.artifact_type, next.size, next.annotations,
+               page.bytes + next.bytes
+          FROM page
+         CROSS JOIN LATERAL (
+               SELECT manifests.digest, manifests.media_type, manifests.artifact_type,
+                      octet_length(manifests.payload) AS size, manifests.annotations,
+                      octet_length(manifests.annotations::text) + :frame
+                      + 2 * octet_length(concat(manifests.media_type, manifests.artifact_type)) AS bytes
+                 FROM manifests
+                WHERE manifests.repository_id = (SELECT id FROM repository)
+                  AND manifests.subject = :subject AND manifests.digest > page.digest
+                  AND (CAST(:artifact_type AS text) IS NULL OR lower(manifests.artifact_type) = lower(:artifact_type))
+                ORDER BY manifests.digest
+                LIMIT 1) AS next
+         WHERE page.number <= CAST(:size AS int) AND (page.number <= 1 OR page.bytes <= CAST(:most AS bigint))
+    ), shown AS (
+        SELECT page.*, page.number <= CAST(:size AS int) AND (page.number = 1 OR page.bytes <= CAST(:most AS bigint))
+                       AS fits
+          FROM page WHERE page.number > 0
+    )
+    SELECT digest, media_type, CASE WHEN fits THEN artifact_type END, size, CASE WHEN fits THEN annotations END, fits
+      FROM shown
+     ORDER BY number
     """,
 )
 
 
 def list_referrers(
     db: Database, repository: RepositoryName, subject: Digest, artifact_type: str | None, last: Digest | None, size: int
-) -> list[Referrer]:
-    """Those that come after `last`; one more than `size`, if there are more."""
-    return db.all(
+) -> tuple[list[Referrer], bool]:
+    """At most `size` of those that come after `last`, and no more than a page holds; and whether there are others."""
+    found = db.all(
         _LIST(
             repository=repository,
             subject=subject,
-            fallback_tag=fallback_tag(subject),
-            index=OCI_INDEX,
             artifact_type=artifact_type,
             last=last if last is not None else b"",
-            size=size + 1,
+            size=size,
+            most=LARGEST_BYTES,
+            frame=_FRAME_BYTES,
         )
     )
-
-
-def fallback_tag(subject: Digest) -> Tag:
-    """Where older clients kept the list for `subject`: at most 64 digits of the hash go into the name."""
-    return Tag(f"{subject.algorithm}-{subject.hex[:64]}")
+    shown = [referrer for referrer in found if referrer.fits]
+    return shown, len(shown) < len(found)

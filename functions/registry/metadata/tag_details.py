@@ -11,12 +11,15 @@ from functions.registry.metadata.keyset import Column, Found, Rows, Walk, walk
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.insights import TagFilter
 from functions.registry.oci.name import RepositoryName, Tag
+from functions.registry.oci.page import LARGEST_BYTES
 
 # An index of more bytes than this has its platforms told only where it is asked for by itself; of more referrers than
 # this the rest is not counted.
 LARGEST_LISTED_INDEX: Final = 32_768
 MOST_REFERRERS: Final = 100
 MOST_DETAILS: Final = 1000
+# What an answer has beside its entries: brackets and cursors.
+_LARGEST_PAGE: Final = LARGEST_BYTES - (64 << 10)
 
 _DIGEST: Final = "CASE get_byte($of, 0) WHEN 1 THEN 'sha256:' ELSE 'sha512:' END || encode(substr($of, 2), 'hex')"
 
@@ -76,8 +79,14 @@ _LIST: Final = Template("""
            AND (CAST(:kind AS text) IS NULL OR manifests.kind = :kind)
          ORDER BY walked.key $way, walked.name $way
          LIMIT :size
+    ), measured AS (
+        SELECT page.*, row_number() OVER rows AS number, sum(octet_length(item::text)) OVER rows AS bytes
+          FROM page WINDOW rows AS (ORDER BY key $way, name $way)
+    ), cut AS (
+        SELECT key, name, CASE WHEN number = 1 OR bytes <= $largest THEN item END AS item
+          FROM measured WHERE number <= 2 OR bytes - octet_length(item::text) <= $largest
     )
-    SELECT (SELECT coalesce(json_agg(json_build_array(key, name, item) ORDER BY key $way, name $way), '[]') FROM page),
+    SELECT (SELECT coalesce(json_agg(json_build_array(key, name, item) ORDER BY key $way, name $way), '[]') FROM cut),
            CASE WHEN (SELECT count(*) FROM page) < :size THEN
                 (SELECT json_build_array(key, name) FROM walked
                   ORDER BY key $way, name $way OFFSET :reach - 1 LIMIT 1) END
@@ -95,6 +104,7 @@ COLUMNS: Final = {
 
 def _listing(order: str, *, descending: bool) -> Statement[Rows]:
     parts = {"manifest": _MANIFEST, "platforms": _PLATFORMS, "most_referrers": str(MOST_REFERRERS)}
+    parts["largest"] = str(_LARGEST_PAGE)
     sql = COLUMNS[order].walk(_LIST, descending=descending, **parts)
     return Statement(f"tag_details_by_{order}_{'down' if descending else 'up'}", Rows, sql)
 

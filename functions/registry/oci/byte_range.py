@@ -37,11 +37,11 @@ def parse_range(text: str | None, size: int) -> ByteRange | None:
     """The one range that a read of `size` bytes asks for, cut to the blob's end.
 
     None if it asks for none, for several (answering the whole is allowed, RFC 9110 section 14.2) or in another
-    unit. Raises RangeInvalid if nothing of it lies inside the blob,
-    also for one that ends before it starts.
+    unit; and of an empty blob, of which there is no part: clients in use ask for `bytes=0-` whatever they read.
+    Raises RangeInvalid if nothing of it lies inside the blob, also for one that ends before it starts.
     """
     match = _RANGE.fullmatch(text.strip()) if text else None
-    if match is None:
+    if match is None or not size:
         return None
     if match[3] is not None:
         first, last = max(size - int(match[3]), 0), size - 1

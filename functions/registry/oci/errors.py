@@ -39,10 +39,23 @@ class BlobUnknown(OciError):
     code, message = "BLOB_UNKNOWN", "blob unknown to registry"
 
 
-class BlobReferenced(OciError):
-    """A blob that a manifest of the repository names can't be deleted."""
+class InUse(OciError):
+    """Manifests of the repository need it, so it can't be deleted. `holders` are up to ten of them."""
 
-    code, message = "DENIED", "blob is in use by a manifest"
+    code = "UNSUPPORTED"
+    holder: ClassVar[str]
+    advice: ClassVar[str] = ""
+
+    def __init__(self, holders: list[str]) -> None:
+        those = f"{holders[0]} and others: delete those" if len(holders) > 1 else f"{holders[0]}: delete that"
+        super().__init__(f"{self.message} {self.holder} {those} first{self.advice}", manifests=holders)
+
+
+class BlobReferenced(InUse):
+    """A blob that a manifest of the repository names."""
+
+    message = "blob is in use"
+    holder, advice = "by manifest", ", or leave the blob to the garbage collection"
 
 
 class UploadUnknown(OciError):
@@ -76,10 +89,10 @@ class ManifestBlobUnknown(OciError):
     code, message = "MANIFEST_BLOB_UNKNOWN", "manifest references a manifest or blob unknown to registry"
 
 
-class ManifestReferenced(OciError):
-    """A manifest that an index lists can't be deleted."""
+class ManifestReferenced(InUse):
+    """A manifest that an index lists."""
 
-    code, message = "DENIED", "manifest is listed by an index"
+    message, holder = "manifest is in use", "by index"
 
 
 class ManifestTooLarge(OciError):

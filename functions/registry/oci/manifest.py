@@ -6,27 +6,44 @@ are found by the fields' names, so that a manifest of an unknown media type keep
 
 from __future__ import annotations
 
-import json
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.errors import DigestInvalid, ManifestInvalid
 from functions.registry.oci.media_type import (
+    LONGEST,
     OCI_INDEX,
     OCI_MANIFEST,
+    check_media_type,
     is_index,
+    is_manifest,
     is_non_distributable,
-    parse_media_type,
+    type_of_manifest,
 )
+from functions.registry.oci.strangers_json import Unreadable, read_object
 
 MOST_REFERENCES: Final = 5000
 LARGEST_BLOB: Final = 1 << 62
 
-_FIELDS: Final = frozenset(
-    {"schemaVersion", "mediaType", "artifactType", "config", "layers", "blobs", "manifests", "subject", "annotations"}
+
+_UNSTORABLE: Final = re.compile("[\\0\ud800-\udfff]")
+
+
+def _folded(*names: str) -> dict[str, str]:
+    """Fields as readers that ignore case find them, by what those compare."""
+    return {name.casefold(): name for name in names}
+
+
+_FIELDS: Final = _folded(
+    "schemaVersion", "mediaType", "artifactType", "config", "layers", "blobs", "manifests", "subject", "annotations"
 )
-_FIELDS_LOWER: Final = frozenset(name.lower() for name in _FIELDS)
+_DESCRIPTOR_FIELDS: Final = _folded(
+    "mediaType", "digest", "size", "urls", "annotations", "data", "platform", "artifactType"
+)
+_PLATFORM_FIELDS: Final = _folded("architecture", "os", "os.version", "os.features", "variant", "features")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,68 +55,81 @@ class Descriptor:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A parsed manifest. `artifact_type` is the one that a referrers list shows for it."""
+    """A parsed manifest. `artifact_type` is the one that a referrers list shows for it.
+
+    `is_typed` is False if nobody said what its type is: then it is that of its fields, unless these bytes are here
+    under another. `children` are manifests by their types, `listed` is what an index lists under any other type.
+    """
 
     media_type: str
+    is_typed: bool
     artifact_type: str | None
     blobs: tuple[Descriptor, ...]
     children: tuple[Descriptor, ...]
+    listed: tuple[Descriptor, ...]
     subject: Descriptor | None
     annotations: dict[str, str]
 
     @property
     def required_blobs(self) -> list[Digest]:
         """Blobs that the repository must hold, sorted, each once."""
-        return sorted({blob.digest for blob in self.blobs if not is_non_distributable(blob.media_type)})
+        return _digests(blob for blob in self.blobs if not is_non_distributable(blob.media_type))
 
     @property
     def optional_blobs(self) -> list[Digest]:
-        """Non-distributable layers: kept if the repository holds them."""
-        return sorted({blob.digest for blob in self.blobs if is_non_distributable(blob.media_type)})
+        """Non-distributable layers: kept if the repository holds them, or once it does."""
+        return _digests(blob for blob in self.blobs if is_non_distributable(blob.media_type))
 
     @property
     def child_digests(self) -> list[Digest]:
-        return sorted({child.digest for child in self.children})
+        return _digests(self.children)
+
+    @property
+    def listed_digests(self) -> list[Digest]:
+        """Of those that are not children for certain."""
+        return sorted(set(_digests(self.listed)).difference(self.child_digests))
+
+    @property
+    def annotation_bytes(self) -> int:
+        return sum(len(name.encode()) + len(value.encode()) for name, value in self.annotations.items())
+
+
+def _digests(descriptors: Iterable[Descriptor]) -> list[Digest]:
+    return sorted({descriptor.digest for descriptor in descriptors})
 
 
 def parse_manifest(payload: bytes, content_type: str | None) -> Manifest:
     """Raises ManifestInvalid for what is no manifest, contradicts itself, or has too many references."""
     document = _load(payload)
-    media_type = _media_type(document, content_type)
+    media_type, is_typed = _media_type(document, content_type)
     config = _descriptor(document["config"], "config") if document.get("config") is not None else None
     blobs = [config] if config else []
     for field in ("layers", "blobs"):
         blobs += _descriptors(document, field)
-    children = _descriptors(document, "manifests")
-    if len(blobs) + len(children) > MOST_REFERENCES:
+    entries = _descriptors(document, "manifests")
+    if len(blobs) + len(entries) > MOST_REFERENCES:
         raise ManifestInvalid(f"a manifest has at most {MOST_REFERENCES} references")
     subject = document.get("subject")
     return Manifest(
         media_type=media_type,
+        is_typed=is_typed,
         artifact_type=_artifact_type(document, media_type, config),
         blobs=tuple(blobs),
-        children=tuple(children),
+        children=tuple(entry for entry in entries if is_manifest(entry.media_type)),
+        listed=tuple(entry for entry in entries if not is_manifest(entry.media_type)),
         subject=_descriptor(subject, "subject") if subject is not None else None,
         annotations=_annotations(document),
     )
 
 
-def _refuse_constant(name: str) -> None:
-    """NaN and Infinity, which Python reads and JSON does not have."""
-    raise ValueError(name)
-
-
 def _load(payload: bytes) -> dict[str, Any]:
     try:
-        document = json.loads(payload.decode("utf-8"), parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        raise ManifestInvalid("a manifest is a JSON object in UTF-8") from error
-    if not isinstance(document, dict):
-        raise ManifestInvalid("a manifest is a JSON object")
-    for key in document:
-        if key not in _FIELDS and key.lower() in _FIELDS_LOWER:
-            # Clients that ignore case would read references that are not kept here.
-            raise ManifestInvalid(f"{key[:50]}: fields are written as the specification writes them")
+        document = read_object(payload)
+    except Unreadable as error:
+        raise ManifestInvalid(
+            f"a manifest is a JSON object in UTF-8, and this can't be read as one: {error}"
+        ) from error
+    _refuse_other_case(document, _FIELDS, "")
     if document.get("schemaVersion") == 1:
         raise ManifestInvalid("Docker image manifest version 2, schema 1 is not supported: push with schema 2 or OCI")
     if "manifests" in document and ("layers" in document or "config" in document):
@@ -108,22 +138,24 @@ def _load(payload: bytes) -> dict[str, Any]:
     return document
 
 
-def _media_type(document: dict[str, Any], content_type: str | None) -> str:
-    """The Content-Type that was sent; the document's own may be missing, but may not differ."""
+def _refuse_other_case(document: dict[str, Any], fields: Mapping[str, str], within: str) -> None:
+    """Clients that ignore case would read references that are not kept here."""
+    for key in document:
+        if fields.get(key.casefold(), key) != key:
+            raise ManifestInvalid(f"{within}{key[:50]!a}: fields are written as the specification writes them")
+
+
+def _media_type(document: dict[str, Any], content_type: str | None) -> tuple[str, bool]:
     own = document.get("mediaType")
-    if own is not None:
-        own = parse_media_type(_text(own, "mediaType"))
-    sent = parse_media_type(content_type) if content_type else None
-    if own and sent and own != sent:
-        raise ManifestInvalid("mediaType differs from Content-Type", media_type=own, content_type=sent)
-    return sent or own or (OCI_INDEX if "manifests" in document else OCI_MANIFEST)
+    of_fields = OCI_INDEX if "manifests" in document else OCI_MANIFEST
+    return type_of_manifest(None if own is None else _text(own, "mediaType"), content_type or None, of_fields)
 
 
 def _artifact_type(document: dict[str, Any], media_type: str, config: Descriptor | None) -> str | None:
     """Distribution-spec, "Listing Referrers": an image's config type stands in; an index has none of its own."""
     artifact_type = document.get("artifactType")
     if artifact_type:
-        return parse_media_type(_text(artifact_type, "artifactType"))
+        return check_media_type(_text(artifact_type, "artifactType"))
     return config.media_type if config and not is_index(media_type) else None
 
 
@@ -139,6 +171,9 @@ def _descriptors(document: dict[str, Any], field: str) -> list[Descriptor]:
 def _descriptor(value: object, field: str) -> Descriptor:
     if not isinstance(value, dict):
         raise ManifestInvalid(f"{field}: a descriptor is a JSON object")
+    _refuse_other_case(value, _DESCRIPTOR_FIELDS, f"{field}: ")
+    if isinstance(platform := value.get("platform"), dict):
+        _refuse_other_case(platform, _PLATFORM_FIELDS, f"{field}.platform: ")
     size = value.get("size")
     if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= LARGEST_BLOB:
         raise ManifestInvalid(f"{field}: a descriptor's size is a number of bytes")
@@ -146,7 +181,10 @@ def _descriptor(value: object, field: str) -> Descriptor:
         digest = Digest.parse(_text(value.get("digest"), f"{field}.digest"))
     except DigestInvalid as error:
         raise ManifestInvalid(f"{field}: {error.reason}", **error.detail) from error
-    return Descriptor(_text(value.get("mediaType", ""), f"{field}.mediaType"), digest, size)
+    media_type = _text(value.get("mediaType", ""), f"{field}.mediaType")
+    if len(media_type) > LONGEST:
+        raise ManifestInvalid(f"{field}.mediaType has at most {LONGEST} characters")
+    return Descriptor(media_type, digest, size)
 
 
 def _annotations(document: dict[str, Any]) -> dict[str, str]:
@@ -162,6 +200,6 @@ def _text(value: object, field: str) -> str:
     """A string that a database can hold: no NUL, no half of a surrogate pair."""
     if not isinstance(value, str):
         raise ManifestInvalid(f"{field} is a string")
-    if "\0" in value or any("\ud800" <= letter <= "\udfff" for letter in value):
+    if _UNSTORABLE.search(value):
         raise ManifestInvalid(f"{field} has a character that is not allowed")
     return value

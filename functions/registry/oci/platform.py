@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from typing import Any, Final, TypeGuard
+
+from functions.registry.oci.strangers_json import read_stored
 
 # Bytes. Configs have a few thousand; a larger one than this is not looked into.
 LARGEST_CONFIG: Final = 1 << 20
@@ -28,7 +29,7 @@ def written(platform: Any) -> str | None:
     if not isinstance(platform, dict):
         return None
     parts = [platform.get(part) for part in ("os", "architecture", "variant")]
-    return "/".join(part for part in parts if _is_part(part)) or None
+    return "/".join(part for part in parts if is_part(part)) or None
 
 
 def all_written(platforms: list[Any]) -> list[str]:
@@ -39,19 +40,14 @@ def all_written(platforms: list[Any]) -> list[str]:
 
 def read_config(content: bytes) -> Platform | None:
     """What an image's config says (image-spec, "Image Configuration"); None if it isn't one, or doesn't say."""
-    try:
-        document = json.loads(content.decode("utf-8"))
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(document, dict):
-        return None
+    document = read_stored(content)
     os, architecture, variant = (document.get(part) for part in ("os", "architecture", "variant"))
     # Some write an empty variant where there is none.
     variant = variant or None
-    if not _is_part(os) or not _is_part(architecture) or not (variant is None or _is_part(variant)):
+    if not is_part(os) or not is_part(architecture) or not (variant is None or is_part(variant)):
         return None
     return None if os == _NOWHERE else Platform(os, architecture, variant)
 
 
-def _is_part(part: Any) -> TypeGuard[str]:
+def is_part(part: Any) -> TypeGuard[str]:
     return isinstance(part, str) and _PART.fullmatch(part) is not None

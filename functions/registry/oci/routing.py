@@ -9,6 +9,7 @@ import re
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
+from urllib.parse import parse_qsl
 
 from functions.registry.oci import (
     activity_routing,
@@ -22,10 +23,12 @@ from functions.registry.oci.errors import (
     DigestInvalid,
     EndpointUnknown,
     ManifestInvalid,
+    ManifestUnknown,
     MethodNotAllowed,
+    NameInvalid,
     UploadUnknown,
 )
-from functions.registry.oci.name import RepositoryName, Tag, parse_reference
+from functions.registry.oci.name import Reference, RepositoryName, Tag, parse_reference
 from functions.registry.oci.page import Page
 from functions.registry.oci.route import (
     CheckVersion,
@@ -82,6 +85,18 @@ def _list_repositories(_: re.Match[str], query: Query) -> Route:
     return ListRepositories(Page.parse(query.get("n"), query.get("last")))
 
 
+def _get_manifest(match: re.Match[str], _: Query) -> Route:
+    return GetManifest(_name(match), _reference_to_read(match["reference"]))
+
+
+def _reference_to_read(text: str) -> Reference:
+    """What can be no tag is none that is here."""
+    try:
+        return parse_reference(text)
+    except ManifestInvalid as error:
+        raise ManifestUnknown(reference=text[:200]) from error
+
+
 def _put_manifest(match: re.Match[str], query: Query) -> Route:
     tags = query.all("tag")
     if len(tags) > MOST_TAGS_PER_PUSH:
@@ -92,14 +107,23 @@ def _put_manifest(match: re.Match[str], query: Query) -> Route:
 
 def _start_upload(match: re.Match[str], query: Query) -> Route:
     digest, algorithm = query.get("digest"), query.get("digest-algorithm")
-    mount, source = query.get("mount"), query.get("from")
+    mount, source = _mount(query)
     return StartUpload(
         _name(match),
         digest=Digest.parse(digest) if digest is not None else None,
         algorithm=parse_algorithm(algorithm) if algorithm is not None else None,
-        mount=Digest.parse(mount) if mount is not None else None,
-        source=RepositoryName.parse(source) if source else None,
+        mount=mount,
+        source=source,
     )
+
+
+def _mount(query: Query) -> tuple[Digest | None, RepositoryName | None]:
+    """Which blob, and from where. One that can't be made is none: whatever the reason, an upload is open instead."""
+    mount, source = query.get("mount"), query.get("from")
+    try:
+        return Digest.parse(mount or ""), RepositoryName.parse(source) if source else None
+    except (DigestInvalid, NameInvalid):
+        return None, None
 
 
 def _upload(match: re.Match[str]) -> uuid.UUID:
@@ -111,10 +135,15 @@ def _upload(match: re.Match[str]) -> uuid.UUID:
 
 
 def _put_upload(match: re.Match[str], query: Query) -> Route:
-    digest = query.get("digest")
+    digest = query.get("digest") or _appended(query).get("digest")
     if digest is None:
         raise DigestInvalid("the closing PUT names the blob: ?digest=ALGORITHM:HEX")
     return PutUpload(_name(match), _upload(match), Digest.parse(digest))
+
+
+def _appended(query: Query) -> dict[str, str]:
+    """What a client added to an upload's Location with another `?`, as if that had no query: it ends in `_state=`."""
+    return dict(parse_qsl((query.get("_state") or "").removeprefix("?")))
 
 
 def _list_referrers(match: re.Match[str], query: Query) -> Route:
@@ -140,7 +169,7 @@ _ENDPOINTS: Final[Sequence[tuple[re.Pattern[str], Mapping[str, Parser | None]]]]
     (
         re.compile(r"/v2/(?P<name>.+)/manifests/(?P<reference>[^/]*)"),
         {
-            "GET": lambda match, _: GetManifest(_name(match), parse_reference(match["reference"])),
+            "GET": _get_manifest,
             "PUT": _put_manifest,
             "DELETE": lambda match, _: DeleteManifest(_name(match), parse_reference(match["reference"])),
         },
