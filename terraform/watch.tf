@@ -56,6 +56,10 @@ locals {
         description = "Faults of the program, with a trace in the log."
         message     = "unexpected error"
       }
+      damaged_blobs = {
+        description = "Blobs whose object is missing, or not what it was."
+        message     = "a blob is damaged"
+      }
       audit_events_lost = {
         description = "Events of the audit trail that could not be written."
         program     = "registry"
@@ -125,6 +129,7 @@ locals {
     waits               = { title = "Requests wait for a connection", severity = "WARNING", metric = "waits_for_connection", above = 20, minutes = 5 }
     faults              = { title = "Faults of the program", severity = "ERROR", metric = "faults", above = 0, minutes = 0 }
     refused_sign_ins    = { title = "Many refused sign-ins", severity = "WARNING", metric = "refused_sign_ins", above = 300, minutes = 10 }
+    damaged_blobs       = { title = "A blob is damaged", severity = "ERROR", metric = "damaged_blobs", above = 0, minutes = 0 }
     audit_events_lost   = { title = "Audit events lost", severity = "ERROR", metric = "audit_events_lost", above = 0, minutes = 0 }
     overdue             = { title = "The collection can't keep up", severity = "WARNING", metric = "overdue_collections", above = 0, minutes = 60 }
     failed_reviews      = { title = "Reviews fail", severity = "WARNING", metric = "failed_reviews", above = 0, minutes = 30 }
