@@ -20,6 +20,7 @@ from typing import Any, Final
 
 import pytest
 
+from functions.api.browsers import PROTECTION
 from local.guard import choose_port
 from tests.rehearsal.instance import Container
 from tests.rehearsal.nginx import MISSING, find_nginx, front_container
@@ -128,6 +129,7 @@ def test_an_app_that_is_away_is_an_oci_error(front: Front, app: App) -> None:
     assert status == 503
     assert headers["retry-after"] == "1"
     assert json.loads(body)["errors"][0]["code"] == "UNKNOWN"
+    assert {name: headers[name.lower()] for name in PROTECTION} == PROTECTION
 
 
 def test_its_lines_are_found_from_the_platforms_own(front: Front, app: App) -> None:
