@@ -149,4 +149,5 @@ def _read_platform(described: Any) -> dict[str, str] | None:
     """Whoever pushes writes what they like: what can't be a part of a platform is left out."""
     if not isinstance(described, dict):
         return None
-    return {name: part if is_part(part := described.get(name)) else "" for name in ("architecture", "os")}
+    parts = {name: str(described.get(name) or "") for name in ("architecture", "os")}
+    return {name: part if is_part(part) else "" for name, part in parts.items()}

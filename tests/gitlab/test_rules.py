@@ -241,14 +241,27 @@ def test_an_upload_goes_on_at_an_address_with_a_query(
     started = rails.ask("POST", "/v2/team/app/blobs/uploads/", headers={"Host": "registry.example", **headers})
     location = started.headers["Location"]
     path = f"/v2/team/app/blobs/uploads/{started.headers['Docker-Upload-UUID']}"
-    assert location == (f"{expected}{path}?_state=" if expected else path)
-    if expected:
-        put = rails.ask("PUT", f"{location.removeprefix(expected)}&digest={Digest.of(b'x')}", data=b"x")
-        assert put.status_code == 201
+    assert location == f"{expected}{path}?_state="
+    put = rails.ask("PUT", f"{location.removeprefix(expected)}&digest={Digest.of(b'x')}", data=b"x")
+    assert put.status_code == 201
 
 
-def test_others_are_given_a_path(registry: Registry) -> None:
-    assert registry.start_upload("team/app").startswith("/v2/team/app/blobs/uploads/")
+@pytest.mark.parametrize("added", ["&digest=", "?digest="])
+@pytest.mark.parametrize("method", ["POST", "GET", "PATCH"])
+def test_others_are_given_a_path_with_a_query(registry: Registry, method: str, added: str) -> None:
+    """Whichever way a client adds to it."""
+    location = registry.start_upload("team/app")
+    if method != "POST":
+        location = registry.request(method, location, data=b"").headers["Location"]
+    assert location.startswith("/v2/team/app/blobs/uploads/")
+    assert location.endswith("?_state=")
+    assert registry.request("PUT", f"{location}{added}{Digest.of(b'x')}", data=b"x").status_code == 201
+
+
+def test_a_chunk_out_of_order_is_sent_to_the_same_address(registry: Registry) -> None:
+    location = registry.start_upload("team/app")
+    refused = registry.request("PATCH", location, data=b"x", headers={"Content-Range": "5-5"})
+    assert (refused.status_code, refused.headers["Location"]) == (416, location)
 
 
 def test_a_signed_url_opens_without_the_token(external: Registry) -> None:

@@ -58,7 +58,7 @@ class Machine(PushingMachine):
         if (repository, document) not in self.model.manifests:
             assert status == 404
         elif self.model.is_listed(repository, document):
-            assert status == 403
+            assert status == 405
         else:
             assert status == 202
             self.model.delete_manifest(repository, document)
@@ -71,7 +71,7 @@ class Machine(PushingMachine):
         if (repository, digest) not in self.model.links:
             assert status == 404
         elif self.model.is_named(repository, digest):
-            assert status == 403
+            assert status == 405
         else:
             assert status == 202
             self.model.delete_link(repository, digest)
