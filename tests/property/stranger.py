@@ -49,7 +49,8 @@ class Stranger:
 
     def learn(self, request: Request, answer: Answer) -> None:
         """Keeps what may be asked for next."""
-        location, digest = answer.headers.get("Location", ""), answer.headers.get("Docker-Content-Digest")
+        location = answer.headers.get("Location", "").partition("?")[0]
+        digest = answer.headers.get("Docker-Content-Digest")
         if digest and answer.status == 201:
             self.digests.append(digest)
         if "Docker-Upload-UUID" in answer.headers and request.method in ("POST", "PATCH"):
