@@ -8,6 +8,8 @@ from typing import Any
 
 from gunicorn import util
 
+from functions.api.browsers import PROTECTION
+
 
 def refuse_in_json() -> None:
     """From now on they are answered with an OCI error as well, in this process."""
@@ -23,6 +25,7 @@ def _write_error(sock: Any, status_int: int, reason: str, mesg: str) -> None:
         "Connection: close\r\n"
         "Content-Type: application/json\r\n"
         f"Content-Length: {len(body)}\r\n"
-        "Docker-Distribution-Api-Version: registry/2.0\r\n\r\n"
+        "Docker-Distribution-Api-Version: registry/2.0\r\n"
     )
-    util.write_nonblock(sock, (head + body).encode("ascii", errors="replace"))
+    head += "".join(f"{name}: {value}\r\n" for name, value in PROTECTION.items())
+    util.write_nonblock(sock, (f"{head}\r\n{body}").encode("ascii", errors="replace"))

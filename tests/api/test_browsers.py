@@ -215,6 +215,19 @@ def test_a_body_that_is_too_large_is_answered_alike_on_a_real_socket(
     assert PROTECTION.items() <= answer.headers.items()
 
 
+def test_what_the_server_beneath_refuses_protects_as_well(environment: dict[str, str], tmp_path: Path) -> None:
+    children = Children()
+    try:
+        server = serve(environment, tmp_path, children)
+        with server.connect() as connection:
+            connection.sendall(b"GET /v2/<script> HTTP/9.9\r\n\r\n")
+            head = connection.makefile("rb").read().partition(b"\r\n\r\n")[0].decode().splitlines()
+    finally:
+        children.stop()
+    assert head[0].startswith("HTTP/1.1 4")
+    assert {f"{name}: {value}" for name, value in PROTECTION.items()} <= set(head)
+
+
 # ---- contents
 
 

@@ -7,10 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from local.processes import Children
 from tests.conformance import classic, classic_suite
-from tests.conformance.classic import ClassicTrial
+from tests.conformance.classic import ClassicTrial, run_table
+from tests.conformance.classic_client import Client
+from tests.conformance.classic_run import Run
 from tests.conformance.results import Case, Results
 from tests.conformance.run import Outcome, report
+from tests.faults.conftest import children, serve
+
+__all__ = ["children"]
 
 TRIAL = ClassicTrial("v1.1.1", "open", manifests_first=True)
 STRICT = dataclasses.replace(TRIAL, automatic_mounts="0")
@@ -78,3 +84,15 @@ def test_a_source_that_can_not_be_had_is_told_in_a_line(tmp_path: Path, monkeypa
     assert reason
     assert "\n" not in reason
     assert classic_suite.built("v1.1.1") is None
+
+
+@pytest.mark.parametrize("manifests_first", [True, False], ids=["manifests first", "blobs first"])
+@pytest.mark.parametrize("version", classic.VERSIONS)
+def test_nothing_of_the_table_fails(
+    environment: dict[str, str], tmp_path: Path, children: Children, version: str, manifests_first: bool
+) -> None:
+    server = serve(environment, tmp_path, children)
+    client = Client(f"127.0.0.1:{server.port}", "classic/one")
+    results = run_table(Run(client, version, manifests_first, automatic_mounts="1"))
+    assert [str(case) for case in results.failures] == []
+    assert {case.name for case in results.skips} <= TRIAL.expected_skips
