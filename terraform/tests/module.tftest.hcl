@@ -72,7 +72,8 @@ run "every_profile_fits_its_database" {
   command = plan
 
   variables {
-    size = "large"
+    size  = "large"
+    quota = { vcpus = 80, memory_gib = 64 }
   }
 
   assert {
@@ -86,9 +87,20 @@ run "too_many_instances_are_refused" {
 
   variables {
     sizing = { registry_max_instances = 40 }
+    quota  = { vcpus = 80 }
   }
 
   expect_failures = [google_sql_database.this]
+}
+
+run "more_than_a_new_project_has_is_refused" {
+  command = plan
+
+  variables {
+    size = "large"
+  }
+
+  expect_failures = [google_cloudfunctions2_function.api]
 }
 
 run "open_has_to_be_meant" {

@@ -171,4 +171,4 @@ def test_the_module_is_formatted(terraform: Terraform) -> None:
 @pytest.mark.terraform
 def test_the_modules_own_tests_pass(terraform: Terraform) -> None:
     done = terraform.run("test", "-no-color")
-    assert "Success! 5 passed, 0 failed." in done.stdout
+    assert "Success! 6 passed, 0 failed." in done.stdout
