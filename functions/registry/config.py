@@ -101,7 +101,7 @@ class Settings:
     activity_interval_seconds: int = _setting(_number(1, 3600), "10")
     sparse_manifests: str = _setting(_one_of("refuse", "accept"), "refuse")
     largest_manifest_bytes: int = _setting(_number(1024, 64 * MEBIBYTE), str(4 * MEBIBYTE))
-    largest_annotations_bytes: int = _setting(_number(1024, 64 * MEBIBYTE), str(MEBIBYTE // 4))
+    largest_annotations_bytes: int = _setting(_number(1024, 64 * MEBIBYTE), str(4 * MEBIBYTE))
     access: str = _setting(_one_of("open", "token", "external"), "open")
     open_in_cloud: str = _setting(_one_of("refuse", "accept"), "refuse")
     service: str = _setting(_text, "slipway")

@@ -30,6 +30,12 @@ def loose(**more: Any) -> bytes:
 
 
 @pytest.fixture
+def environment(environment: dict[str, str]) -> dict[str, str]:
+    """With a bound of its own: by default a manifest may consist of annotations."""
+    return {**environment, "SLIPWAY_LARGEST_ANNOTATIONS_BYTES": "262144"}
+
+
+@pytest.fixture
 def stocked(registry: Registry) -> Registry:
     registry.push_image("a/b", "v1", SUBJECT)
     return registry

@@ -23,7 +23,7 @@ DEFAULTS: Final[dict[str, Any]] = {
     "body_idle_seconds": 60,
     "storage_timeout_seconds": 60,
     "largest_manifest_bytes": 4_194_304,
-    "largest_annotations_bytes": 262_144,
+    "largest_annotations_bytes": 4_194_304,
     "access": "open",
     "open_in_cloud": "refuse",
     "service": "slipway",
