@@ -110,12 +110,14 @@ def pids_on(data: Path) -> list[int]:
 
 
 def _running_on(data: Path) -> Iterator[tuple[int, bytes]]:
+    """The programs that are told of the folder, or write their log there."""
     for entry in Path("/proc").glob("[0-9]*"):
         try:
-            environment, command = (entry / "environ").read_bytes(), (entry / "cmdline").read_bytes()
+            command = (entry / "cmdline").read_bytes()
+            signs = command + (entry / "environ").read_bytes() + os.fsencode((entry / "fd" / "1").readlink())
         except OSError:
             continue
-        if os.fsencode(data) in environment + command and int(entry.name) != os.getpid():
+        if os.fsencode(data) in signs and int(entry.name) != os.getpid():
             yield int(entry.name), command
 
 

@@ -133,7 +133,7 @@ def test_the_registry_and_its_collection_work_with_the_rights_that_are_given(
         _execute(owner, f"UPDATE {table} SET review_after = now()")  # noqa: S608  # three names of ours
     of_gc = Database(_url(granted, _USERS.gc), size=2)
     with closing(of_gc):
-        monkeypatch.setattr(registry.services.database, "_url", _url(granted, _USERS.gc))
+        monkeypatch.setattr(registry.services.database._pool, "_url", _url(granted, _USERS.gc))
         registry.services.database.close()
         handled = run(registry.services)
         registry.services.database.close()

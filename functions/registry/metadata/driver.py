@@ -150,6 +150,17 @@ class Connection:
             self._driver.handle_COMMAND_COMPLETE(data, context)
 
 
+class _Driver(pg8000.native.Connection):  # type: ignore[misc]  # the driver has no types
+    def __init__(self, **arguments: Any) -> None:
+        """Closes the socket where the server refuses the session: the driver leaves that to the interpreter."""
+        try:
+            super().__init__(**arguments)
+        except BaseException:
+            with suppress(AttributeError, OSError):  # there may be none yet, or no more
+                self._usock.close()
+            raise
+
+
 def connect_dbapi(url: str) -> Any:
     """A plain DB-API connection, for Alembic."""
     connection = _connect(url, PATIENT_LOCK_SECONDS, pg8000.dbapi.connect)
@@ -157,7 +168,7 @@ def connect_dbapi(url: str) -> Any:
     return connection
 
 
-def _connect(url: str, lock_seconds: int, connect: Any = pg8000.native.Connection) -> Any:
+def _connect(url: str, lock_seconds: int, connect: Any = _Driver) -> Any:
     parts = urlsplit(url)
     session = {**_SESSION, "lock_timeout": f"{lock_seconds}s"}
     # A folder's name need not be UTF-8.
