@@ -34,7 +34,7 @@ from functions.api import (
     uploads,
 )
 from functions.api.address import client_address
-from functions.api.body import Body
+from functions.api.body import Body, Pace
 from functions.api.context import Context
 from functions.api.gate import admit
 from functions.api.limit import require_within_limit
@@ -165,8 +165,10 @@ _LEAVING_GARBAGE: Final = (
 def handle(services: Services, request: Request) -> Response:
     """Never raises, and never leaves a body unread in the server's hands."""
     with telemetry.recording() as record:
-        body = Body(request, services.settings.body_idle_seconds, services.settings.request_limit_bytes)
-        response = _answer(services, request, body)
+        settings = services.settings
+        address = client_address(request, settings.trusted_proxies)
+        body = Body(request, address, Pace.of(settings), settings.request_limit_bytes)
+        response = _answer(services, request, body, address)
         if not body.drain():
             # A streamed answer keeps the framework from reading on: into memory, or from a client that is gone.
             response = Response(
@@ -180,9 +182,8 @@ def handle(services: Services, request: Request) -> Response:
         return response
 
 
-def _answer(services: Services, request: Request, body: Body) -> Response:
+def _answer(services: Services, request: Request, body: Body, address: str) -> Response:
     try:
-        address = client_address(request, services.settings.trusted_proxies)
         telemetry.note(address=address)
         query = routes.Query(list(request.args.items(multi=True)))
         route = parse(request.method, request.path, query)
