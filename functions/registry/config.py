@@ -68,6 +68,13 @@ def _origins(text: str) -> frozenset[str]:
     return origins
 
 
+def _tenant_claims(text: str) -> Mapping[str, tuple[str, ...]]:
+    found = re.findall(r"([^\s=]+)=([A-Za-z0-9_./:-]+(?:,[A-Za-z0-9_./:-]+)*)", text)
+    if " ".join(f"{issuer}={names}" for issuer, names in found) != " ".join(text.split()):
+        raise ValueError("takes ISSUER=CLAIM,CLAIM, divided by spaces, such as https://gitlab.example=project_id")
+    return {issuer: tuple(names.split(",")) for issuer, names in found}
+
+
 def _setting(read: Callable[[str], Value], default: str | None = None, *, is_secret: bool = False) -> Value:
     """A field read from SLIPWAY_<FIELD>; without a default it must be given. A secret is never shown."""
     value: Value = field(repr=not is_secret, metadata={"read": read, "default": default})
@@ -120,6 +127,7 @@ class Settings:
     oidc_issuers: str = _setting(
         _text, "https://token.actions.githubusercontent.com https://gitlab.com https://accounts.google.com"
     )
+    tenant_claims: Mapping[str, tuple[str, ...]] = _setting(_tenant_claims, "")
     private_issuers: frozenset[str] = _setting(_hosts, "")
     google_audiences: str = _setting(_text, "")
     requests_per_minute: int = _setting(_number(0, 1_000_000), "6000")

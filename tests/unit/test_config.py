@@ -75,6 +75,17 @@ def complaint(setting: str, text: str) -> str:
     return str(error.value)
 
 
+def test_tenant_claims_are_read_by_issuer() -> None:
+    assert read("tenant_claims", "") == {}
+    found = read("tenant_claims", " https://gitlab.corp.example=project_id,namespace_id  https://ci.example/o=org/id ")
+    assert found == {"https://gitlab.corp.example": ("project_id", "namespace_id"), "https://ci.example/o": ("org/id",)}
+
+
+@pytest.mark.parametrize("text", ["https://x", "https://x=", "=sub", "https://x=a,,b", "https://x=a b", "https://x=a,"])
+def test_tenant_claims_that_can_not_be_read_are_refused(text: str) -> None:
+    assert complaint("tenant_claims", text).startswith("SLIPWAY_TENANT_CLAIMS takes ISSUER=CLAIM,CLAIM")
+
+
 def test_the_examples_here_cover_every_setting() -> None:
     """A new setting gets its lines above."""
     named = {field.name for field in dataclasses.fields(Settings)}

@@ -5,7 +5,8 @@ Every way ends in a principal. A refusal says the same for an unknown name and a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
@@ -32,6 +33,17 @@ _AUDITED: Final = frozenset({"iss", "sub", "jti", "repository_id", "run_id", "re
 _LONGEST_PASSWORD: Final = 8 * 1024
 
 
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """Another issuer's token, the robot that it is to act as, if that is said, and what is asked for."""
+
+    identify: Callable[[str], Identity]
+    token: str = field(repr=False)
+    via: str
+    robot: str
+    asked: Sequence[str]
+
+
 class SignIn:
     """What an identity needs (keys, an HTTP client, signatures) is imported with the first one: most have a secret."""
 
@@ -40,15 +52,20 @@ class SignIn:
         self._database = database
         self._peppers = Peppers(settings.pepper)
 
-    def sign_in(self, name: str, password: str, address: str) -> SignedIn:
-        """Raises SignInRefused, SignInThrottled and IssuerUnavailable."""
+    def sign_in(self, name: str, password: str, address: str, asked: Sequence[str] = ()) -> SignedIn:
+        """`asked` are the repositories that a token is for: an identity may be trusted by several robots.
+
+        Raises SignInRefused, SignInThrottled and IssuerUnavailable.
+        """
         if len(password) > _LONGEST_PASSWORD:
             raise SignInRefused(_WRONG)
-        if name == "oauth2accesstoken":
-            return self._federated(self._google.identify, password, "google")
+        way, _, robot = name.partition("+")
+        if way == "oauth2accesstoken":
+            return self._federated(_Shown(self._google.identify, password, "google", robot, asked))
         # An identity is too long to be anybody's password, and must not be hashed as one.
         if name == "oidc" or _looks_like_identity(password):
-            return self._federated(self._federation.identify, password, "federated")
+            robot = robot if way == "oidc" else ""
+            return self._federated(_Shown(self._federation.identify, password, "federated", robot, asked))
         keys = failures.Keys.of(self._peppers.newest, name, address)
         if seconds := failures.delay(self._database, keys):
             raise SignInThrottled(seconds)
@@ -63,10 +80,10 @@ class SignIn:
             failures.forget(self._database, keys)
         return signed_in
 
-    def exchange(self, token: str, *, is_access_token: bool) -> SignedIn:
+    def exchange(self, token: str, *, is_access_token: bool, robot: str = "", asked: Sequence[str] = ()) -> SignedIn:
         """An identity for a token, once. Raises as `sign_in`."""
         identify = self._google.identify if is_access_token else self._federation.identify
-        signed_in = self._federated(identify, token, "exchange")
+        signed_in = self._federated(_Shown(identify, token, "exchange", robot, asked))
         if (token_id := signed_in.claims.get("jti")) and not credentials.use_token_once(
             self._database, signed_in.claims["iss"], token_id, datetime.now(UTC) + timedelta(days=1, minutes=5)
         ):
@@ -126,19 +143,30 @@ class SignIn:
 
         return GoogleAccessTokens(self._settings.google_audiences.split())
 
-    def _federated(self, identify: Callable[[str], Identity], token: str, via: str) -> SignedIn:
-        from functions.registry.auth.federation import matching  # noqa: PLC0415  # as the class says
+    def _federated(self, shown: _Shown) -> SignedIn:
+        from functions.registry.auth import trusted  # noqa: PLC0415  # as the class says
 
+        configured = self._settings.tenant_claims
         try:
-            identity = identify(token)
-            trust = matching(trusts.list_for(self._database, identity.issuer), identity)
+            identity = shown.identify(shown.token)
+            trusted.refuse_outside_code(identity)
+            sought = trusts.Sought(
+                identity.issuer,
+                trusted.tenants(identity, configured),
+                trusted.comparable(identity),
+                sorted(trusted.GLOBS),
+                shown.robot or None,
+                shown.asked,
+            )
+            candidates = trusts.matching(self._database, sought)
+            trust = trusted.choose(candidates, identity, shown.asked)
         except IssuerUnavailable:
             raise
         except TokenRefused as refused:
             raise SignInRefused(str(refused)) from refused
         return SignedIn(
             principal=trust.principal,
-            via=via,
+            via=shown.via,
             token_seconds=FEDERATED_TOKEN_SECONDS,
             is_read_only=identity.is_read_only,
             claims={name: value for name, value in identity.claims.items() if name in _AUDITED},

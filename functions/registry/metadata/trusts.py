@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,6 +19,31 @@ class Trust:
     issuer: str
     claims: Mapping[str, str]
     principal: Principal
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """Trusts of an issuer that name one of the tenants, for an identity with these claims; `globs` may be patterns.
+
+    With a robot's name: its own only. `asked` are the repositories in which a role counts.
+    """
+
+    issuer: str
+    tenants: Sequence[Mapping[str, str]]
+    claims: Mapping[str, str]
+    globs: Sequence[str] = ()
+    robot: str | None = None
+    asked: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A trust that an identity may be good for: `has_role` says whether its robot has one in what is asked for."""
+
+    id: int
+    claims: Mapping[str, str]
+    principal: Principal
+    has_role: bool
 
 
 _ADD: Final = Statement(
@@ -43,16 +68,26 @@ _LIST: Final = Statement(
     """,
 )
 
-_LIST_FOR: Final = Statement(
-    "trusts_list_for",
-    Trust,
+# Found by the tenant that a trust names, so that those of others are not looked at; what may be a pattern is compared
+# later. Those that may be meant come first: nobody pushes them out by adding others.
+_MATCHING: Final = Statement(
+    "trusts_matching",
+    Candidate,
     """
-    SELECT trusts.id, issuer, claims, principals.id, kind, name, namespace, is_admin, is_disabled
+    SELECT trusts.id, trusts.claims, principals.id, kind, name, principals.namespace, is_admin, is_disabled,
+           EXISTS (SELECT FROM unnest(CAST(:asked AS text[])) AS asked (name)
+                     JOIN grants ON grants.principal_id = principals.id
+                                AND grants.namespace IN ('', split_part(asked.name, '/', 1))
+                                AND asked.name ~ grants.pattern_regex) AS has_role
       FROM trusts JOIN principals ON principals.id = trusts.principal_id
-     WHERE issuer = :issuer AND NOT is_disabled
-     ORDER BY trusts.id
+     WHERE trusts.claims @> ANY (CAST(:tenants AS jsonb[])) AND trusts.issuer = :issuer AND NOT is_disabled
+       AND (CAST(:robot AS text) IS NULL OR principals.name = :robot)
+     ORDER BY trusts.claims - CAST(:globs AS text[]) <@ CAST(:claims AS jsonb) DESC, has_role DESC, trusts.id
+     LIMIT :limit
     """,
 )
+
+_MOST: Final = 100
 
 
 def add(db: Database, principal_id: int, issuer: str, claims: Mapping[str, str]) -> int:
@@ -70,6 +105,15 @@ def list_of(db: Database, principal_id: int) -> list[Trust]:
     return db.all(_LIST(principal_id=principal_id))
 
 
-def list_for(db: Database, issuer: str) -> list[Trust]:
-    """All that a token of this issuer may be good for, the oldest first; disabled principals' are left out."""
-    return db.all(_LIST_FOR(issuer=issuer))
+def matching(db: Database, sought: Sought) -> list[Candidate]:
+    """First those of whose claims all but the globs are among the identity's. Disabled principals' are left out."""
+    call = _MATCHING(
+        issuer=sought.issuer,
+        tenants=[json.dumps(tenant) for tenant in sought.tenants],
+        claims=json.dumps(dict(sought.claims)),
+        globs=list(sought.globs),
+        robot=sought.robot,
+        asked=list(sought.asked),
+        limit=_MOST,
+    )
+    return db.all(call)
