@@ -21,6 +21,7 @@ from functions.registry.auth.secrets import LONGEST_PASSWORD
 from functions.registry.metadata import credentials, principals, trusts
 from functions.registry.metadata.db import Database
 from functions.registry.metadata.principals import LastAdministrator, Principal, PrincipalExists
+from functions.registry.metadata.trusts import TooManyTrusts
 from functions.registry.oci import administration as routes
 from functions.registry.oci.errors import Denied, ParameterInvalid, ResourceExists, ResourceUnknown
 
@@ -144,6 +145,8 @@ def add_trust(context: Context, route: routes.AddTrust) -> Response:
         made = accounts.add_trust(services.database, principal, settings=services.settings, **fields)
     except AccountRefused as refused:
         raise ParameterInvalid(str(refused)) from refused
+    except TooManyTrusts as many:
+        raise ResourceExists(str(many)) from many
     record(context, "trust.add", principal.label, principal.namespace, id=made, **fields)
     return answer({"id": made, **fields}, HTTPStatus.CREATED)
 

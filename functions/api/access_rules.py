@@ -17,9 +17,16 @@ from functions.api.responses import empty
 from functions.api.rows import plain, rows
 from functions.registry.metadata import audit, grants, principals, rules
 from functions.registry.metadata.audit import Entry, Filter
-from functions.registry.metadata.grants import Grant, GrantRefused
-from functions.registry.metadata.patterns import namespace_of
-from functions.registry.metadata.rules import FIRST_OF_NAMESPACES, KINDS, NewRule, RuleExists, RuleRefused
+from functions.registry.metadata.grants import Bounds, Grant, GrantRefused, TooManyGrants
+from functions.registry.metadata.patterns import namespace_of, stars
+from functions.registry.metadata.rules import (
+    FIRST_OF_NAMESPACES,
+    KINDS,
+    NewRule,
+    RuleExists,
+    RuleRefused,
+    TooManyRules,
+)
 from functions.registry.oci import administration as routes
 from functions.registry.oci.errors import Denied, ParameterInvalid, ResourceExists, ResourceUnknown
 
@@ -47,10 +54,14 @@ def add_grant(context: Context, _: routes.AddGrant) -> Response:
         {"namespace": nullable(text(_LONGEST_NAME))},
     )
     _require_authority_over(context, fields["repositories"])
-    name = fields["principal"]
+    _require_few_stars(context, fields["repositories"])
+    settings, name = context.services.settings, fields["principal"]
     principal_id = _grantee(context, name, fields) if name is not None else None
     try:
-        made = grants.add(context.services.database, principal_id, fields["repositories"], fields["role"])
+        bounds = Bounds(settings.grants_per_namespace, settings.public_grants_per_namespace)
+        made = grants.add(context.services.database, principal_id, fields["repositories"], fields["role"], bounds)
+    except TooManyGrants as many:
+        raise ResourceExists(str(many)) from many
     except GrantRefused as refused:
         raise ParameterInvalid(f"role is refused: {refused}") from refused
     pattern, role = fields["repositories"], fields["role"]
@@ -81,11 +92,12 @@ def add_rule(context: Context, _: routes.AddRule) -> Response:
         {"tags": tags, "role": nullable(ROLE), "position": number(0, _LAST_POSITION)},
     )
     _require_authority_over(context, fields["repositories"])
+    _require_few_stars(context, fields["repositories"], fields.get("tags", ""))
     rule = NewRule(**{"position": 0 if context.caller.authority.over_all else FIRST_OF_NAMESPACES, **fields})
     _require_place(context, rule.position)
     try:
-        made = rules.add(context.services.database, rule)
-    except RuleExists as exists:
+        made = rules.add(context.services.database, rule, context.services.settings.rules_per_namespace)
+    except (RuleExists, TooManyRules) as exists:
         raise ResourceExists(str(exists)) from exists
     except RuleRefused as refused:
         raise ParameterInvalid(f"kind is refused: {refused}") from refused
@@ -125,6 +137,12 @@ def _require_authority_over(context: Context, repositories: str | None) -> None:
     if authority.over_all or (repositories is not None and authority.over_pattern(repositories)):
         return
     raise Denied("you administer only what begins with your namespace and a slash, such as team/**")
+
+
+def _require_few_stars(context: Context, *patterns: str) -> None:
+    most = context.services.settings.stars_per_pattern
+    if any(stars(pattern) > most for pattern in patterns):
+        raise ParameterInvalid(f"a pattern has at most {most} stars")
 
 
 def _listed_principal(context: Context, name: str | None) -> int | None:

@@ -6,7 +6,7 @@ import pytest
 
 from functions.registry.metadata import grants, principals, trusts
 from functions.registry.metadata.db import Conflict, Database
-from functions.registry.metadata.trusts import Candidate, Sought
+from functions.registry.metadata.trusts import Candidate, Sought, TooManyTrusts
 
 ISSUER = "https://issuer.example"
 CLAIMS = {"repository_id": "1", "ref": "refs/heads/*"}
@@ -80,3 +80,14 @@ def test_a_trust_in_anybody_is_refused(database: Database) -> None:
     for principal_id, claims in ((robot.id, {}), (robot.id + 1, CLAIMS)):
         with pytest.raises(Conflict):
             trusts.add(database, principal_id, ISSUER, claims)
+
+
+def test_the_robots_of_a_namespace_have_no_more_trusts_than_they_may(database: Database) -> None:
+    one, two = principals.create_robot(database, "one", "team"), principals.create_robot(database, "two", "team")
+    for robot in (one, two):
+        trusts.add(database, robot.id, ISSUER, CLAIMS, most=2)
+    with pytest.raises(TooManyTrusts, match="at most 2 trusts"):
+        trusts.add(database, one.id, ISSUER, CLAIMS, most=2)
+    free = principals.create_robot(database, "free")
+    for _ in range(3):
+        trusts.add(database, free.id, ISSUER, CLAIMS, most=2)

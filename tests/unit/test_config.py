@@ -33,6 +33,14 @@ DEFAULTS: Final[dict[str, Any]] = {
     "token_seconds": 300,
     "requests_per_minute": 6000,
     "uploads_per_principal": 1000,
+    "refusals_per_minute": 30,
+    "audit_refusals": 100_000,
+    "audit_rows": 1_000_000,
+    "grants_per_namespace": 500,
+    "public_grants_per_namespace": 50,
+    "rules_per_namespace": 500,
+    "trusts_per_namespace": 100,
+    "stars_per_pattern": 4,
     "trusted_proxies": 0,
 }
 RANGES: Final = {
@@ -49,6 +57,14 @@ RANGES: Final = {
     "token_seconds": (60, 3600),
     "requests_per_minute": (0, 1_000_000),
     "uploads_per_principal": (1, 10_000),
+    "refusals_per_minute": (1, 100_000),
+    "audit_refusals": (1000, 100_000_000),
+    "audit_rows": (1000, 1_000_000_000),
+    "grants_per_namespace": (1, 10_000),
+    "public_grants_per_namespace": (0, 1000),
+    "rules_per_namespace": (1, 10_000),
+    "trusts_per_namespace": (1, 10_000),
+    "stars_per_pattern": (1, 16),
     "trusted_proxies": (0, 10),
 }
 CHOICES: Final = {

@@ -89,7 +89,7 @@ def add_secret(
 def add_trust(
     database: Database, principal: Principal, issuer: str, claims: Mapping[str, str], settings: Settings
 ) -> int:
-    """Its id. Raises AccountRefused."""
+    """Its id. Raises AccountRefused and TooManyTrusts."""
     from functions.registry.auth.trusted import validate_trust  # noqa: PLC0415  # it brings cryptography along
 
     if principal.kind != "robot":
@@ -101,7 +101,7 @@ def add_trust(
         validate_trust(issuer, claims, settings.tenant_claims)
     except ValueError as error:
         raise AccountRefused(f"claims {error}") from error
-    return trusts.add(database, principal.id, issuer, claims)
+    return trusts.add(database, principal.id, issuer, claims, settings.trusts_per_namespace)
 
 
 def _hashed(password: str) -> str:

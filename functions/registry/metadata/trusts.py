@@ -11,6 +11,10 @@ from functions.registry.metadata.db import Database, Statement
 from functions.registry.metadata.principals import Principal
 
 
+class TooManyTrusts(Exception):
+    """Of the namespace's robots. The message says how many there may be."""
+
+
 @dataclass(frozen=True, slots=True)
 class Trust:
     """A token of `issuer` that makes all of `claims` is the principal's."""
@@ -50,7 +54,10 @@ _ADD: Final = Statement(
     "trusts_add",
     int,
     """
-    INSERT INTO trusts (principal_id, issuer, claims) VALUES (:principal_id, :issuer, CAST(:claims AS jsonb))
+    INSERT INTO trusts (principal_id, issuer, claims)
+    SELECT :principal_id, :issuer, CAST(:claims AS jsonb)
+     WHERE CAST(:most AS bigint) IS NULL
+        OR trusts_in((SELECT namespace FROM principals WHERE id = :principal_id)) < CAST(:most AS bigint)
     RETURNING id
     """,
 )
@@ -78,7 +85,9 @@ _MATCHING: Final = Statement(
            EXISTS (SELECT FROM unnest(CAST(:asked AS text[])) AS asked (name)
                      JOIN grants ON grants.principal_id = principals.id
                                 AND grants.namespace IN ('', split_part(asked.name, '/', 1))
-                                AND asked.name ~ grants.pattern_regex) AS has_role
+                                AND asked.name LIKE grants.pattern_like
+                                AND glob_fits(asked.name, grants.pattern, grants.pattern_form, grants.pattern_regex)
+                  ) AS has_role
       FROM trusts JOIN principals ON principals.id = trusts.principal_id
      WHERE trusts.claims @> ANY (CAST(:tenants AS jsonb[])) AND trusts.issuer = :issuer AND NOT is_disabled
        AND (CAST(:robot AS text) IS NULL OR principals.name = :robot)
@@ -90,9 +99,15 @@ _MATCHING: Final = Statement(
 _MOST: Final = 100
 
 
-def add(db: Database, principal_id: int, issuer: str, claims: Mapping[str, str]) -> int:
-    """Its id. Raises Conflict if the principal is gone, or no claim is named."""
-    return db.all(_ADD(principal_id=principal_id, issuer=issuer, claims=json.dumps(dict(claims))))[0]
+def add(db: Database, principal_id: int, issuer: str, claims: Mapping[str, str], most: int | None = None) -> int:
+    """Its id. Raises Conflict if the principal is gone, or no claim is named.
+
+    Raises TooManyTrusts if the robots of its namespace have as many as `most`; None for no bound.
+    """
+    added = db.all(_ADD(principal_id=principal_id, issuer=issuer, claims=json.dumps(dict(claims)), most=most))
+    if not added:
+        raise TooManyTrusts(f"the robots of a namespace have at most {most} trusts: remove some")
+    return added[0]
 
 
 def remove(db: Database, principal_id: int, trust_id: int) -> bool:
