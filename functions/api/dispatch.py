@@ -48,7 +48,7 @@ from functions.registry.oci import gitlab as gitlab_routes
 from functions.registry.oci import insights as insight_routes
 from functions.registry.oci import route as routes
 from functions.registry.oci import upkeep as upkeep_routes
-from functions.registry.oci.errors import Denied, OciError
+from functions.registry.oci.errors import Denied, OciError, ParameterInvalid
 from functions.registry.oci.routing import parse
 from functions.registry.wiring import Services
 
@@ -196,6 +196,7 @@ def _answer(services: Services, request: Request, body: Body, address: str) -> R
         if caller.kind != "open" and not isinstance(route, _NEVER_LIMITED):
             services.rate_limit.take(caller.label if caller.name else address)
         require_within_limit(services.settings, body)
+        _require_json(request)
         context = Context(services, request, body, caller, address)
         response = ROUTES[type(route)](context, route)
     except OciError as error:
@@ -214,6 +215,13 @@ def _answer(services: Services, request: Request, body: Body, address: str) -> R
     if isinstance(route, _LEAVING_GARBAGE):
         services.hints.send()
     return response
+
+
+def _require_json(request: Request) -> None:
+    """Another type, or none, is what a foreign page makes a browser send, with the password that it remembers."""
+    is_change = request.method in {"POST", "PUT", "PATCH"} and request.path.startswith("/api/v1/")
+    if is_change and request.mimetype != "application/json":
+        raise ParameterInvalid("the body is JSON, also where there is none: Content-Type: application/json")
 
 
 def _log(request: Request, response: Response, body: Body, record: telemetry.Record, project: str) -> None:

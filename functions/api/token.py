@@ -93,7 +93,9 @@ def _by_grant(context: Context, form: dict[str, str], asked: list[str]) -> Signe
             token, robot = _field(form, "subject_token"), form.get("robot", "")
             return refusing(
                 context.services,
-                lambda sign_in: sign_in.exchange(token, is_access_token=is_access_token, robot=robot, asked=asked),
+                lambda sign_in: sign_in.exchange(
+                    token, context.address, is_access_token=is_access_token, robot=robot, asked=asked
+                ),
             )
     raise ParameterInvalid(f"grant_type takes one of password, refresh_token, {_EXCHANGE}")
 

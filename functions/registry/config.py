@@ -112,7 +112,7 @@ class Settings:
     sparse_manifests: str = _setting(_one_of("refuse", "accept"), "refuse")
     largest_manifest_bytes: int = _setting(_number(1024, 64 * MEBIBYTE), str(4 * MEBIBYTE))
     largest_annotations_bytes: int = _setting(_number(1024, 64 * MEBIBYTE), str(4 * MEBIBYTE))
-    access: str = _setting(_one_of("open", "token", "external"), "open")
+    access: str = _setting(_one_of("open", "token", "external"), "token")
     open_in_cloud: str = _setting(_one_of("refuse", "accept"), "refuse")
     service: str = _setting(_text, "slipway")
     token_realm: str = _setting(_text, "")

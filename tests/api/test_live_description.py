@@ -143,7 +143,7 @@ EXAMPLES: Final = {
         Example(200, "/api/v1/namespaces/a/days?from=2026-01-31&to=2026-01-31")
     ],
     "GET /api/v1/usage/days": [Example(200, "/api/v1/usage/days")],
-    "POST /api/v1/usage/verify": [Example(200, "/api/v1/usage/verify")],
+    "POST /api/v1/usage/verify": [Example(200, "/api/v1/usage/verify", document={})],
     "GET /api/v1/rankings/{ranking}": [Example(200, "/api/v1/rankings/most-active")],
     "GET /v2/_catalog": [Example(200, "/v2/_catalog"), Example(200, "/v2/_catalog?n=1")],
     "GET /v2/{name}/tags/list": [Example(200, "/v2/a/b/tags/list"), Example(200, "/v2/a/b/tags/list?n=1")],

@@ -27,7 +27,7 @@ DEFAULTS: Final[dict[str, Any]] = {
     "storage_timeout_seconds": 60,
     "largest_manifest_bytes": 4_194_304,
     "largest_annotations_bytes": 4_194_304,
-    "access": "open",
+    "access": "token",
     "open_in_cloud": "refuse",
     "service": "slipway",
     "token_seconds": 300,

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from functions.registry.metadata.credentials import used_hash
 from functions.registry.metadata.db import Database, Statement
 from functions.registry.metadata.principals import Principal
 
@@ -29,7 +30,8 @@ class Trust:
 class Sought:
     """Trusts of an issuer that name one of the tenants, for an identity with these claims; `globs` may be patterns.
 
-    With a robot's name: its own only. `asked` are the repositories in which a role counts.
+    With a robot's name: its own only. `asked` are the repositories in which a role counts, `token_id` is what may have
+    been used.
     """
 
     issuer: str
@@ -38,16 +40,20 @@ class Sought:
     globs: Sequence[str] = ()
     robot: str | None = None
     asked: Sequence[str] = ()
+    token_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A trust that an identity may be good for: `has_role` says whether its robot has one in what is asked for."""
+    """A trust that an identity may be good for: `has_role` says whether its robot has one in what is asked for, and
+    `was_exchanged` whether the identity was used, once for all.
+    """
 
     id: int
     claims: Mapping[str, str]
     principal: Principal
     has_role: bool
+    was_exchanged: bool = False
 
 
 _ADD: Final = Statement(
@@ -87,7 +93,8 @@ _MATCHING: Final = Statement(
                                 AND grants.namespace IN ('', split_part(asked.name, '/', 1))
                                 AND asked.name LIKE grants.pattern_like
                                 AND glob_fits(asked.name, grants.pattern, grants.pattern_form, grants.pattern_regex)
-                  ) AS has_role
+                  ) AS has_role,
+           EXISTS (SELECT FROM used_tokens WHERE hash = :used)
       FROM trusts JOIN principals ON principals.id = trusts.principal_id
      WHERE trusts.claims @> ANY (CAST(:tenants AS jsonb[])) AND trusts.issuer = :issuer AND NOT is_disabled
        AND (CAST(:robot AS text) IS NULL OR principals.name = :robot)
@@ -130,5 +137,6 @@ def matching(db: Database, sought: Sought) -> list[Candidate]:
         robot=sought.robot,
         asked=list(sought.asked),
         limit=_MOST,
+        used=used_hash(sought.issuer, sought.token_id) if sought.token_id else None,
     )
     return db.all(call)

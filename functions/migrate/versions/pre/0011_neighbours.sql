@@ -217,3 +217,27 @@ CREATE TRIGGER obey_quota AFTER UPDATE OF received ON uploads FOR EACH ROW
 -- administrators changed, which stays for its time.
 CREATE INDEX audit_refusals ON audit (id) WHERE outcome = 'denied';
 CREATE INDEX audit_content ON audit (id) WHERE outcome <> 'denied' AND split_part(action, '.', 1) IN ('manifest', 'blob');
+
+-- A sign-in that may be wrong is counted before it is looked at, and taken back if it was right: of many at once each
+-- waits for the count of the one before. Returns the seconds until it is worth looking at: then it is not counted.
+CREATE FUNCTION attempt_sign_in(keys bytea[], free int[], longest int[]) RETURNS int LANGUAGE plpgsql AS $$
+DECLARE
+    seconds int;
+BEGIN
+    INSERT INTO sign_in_failures (key, failures, last_failed_at)
+    SELECT key, 0, '-infinity' FROM unnest(keys) AS asked (key) ORDER BY key
+    ON CONFLICT (key) DO NOTHING;
+    PERFORM FROM sign_in_failures WHERE key = ANY (keys) ORDER BY key FOR UPDATE;
+    SELECT CAST(greatest(0, ceil(max(extract(epoch FROM last_failed_at - clock_timestamp())
+                                     + least(asked.longest, 2.0 ^ least(failures - asked.free, 20))))) AS int)
+      INTO seconds
+      FROM unnest(keys, free, longest) AS asked (key, free, longest)
+      JOIN sign_in_failures USING (key)
+     WHERE failures >= asked.free AND last_failed_at > clock_timestamp() - interval '1 hour';
+    IF seconds > 0 THEN RETURN seconds; END IF;
+    UPDATE sign_in_failures
+       SET failures = CASE WHEN last_failed_at > clock_timestamp() - interval '1 hour' THEN failures + 1 ELSE 1 END,
+           last_failed_at = clock_timestamp()
+     WHERE key = ANY (keys);
+    RETURN 0;
+END $$;
