@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
 from functions.registry.metadata import failures
-from functions.registry.metadata.db import Database, Session
+from functions.registry.metadata.db import Call, Database, Session
 from functions.registry.metadata.failures import Keys
 from tests.metadata.build import deadlocks, query, value
 
@@ -41,7 +42,7 @@ def delay(database: Database, keys: Keys) -> int:
     """What the next attempt would have to wait. Nothing is counted."""
 
     def work(session: Session) -> None:
-        call = failures._ATTEMPT(keys=keys.all(), free=failures._FREE, longest=failures._LONGEST)
+        call: Call[Any] = failures._ATTEMPT(keys=keys.all(), free=failures._FREE, longest=failures._LONGEST)
         raise Undone(session.one_or_none(call))
 
     with pytest.raises(Undone) as undone:
