@@ -1,7 +1,7 @@
 """What one tenant does beside another: each is asked without and with them.
 
-An outsider's catalog, search and token for 30 names, beside the largest set of grants, rules and trusts that a namespace
-may have, of the worst kind; and a pull of another namespace beside a hundred bodies that trickle.
+An outsider's catalog, search and token for 30 names, beside the largest set of grants, rules and trusts that a
+namespace may have, of the worst kind; and a pull of another namespace beside a hundred bodies that trickle.
 """
 
 from __future__ import annotations
