@@ -1,5 +1,29 @@
 -- The schema as all migrations leave it. Written by `make schema`; a test says when it is out of date.
 
+CREATE FUNCTION public.attempt_sign_in(keys bytea[], free integer[], longest integer[]) RETURNS integer
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    seconds int;
+BEGIN
+    INSERT INTO sign_in_failures (key, failures, last_failed_at)
+    SELECT key, 0, '-infinity' FROM unnest(keys) AS asked (key) ORDER BY key
+    ON CONFLICT (key) DO NOTHING;
+    PERFORM FROM sign_in_failures WHERE key = ANY (keys) ORDER BY key FOR UPDATE;
+    SELECT CAST(greatest(0, ceil(max(extract(epoch FROM last_failed_at - clock_timestamp())
+                                     + least(asked.longest, 2.0 ^ least(failures - asked.free, 20))))) AS int)
+      INTO seconds
+      FROM unnest(keys, free, longest) AS asked (key, free, longest)
+      JOIN sign_in_failures USING (key)
+     WHERE failures >= asked.free AND last_failed_at > clock_timestamp() - interval '1 hour';
+    IF seconds > 0 THEN RETURN seconds; END IF;
+    UPDATE sign_in_failures
+       SET failures = CASE WHEN last_failed_at > clock_timestamp() - interval '1 hour' THEN failures + 1 ELSE 1 END,
+           last_failed_at = clock_timestamp()
+     WHERE key = ANY (keys);
+    RETURN 0;
+END $$;
+
 CREATE FUNCTION public.begin_push(of_repository text, tags text[], rank text) RETURNS text
     LANGUAGE plpgsql
     AS $$
@@ -271,12 +295,16 @@ CREATE FUNCTION public.grace(happened text, repository bigint DEFAULT NULL::bigi
               FROM gc_settings WHERE event = happened) AS settings
 $$;
 
-CREATE FUNCTION public.grants_in(of_namespace text, of_anyone boolean) RETURNS bigint
+CREATE FUNCTION public.has_place_for_grant(of_namespace text, of_principal bigint, new text, most bigint, most_each bigint, most_starred bigint) RETURNS boolean
     LANGUAGE plpgsql
     AS $$ BEGIN
-    IF of_namespace = '' THEN RETURN 0; END IF;
+    IF of_namespace = '' THEN RETURN true; END IF;
     PERFORM pg_advisory_xact_lock(hashtextextended(of_namespace, 3));
-    RETURN (SELECT count(*) FROM grants WHERE namespace = of_namespace AND (NOT of_anyone OR principal_id IS NULL));
+    RETURN (SELECT count(*) < most
+                   AND count(*) FILTER (WHERE principal_id IS NOT DISTINCT FROM of_principal) < most_each
+                   AND (NOT is_starred(new) OR count(*) FILTER (
+                            WHERE principal_id IS NOT DISTINCT FROM of_principal AND is_starred(pattern)) < most_starred)
+              FROM grants WHERE namespace = of_namespace);
 END $$;
 
 CREATE FUNCTION public.has_blob(of_namespace text, known bytea) RETURNS boolean
@@ -327,6 +355,12 @@ BEGIN
     END LOOP;
     RETURN false;
 END $$;
+
+CREATE FUNCTION public.is_starred(glob text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    SELECT strpos(rtrim(glob, '*'), '*') > 0
+$$;
 
 CREATE FUNCTION public.kept_refusal(repository text, tag text, rank integer) RETURNS text
     LANGUAGE sql STABLE

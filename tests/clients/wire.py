@@ -17,6 +17,7 @@ from tests.clients.http_stream import ConnectionEndedError, Head, answer_has_bod
 
 _SECONDS: Final = 60
 _TLS_HANDSHAKE: Final = b"\x16"
+_LARGE: Final = 4096
 _LONGEST_HELLO: Final = 16 * 1024
 
 
@@ -124,7 +125,7 @@ class Wire:
         self._record.cut_upload = _Cut(after)
 
     def spoil_next_upload(self) -> None:
-        """The next PATCH comes with a token that is not good, as if it had expired on the way."""
+        """The next large PATCH comes with a token that is not good, as if it had expired on the way."""
         self._record.has_good_tokens = False
 
     @property
@@ -172,7 +173,7 @@ class Wire:
         authorization = request.get("authorization") is not None
         exchange = Exchange(method, target, authorization, request.get("range"), self._is_store)
         self._record.exchanges.append(exchange)
-        if method == "PATCH" and not self._record.has_good_tokens:
+        if method == "PATCH" and not self._record.has_good_tokens and _is_large(request, stream):
             self._record.has_good_tokens = True
             request.put("authorization", "Bearer x.y.z")
         if self._is_store:
@@ -237,6 +238,14 @@ class Wire:
                 self._stores[location.netloc] = Wire(location.netloc, self._record)
             store = self._stores[location.netloc]
         answer.put("location", location._replace(netloc=store.address).geturl())
+
+
+def _is_large(request: Head, stream: IO[bytes]) -> bool:
+    """By its length, or by its first chunk."""
+    if not request.is_chunked:
+        return int(request.get("content-length") or 0) > _LARGE
+    size = stream.peek(1).partition(b"\r\n")[0]  # type: ignore[attr-defined]
+    return int(size, 16) > _LARGE
 
 
 @contextmanager

@@ -179,10 +179,13 @@ def test_the_catalog_is_empty_without_a_grant_and_whole_with_the_widest(
 
 
 def test_a_namespace_has_no_more_grants_than_it_may(database: Database, robot: Principal) -> None:
-    bounds = Bounds(all=4, public=2)
-    for pattern in ("team/a", "team/b"):
-        grants.add(database, None, pattern, "reader", bounds)
-    with pytest.raises(TooManyGrants, match="at most 4 grants, 2 of them for anyone"):
+    bounds = Bounds(all=4, each=2, starred=1)
+    grants.add(database, None, "team/*/a", "reader", bounds)
+    for pattern in ("team/*/b", "team/*a**"):
+        with pytest.raises(TooManyGrants, match="1 of these with a star before the end"):
+            grants.add(database, None, pattern, "reader", bounds)
+    grants.add(database, None, "team/b*", "reader", bounds)
+    with pytest.raises(TooManyGrants, match="at most 4 grants, 2 of them for one principal or for anyone"):
         grants.add(database, None, "team/c", "reader", bounds)
     for pattern in ("team/a", "team/**"):
         grants.add(database, robot.id, pattern, "reader", bounds)
@@ -196,7 +199,7 @@ def test_a_namespace_has_no_more_grants_than_it_may(database: Database, robot: P
 def test_the_bound_holds_for_many_at_once(database: Database, robot: Principal) -> None:
     def add(number: int) -> bool:
         try:
-            return grants.add(database, robot.id, f"team/{number}", "reader", Bounds(10, 10)) > 0
+            return grants.add(database, robot.id, f"team/{number}", "reader", Bounds(10, 10, 10)) > 0
         except TooManyGrants:
             return False
 

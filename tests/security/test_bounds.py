@@ -27,8 +27,10 @@ PASSWORD: Final = "a long enough password"
 @pytest.fixture(autouse=True)
 def bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Before the registry, which reads of them in its settings."""
-    for name, most in (("GRANTS", 5), ("PUBLIC_GRANTS", 2), ("RULES", 3), ("TRUSTS", 2)):
+    for name, most in (("GRANTS", 5), ("RULES", 3), ("TRUSTS", 2)):
         monkeypatch.setenv(f"SLIPWAY_{name}_PER_NAMESPACE", str(most))
+    monkeypatch.setenv("SLIPWAY_GRANTS_PER_GRANTEE", "3")
+    monkeypatch.setenv("SLIPWAY_STARRED_GRANTS_PER_GRANTEE", "1")
 
 
 @pytest.fixture
@@ -42,12 +44,13 @@ def add(guarded: Guarded, who: dict[str, str], what: str, **document: Any) -> Te
 
 def test_a_namespace_has_so_many_grants_rules_and_trusts(guarded: Guarded, lead: dict[str, str]) -> None:
     public = [
-        add(guarded, lead, "grants", principal=None, repositories=f"team/{each}", role="reader") for each in range(3)
+        add(guarded, lead, "grants", principal=None, repositories=f"team/{each}", role="reader")
+        for each in ("*a", "*b", "a", "b", "c")
     ]
     more = [
         add(guarded, lead, "grants", principal="lead", repositories=f"team/{each}", role="reader") for each in range(3)
     ]
-    assert [answer.status_code for answer in [*public, *more]] == [201, 201, 409, 201, 201, 409]
+    assert [answer.status_code for answer in [*public, *more]] == [201, 409, 201, 201, 409, 201, 409, 409]
     made = [add(guarded, lead, "rules", name=str(each), kind="immutable", repositories="team/**") for each in range(4)]
     assert [answer.status_code for answer in made] == [201, 201, 201, 409]
     assert add(guarded, lead, "principals", kind="robot", name="team+ci", namespace="team").status_code == 201

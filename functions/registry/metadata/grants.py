@@ -22,13 +22,16 @@ class TooManyGrants(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How many grants a namespace may have, and how many of these for anyone; None for no bound."""
+    """How many grants a namespace may have, how many of these for one principal, or for anyone, and how many of those
+    with a star before the end of the pattern; None for no bound.
+    """
 
     all: int | None
-    public: int | None
+    each: int | None
+    starred: int | None
 
 
-UNBOUNDED: Final = Bounds(None, None)
+UNBOUNDED: Final = Bounds(None, None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +87,8 @@ _ADD: Final = Statement(
     INSERT INTO grants (principal_id, pattern, pattern_regex, role)
     SELECT :principal_id, :pattern, :regex, :role
      WHERE CAST(:most AS bigint) IS NULL
-        OR (grants_in(pattern_namespace(:pattern), false) < CAST(:most AS bigint)
-            AND (CAST(:principal_id AS bigint) IS NOT NULL
-                 OR grants_in(pattern_namespace(:pattern), true) < CAST(:most_public AS bigint)))
+        OR has_place_for_grant(pattern_namespace(:pattern), CAST(:principal_id AS bigint), :pattern,
+                               CAST(:most AS bigint), CAST(:most_each AS bigint), CAST(:most_starred AS bigint))
         OR EXISTS (SELECT FROM grants WHERE principal_id IS NOT DISTINCT FROM CAST(:principal_id AS bigint)
                                         AND namespace = pattern_namespace(:pattern) AND pattern = :pattern)
     ON CONFLICT ON CONSTRAINT grants_pattern DO UPDATE SET role = excluded.role
@@ -165,7 +167,13 @@ def add(db: Database, principal_id: int | None, pattern: str, role: str, bounds:
     """
     grant = {"principal_id": principal_id, "pattern": pattern, "role": role}
     try:
-        call = _ADD(**grant, regex=repository_regex(pattern), most=bounds.all, most_public=bounds.public)
+        call = _ADD(
+            **grant,
+            regex=repository_regex(pattern),
+            most=bounds.all,
+            most_each=bounds.each,
+            most_starred=bounds.starred,
+        )
         added = db.all(call)
     except Conflict as conflict:
         reasons = {
@@ -176,8 +184,8 @@ def add(db: Database, principal_id: int | None, pattern: str, role: str, bounds:
         raise GrantRefused(reasons.get(conflict.constraint, conflict.constraint)) from conflict
     if not added:
         raise TooManyGrants(
-            f"a namespace has at most {bounds.all} grants, {bounds.public} of them for anyone: take some away, or grant"
-            " more by one pattern"
+            f"a namespace has at most {bounds.all} grants, {bounds.each} of them for one principal or for anyone, and"
+            f" {bounds.starred} of these with a star before the end: take some away, or grant more by one pattern"
         )
     return added[0]
 

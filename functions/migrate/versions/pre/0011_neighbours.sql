@@ -16,6 +16,11 @@ CREATE FUNCTION glob_form(glob text) RETURNS text IMMUTABLE LANGUAGE sql AS $$
                 ELSE 'expression' END
 $$;
 
+-- Whether LIKE has to look for what follows a star: at the end of a pattern one costs nothing.
+CREATE FUNCTION is_starred(glob text) RETURNS boolean IMMUTABLE LANGUAGE sql AS $$
+    SELECT strpos(rtrim(glob, '*'), '*') > 0
+$$;
+
 CREATE FUNCTION slashes(name text) RETURNS int IMMUTABLE LANGUAGE sql AS $$
     SELECT length(name) - length(replace(name, '/', ''))
 $$;
@@ -110,10 +115,15 @@ END $$;
 
 -- How many there are, for whoever adds one: one at a time, so that the bound holds for many at once as well. What
 -- belongs to no namespace is the registry's administrators', and has none.
-CREATE FUNCTION grants_in(of_namespace text, of_anyone boolean) RETURNS bigint LANGUAGE plpgsql AS $$ BEGIN
-    IF of_namespace = '' THEN RETURN 0; END IF;
+CREATE FUNCTION has_place_for_grant(of_namespace text, of_principal bigint, new text, most bigint, most_each bigint,
+                                    most_starred bigint) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN
+    IF of_namespace = '' THEN RETURN true; END IF;
     PERFORM pg_advisory_xact_lock(hashtextextended(of_namespace, 3));
-    RETURN (SELECT count(*) FROM grants WHERE namespace = of_namespace AND (NOT of_anyone OR principal_id IS NULL));
+    RETURN (SELECT count(*) < most
+                   AND count(*) FILTER (WHERE principal_id IS NOT DISTINCT FROM of_principal) < most_each
+                   AND (NOT is_starred(new) OR count(*) FILTER (
+                            WHERE principal_id IS NOT DISTINCT FROM of_principal AND is_starred(pattern)) < most_starred)
+              FROM grants WHERE namespace = of_namespace);
 END $$;
 
 CREATE FUNCTION rules_in(of_namespace text) RETURNS bigint LANGUAGE plpgsql AS $$ BEGIN
