@@ -944,6 +944,7 @@ CREATE TABLE public.grants (
     namespace text GENERATED ALWAYS AS (public.pattern_namespace(pattern)) STORED NOT NULL COLLATE pg_catalog."C",
     role text NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    pattern_prefix text GENERATED ALWAYS AS (split_part(pattern, '*'::text, 1)) STORED NOT NULL COLLATE pg_catalog."C",
     pattern_like text GENERATED ALWAYS AS (public.glob_like(pattern)) STORED NOT NULL COLLATE pg_catalog."C",
     pattern_form text GENERATED ALWAYS AS (public.glob_form(pattern)) STORED NOT NULL COLLATE pg_catalog."C",
     CONSTRAINT grants_anyone CHECK (((principal_id IS NOT NULL) OR (role = 'reader'::text))),

@@ -250,7 +250,7 @@ def made(registry: Registry) -> dict[str, str]:
         quotas.put(database, Quota(namespace, 10**12, None))
     return {
         "secret": accounts.add_secret(database, robot, "one", "a pepper").id,
-        "trust": str(accounts.add_trust(database, robot, GITHUB, CLAIMS, [GITHUB])),
+        "trust": str(accounts.add_trust(database, robot, GITHUB, CLAIMS, registry.services.settings)),
         "grant": str(grants.add(database, robot.id, "a/b", "reader")),
         "rule": str(rules.add(database, NewRule("releases", 0, "immutable", "none/*"))),
     }

@@ -38,7 +38,7 @@ DEFAULTS: Final[dict[str, Any]] = {
     "audit_rows": 1_000_000,
     "grants_per_namespace": 500,
     "grants_per_grantee": 50,
-    "starred_grants_per_grantee": 8,
+    "starred_grants_per_grantee": 3,
     "rules_per_namespace": 500,
     "trusts_per_namespace": 100,
     "stars_per_pattern": 4,

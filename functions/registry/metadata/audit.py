@@ -105,14 +105,15 @@ _TRIM: Final = Statement(
     WITH surplus AS MATERIALIZED (
         (SELECT id FROM audit
           WHERE outcome = 'denied'
-            AND id <= (SELECT id FROM audit WHERE outcome = 'denied' ORDER BY id DESC OFFSET :refusals LIMIT 1)
+            AND id <= (SELECT id FROM audit WHERE outcome = 'denied' AND id > 0
+                        ORDER BY id DESC OFFSET :refusals LIMIT 1)
           ORDER BY id
           LIMIT :limit)
         UNION
         (SELECT id FROM audit
           WHERE outcome <> 'denied' AND split_part(action, '.', 1) IN ('manifest', 'blob')
             AND id <= (SELECT id FROM audit
-                        WHERE outcome <> 'denied' AND split_part(action, '.', 1) IN ('manifest', 'blob')
+                        WHERE outcome <> 'denied' AND split_part(action, '.', 1) IN ('manifest', 'blob') AND id > 0
                         ORDER BY id DESC OFFSET :rows LIMIT 1)
           ORDER BY id
           LIMIT :limit)
