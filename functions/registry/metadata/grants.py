@@ -62,7 +62,7 @@ _ROLES: Final = Statement(
               FROM unnest(CAST(:names AS text[])) AS asked (name)
               JOIN grants ON (grants.principal_id = :principal_id OR grants.principal_id IS NULL)
                          AND grants.namespace IN ('', split_part(asked.name, '/', 1))
-                         AND starts_with(asked.name, grants.pattern_prefix)
+                         AND asked.name >= grants.pattern_prefix AND asked.name < grants.pattern_prefix || '~'
                          AND asked.name LIKE grants.pattern_like
                          AND glob_fits(asked.name, grants.pattern, grants.pattern_form, grants.pattern_regex)
              GROUP BY asked.name) AS held

@@ -68,7 +68,8 @@ _LIST_VISIBLE: Final = Statement(
                     WHERE repositories.namespace_id = namespaces.id AND repositories.name > :last
                       AND EXISTS (SELECT FROM held AS grants
                                    WHERE grants.namespace = granted.namespace
-                                     AND starts_with(repositories.name, grants.pattern_prefix)
+                                     AND repositories.name >= grants.pattern_prefix
+                                     AND repositories.name < grants.pattern_prefix || '~'
                                      AND repositories.name LIKE grants.pattern_like
                                      AND glob_fits(repositories.name, grants.pattern, grants.pattern_form,
                                                    grants.pattern_regex))
@@ -82,9 +83,8 @@ _LIST_VISIBLE: Final = Statement(
                    SELECT repositories.name
                      FROM repositories
                     WHERE repositories.name > :last
-                      AND repositories.name >= split_part(grants.pattern, '*', 1)
-                      AND repositories.name < split_part(grants.pattern, '*', 1) || '~'
-                      AND starts_with(repositories.name, grants.pattern_prefix)
+                      AND repositories.name >= grants.pattern_prefix
+                      AND repositories.name < grants.pattern_prefix || '~'
                       AND repositories.name LIKE grants.pattern_like
                       AND glob_fits(repositories.name, grants.pattern, grants.pattern_form, grants.pattern_regex)
                       AND (SELECT manifests > 0 FROM repository_usage WHERE repository_id = repositories.id)

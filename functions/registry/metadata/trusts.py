@@ -91,7 +91,7 @@ _MATCHING: Final = Statement(
            EXISTS (SELECT FROM unnest(CAST(:asked AS text[])) AS asked (name)
                      JOIN grants ON grants.principal_id = principals.id
                                 AND grants.namespace IN ('', split_part(asked.name, '/', 1))
-                                AND starts_with(asked.name, grants.pattern_prefix)
+                                AND asked.name >= grants.pattern_prefix AND asked.name < grants.pattern_prefix || '~'
                                 AND asked.name LIKE grants.pattern_like
                                 AND glob_fits(asked.name, grants.pattern, grants.pattern_form, grants.pattern_regex)
                   ) AS has_role,

@@ -49,7 +49,8 @@ CREATE FUNCTION glob_fits(name text, glob text, form text, expression text) RETU
                      ELSE name ~ expression END
 $$;
 
--- What stands before the first star tells most of them apart, at the cost of comparing bytes.
+-- What stands before the first star tells most of them apart, at the cost of comparing bytes: nothing in a name sorts
+-- after `~`.
 ALTER TABLE grants
     ADD COLUMN pattern_prefix text COLLATE "C" NOT NULL GENERATED ALWAYS AS (split_part(pattern, '*', 1)) STORED,
     ADD COLUMN pattern_like text COLLATE "C" NOT NULL GENERATED ALWAYS AS (glob_like(pattern)) STORED,
