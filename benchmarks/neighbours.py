@@ -71,22 +71,22 @@ def milliseconds(ask: Callable[[], Any], times: int) -> list[float]:
     return measured
 
 
-def worst_pattern(number: int, most_starred: int, repositories: list[str]) -> str:
-    """It nearly matches each repository of its namespace, whose names are all alike."""
+def worst_pattern(number: int, starred: int, repositories: list[str]) -> str:
+    """It nearly matches each repository of its namespace, whose names are all alike. `starred` characters at most."""
     length = len(repositories[0]) - len(_EVIL) - 1
-    if number >= most_starred:
+    if not starred:
         return f"{_EVIL}/{'a' * (length - 10)}b{number:04d}**"
-    return f"{_EVIL}/" + ("*" + "a" * ((length - 20) // _STARS)) * (_STARS - 1) + f"b{number:04d}*"
+    return f"{_EVIL}/" + ("*" + "a" * ((starred - 10) // (_STARS - 1))) * (_STARS - 1) + f"b{number:04d}*"
 
 
 def fill(database: Database, outsider: Tenant, repositories: list[str], settings: Settings) -> None:
     """As much as a namespace's administrator may make."""
-    each, starred = settings.grants_per_grantee, settings.starred_grants_per_grantee
+    each, starred = settings.grants_per_grantee, settings.starred_characters_per_grantee
     for grantee in (None, outsider.robot.id):
         for number in range(each):
-            grants.add(database, grantee, worst_pattern(number, starred, repositories), "reader")
+            grants.add(database, grantee, worst_pattern(number, 0 if number else starred, repositories), "reader")
     for number in range(settings.rules_per_namespace):
-        pattern = worst_pattern(number, settings.rules_per_namespace, repositories)
+        pattern = worst_pattern(number, len(repositories[0]) - 20, repositories)
         rules.add(database, NewRule(str(number), 1, "immutable", pattern, "*a*b*c*d"))
     robot = principals.create_robot(database, f"{_EVIL}+ci", _EVIL)
     more = {f"claim{number:02d}": "y" * 255 for number in range(19)}

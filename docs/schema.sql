@@ -302,8 +302,9 @@ CREATE FUNCTION public.has_place_for_grant(of_namespace text, of_principal bigin
     PERFORM pg_advisory_xact_lock(hashtextextended(of_namespace, 3));
     RETURN (SELECT count(*) < most
                    AND count(*) FILTER (WHERE principal_id IS NOT DISTINCT FROM of_principal) < most_each
-                   AND (NOT is_starred(new) OR count(*) FILTER (
-                            WHERE principal_id IS NOT DISTINCT FROM of_principal AND is_starred(pattern)) < most_starred)
+                   AND (starred_length(new) = 0
+                        OR starred_length(new) + coalesce(sum(starred_length(pattern)) FILTER (
+                               WHERE principal_id IS NOT DISTINCT FROM of_principal), 0) <= most_starred)
               FROM grants WHERE namespace = of_namespace);
 END $$;
 
@@ -355,12 +356,6 @@ BEGIN
     END LOOP;
     RETURN false;
 END $$;
-
-CREATE FUNCTION public.is_starred(glob text) RETURNS boolean
-    LANGUAGE sql IMMUTABLE
-    AS $$
-    SELECT strpos(rtrim(glob, '*'), '*') > 0
-$$;
 
 CREATE FUNCTION public.kept_refusal(repository text, tag text, rank integer) RETURNS text
     LANGUAGE sql STABLE
@@ -808,6 +803,12 @@ CREATE FUNCTION public.slashes(name text) RETURNS integer
     LANGUAGE sql IMMUTABLE
     AS $$
     SELECT length(name) - length(replace(name, '/', ''))
+$$;
+
+CREATE FUNCTION public.starred_length(glob text) RETURNS integer
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    SELECT CASE WHEN strpos(rtrim(glob, '*'), '*') > 0 THEN length(glob) - length(split_part(glob, '*', 1)) ELSE 0 END
 $$;
 
 CREATE FUNCTION public.start_namespace_usage() RETURNS trigger

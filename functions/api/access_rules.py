@@ -58,7 +58,9 @@ def add_grant(context: Context, _: routes.AddGrant) -> Response:
     settings, name = context.services.settings, fields["principal"]
     principal_id = _grantee(context, name, fields) if name is not None else None
     try:
-        bounds = Bounds(settings.grants_per_namespace, settings.grants_per_grantee, settings.starred_grants_per_grantee)
+        bounds = Bounds(
+            settings.grants_per_namespace, settings.grants_per_grantee, settings.starred_characters_per_grantee
+        )
         made = grants.add(context.services.database, principal_id, fields["repositories"], fields["role"], bounds)
     except TooManyGrants as many:
         raise ResourceExists(str(many)) from many

@@ -137,7 +137,7 @@ class Settings:
     audit_rows: int = _setting(_number(1000, 1_000_000_000), "1000000")
     grants_per_namespace: int = _setting(_number(1, 10_000), "500")
     grants_per_grantee: int = _setting(_number(1, 10_000), "50")
-    starred_grants_per_grantee: int = _setting(_number(0, 1000), "3")
+    starred_characters_per_grantee: int = _setting(_number(0, 100_000), "64")
     rules_per_namespace: int = _setting(_number(1, 10_000), "500")
     trusts_per_namespace: int = _setting(_number(1, 10_000), "100")
     stars_per_pattern: int = _setting(_number(1, 16), "4")

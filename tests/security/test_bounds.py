@@ -30,7 +30,7 @@ def bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, most in (("GRANTS", 5), ("RULES", 3), ("TRUSTS", 2)):
         monkeypatch.setenv(f"SLIPWAY_{name}_PER_NAMESPACE", str(most))
     monkeypatch.setenv("SLIPWAY_GRANTS_PER_GRANTEE", "3")
-    monkeypatch.setenv("SLIPWAY_STARRED_GRANTS_PER_GRANTEE", "1")
+    monkeypatch.setenv("SLIPWAY_STARRED_CHARACTERS_PER_GRANTEE", "3")
 
 
 @pytest.fixture

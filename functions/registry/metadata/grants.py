@@ -22,8 +22,8 @@ class TooManyGrants(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How many grants a namespace may have, how many of these for one principal, or for anyone, and how many of those
-    with a star before the end of the pattern; None for no bound.
+    """How many grants a namespace may have, how many of these for one principal, or for anyone, and how many characters
+    their patterns from a star on that isn't the end; None for no bound.
     """
 
     all: int | None
@@ -186,7 +186,7 @@ def add(db: Database, principal_id: int | None, pattern: str, role: str, bounds:
     if not added:
         raise TooManyGrants(
             f"a namespace has at most {bounds.all} grants, {bounds.each} of them for one principal or for anyone, and"
-            f" {bounds.starred} of these with a star before the end: take some away, or grant more by one pattern"
+            f" in the patterns of these {bounds.starred} characters from a star on that isn't the end: take some away"
         )
     return added[0]
 

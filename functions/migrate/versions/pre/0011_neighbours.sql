@@ -16,9 +16,9 @@ CREATE FUNCTION glob_form(glob text) RETURNS text IMMUTABLE LANGUAGE sql AS $$
                 ELSE 'expression' END
 $$;
 
--- Whether LIKE has to look for what follows a star: at the end of a pattern one costs nothing.
-CREATE FUNCTION is_starred(glob text) RETURNS boolean IMMUTABLE LANGUAGE sql AS $$
-    SELECT strpos(rtrim(glob, '*'), '*') > 0
+-- How much LIKE has to look for, which is what it costs: all from the first star on, unless that is the end.
+CREATE FUNCTION starred_length(glob text) RETURNS int IMMUTABLE LANGUAGE sql AS $$
+    SELECT CASE WHEN strpos(rtrim(glob, '*'), '*') > 0 THEN length(glob) - length(split_part(glob, '*', 1)) ELSE 0 END
 $$;
 
 CREATE FUNCTION slashes(name text) RETURNS int IMMUTABLE LANGUAGE sql AS $$
@@ -124,8 +124,9 @@ CREATE FUNCTION has_place_for_grant(of_namespace text, of_principal bigint, new 
     PERFORM pg_advisory_xact_lock(hashtextextended(of_namespace, 3));
     RETURN (SELECT count(*) < most
                    AND count(*) FILTER (WHERE principal_id IS NOT DISTINCT FROM of_principal) < most_each
-                   AND (NOT is_starred(new) OR count(*) FILTER (
-                            WHERE principal_id IS NOT DISTINCT FROM of_principal AND is_starred(pattern)) < most_starred)
+                   AND (starred_length(new) = 0
+                        OR starred_length(new) + coalesce(sum(starred_length(pattern)) FILTER (
+                               WHERE principal_id IS NOT DISTINCT FROM of_principal), 0) <= most_starred)
               FROM grants WHERE namespace = of_namespace);
 END $$;
 
