@@ -37,7 +37,7 @@ DEFAULTS: Final[dict[str, Any]] = {
     "audit_refusals": 100_000,
     "audit_rows": 1_000_000,
     "grants_per_namespace": 500,
-    "grants_per_grantee": 50,
+    "grants_per_grantee": 25,
     "starred_characters_per_grantee": 64,
     "rules_per_namespace": 500,
     "trusts_per_namespace": 100,
