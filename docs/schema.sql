@@ -295,19 +295,6 @@ CREATE FUNCTION public.grace(happened text, repository bigint DEFAULT NULL::bigi
               FROM gc_settings WHERE event = happened) AS settings
 $$;
 
-CREATE FUNCTION public.has_place_for_grant(of_namespace text, of_principal bigint, new text, most bigint, most_each bigint, most_starred bigint) RETURNS boolean
-    LANGUAGE plpgsql
-    AS $$ BEGIN
-    IF of_namespace = '' THEN RETURN true; END IF;
-    PERFORM pg_advisory_xact_lock(hashtextextended(of_namespace, 3));
-    RETURN (SELECT count(*) < most
-                   AND count(*) FILTER (WHERE principal_id IS NOT DISTINCT FROM of_principal) < most_each
-                   AND (starred_length(new) = 0
-                        OR starred_length(new) + coalesce(sum(starred_length(pattern)) FILTER (
-                               WHERE principal_id IS NOT DISTINCT FROM of_principal), 0) <= most_starred)
-              FROM grants WHERE namespace = of_namespace);
-END $$;
-
 CREATE FUNCTION public.has_blob(of_namespace text, known bytea) RETURNS boolean
     LANGUAGE sql STABLE
     AS $$
@@ -323,6 +310,19 @@ CREATE FUNCTION public.has_damage(of_namespace text) RETURNS boolean
                      JOIN namespaces ON namespaces.id = held.namespace_id
                     WHERE damaged.damaged_at IS NOT NULL AND namespaces.name = of_namespace)
 $$;
+
+CREATE FUNCTION public.has_place_for_grant(of_namespace text, of_principal bigint, new text, most bigint, most_each bigint, most_starred bigint) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$ BEGIN
+    IF of_namespace = '' THEN RETURN true; END IF;
+    PERFORM pg_advisory_xact_lock(hashtextextended(of_namespace, 3));
+    RETURN (SELECT count(*) < most
+                   AND count(*) FILTER (WHERE principal_id IS NOT DISTINCT FROM of_principal) < most_each
+                   AND (starred_length(new) = 0
+                        OR starred_length(new) + coalesce(sum(starred_length(pattern)) FILTER (
+                               WHERE principal_id IS NOT DISTINCT FROM of_principal), 0) <= most_starred)
+              FROM grants WHERE namespace = of_namespace);
+END $$;
 
 CREATE FUNCTION public.is_reached(manifest bigint, only_by_tags boolean DEFAULT false) RETURNS boolean
     LANGUAGE plpgsql STABLE
