@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH PYTHONOPTIMIZE PYTHONWARNINGS PIP_USER PIP_TARGET PIP_PREFIX
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up reset seed gc-status verify access check format test test-slow test-fuzz test-security test-clients test-clients-more test-terraform rehearsal conformance conformance-all soak starts schema bench bench-counters bench-gc bench-front bench-lists bench-moves lock
+.PHONY: help setup up reset seed gc-status verify access check format test test-slow test-fuzz test-security test-clients test-clients-more test-terraform rehearsal conformance conformance-all soak starts schema bench bench-counters bench-gc bench-front bench-lists bench-moves bench-neighbours lock
 
 help:  ## Show what this Makefile can do
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*?## "} {printf "  make %-14s %s\n", $$1, $$2}'
@@ -72,7 +72,7 @@ test: $(VENV)/.made-dev  ## Run the tests (ARGS="-x tests/api")
 		-m "not clients and not clients_more and not slow and not terraform" $(ARGS)
 
 test-security: $(VENV)/.made-dev  ## Run the attack table and the matrix of docs/security.md
-	@$(BIN)/python -m pytest tests/security tests/unit/test_tokens.py tests/unit/test_scopes.py tests/unit/test_secrets.py tests/unit/test_federation.py tests/unit/test_jwks.py tests/unit/test_external_tokens.py tests/unit/test_google_tokens.py tests/metadata/test_rules.py tests/metadata/test_failures.py tests/metadata/test_patterns.py $(ARGS)
+	@$(BIN)/python -m pytest tests/security tests/unit/test_tokens.py tests/unit/test_scopes.py tests/unit/test_secrets.py tests/unit/test_federation.py tests/unit/test_trusted.py tests/unit/test_address.py tests/unit/test_body.py tests/unit/test_jwks.py tests/unit/test_external_tokens.py tests/unit/test_google_tokens.py tests/metadata/test_rules.py tests/metadata/test_failures.py tests/metadata/test_patterns.py tests/metadata/test_trusts.py tests/metadata/test_grants.py tests/metadata/test_audit.py tests/faults/test_slow_bodies.py $(ARGS)
 
 test-clients: $(VENV)/.made-dev  ## Push and pull with every real client that is installed
 	@$(BIN)/python -m pytest -m clients $(ARGS)
@@ -142,6 +142,9 @@ bench-lists: $(VENV)/.made-dev  ## Compare lists in a small registry and in one 
 
 bench-moves: $(VENV)/.made-dev  ## Measure what a move of 4,000 repositories does to pulls elsewhere; writes benchmarks/results
 	@$(BIN)/python -m benchmarks.moves $(ARGS)
+
+bench-neighbours: $(VENV)/.made-dev  ## Measure what one tenant at the bounds costs another; writes benchmarks/results
+	@$(BIN)/python -m benchmarks.neighbours $(ARGS)
 
 lock: $(VENV)/.made-dev  ## Lock the dependencies of pyproject.toml again (needs uv)
 	@uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 pyproject.toml -o functions/requirements.txt

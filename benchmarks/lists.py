@@ -46,6 +46,7 @@ SMALL: Final = (1_000, 300, 300)
 LARGE: Final = (1_000_000, 10_000, 200_000)
 _NEXT: Final = re.compile(r'<([^>]+)>; rel="next"')
 _NO_BUCKET: Final = {
+    "SLIPWAY_ACCESS": "open",
     "SLIPWAY_BUCKET": "none",
     "SLIPWAY_SIGNER": "hmac",
     "SLIPWAY_SIGNER_IDENTITY": "nobody",

@@ -149,7 +149,13 @@ def places(folder: Path) -> Iterator[dict[str, Place]]:
 
 def _environment(url: str) -> dict[str, str]:
     signer = {"SLIPWAY_SIGNER": "hmac", "SLIPWAY_SIGNER_IDENTITY": "nobody", "SLIPWAY_SIGNER_SECRET": "none"}
-    return {**programs.base_environment(), "SLIPWAY_DATABASE": url, "SLIPWAY_BUCKET": "none", **signer}
+    return {
+        **programs.base_environment(),
+        "SLIPWAY_ACCESS": "open",
+        "SLIPWAY_DATABASE": url,
+        "SLIPWAY_BUCKET": "none",
+        **signer,
+    }
 
 
 def _answers(port: int) -> bool:

@@ -1,5 +1,29 @@
 -- The schema as all migrations leave it. Written by `make schema`; a test says when it is out of date.
 
+CREATE FUNCTION public.attempt_sign_in(keys bytea[], free integer[], longest integer[]) RETURNS integer
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    seconds int;
+BEGIN
+    INSERT INTO sign_in_failures (key, failures, last_failed_at)
+    SELECT key, 0, '-infinity' FROM unnest(keys) AS asked (key) ORDER BY key
+    ON CONFLICT (key) DO NOTHING;
+    PERFORM FROM sign_in_failures WHERE key = ANY (keys) ORDER BY key FOR UPDATE;
+    SELECT CAST(greatest(0, ceil(max(extract(epoch FROM last_failed_at - clock_timestamp())
+                                     + least(asked.longest, 2.0 ^ least(failures - asked.free, 20))))) AS int)
+      INTO seconds
+      FROM unnest(keys, free, longest) AS asked (key, free, longest)
+      JOIN sign_in_failures USING (key)
+     WHERE failures >= asked.free AND last_failed_at > clock_timestamp() - interval '1 hour';
+    IF seconds > 0 THEN RETURN seconds; END IF;
+    UPDATE sign_in_failures
+       SET failures = CASE WHEN last_failed_at > clock_timestamp() - interval '1 hour' THEN failures + 1 ELSE 1 END,
+           last_failed_at = clock_timestamp()
+     WHERE key = ANY (keys);
+    RETURN 0;
+END $$;
+
 CREATE FUNCTION public.begin_push(of_repository text, tags text[], rank text) RETURNS text
     LANGUAGE plpgsql
     AS $$
@@ -222,6 +246,47 @@ CREATE FUNCTION public.end_repository_usage() RETURNS trigger
     RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.glob_ends(name text, glob text) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE
+    AS $$
+DECLARE
+    head text := split_part(regexp_replace(glob, '\*\*+', '>'), '>', 1);
+    tail text := split_part(regexp_replace(glob, '\*\*+', '>'), '>', 2);
+    before int := slashes(head);
+    behind int := slashes(tail);
+    parts text[];
+BEGIN
+    IF slashes(name) <= before + behind THEN RETURN slashes(name) = before + behind; END IF;
+    parts := string_to_array(name, '/');
+    RETURN array_to_string(parts[:before + 1], '/') LIKE glob_like(head) || '%'
+       AND array_to_string(parts[cardinality(parts) - behind:], '/') LIKE '%' || glob_like(tail);
+END $$;
+
+CREATE FUNCTION public.glob_fits(name text, glob text, form text, expression text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    SELECT CASE form WHEN 'whole' THEN true
+                     WHEN 'parts' THEN slashes(name) = slashes(glob)
+                     WHEN 'ends' THEN glob_ends(name, glob)
+                     ELSE name ~ expression END
+$$;
+
+CREATE FUNCTION public.glob_form(glob text) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    SELECT CASE WHEN strpos(regexp_replace(glob, '\*\*+', '', 'g'), '*') = 0 THEN 'whole'
+                WHEN strpos(glob, '**') = 0 THEN 'parts'
+                WHEN length(regexp_replace(glob, '\*\*+', '**', 'g'))
+                     - length(regexp_replace(glob, '\*\*+', '*', 'g')) = 1 THEN 'ends'
+                ELSE 'expression' END
+$$;
+
+CREATE FUNCTION public.glob_like(glob text) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    SELECT regexp_replace(replace(glob, '_', '\_'), '\*+', '%', 'g')
+$$;
+
 CREATE FUNCTION public.grace(happened text, repository bigint DEFAULT NULL::bigint) RETURNS interval
     LANGUAGE sql STABLE
     AS $$
@@ -229,6 +294,35 @@ CREATE FUNCTION public.grace(happened text, repository bigint DEFAULT NULL::bigi
       FROM (SELECT coalesce((SELECT grace FROM repositories WHERE id = repository), grace) AS chosen
               FROM gc_settings WHERE event = happened) AS settings
 $$;
+
+CREATE FUNCTION public.has_blob(of_namespace text, known bytea) RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT EXISTS (SELECT FROM namespaces JOIN namespace_blobs AS held ON held.namespace_id = namespaces.id
+                    WHERE namespaces.name = of_namespace AND held.digest = known)
+$$;
+
+CREATE FUNCTION public.has_damage(of_namespace text) RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT EXISTS (SELECT FROM blobs AS damaged
+                     JOIN namespace_blobs AS held ON held.digest = damaged.digest
+                     JOIN namespaces ON namespaces.id = held.namespace_id
+                    WHERE damaged.damaged_at IS NOT NULL AND namespaces.name = of_namespace)
+$$;
+
+CREATE FUNCTION public.has_place_for_grant(of_namespace text, of_principal bigint, new text, most bigint, most_each bigint, most_starred bigint) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$ BEGIN
+    IF of_namespace = '' THEN RETURN true; END IF;
+    PERFORM pg_advisory_xact_lock(hashtextextended(of_namespace, 3));
+    RETURN (SELECT count(*) < most
+                   AND count(*) FILTER (WHERE principal_id IS NOT DISTINCT FROM of_principal) < most_each
+                   AND (starred_length(new) = 0
+                        OR starred_length(new) + coalesce(sum(starred_length(pattern)) FILTER (
+                               WHERE principal_id IS NOT DISTINCT FROM of_principal), 0) <= most_starred)
+              FROM grants WHERE namespace = of_namespace);
+END $$;
 
 CREATE FUNCTION public.is_reached(manifest bigint, only_by_tags boolean DEFAULT false) RETURNS boolean
     LANGUAGE plpgsql STABLE
@@ -273,7 +367,8 @@ CREATE FUNCTION public.kept_refusal(repository text, tag text, rank integer) RET
            END
       FROM tag_rules
      WHERE namespace IN ('', split_part(repository, '/', 1)) AND kind IN ('kept', 'free')
-       AND repository ~ repositories_regex AND (tags = '*' OR tag ~ tags_regex)
+       AND repository LIKE repositories_like AND (tags = '*' OR tag LIKE tags_like)
+       AND glob_fits(repository, repositories, repositories_form, repositories_regex)
      ORDER BY position, id
      LIMIT 1
 $$;
@@ -343,6 +438,13 @@ CREATE FUNCTION public.move_ranks() RETURNS trigger
     RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.move_uploads() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$ BEGIN
+    UPDATE uploads SET namespace_id = NEW.namespace_id WHERE repository_id = NEW.id;
+    RETURN NULL;
+END $$;
+
 CREATE FUNCTION public.move_usage() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -384,6 +486,26 @@ BEGIN
     PERFORM obey_quota(namespace_id, sum(manifest_bytes)::bigint)
        FROM repository_usage WHERE repository_id = ANY (ids) GROUP BY namespace_id;
     PERFORM obey_repository_quota(ARRAY(SELECT DISTINCT namespace_id FROM new_rows WHERE id = ANY (ids)));
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.obey_open_quota() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    quota record;
+    used bigint;
+BEGIN
+    SELECT quotas.namespace AS name, quotas.bytes INTO quota
+      FROM quotas JOIN namespaces ON namespaces.name = quotas.namespace
+     WHERE namespaces.id = NEW.namespace_id AND quotas.bytes IS NOT NULL;
+    IF NOT FOUND THEN RETURN NULL; END IF;
+    PERFORM pg_advisory_xact_lock(hashtextextended(quota.name, 6));
+    used := used_bytes(quota.name) + open_bytes(quota.name);
+    IF used > quota.bytes AND NOT has_damage(quota.name) THEN
+        PERFORM refuse(quota_refusal(quota.name, used - (NEW.received - OLD.received), quota.bytes,
+                                     NEW.received - OLD.received));
+    END IF;
     RETURN NULL;
 END $$;
 
@@ -448,7 +570,7 @@ BEGIN
        AND EXISTS (SELECT FROM tag_rules WHERE tag_rules.namespace IN ('', split_part(repositories.name, '/', 1)));
     IF NOT FOUND THEN RETURN coalesce(NEW, OLD); END IF;
     refusal := tag_refusal(repository, touched.name, TG_OP = 'INSERT', caller_rank());
-    IF TG_OP = 'DELETE' THEN refusal := coalesce(refusal, kept_refusal(repository, touched.name, caller_rank())); END IF;
+    IF TG_OP <> 'INSERT' THEN refusal := coalesce(refusal, kept_refusal(repository, touched.name, caller_rank())); END IF;
     IF TG_OP = 'INSERT' AND refusal IS NOT NULL THEN
         PERFORM FROM tags WHERE repository_id = NEW.repository_id AND name = NEW.name FOR UPDATE;
         IF FOUND THEN RETURN NEW; END IF;
@@ -457,11 +579,25 @@ BEGIN
     RETURN coalesce(NEW, OLD);
 END $$;
 
+CREATE FUNCTION public.open_bytes(of_namespace text) RETURNS bigint
+    LANGUAGE plpgsql STABLE
+    AS $$ BEGIN
+    RETURN coalesce((SELECT sum(uploads.received) FROM namespaces JOIN uploads ON uploads.namespace_id = namespaces.id
+                      WHERE namespaces.name = of_namespace AND uploads.is_counted), 0);
+END $$;
+
 CREATE FUNCTION public.pattern_namespace(pattern text) RETURNS text
     LANGUAGE sql IMMUTABLE
     AS $$
     SELECT CASE WHEN strpos(split_part(pattern, '/', 1), '*') = 0 THEN split_part(pattern, '/', 1) ELSE '' END
 $$;
+
+CREATE FUNCTION public.place_upload() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$ BEGIN
+    NEW.namespace_id := (SELECT namespace_id FROM repositories WHERE id = NEW.repository_id);
+    RETURN NEW;
+END $$;
 
 CREATE FUNCTION public.queue_platforms() RETURNS trigger
     LANGUAGE plpgsql
@@ -527,16 +663,10 @@ DECLARE
     used bigint;
 BEGIN
     IF most IS NULL THEN RETURN true; END IF;
-    used := used_bytes(of_namespace);
-    IF used + greatest(needed, 1) <= most THEN RETURN true; END IF;
-    IF EXISTS (SELECT FROM namespaces JOIN namespace_blobs AS held ON held.namespace_id = namespaces.id
-                WHERE namespaces.name = of_namespace AND held.digest = known)
-    OR EXISTS (SELECT FROM blobs AS damaged
-                 JOIN namespace_blobs AS held ON held.digest = damaged.digest
-                 JOIN namespaces ON namespaces.id = held.namespace_id
-                WHERE damaged.damaged_at IS NOT NULL AND namespaces.name = of_namespace)
-    THEN RETURN true; END IF;
-    PERFORM refuse(quota_refusal(of_namespace, used, most, needed));
+    used := used_bytes(of_namespace) + open_bytes(of_namespace);
+    IF used + greatest(needed, 1) > most AND NOT has_blob(of_namespace, known) AND NOT has_damage(of_namespace) THEN
+        PERFORM refuse(quota_refusal(of_namespace, used, most, needed));
+    END IF;
     RETURN true;
 END $$;
 
@@ -651,6 +781,36 @@ CREATE FUNCTION public.role_rank(role text) RETURNS integer
     SELECT array_position(ARRAY['reader', 'writer', 'maintainer', 'admin'], role)
 $$;
 
+CREATE FUNCTION public.room_left(of_namespace text) RETURNS bigint
+    LANGUAGE plpgsql STABLE
+    AS $$
+DECLARE
+    most bigint := (SELECT bytes FROM quotas WHERE namespace = of_namespace);
+BEGIN
+    IF most IS NULL OR has_damage(of_namespace) THEN RETURN NULL; END IF;
+    RETURN most - used_bytes(of_namespace) - open_bytes(of_namespace);
+END $$;
+
+CREATE FUNCTION public.rules_in(of_namespace text) RETURNS bigint
+    LANGUAGE plpgsql
+    AS $$ BEGIN
+    IF of_namespace = '' THEN RETURN 0; END IF;
+    PERFORM pg_advisory_xact_lock(hashtextextended(of_namespace, 4));
+    RETURN (SELECT count(*) FROM tag_rules WHERE namespace = of_namespace);
+END $$;
+
+CREATE FUNCTION public.slashes(name text) RETURNS integer
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    SELECT length(name) - length(replace(name, '/', ''))
+$$;
+
+CREATE FUNCTION public.starred_length(glob text) RETURNS integer
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    SELECT CASE WHEN strpos(rtrim(glob, '*'), '*') > 0 THEN length(glob) - length(split_part(glob, '*', 1)) ELSE 0 END
+$$;
+
 CREATE FUNCTION public.start_namespace_usage() RETURNS trigger
     LANGUAGE plpgsql
     AS $$ BEGIN
@@ -687,10 +847,20 @@ CREATE FUNCTION public.tag_refusal(repository text, tag text, creates boolean, r
            END
       FROM tag_rules
      WHERE namespace IN ('', split_part(repository, '/', 1)) AND kind <> 'kept'
-       AND repository ~ repositories_regex AND tag ~ tags_regex
+       AND repository LIKE repositories_like AND tag LIKE tags_like
+       AND glob_fits(repository, repositories, repositories_form, repositories_regex)
      ORDER BY position, id
      LIMIT 1
 $$;
+
+CREATE FUNCTION public.trusts_in(of_namespace text) RETURNS bigint
+    LANGUAGE plpgsql
+    AS $$ BEGIN
+    IF of_namespace IS NULL THEN RETURN 0; END IF;
+    PERFORM pg_advisory_xact_lock(hashtextextended(of_namespace, 5));
+    RETURN (SELECT count(*) FROM principals JOIN trusts ON trusts.principal_id = principals.id
+             WHERE principals.namespace = of_namespace);
+END $$;
 
 CREATE FUNCTION public.used_bytes(of_namespace text) RETURNS bigint
     LANGUAGE plpgsql STABLE
@@ -775,6 +945,9 @@ CREATE TABLE public.grants (
     namespace text GENERATED ALWAYS AS (public.pattern_namespace(pattern)) STORED NOT NULL COLLATE pg_catalog."C",
     role text NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    pattern_prefix text GENERATED ALWAYS AS (split_part(pattern, '*'::text, 1)) STORED NOT NULL COLLATE pg_catalog."C",
+    pattern_like text GENERATED ALWAYS AS (public.glob_like(pattern)) STORED NOT NULL COLLATE pg_catalog."C",
+    pattern_form text GENERATED ALWAYS AS (public.glob_form(pattern)) STORED NOT NULL COLLATE pg_catalog."C",
     CONSTRAINT grants_anyone CHECK (((principal_id IS NOT NULL) OR (role = 'reader'::text))),
     CONSTRAINT grants_role_check CHECK ((public.role_rank(role) IS NOT NULL))
 );
@@ -1137,6 +1310,9 @@ CREATE TABLE public.tag_rules (
     tags_regex text NOT NULL COLLATE pg_catalog."C",
     role text,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    repositories_like text GENERATED ALWAYS AS (public.glob_like(repositories)) STORED NOT NULL COLLATE pg_catalog."C",
+    repositories_form text GENERATED ALWAYS AS (public.glob_form(repositories)) STORED NOT NULL COLLATE pg_catalog."C",
+    tags_like text GENERATED ALWAYS AS (public.glob_like(tags)) STORED NOT NULL COLLATE pg_catalog."C",
     CONSTRAINT tag_rules_free CHECK (((kind <> 'free'::text) OR (role IS NULL))),
     CONSTRAINT tag_rules_kept CHECK (((kind <> 'kept'::text) OR (tags = '*'::text))),
     CONSTRAINT tag_rules_kind_check CHECK ((kind = ANY (ARRAY['protected'::text, 'immutable'::text, 'free'::text, 'kept'::text]))),
@@ -1198,7 +1374,9 @@ CREATE TABLE public.uploads (
     hash_state bytea,
     started_at timestamp with time zone DEFAULT now() NOT NULL,
     expires_at timestamp with time zone NOT NULL,
-    principal text COLLATE pg_catalog."C"
+    principal text COLLATE pg_catalog."C",
+    namespace_id bigint,
+    is_counted boolean DEFAULT true NOT NULL
 )
 WITH (autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='500');
 
@@ -1331,7 +1509,7 @@ ALTER TABLE ONLY public.tag_days
     ADD CONSTRAINT tag_days_pkey PRIMARY KEY (repository_id, tag, day);
 
 ALTER TABLE ONLY public.tag_rules
-    ADD CONSTRAINT tag_rules_name UNIQUE (name);
+    ADD CONSTRAINT tag_rules_name UNIQUE (namespace, name);
 
 ALTER TABLE ONLY public.tag_rules
     ADD CONSTRAINT tag_rules_pkey PRIMARY KEY (id);
@@ -1356,9 +1534,13 @@ ALTER TABLE ONLY public.used_tokens
 
 CREATE INDEX audit_age ON public.audit USING btree (at);
 
+CREATE INDEX audit_content ON public.audit USING btree (id) WHERE ((outcome <> 'denied'::text) AND (split_part(action, '.'::text, 1) = ANY (ARRAY['manifest'::text, 'blob'::text])));
+
 CREATE INDEX audit_namespace ON public.audit USING btree (namespace, id) WHERE (namespace IS NOT NULL);
 
 CREATE INDEX audit_principal ON public.audit USING btree (principal, id);
+
+CREATE INDEX audit_refusals ON public.audit USING btree (id) WHERE (outcome = 'denied'::text);
 
 CREATE INDEX audit_resource ON public.audit USING btree (resource, id);
 
@@ -1371,6 +1553,8 @@ CREATE UNIQUE INDEX blobs_object ON public.blobs USING btree (object_name) WHERE
 CREATE INDEX deletions_due ON public.deletions USING btree (not_before);
 
 CREATE INDEX grants_list ON public.grants USING btree (pattern, id);
+
+CREATE INDEX grants_namespace ON public.grants USING btree (namespace, principal_id);
 
 CREATE INDEX link_reviews_due ON public.link_reviews USING btree (review_after);
 
@@ -1474,6 +1658,8 @@ CREATE INDEX tags_size ON public.tags USING btree (repository_id, size, name);
 
 CREATE INDEX tags_updated ON public.tags USING btree (repository_id, updated_at, name);
 
+CREATE INDEX trusts_claims ON public.trusts USING gin (claims jsonb_path_ops);
+
 CREATE INDEX trusts_issuer ON public.trusts USING btree (issuer, id);
 
 CREATE INDEX trusts_principal ON public.trusts USING btree (principal_id, id);
@@ -1481,6 +1667,8 @@ CREATE INDEX trusts_principal ON public.trusts USING btree (principal_id, id);
 CREATE INDEX upload_objects_upload ON public.upload_objects USING btree (upload_id, number);
 
 CREATE INDEX uploads_expiry ON public.uploads USING btree (expires_at);
+
+CREATE INDEX uploads_namespace ON public.uploads USING btree (namespace_id);
 
 CREATE INDEX uploads_principal ON public.uploads USING btree (principal, expires_at);
 
@@ -1526,9 +1714,15 @@ CREATE TRIGGER end_usage AFTER DELETE ON public.repositories REFERENCING OLD TAB
 
 CREATE TRIGGER move_ranks AFTER UPDATE ON public.repositories REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.move_ranks();
 
+CREATE TRIGGER move_uploads AFTER UPDATE OF namespace_id ON public.repositories FOR EACH ROW WHEN ((old.namespace_id <> new.namespace_id)) EXECUTE FUNCTION public.move_uploads();
+
 CREATE TRIGGER move_usage AFTER UPDATE ON public.repositories REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.move_usage();
 
+CREATE TRIGGER obey_quota AFTER UPDATE OF received ON public.uploads FOR EACH ROW WHEN (((new.received > old.received) AND new.is_counted)) EXECUTE FUNCTION public.obey_open_quota();
+
 CREATE TRIGGER obey_rules BEFORE INSERT OR DELETE OR UPDATE ON public.tags FOR EACH ROW EXECUTE FUNCTION public.obey_tag_rules();
+
+CREATE TRIGGER place BEFORE INSERT ON public.uploads FOR EACH ROW EXECUTE FUNCTION public.place_upload();
 
 CREATE TRIGGER queue_platforms AFTER INSERT ON public.manifests REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.queue_platforms();
 

@@ -108,6 +108,7 @@ def function_environment(database: str, ports: Ports, data: Data) -> dict[str, s
         "GOOGLE_CLOUD_PROJECT": PROJECT,
         "STORAGE_EMULATOR_HOST": f"http://{HOST}:{ports.storage}",
         "PUBSUB_EMULATOR_HOST": f"{HOST}:{ports.pubsub}",
+        "SLIPWAY_ACCESS": "open",
         "SLIPWAY_DATABASE": database,
         "SLIPWAY_BUCKET": BUCKET,
         "SLIPWAY_TOPIC": TOPIC,

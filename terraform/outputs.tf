@@ -63,7 +63,7 @@ output "next" {
 
 output "token_service" {
   description = "The registry's name in tokens: what an identity that signs in has to be made for."
-  value       = var.token_service
+  value       = local.token_service
 }
 
 output "deployer" {

@@ -1,18 +1,22 @@
 # Secrets are made here and handed to Secret Manager by write-only arguments: neither the state nor a plan holds them.
 
 locals {
-  secrets = var.access == "token" ? {
-    pepper       = "Goes into the hash of every stored secret. Lost or changed, all of those are useless."
-    token-keys   = "Signs the registry's tokens."
-    admin-secret = "The secret of the user admin: a version of your own has to be added."
-  } : {}
+  # Where somebody else issues the tokens, places in lists are sealed by the pepper, and nothing else.
+  needed_secrets = { open = [], token = ["pepper", "token-keys", "admin-secret"], external = ["pepper"] }
+  secrets = {
+    for name, purpose in {
+      pepper       = "Goes into the hash of every stored secret. Lost or changed, all of those are useless."
+      token-keys   = "Signs the registry's tokens."
+      admin-secret = "The secret of the user admin: a version of your own has to be added."
+    } : name => purpose if contains(local.needed_secrets[var.access], name)
+  }
 
   # Which program reads which, as which variable. Variables are read when an instance starts, so their version is pinned,
   # and a new one makes a new revision.
   secret_variables = {
     api     = { SLIPWAY_PEPPER = "pepper", SLIPWAY_TOKEN_KEYS = "token-keys" }
     gc      = {}
-    migrate = { SLIPWAY_PEPPER = "pepper" }
+    migrate = var.access == "token" ? { SLIPWAY_PEPPER = "pepper" } : {}
   }
 
   # Which program reads which as a file: read whenever it is opened, so in its newest version.
@@ -23,17 +27,17 @@ locals {
   }
   secrets_folder = "/etc/slipway"
 
-  secret_versions = var.access == "token" ? {
+  secret_versions = {
     pepper     = tostring(var.pepper_version)
     token-keys = tostring(var.token_keys_version)
-  } : {}
+  }
 
   secret_environment = {
     for program, variables in local.secret_variables : program => {
       for variable, secret in variables : variable => {
         secret  = google_secret_manager_secret.this[secret].secret_id
         version = local.secret_versions[secret]
-      } if var.access == "token"
+      } if contains(keys(local.secrets), secret)
     }
   }
 }
@@ -84,7 +88,7 @@ ephemeral "tls_private_key" "token" {
 # be kept beside the new, or come back; a variable says which is read. None is taken away here: instances of an older
 # revision may start from theirs at any time.
 resource "google_secret_manager_secret_version" "made" {
-  for_each = var.access == "token" ? toset(["pepper", "token-keys"]) : toset([])
+  for_each = setintersection(keys(local.secrets), ["pepper", "token-keys"])
 
   secret                 = google_secret_manager_secret.this[each.key].id
   secret_data_wo         = each.key == "pepper" ? ephemeral.random_password.pepper.result : ephemeral.tls_private_key.token.private_key_pem_pkcs8
@@ -106,12 +110,12 @@ resource "google_secret_manager_secret_version" "admin_placeholder" {
 }
 
 resource "google_secret_manager_secret_iam_member" "reads" {
-  for_each = var.access == "token" ? merge([
+  for_each = merge([
     for program in local.rooms : {
       for secret in concat(values(local.secret_variables[program]), values(local.secret_files[program])) :
-      "${program}-${secret}" => { program = program, secret = secret }
+      "${program}-${secret}" => { program = program, secret = secret } if contains(keys(local.secrets), secret)
     }
-  ]...) : {}
+  ]...)
 
   secret_id = google_secret_manager_secret.this[each.value.secret].id
   role      = "roles/secretmanager.secretAccessor"

@@ -6,6 +6,8 @@ locals {
   own_host = "${var.http2 ? var.name : "${var.name}-api"}-${local.project_number}.${var.region}.run.app"
   host     = var.domain != null ? var.domain : local.own_host
 
+  token_service = coalesce(var.token_service, local.host)
+
   # The platform's front writes one entry, the load balancer another.
   trusted_proxies = var.trusted_proxies != null ? var.trusted_proxies : var.domain != null ? 2 : 1
 
@@ -35,7 +37,7 @@ locals {
       SLIPWAY_SIGNER_IDENTITY    = google_service_account.this["api"].email
       SLIPWAY_UPLOAD_CHUNK_BYTES = tostring(local.size.upload_chunk_mib * 1024 * 1024)
       SLIPWAY_ACCESS             = var.access
-      SLIPWAY_SERVICE            = var.token_service
+      SLIPWAY_SERVICE            = local.token_service
       SLIPWAY_TRUSTED_PROXIES    = tostring(local.trusted_proxies)
       THREADS                    = tostring(local.threads)
     },
@@ -54,8 +56,11 @@ locals {
       var.http2 ? { SLIPWAY_REGISTRY_HOST = local.host } : {},
     )
     gc = merge(
-      # Of the rest it reads nothing: the collection makes no URL and opens no upload.
-      { for name, value in var.settings : name => value if name == "SLIPWAY_STORAGE_TIMEOUT_SECONDS" },
+      # Of the rest it reads nothing: the collection makes no URL, opens no upload and trims the audit trail.
+      {
+        for name, value in var.settings : name => value
+        if contains(["SLIPWAY_AUDIT_REFUSALS", "SLIPWAY_AUDIT_ROWS", "SLIPWAY_STORAGE_TIMEOUT_SECONDS"], name)
+      },
       {
         SLIPWAY_DATABASE             = local.database_urls["gc"]
         SLIPWAY_DATABASE_CONNECTIONS = tostring(local.size.gc_connections)

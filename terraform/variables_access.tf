@@ -49,13 +49,12 @@ variable "external" {
 }
 
 variable "token_service" {
-  description = "The registry's name in tokens: their audience, and what a CI job's identity must be made for."
+  description = "The registry's name in tokens: their audience, and what a CI job's identity must be made for; null for its host, which no other registry has."
   type        = string
-  default     = "slipway"
-  nullable    = false
+  default     = null
 
   validation {
-    condition     = can(regex("^[A-Za-z0-9._:/-]{1,200}$", var.token_service))
+    condition     = var.token_service == null ? true : can(regex("^[A-Za-z0-9._:/-]{1,200}$", var.token_service))
     error_message = "Letters, digits and ._:/- only."
   }
 }
@@ -94,21 +93,34 @@ variable "settings" {
   validation {
     condition = alltrue([for name in keys(var.settings) : contains([
       "SLIPWAY_ACTIVITY_INTERVAL_SECONDS",
+      "SLIPWAY_AUDIT_REFUSALS",
+      "SLIPWAY_AUDIT_ROWS",
       "SLIPWAY_BLOB_DELIVERY",
+      "SLIPWAY_BODY_DRAIN_SECONDS",
       "SLIPWAY_BODY_IDLE_SECONDS",
+      "SLIPWAY_BODY_LEAST_BYTES",
       "SLIPWAY_GITLAB_VERSION",
       "SLIPWAY_GOOGLE_AUDIENCES",
+      "SLIPWAY_GRANTS_PER_GRANTEE",
+      "SLIPWAY_GRANTS_PER_NAMESPACE",
       "SLIPWAY_HINT_INTERVAL_SECONDS",
       "SLIPWAY_LARGEST_ANNOTATIONS_BYTES",
       "SLIPWAY_LARGEST_MANIFEST_BYTES",
       "SLIPWAY_OIDC_ISSUERS",
       "SLIPWAY_PRIVATE_ISSUERS",
+      "SLIPWAY_REFUSALS_PER_MINUTE",
       "SLIPWAY_REQUESTS_PER_MINUTE",
+      "SLIPWAY_RULES_PER_NAMESPACE",
       "SLIPWAY_SIGNED_URL_BASE",
       "SLIPWAY_SIGNED_URL_SECONDS",
+      "SLIPWAY_SLOW_BODIES_PER_ADDRESS",
       "SLIPWAY_SPARSE_MANIFESTS",
+      "SLIPWAY_STARRED_CHARACTERS_PER_GRANTEE",
+      "SLIPWAY_STARS_PER_PATTERN",
       "SLIPWAY_STORAGE_TIMEOUT_SECONDS",
+      "SLIPWAY_TENANT_CLAIMS",
       "SLIPWAY_TOKEN_SECONDS",
+      "SLIPWAY_TRUSTS_PER_NAMESPACE",
       "SLIPWAY_UPLOADS_PER_PRINCIPAL",
       "SLIPWAY_UPLOAD_EXPIRY_SECONDS",
     ], name)])

@@ -139,6 +139,7 @@ def environment(database_url: str, bucket_name: str, storage_address: str) -> di
     """What a deployment gives a function."""
     return {
         "STORAGE_EMULATOR_HOST": storage_address,
+        "SLIPWAY_ACCESS": "open",
         "SLIPWAY_DATABASE": database_url,
         "SLIPWAY_BUCKET": bucket_name,
         "SLIPWAY_SIGNER": "hmac",

@@ -21,6 +21,7 @@ from functions.registry.auth.secrets import LONGEST_PASSWORD
 from functions.registry.metadata import credentials, principals, trusts
 from functions.registry.metadata.db import Database
 from functions.registry.metadata.principals import LastAdministrator, Principal, PrincipalExists
+from functions.registry.metadata.trusts import TooManyTrusts
 from functions.registry.oci import administration as routes
 from functions.registry.oci.errors import Denied, ParameterInvalid, ResourceExists, ResourceUnknown
 
@@ -49,6 +50,8 @@ def add_principal(context: Context, _: routes.AddPrincipal) -> Response:
     account = NewAccount(**fields)
     if not context.caller.authority.over(account.namespace):
         raise Denied("an administrator of a namespace makes robots, and says of which: namespace")
+    if not context.caller.authority.over_all:
+        _require_own_name(account)
     try:
         made = accounts.create(context.services.database, account)
     except AccountRefused as refused:
@@ -138,11 +141,12 @@ def add_trust(context: Context, route: routes.AddTrust) -> Response:
     fields = document.read(context, {"issuer": text(_LONGEST_URL), "claims": texts}, {})
     principal = administered(context, route.principal)
     services = context.services
-    issuers = services.settings.oidc_issuers.split()
     try:
-        made = accounts.add_trust(services.database, principal, issuers=issuers, **fields)
+        made = accounts.add_trust(services.database, principal, settings=services.settings, **fields)
     except AccountRefused as refused:
         raise ParameterInvalid(str(refused)) from refused
+    except TooManyTrusts as many:
+        raise ResourceExists(str(many)) from many
     record(context, "trust.add", principal.label, principal.namespace, id=made, **fields)
     return answer({"id": made, **fields}, HTTPStatus.CREATED)
 
@@ -153,6 +157,12 @@ def remove_trust(context: Context, route: routes.RemoveTrust) -> Response:
         raise ResourceUnknown(f"{principal.name} has no such trust")
     record(context, "trust.remove", principal.label, principal.namespace, id=route.trust)
     return empty(HTTPStatus.NO_CONTENT, {})
+
+
+def _require_own_name(account: NewAccount) -> None:
+    """Robots' names are the registry's: a namespace's begin with it, so that nobody takes another one's before it."""
+    if not account.name.startswith(f"{account.namespace}+"):
+        raise ParameterInvalid(f"name begins with the namespace and a plus, such as {account.namespace}+ci")
 
 
 def _require_another(context: Context, principal: Principal, what: str) -> None:

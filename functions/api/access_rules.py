@@ -15,11 +15,18 @@ from functions.api.document import ROLE, choice, nullable, number, repositories,
 from functions.api.pages import cut, link
 from functions.api.responses import empty
 from functions.api.rows import plain, rows
-from functions.registry.metadata import audit, grants, rules
+from functions.registry.metadata import audit, grants, principals, rules
 from functions.registry.metadata.audit import Entry, Filter
-from functions.registry.metadata.grants import Grant, GrantRefused
-from functions.registry.metadata.patterns import namespace_of
-from functions.registry.metadata.rules import FIRST_OF_NAMESPACES, KINDS, NewRule, RuleExists, RuleRefused
+from functions.registry.metadata.grants import Bounds, Grant, GrantRefused, TooManyGrants
+from functions.registry.metadata.patterns import namespace_of, stars
+from functions.registry.metadata.rules import (
+    FIRST_OF_NAMESPACES,
+    KINDS,
+    NewRule,
+    RuleExists,
+    RuleRefused,
+    TooManyRules,
+)
 from functions.registry.oci import administration as routes
 from functions.registry.oci.errors import Denied, ParameterInvalid, ResourceExists, ResourceUnknown
 
@@ -31,7 +38,7 @@ _END_OF_PAGE: Final = re.compile(r"([a-z0-9._/*-]{1,255}):([0-9]{1,18})")
 
 def list_grants(context: Context, route: routes.ListGrants) -> Response:
     database, page, namespace = context.services.database, route.page, listed(context, route.namespace)
-    principal_id = known(context, route.principal).id if route.principal is not None else None
+    principal_id = _listed_principal(context, route.principal)
     shown, more = cut(grants.list_page(database, page.size, _after(page.last), principal_id, namespace), page.size)
     chosen = {"principal": route.principal, "namespace": namespace}
     query = {"n": str(page.size), **{name: value for name, value in chosen.items() if value is not None}}
@@ -44,13 +51,19 @@ def add_grant(context: Context, _: routes.AddGrant) -> Response:
     fields = document.read(
         context,
         {"principal": nullable(text(_LONGEST_NAME)), "repositories": repositories, "role": ROLE},
-        {},
+        {"namespace": nullable(text(_LONGEST_NAME))},
     )
     _require_authority_over(context, fields["repositories"])
-    name = fields["principal"]
-    principal_id = known(context, name).id if name is not None else None
+    _require_few_stars(context, fields["repositories"])
+    settings, name = context.services.settings, fields["principal"]
+    principal_id = _grantee(context, name, fields) if name is not None else None
     try:
-        made = grants.add(context.services.database, principal_id, fields["repositories"], fields["role"])
+        bounds = Bounds(
+            settings.grants_per_namespace, settings.grants_per_grantee, settings.starred_characters_per_grantee
+        )
+        made = grants.add(context.services.database, principal_id, fields["repositories"], fields["role"], bounds)
+    except TooManyGrants as many:
+        raise ResourceExists(str(many)) from many
     except GrantRefused as refused:
         raise ParameterInvalid(f"role is refused: {refused}") from refused
     pattern, role = fields["repositories"], fields["role"]
@@ -81,11 +94,12 @@ def add_rule(context: Context, _: routes.AddRule) -> Response:
         {"tags": tags, "role": nullable(ROLE), "position": number(0, _LAST_POSITION)},
     )
     _require_authority_over(context, fields["repositories"])
+    _require_few_stars(context, fields["repositories"], fields.get("tags", ""))
     rule = NewRule(**{"position": 0 if context.caller.authority.over_all else FIRST_OF_NAMESPACES, **fields})
     _require_place(context, rule.position)
     try:
-        made = rules.add(context.services.database, rule)
-    except RuleExists as exists:
+        made = rules.add(context.services.database, rule, context.services.settings.rules_per_namespace)
+    except (RuleExists, TooManyRules) as exists:
         raise ResourceExists(str(exists)) from exists
     except RuleRefused as refused:
         raise ParameterInvalid(f"kind is refused: {refused}") from refused
@@ -125,6 +139,39 @@ def _require_authority_over(context: Context, repositories: str | None) -> None:
     if authority.over_all or (repositories is not None and authority.over_pattern(repositories)):
         return
     raise Denied("you administer only what begins with your namespace and a slash, such as team/**")
+
+
+def _require_few_stars(context: Context, *patterns: str) -> None:
+    most = context.services.settings.stars_per_pattern
+    if any(stars(pattern) > most for pattern in patterns):
+        raise ParameterInvalid(f"a pattern has at most {most} stars")
+
+
+def _listed_principal(context: Context, name: str | None) -> int | None:
+    """None for all. A namespace's administrator gets the same for somebody who isn't there and who has nothing."""
+    if name is None:
+        return None
+    if context.caller.authority.over_all:
+        return known(context, name).id
+    principal = principals.get(context.services.database, name)
+    return principal.id if principal is not None else grants.NOBODY
+
+
+def _grantee(context: Context, name: str, fields: dict[str, Any]) -> int:
+    """A robot of another namespace is its administrators': who grants it something says that this is meant.
+
+    Who is not told of that robot is told the same as of one who isn't there.
+    """
+    principal = principals.get(context.services.database, name)
+    if principal is not None and principal.namespace in {None, namespace_of(fields["repositories"])}:
+        return principal.id
+    if principal is not None and principal.namespace == fields.get("namespace"):
+        return principal.id
+    if principal is not None and context.caller.authority.over(principal.namespace):
+        reason = f"{name} is a robot of the namespace {principal.namespace}: if that is meant, name it: namespace"
+        raise ParameterInvalid(reason)
+    reason = f"there is no user {name}, and no robot of this namespace: of another one's, name its namespace as well"
+    raise ResourceUnknown(reason)
 
 
 def _require_place(context: Context, position: int) -> None:

@@ -14,7 +14,8 @@ def client_address(request: Request, trusted_proxies: int) -> str:
     customer has all of it.
     """
     hops = [*_forwarded(request), request.remote_addr or ""]
-    seen = hops[-1 - trusted_proxies] if trusted_proxies < len(hops) else hops[0]
+    # With fewer entries than proxies it came past them: then all of them are its own word.
+    seen = hops[-1 - trusted_proxies] if trusted_proxies < len(hops) else hops[-1]
     try:
         parsed = ipaddress.ip_address(seen.strip())
     except ValueError:

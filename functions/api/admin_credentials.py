@@ -82,8 +82,7 @@ def _list_trusts(desk: Desk, options: argparse.Namespace) -> None:
 
 def _add_trust(desk: Desk, options: argparse.Namespace) -> None:
     principal, claims = desk.known(options.robot), dict(options.claims)
-    issuers = desk.settings.oidc_issuers.split()
-    made = accounts.add_trust(desk.database, principal, options.issuer, claims, issuers)
+    made = accounts.add_trust(desk.database, principal, options.issuer, claims, desk.settings)
     desk.record("trust.add", principal.label, principal.namespace, id=made, issuer=options.issuer, claims=claims)
     print(f"trust {made}: the job signs in as `oidc`, its token is the password")
 

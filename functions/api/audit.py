@@ -22,6 +22,7 @@ _CHANGES: Final = {
     "DeleteManifest": "manifest.delete",
     "DeleteBlob": "blob.delete",
 }
+_REFUSED_SIGN_IN: Final = "token.refuse"
 _LONGEST_TEXT: Final = 200
 
 
@@ -33,7 +34,11 @@ def record(services: Services, request: Request, fields: dict[str, Any], status:
     if services.settings.access == "open":
         return
     event = _event(request, fields, status)
-    if event is not None:
+    if event is None:
+        return
+    # Whoever is refused chooses how often: of the same there is one row a minute, and of all a few.
+    caller = event.address if event.action == _REFUSED_SIGN_IN else f"{event.principal} {event.address}"
+    if event.outcome == "success" or services.refusals.lets(caller, f"{event.action} {event.resource}"):
         write(services, event)
 
 
@@ -53,7 +58,7 @@ def _event(request: Request, fields: dict[str, Any], status: int) -> Event | Non
     if not (is_change or is_refused_sign_in or status == HTTPStatus.FORBIDDEN):
         return None
     return Event(
-        action="token.refuse" if is_refused_sign_in else _CHANGES.get(route, route),
+        action=_REFUSED_SIGN_IN if is_refused_sign_in else _CHANGES.get(route, route),
         outcome="success" if is_change else "denied",
         principal=_text(fields.get("account") if is_refused_sign_in else fields.get("principal")),
         resource=_text(fields.get("repository")),

@@ -34,7 +34,7 @@ from functions.api import (
     uploads,
 )
 from functions.api.address import client_address
-from functions.api.body import Body
+from functions.api.body import Body, Pace
 from functions.api.context import Context
 from functions.api.gate import admit
 from functions.api.limit import require_within_limit
@@ -48,7 +48,7 @@ from functions.registry.oci import gitlab as gitlab_routes
 from functions.registry.oci import insights as insight_routes
 from functions.registry.oci import route as routes
 from functions.registry.oci import upkeep as upkeep_routes
-from functions.registry.oci.errors import Denied, OciError
+from functions.registry.oci.errors import Denied, OciError, ParameterInvalid
 from functions.registry.oci.routing import parse
 from functions.registry.wiring import Services
 
@@ -165,8 +165,10 @@ _LEAVING_GARBAGE: Final = (
 def handle(services: Services, request: Request) -> Response:
     """Never raises, and never leaves a body unread in the server's hands."""
     with telemetry.recording() as record:
-        body = Body(request, services.settings.body_idle_seconds, services.settings.request_limit_bytes)
-        response = _answer(services, request, body)
+        settings = services.settings
+        address = client_address(request, settings.trusted_proxies)
+        body = Body(request, address, Pace.of(settings), settings.request_limit_bytes)
+        response = _answer(services, request, body, address)
         if not body.drain():
             # A streamed answer keeps the framework from reading on: into memory, or from a client that is gone.
             response = Response(
@@ -180,9 +182,8 @@ def handle(services: Services, request: Request) -> Response:
         return response
 
 
-def _answer(services: Services, request: Request, body: Body) -> Response:
+def _answer(services: Services, request: Request, body: Body, address: str) -> Response:
     try:
-        address = client_address(request, services.settings.trusted_proxies)
         telemetry.note(address=address)
         query = routes.Query(list(request.args.items(multi=True)))
         route = parse(request.method, request.path, query)
@@ -195,6 +196,7 @@ def _answer(services: Services, request: Request, body: Body) -> Response:
         if caller.kind != "open" and not isinstance(route, _NEVER_LIMITED):
             services.rate_limit.take(caller.label if caller.name else address)
         require_within_limit(services.settings, body)
+        _require_json(request)
         context = Context(services, request, body, caller, address)
         response = ROUTES[type(route)](context, route)
     except OciError as error:
@@ -213,6 +215,13 @@ def _answer(services: Services, request: Request, body: Body) -> Response:
     if isinstance(route, _LEAVING_GARBAGE):
         services.hints.send()
     return response
+
+
+def _require_json(request: Request) -> None:
+    """Another type, or none, is what a foreign page makes a browser send, with the password that it remembers."""
+    is_change = request.method in {"POST", "PUT", "PATCH"} and request.path.startswith("/api/v1/")
+    if is_change and request.mimetype != "application/json":
+        raise ParameterInvalid("the body is JSON, also where there is none: Content-Type: application/json")
 
 
 def _log(request: Request, response: Response, body: Body, record: telemetry.Record, project: str) -> None:

@@ -126,9 +126,6 @@ ROLE: Final = choice(*(role.label for role in Role))
 
 
 def _document(context: Context) -> dict[str, Any]:
-    # Another type is what a foreign page can make a browser send, with the password that the browser remembers.
-    if context.request.mimetype != "application/json":
-        raise ParameterInvalid("the body is JSON: Content-Type: application/json")
     body = context.body.read(LARGEST)
     if body is None or context.body.is_cut:
         raise ParameterInvalid(f"the body has at most {LARGEST} bytes, and comes whole")

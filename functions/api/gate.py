@@ -13,7 +13,7 @@ from functions.api.signing_in import with_basic
 from functions.registry import telemetry
 from functions.registry.auth.caller import Caller, TokenRefused
 from functions.registry.auth.credentials_header import is_basic
-from functions.registry.auth.scopes import Scope, format_scopes
+from functions.registry.auth.scopes import Scope, format_scopes, repositories
 from functions.registry.oci import activity, gitlab, insights, upkeep
 from functions.registry.oci import route as routes
 from functions.registry.oci.administration import Administration
@@ -164,7 +164,7 @@ def _caller(services: Services, request: Request, scopes: list[Scope]) -> Caller
     headers = request.headers.getlist("Authorization")
     is_ours = services.settings.access == "token" and request.path.startswith("/api/v1/")
     if is_ours and is_basic(headers):
-        return services.guard.grant(with_basic(services, request), scopes)
+        return services.guard.grant(with_basic(services, request, repositories(scopes)), scopes)
     return services.guard.caller(headers)
 
 

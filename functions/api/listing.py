@@ -73,7 +73,7 @@ class Listing:
             return None
         try:
             is_before, position = json.loads(seal.open(self.part.cursor, self._purpose))
-        except SealBroken as broken:
+        except (SealBroken, ValueError, TypeError) as broken:
             raise ParameterInvalid(
                 "cursor takes what next or previous of an answer to the same parameters gave"
             ) from broken

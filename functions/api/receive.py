@@ -16,6 +16,7 @@ from functions.registry.blobs import hashing
 from functions.registry.blobs.errors import BlobStoreUnavailable
 from functions.registry.blobs.gcs import new_object_name
 from functions.registry.metadata import uploads
+from functions.registry.metadata.db import ChangeRefused
 from functions.registry.metadata.uploads import Part, Stored, Upload
 from functions.registry.oci.byte_range import ByteRange
 from functions.registry.oci.errors import SizeInvalid, UploadInvalid, UploadUnknown
@@ -39,13 +40,14 @@ def receive(services: Services, upload: Upload, body: Body, announced: ByteRange
 
     What arrived of a body that was cut is kept, so that the client may go on from there; the request is refused all
     the same. Raises UploadInvalid for that, RequestTooLarge if it was cut here for its length, SizeInvalid if it
-    differs from what was announced, Overtaken, UploadUnknown, BlobStoreUnavailable.
+    differs from what was announced, Overtaken, UploadUnknown, BlobStoreUnavailable; and ChangeRefused, with nothing
+    kept, if it is more than the namespace's quota has room for.
     """
     added: list[Stored] = []
     pieces = body.pieces()
     first = next(pieces, None)
     if first is not None:
-        part = _store(services, upload, chain([first], pieces), algorithm)
+        part = _store(services, upload, _within(upload.room, chain([first], pieces)), algorithm)
         if not body.is_cut and announced is not None and announced.length != body.received:
             uploads.discard_object(services.database, part.object_name)
             raise SizeInvalid("the body differs from its Content-Range", received=body.received)
@@ -58,6 +60,16 @@ def receive(services: Services, upload: Upload, body: Body, announced: ByteRange
     if body.is_cut:
         raise UploadInvalid("the body ended early", announced=body.announced, received=body.received)
     return Received(upload, added)
+
+
+def _within(room: int | None, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """A body without an end is not stored until it has one. Raises ChangeRefused."""
+    received = 0
+    for piece in pieces:
+        received += len(piece)
+        if room is not None and received > room:
+            raise ChangeRefused(f"the quota of the namespace has {max(room, 0)} bytes left: more have come already")
+        yield piece
 
 
 def _store(services: Services, upload: Upload, pieces: Iterator[bytes], algorithm: str) -> Part:
@@ -73,7 +85,7 @@ def _store(services: Services, upload: Upload, pieces: Iterator[bytes], algorith
                 running.update(piece)
             writer.write(piece)
         writer.close()
-    except BlobStoreUnavailable:
+    except (BlobStoreUnavailable, ChangeRefused):
         writer.cancel()
         uploads.discard_object(services.database, object_name)
         raise

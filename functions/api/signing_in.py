@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from flask import Request
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 BASIC_CHALLENGE: Final = 'Basic realm="slipway"'
 
 
-def with_basic(services: Services, request: Request) -> SignedIn:
+def with_basic(services: Services, request: Request, asked: Sequence[str]) -> SignedIn:
     """For scripts, which need no token in between. Raises Unauthorized and TooManyRequests."""
     address = client_address(request, services.settings.trusted_proxies)
     # Before a password is hashed, which is slow on purpose.
@@ -32,7 +32,7 @@ def with_basic(services: Services, request: Request) -> SignedIn:
     except TokenRefused as refused:
         raise Unauthorized(str(refused), BASIC_CHALLENGE) from refused
     telemetry.note(account=name)
-    return refusing(services, lambda sign_in: sign_in.sign_in(name, password, address))
+    return refusing(services, lambda sign_in: sign_in.sign_in(name, password, address, asked))
 
 
 def refusing(services: Services, signing_in: Callable[[SignIn], SignedIn]) -> SignedIn:

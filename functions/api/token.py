@@ -16,7 +16,7 @@ from functions.api.signing_in import BASIC_CHALLENGE, refusing
 from functions.registry import telemetry
 from functions.registry.auth.caller import Caller, TokenRefused
 from functions.registry.auth.credentials_header import basic
-from functions.registry.auth.scopes import Scope, format_scopes, parse_scopes
+from functions.registry.auth.scopes import Scope, format_scopes, parse_scopes, repositories
 from functions.registry.metadata.credentials import SignedIn
 from functions.registry.oci.errors import EndpointUnknown, ParameterInvalid, Unauthorized
 from functions.registry.oci.route import GetKeySet, GetToken, PostToken
@@ -35,7 +35,7 @@ def get(context: Context, route: GetToken) -> Response:
     headers = context.request.headers.getlist("Authorization")
     if not headers and not route.scopes:
         raise Unauthorized("sign in: no credentials came, and nothing was asked for", BASIC_CHALLENGE)
-    signed_in = None
+    signed_in, scopes = None, parse_scopes(route.scopes)
     if headers:
         try:
             name, password = basic(headers)
@@ -44,8 +44,9 @@ def get(context: Context, route: GetToken) -> Response:
         telemetry.note(account=name)
         if route.account not in {None, "", name}:
             raise ParameterInvalid("account differs from the name of the credentials")
-        signed_in = refusing(context.services, lambda sign_in: sign_in.sign_in(name, password, context.address))
-    caller = context.services.guard.grant(signed_in, parse_scopes(route.scopes))
+        asked = repositories(scopes)
+        signed_in = refusing(context.services, lambda sign_in: sign_in.sign_in(name, password, context.address, asked))
+    caller = context.services.guard.grant(signed_in, scopes)
     answer = _answer(context, caller, signed_in)
     if route.wants_refresh and signed_in:
         answer["refresh_token"] = context.services.guard.sign_in.remember(signed_in)
@@ -56,8 +57,9 @@ def post(context: Context, _: PostToken) -> Response:
     _require_issuer(context)
     form = _form(context)
     _require_service(context, form.get("service") or form.get("audience", ""))
-    signed_in = _by_grant(context, form)
-    caller = context.services.guard.grant(signed_in, parse_scopes([form.get("scope", "")]))
+    scopes = parse_scopes([form.get("scope", "")])
+    signed_in = _by_grant(context, form, repositories(scopes))
+    caller = context.services.guard.grant(signed_in, scopes)
     answer = _answer(context, caller, signed_in)
     granted = [Scope("repository", each.name, each.actions) for each in caller.access.values()]
     answer |= {"token_type": "Bearer", "scope": format_scopes(granted)}
@@ -75,12 +77,12 @@ def key_set(context: Context, _: GetKeySet) -> Response:
     return json_response(context.services.guard.tokens.key_set(), **{"Cache-Control": "public, max-age=300"})
 
 
-def _by_grant(context: Context, form: dict[str, str]) -> SignedIn:
+def _by_grant(context: Context, form: dict[str, str], asked: list[str]) -> SignedIn:
     match form.get("grant_type"):
         case "password":
             name, password = _field(form, "username"), _field(form, "password")
             telemetry.note(account=name)
-            return refusing(context.services, lambda sign_in: sign_in.sign_in(name, password, context.address))
+            return refusing(context.services, lambda sign_in: sign_in.sign_in(name, password, context.address, asked))
         case "refresh_token":
             token = _field(form, "refresh_token")
             return refusing(context.services, lambda sign_in: sign_in.again(token))
@@ -88,8 +90,13 @@ def _by_grant(context: Context, form: dict[str, str]) -> SignedIn:
             if form.get("subject_token_type") not in {*_ID_TOKENS, _ACCESS_TOKEN}:
                 raise ParameterInvalid(f"subject_token_type takes one of {', '.join([*_ID_TOKENS, _ACCESS_TOKEN])}")
             is_access_token = form["subject_token_type"] == _ACCESS_TOKEN
-            token = _field(form, "subject_token")
-            return refusing(context.services, lambda sign_in: sign_in.exchange(token, is_access_token=is_access_token))
+            token, robot = _field(form, "subject_token"), form.get("robot", "")
+            return refusing(
+                context.services,
+                lambda sign_in: sign_in.exchange(
+                    token, context.address, is_access_token=is_access_token, robot=robot, asked=asked
+                ),
+            )
     raise ParameterInvalid(f"grant_type takes one of password, refresh_token, {_EXCHANGE}")
 
 

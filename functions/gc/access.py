@@ -7,7 +7,6 @@ from typing import Final
 from functions.registry.metadata import audit, credentials, failures
 from functions.registry.wiring import Services
 
-AUDIT_ROWS: Final = 1_000_000
 AUDIT_DAYS: Final = 400
 
 
@@ -15,4 +14,6 @@ def collect(services: Services, limit: int) -> int:
     """At most about `limit` rows of each kind. Returns how many there were."""
     database = services.database
     expired = credentials.expire(database, limit) + failures.expire(database, limit)
-    return expired + audit.trim(database, AUDIT_ROWS, AUDIT_DAYS, limit)
+    settings = services.settings
+    bounds = audit.Bounds(settings.audit_refusals, settings.audit_rows, AUDIT_DAYS)
+    return expired + audit.trim(database, bounds, limit)

@@ -68,6 +68,13 @@ def _origins(text: str) -> frozenset[str]:
     return origins
 
 
+def _tenant_claims(text: str) -> Mapping[str, tuple[str, ...]]:
+    found = re.findall(r"([^\s=]+)=([A-Za-z0-9_./:-]+(?:,[A-Za-z0-9_./:-]+)*)", text)
+    if " ".join(f"{issuer}={names}" for issuer, names in found) != " ".join(text.split()):
+        raise ValueError("takes ISSUER=CLAIM,CLAIM, divided by spaces, such as https://gitlab.example=project_id")
+    return {issuer: tuple(names.split(",")) for issuer, names in found}
+
+
 def _setting(read: Callable[[str], Value], default: str | None = None, *, is_secret: bool = False) -> Value:
     """A field read from SLIPWAY_<FIELD>; without a default it must be given. A secret is never shown."""
     value: Value = field(repr=not is_secret, metadata={"read": read, "default": default})
@@ -92,6 +99,9 @@ class Settings:
     upload_chunk_bytes: int = _setting(_chunk, str(4 * MEBIBYTE))
     upload_expiry_seconds: int = _setting(_number(60, 30 * 86_400), "86400")
     body_idle_seconds: int = _setting(_number(1, 3600), "60")
+    body_least_bytes: int = _setting(_number(1024, MEBIBYTE), str(64 << 10))
+    body_drain_seconds: int = _setting(_number(1, 60), "5")
+    slow_bodies_per_address: int = _setting(_number(1, 1000), "8")
     request_limit_bytes: int = _setting(_number(0, 1 << 40), "0")
     registry_host: str = _setting(_text, "")
     storage_timeout_seconds: int = _setting(_number(1, 600), "60")
@@ -102,7 +112,7 @@ class Settings:
     sparse_manifests: str = _setting(_one_of("refuse", "accept"), "refuse")
     largest_manifest_bytes: int = _setting(_number(1024, 64 * MEBIBYTE), str(4 * MEBIBYTE))
     largest_annotations_bytes: int = _setting(_number(1024, 64 * MEBIBYTE), str(4 * MEBIBYTE))
-    access: str = _setting(_one_of("open", "token", "external"), "open")
+    access: str = _setting(_one_of("open", "token", "external"), "token")
     open_in_cloud: str = _setting(_one_of("refuse", "accept"), "refuse")
     service: str = _setting(_text, "slipway")
     token_realm: str = _setting(_text, "")
@@ -117,10 +127,20 @@ class Settings:
     oidc_issuers: str = _setting(
         _text, "https://token.actions.githubusercontent.com https://gitlab.com https://accounts.google.com"
     )
+    tenant_claims: Mapping[str, tuple[str, ...]] = _setting(_tenant_claims, "")
     private_issuers: frozenset[str] = _setting(_hosts, "")
     google_audiences: str = _setting(_text, "")
     requests_per_minute: int = _setting(_number(0, 1_000_000), "6000")
     uploads_per_principal: int = _setting(_number(1, 10_000), "1000")
+    refusals_per_minute: int = _setting(_number(1, 100_000), "30")
+    audit_refusals: int = _setting(_number(1000, 100_000_000), "100000")
+    audit_rows: int = _setting(_number(1000, 1_000_000_000), "1000000")
+    grants_per_namespace: int = _setting(_number(1, 10_000), "500")
+    grants_per_grantee: int = _setting(_number(1, 10_000), "25")
+    starred_characters_per_grantee: int = _setting(_number(0, 100_000), "64")
+    rules_per_namespace: int = _setting(_number(1, 10_000), "500")
+    trusts_per_namespace: int = _setting(_number(1, 10_000), "100")
+    stars_per_pattern: int = _setting(_number(1, 16), "4")
     trusted_proxies: int = _setting(_number(0, 10), "0")
     cors_origins: frozenset[str] = _setting(_origins, "")
     gitlab_version: str = _setting(_version, "4.39.0-gitlab")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from functions.registry.auth.guard import Guard
-from functions.registry.auth.rate import RateLimit
+from functions.registry.auth.rate import RateLimit, Sparing
 from functions.registry.blobs.gcs import Bucket
 from functions.registry.blobs.signing import SignedUrls, signer_from
 from functions.registry.config import Settings
@@ -29,6 +29,7 @@ class Services:
     activity: Activity
     guard: Guard
     rate_limit: RateLimit
+    refusals: Sparing
 
 
 def build(settings: Settings) -> Services:
@@ -48,6 +49,7 @@ def build(settings: Settings) -> Services:
         activity=Activity(database, settings.activity_interval_seconds),
         guard=Guard(settings, database),
         rate_limit=RateLimit(settings.requests_per_minute),
+        refusals=Sparing(settings.refusals_per_minute),
     )
 
 

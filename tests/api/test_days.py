@@ -209,10 +209,10 @@ def test_days_that_are_long_past_are_taken_away(registry: Registry) -> None:
 
 def test_a_recount_finds_nothing_wrong_until_something_is(registry: Registry) -> None:
     registry.push_image(REPOSITORY, "v1")
-    response = registry.request("POST", "/api/v1/usage/verify")
+    response = registry.request("POST", "/api/v1/usage/verify", json={})
     assert response.get_json() == {"repositories": 1, "namespaces": 1, "complete": True, "differences": []}
     query(registry.services.database, "UPDATE repository_usage SET tags = 5")
-    differences = registry.request("POST", "/api/v1/usage/verify").get_json()["differences"]
+    differences = registry.request("POST", "/api/v1/usage/verify", json={}).get_json()["differences"]
     assert differences[0] == {
         "scope": "repository",
         "name": REPOSITORY,

@@ -143,7 +143,7 @@ EXAMPLES: Final = {
         Example(200, "/api/v1/namespaces/a/days?from=2026-01-31&to=2026-01-31")
     ],
     "GET /api/v1/usage/days": [Example(200, "/api/v1/usage/days")],
-    "POST /api/v1/usage/verify": [Example(200, "/api/v1/usage/verify")],
+    "POST /api/v1/usage/verify": [Example(200, "/api/v1/usage/verify", document={})],
     "GET /api/v1/rankings/{ranking}": [Example(200, "/api/v1/rankings/most-active")],
     "GET /v2/_catalog": [Example(200, "/v2/_catalog"), Example(200, "/v2/_catalog?n=1")],
     "GET /v2/{name}/tags/list": [Example(200, "/v2/a/b/tags/list"), Example(200, "/v2/a/b/tags/list?n=1")],
@@ -250,7 +250,7 @@ def made(registry: Registry) -> dict[str, str]:
         quotas.put(database, Quota(namespace, 10**12, None))
     return {
         "secret": accounts.add_secret(database, robot, "one", "a pepper").id,
-        "trust": str(accounts.add_trust(database, robot, GITHUB, CLAIMS, [GITHUB])),
+        "trust": str(accounts.add_trust(database, robot, GITHUB, CLAIMS, registry.services.settings)),
         "grant": str(grants.add(database, robot.id, "a/b", "reader")),
         "rule": str(rules.add(database, NewRule("releases", 0, "immutable", "none/*"))),
     }

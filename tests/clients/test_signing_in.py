@@ -3,8 +3,10 @@
 Clients connect straight to the registry: the token endpoint's address is the registry's own.
 """
 
+import re
 import secrets
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -13,12 +15,13 @@ import pytest
 import requests
 
 from tests.clients.command import Client, CommandFailedError, isolated_environment
-from tests.clients.content import Layout, digest_of, make_archive, make_image
+from tests.clients.content import MIB, Layout, digest_of, make_archive, make_image
 from tests.clients.engine import containerd_engine, docker_engine, require_root, temporary_folder
 from tests.clients.programs import require_program
 from tests.clients.remote import Repository
 from tests.clients.server import Registry, admin_secret, start_registry
 from tests.clients.test_helm import package
+from tests.clients.wire import wire_to
 
 pytestmark = [pytest.mark.clients, pytest.mark.operations("login", "push", "pull", "refused push")]
 
@@ -256,6 +259,75 @@ def test_regctl(accounts: tuple[Account, Account], layout: Layout, folder: Path,
         sign_in(account).run("image", "copy", f"{account.reference}:{account.tag}", f"ocidir://{folder}/back:one")
 
     check(accounts, push, pull)
+
+
+@pytest.mark.client("regctl")
+def test_regctl_deletes_no_tag_of_a_kept_repository(
+    accounts: tuple[Account, Account],
+    guarded: tuple[Registry, str],
+    layout: Layout,
+    folder: Path,
+    environment: dict[str, str],
+) -> None:
+    """Where DELETE is refused it pushes an empty image over the tag, and deletes that: the push is refused too."""
+    image, (writer, _) = make_image(layout), accounts
+    registry, secret = guarded
+    given = f"reg={writer.address},tls=disabled,user={writer.name},pass={writer.secret}"
+    regctl = Client(require_program("regctl"), home(environment, folder, writer), ("--host", given))
+    name = f"{writer.reference}:{writer.tag}"
+    regctl.run("image", "copy", f"ocidir://{layout.folder}:one", name)
+    rule = {"name": writer.name, "kind": "kept", "repositories": writer.repository.name, "role": "admin"}
+    answer = requests.post(
+        f"http://{registry.address}/api/v1/rules", json=rule, auth=("admin", secret), timeout=_SECONDS
+    )
+    assert answer.status_code == 201, answer.text
+    with pytest.raises(CommandFailedError, match=_REFUSED):
+        regctl.run("tag", "delete", name)
+    assert regctl.run("image", "digest", name).strip() == image.digest
+
+
+@pytest.mark.client("crane")
+def test_crane_reads_why_a_large_upload_was_refused(
+    accounts: tuple[Account, Account], layout: Layout, folder: Path, environment: dict[str, str]
+) -> None:
+    """The token ends before 30 MiB are under way: the answer comes although nobody reads them, and it asks for another
+    one. What it then sends it has read to the end already: whether it goes on is its own affair.
+    """
+    make_image(layout, [30 * MIB])
+    writer, _ = accounts
+    with wire_to(writer.address) as wire:
+        crane = Client(require_program("crane"), home(environment, folder, writer), ("--insecure",))
+        crane.run("auth", "login", wire.address, f"--username={writer.name}", f"--password={writer.secret}")
+        wire.spoil_next_upload()
+        name = f"{wire.address}/{writer.repository.name}:{writer.tag}"
+        with suppress(CommandFailedError):
+            crane.run("push", layout.folder, name)
+        assert wire.has_spoiled
+        seen = [(exchange.method, exchange.status) for exchange in wire.exchanges]
+        refused = seen.index(("PATCH", 401))
+        assert wire.exchanges[refused].sent > 29 * MIB
+        assert wire.exchanges[refused + 1].target.startswith("/token")
+
+
+@pytest.mark.client("docker")
+def test_docker_reads_why_a_large_upload_was_refused(
+    accounts: tuple[Account, Account], layout: Layout, folder: Path
+) -> None:
+    """It goes on with another token, or says that this one was refused: no connection breaks."""
+    image, (writer, _) = make_image(layout, [30 * MIB]), accounts
+    with docker_engine() as docker, wire_to(writer.address) as wire:
+        name = f"{wire.address}/{writer.repository.name}:{writer.tag}"
+        docker.run("load", "--input", make_archive(layout, image, name, folder / "archive.tar"))
+        client = Client(docker.program, home(dict(docker.environment), folder, writer), docker.always)
+        login = ("login", f"--username={writer.name}", "--password-stdin", wire.address)
+        client.run(*login, given=writer.secret.encode())
+        wire.spoil_next_upload()
+        try:
+            client.run("push", name)
+        except CommandFailedError as failed:
+            assert re.search(_REFUSED, str(failed)), failed  # noqa: PT017  # it may also succeed
+        assert wire.has_spoiled
+        docker.run("rmi", "--force", name)
 
 
 @pytest.mark.client("oras")

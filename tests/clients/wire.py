@@ -17,6 +17,7 @@ from tests.clients.http_stream import ConnectionEndedError, Head, answer_has_bod
 
 _SECONDS: Final = 60
 _TLS_HANDSHAKE: Final = b"\x16"
+_LARGE: Final = 4096
 _LONGEST_HELLO: Final = 16 * 1024
 
 
@@ -57,6 +58,7 @@ class _Record:
     exchanges: list[Exchange] = field(default_factory=list)
     cut_download: _Cut | None = None
     cut_upload: _Cut | None = None
+    has_good_tokens: bool = True
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -122,6 +124,14 @@ class Wire:
     def cut_next_upload(self, after: int) -> None:
         self._record.cut_upload = _Cut(after)
 
+    def spoil_next_upload(self) -> None:
+        """The next large PATCH comes with a token that is not good, as if it had expired on the way."""
+        self._record.has_good_tokens = False
+
+    @property
+    def has_spoiled(self) -> bool:
+        return self._record.has_good_tokens
+
     @property
     def has_cut(self) -> bool:
         return any(cut is not None and cut.done for cut in (self._record.cut_download, self._record.cut_upload))
@@ -163,6 +173,9 @@ class Wire:
         authorization = request.get("authorization") is not None
         exchange = Exchange(method, target, authorization, request.get("range"), self._is_store)
         self._record.exchanges.append(exchange)
+        if method == "PATCH" and not self._record.has_good_tokens and _is_large(request, stream):
+            self._record.has_good_tokens = True
+            request.put("authorization", "Bearer x.y.z")
         if self._is_store:
             # The signature covers the store's own name.
             request.put("host", self._upstream)
@@ -194,6 +207,9 @@ class Wire:
             return False
         exchange.status = int(answer.words[1])
         self._lead_to_store(answer)
+        # Some clients ask for tokens at no private address but the registry's own.
+        if challenge := answer.get("www-authenticate"):
+            answer.put("www-authenticate", challenge.replace(f"//{self._upstream}/", f"//{self.address}/"))
         client.sendall(answer.encode())
 
         def send(piece: bytes, content: int) -> None:
@@ -222,6 +238,14 @@ class Wire:
                 self._stores[location.netloc] = Wire(location.netloc, self._record)
             store = self._stores[location.netloc]
         answer.put("location", location._replace(netloc=store.address).geturl())
+
+
+def _is_large(request: Head, stream: IO[bytes]) -> bool:
+    """By its length, or by its first chunk."""
+    if not request.is_chunked:
+        return int(request.get("content-length") or 0) > _LARGE
+    size = stream.peek(1).partition(b"\r\n")[0]  # type: ignore[attr-defined]
+    return int(size, 16) > _LARGE
 
 
 @contextmanager

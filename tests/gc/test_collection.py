@@ -7,6 +7,8 @@ import os
 import pytest
 import requests
 
+from functions.registry.metadata import rules
+from functions.registry.metadata.rules import NewRule
 from functions.registry.oci.digest import Digest
 from tests.gc.conftest import collect, execute, rows
 from tests.support import Image, Registry, descriptor, index_of
@@ -239,3 +241,20 @@ def test_totals_tell_what_was_collected(hasty: Registry) -> None:
     assert rows(hasty, "collected") == 4
     assert rows(hasty, f"collected WHERE level = 'object' AND rows = 3 AND bytes = {size}") == 1
     assert rows(hasty, f"collected WHERE level = 'manifest' AND bytes = {len(image.manifest)}") == 1
+
+
+def test_a_kept_repository_keeps_what_lost_its_tag_until_the_rule_goes(hasty: Registry) -> None:
+    """Also what lost it before there was a rule; elsewhere it goes as ever."""
+    database = hasty.services.database
+    images = {name: hasty.push_image(name, "latest") for name in ("a/b", "other/b")}
+    for name in images:
+        hasty.push_image(name, "latest")
+    rule = rules.add(database, NewRule("archive", 0, "kept", "a/**", role="admin"))
+    collect(hasty)
+    assert_pulls(hasty, "a/b", images["a/b"].digest, images["a/b"])
+    assert hasty.get(f"/v2/other/b/manifests/{images['other/b'].digest}").status_code == 404
+    assert hasty.get("/api/v1/repositories/a/b/-/collection").get_json()["manifests"] == []
+    rules.remove(database, rule)
+    execute(hasty, "UPDATE manifest_reviews SET review_after = now() - interval '1 second'")
+    collect(hasty)
+    assert hasty.get(f"/v2/a/b/manifests/{images['a/b'].digest}").status_code == 404

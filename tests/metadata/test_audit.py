@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from functions.registry.metadata import audit
-from functions.registry.metadata.audit import Event, Filter
+from functions.registry.metadata.audit import Bounds, Event, Filter
 from functions.registry.metadata.db import Conflict, Database
 from tests.metadata.build import query, value
 
@@ -66,26 +66,45 @@ def test_an_outcome_that_is_none_is_refused(database: Database) -> None:
         audit.write(database, Event("push", "maybe", "robot:ci", "team/app", ADDRESS))
 
 
-def test_the_trail_keeps_its_latest_rows(database: Database) -> None:
-    write(database, *map(str, range(10)))
-    assert audit.trim(database, keep_rows=10, keep_days=1) == 0
-    assert [audit.trim(database, 4, 1, limit=4) for _ in range(3)] == [4, 2, 0]
-    assert actions(audit.list_page(database, 10)) == ["9", "8", "7", "6"]
-    assert audit.trim(database, keep_rows=0, keep_days=1) == 4
-    assert audit.trim(database, keep_rows=0, keep_days=1) == 0
+def bounds(refusals: int = 100, rows: int = 100, days: int = 7) -> Bounds:
+    return Bounds(refusals, rows, days)
+
+
+def test_the_trail_keeps_the_latest_of_what_was_pushed_and_deleted(database: Database) -> None:
+    write(database, *(f"manifest.{number}" for number in range(10)))
+    assert audit.trim(database, bounds(rows=10)) == 0
+    assert [audit.trim(database, bounds(rows=4), limit=4) for _ in range(3)] == [4, 2, 0]
+    assert actions(audit.list_page(database, 10)) == ["manifest.9", "manifest.8", "manifest.7", "manifest.6"]
+    assert audit.trim(database, bounds(rows=0)) == 4
+    assert audit.trim(database, bounds(rows=0)) == 0
+
+
+def test_refusals_push_out_older_refusals_and_nothing_else(database: Database) -> None:
+    write(database, "grant.add", "manifest.push")
+    for number in range(20):
+        audit.write(database, Event(str(number), "denied", "robot:ci", "team/app", ADDRESS))
+    assert audit.trim(database, bounds(refusals=3)) == 17
+    assert actions(audit.list_page(database, 10)) == ["19", "18", "17", "manifest.push", "grant.add"]
+
+
+def test_what_is_pushed_pushes_out_no_change_of_an_administrator(database: Database) -> None:
+    write(database, "grant.add", "rule.remove", *["manifest.push"] * 20)
+    audit.write(database, Event("token.refuse", "denied", "x", "", ADDRESS))
+    assert audit.trim(database, bounds(rows=1)) == 19
+    assert actions(audit.list_page(database, 10)) == ["token.refuse", "manifest.push", "rule.remove", "grant.add"]
 
 
 def test_the_trail_forgets_what_is_too_old(database: Database) -> None:
     write(database, *map(str, range(6)))
     query(database, "UPDATE audit SET at = now() - interval '8 days' WHERE action < '4'")
-    assert [audit.trim(database, 100, 7, limit=3) for _ in range(3)] == [3, 1, 0]
+    assert [audit.trim(database, bounds(), limit=3) for _ in range(3)] == [3, 1, 0]
     assert actions(audit.list_page(database, 10)) == ["5", "4"]
 
 
 def test_what_is_both_surplus_and_old_counts_once(database: Database) -> None:
-    write(database, *map(str, range(6)))
+    write(database, *["blob.delete"] * 6)
     query(database, "UPDATE audit SET at = now() - interval '8 days'")
-    assert audit.trim(database, keep_rows=3, keep_days=7, limit=100) == 6
+    assert audit.trim(database, bounds(rows=3), limit=100) == 6
     assert value(database, "SELECT count(*) FROM audit") == 0
 
 

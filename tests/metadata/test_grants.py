@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from functions.registry.metadata import grants, principals, repositories
 from functions.registry.metadata.db import Database
-from functions.registry.metadata.grants import Grant, GrantRefused, Standing
+from functions.registry.metadata.grants import Bounds, Grant, GrantRefused, Standing, TooManyGrants
 from functions.registry.metadata.patterns import PatternInvalid
 from functions.registry.metadata.principals import Principal
 from functions.registry.oci.name import RepositoryName
@@ -174,3 +176,48 @@ def test_the_catalog_is_empty_without_a_grant_and_whole_with_the_widest(
     grants.add(database, robot.id, "**", "reader")
     assert visible(database, robot.id) == crowd
     assert visible(database, grants.NOBODY) == []
+
+
+def test_a_namespace_has_no_more_grants_than_it_may(database: Database, robot: Principal) -> None:
+    bounds = Bounds(all=4, each=2, starred=5)
+    grants.add(database, None, "team/*/a", "reader", bounds)
+    for pattern in ("team/*/b", "team/*a**"):
+        with pytest.raises(TooManyGrants, match="5 characters from a star on"):
+            grants.add(database, None, pattern, "reader", bounds)
+    grants.add(database, None, "team/b*", "reader", bounds)
+    with pytest.raises(TooManyGrants, match="at most 4 grants, 2 of them for one principal or for anyone"):
+        grants.add(database, None, "team/c", "reader", bounds)
+    for pattern in ("team/a", "team/**"):
+        grants.add(database, robot.id, pattern, "reader", bounds)
+    with pytest.raises(TooManyGrants):
+        grants.add(database, robot.id, "team/c", "reader", bounds)
+    assert grants.add(database, robot.id, "team/a", "writer", bounds), "one that is there is changed"
+    for pattern in ("other/a", "**", "t*/a"):
+        assert grants.add(database, robot.id, pattern, "reader", bounds), "it is of no namespace, or of another one"
+
+
+def test_the_bound_holds_for_many_at_once(database: Database, robot: Principal) -> None:
+    def add(number: int) -> bool:
+        try:
+            return grants.add(database, robot.id, f"team/{number}", "reader", Bounds(10, 10, 10)) > 0
+        except TooManyGrants:
+            return False
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(add, range(40))) == 10
+
+
+@pytest.mark.parametrize("glob", ["team/*a*", "team/**", "team/*/x**", "**", "t*/app"])
+def test_the_catalog_has_what_any_grant_matches(database: Database, robot: Principal, glob: str) -> None:
+    """Page by page, from one's own grants and those of anyone."""
+    names = ["other/app", "team/app", "team/app/x", "team/b/xy", "team/banana", "team/c"]
+    for name in names:
+        push_image(database, RepositoryName.parse(name), "v1")
+    grants.add(database, robot.id, glob, "reader")
+    grants.add(database, None, "team/c", "reader")
+    grants.add(database, None, "other/none*", "reader")
+    expected = sorted({*grants.roles(database, robot.id, names), *grants.roles(database, None, names)})
+    found: list[str] = []
+    while page := repositories.list_names(database, Page(1, found[-1] if found else ""), robot.id):
+        found.append(page[0])
+    assert found == expected

@@ -12,16 +12,32 @@ from hypothesis import strategies as st
 from functions.registry.metadata.db import Database
 from functions.registry.metadata.patterns import (
     PatternInvalid,
+    _anchored,
     is_glob_match,
     namespace_of,
     repository_regex,
+    stars,
     tag_regex,
     whole_namespaces,
 )
 from tests.metadata.build import value
 
 MATCHES = 'SELECT CAST(:text AS text) COLLATE "C" ~ CAST(:regex AS text)'
-REPOSITORY_GLOBS = st.text("ab.-/*", min_size=1, max_size=8)
+FITS = """
+    SELECT CAST(:text AS text) COLLATE "C" LIKE glob_like(:glob)
+           AND glob_fits(:text, :glob, glob_form(:glob), CAST(:regex AS text))
+"""
+
+
+def is_taken(glob: str) -> bool:
+    try:
+        repository_regex(glob)
+    except PatternInvalid:
+        return False
+    return True
+
+
+REPOSITORY_GLOBS = st.text("ab._-/*", min_size=1, max_size=8).filter(is_taken)
 TAG_GLOBS = st.text("aA.-_*", min_size=1, max_size=8)
 every_example = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -57,13 +73,30 @@ def test_the_simple_reading_reads_right() -> None:
 @every_example
 @given(glob=REPOSITORY_GLOBS, text=st.text("abx.-/", max_size=8))
 def test_a_pattern_of_repositories(database: Database, glob: str, text: str) -> None:
-    assert in_database(database, repository_regex(glob), text) is matches(glob, text, slashes=False)
+    expected = matches(glob, text, slashes=False)
+    assert in_database(database, repository_regex(glob), text) is expected
+    assert bool(value(database, FITS, text=text, glob=glob, regex=None)) is expected
+
+
+@every_example
+@given(parts=st.lists(st.sampled_from(["a", "*", "**", "b*", "_", "/", "/", "***", "x*y"]), min_size=1, max_size=8),
+       names=st.lists(st.text("abxy_-/", max_size=9), min_size=1, max_size=4))  # fmt: skip
+def test_a_pattern_made_of_parts(database: Database, parts: list[str], names: list[str]) -> None:
+    """Also of those that are no longer taken, of which there may be some: they are expressions."""
+    glob = "".join(parts)
+    regex = None if is_taken(glob) else _anchored(glob, one_star="[^/]*")
+    for text in [*names, glob.replace("*", ""), glob.replace("*", "x"), glob.replace("*", "/")]:
+        found = bool(value(database, FITS, text=text, glob=glob, regex=regex))
+        assert found is matches(glob, text, slashes=False), (glob, text)
 
 
 @every_example
 @given(glob=TAG_GLOBS, text=st.text("aAx.-_", max_size=8))
 def test_a_pattern_of_tags(database: Database, glob: str, text: str) -> None:
-    assert in_database(database, tag_regex(glob), text) is matches(glob, text, slashes=True)
+    expected = matches(glob, text, slashes=True)
+    assert in_database(database, tag_regex(glob), text) is expected
+    like = 'SELECT CAST(:text AS text) COLLATE "C" LIKE glob_like(:glob)'
+    assert bool(value(database, like, text=text, glob=glob)) is expected
 
 
 @pytest.mark.parametrize("text", ["team/app\n", "\nteam/app", "xteam/app", "team/appx", "TEAM/APP"])
@@ -121,6 +154,29 @@ def test_a_pattern_has_one_namespace_or_none(glob: str, namespace: str | None) -
 
 def test_a_hostile_pattern_is_as_fast_as_any(database: Database) -> None:
     started = time.monotonic()
-    for glob in ("*a" * 127, "**a*" * 63, "*" * 255):
+    for glob in ("*a" * 127, "**a" * 85, "*" * 255):
         in_database(database, repository_regex(glob), "a" * 254 + "!")
     assert time.monotonic() - started < 5  # hostile, it would take longer than anybody waits
+
+
+@pytest.mark.parametrize(("glob", "count"), [("a", 0), ("team/**", 1), ("a*b**c***", 3), ("*/*/*", 3)])
+def test_stars_are_counted(glob: str, count: int) -> None:
+    assert stars(glob) == count
+
+
+@pytest.mark.parametrize("glob", ["**/a*/**", "a/**/b/**/*", "*/**x**"])
+def test_stars_of_both_kinds_that_like_can_not_tell_apart_are_refused(glob: str) -> None:
+    with pytest.raises(PatternInvalid, match="once at most"):
+        repository_regex(glob)
+
+
+def test_the_worst_pattern_costs_little_however_many_there_are(database: Database) -> None:
+    """Each of a thousand names with each of fifty patterns that nearly match."""
+    sql = """
+        SELECT count(*) FROM generate_series(1, 1000) AS number, generate_series(1, 50) AS other
+         WHERE 'ns/' || repeat('a', 240) || number
+               LIKE glob_like('ns/' || repeat('*' || repeat('a', 55), 4) || 'b' || other)
+    """
+    started = time.monotonic()
+    assert value(database, sql) == 0
+    assert time.monotonic() - started < 10

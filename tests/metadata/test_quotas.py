@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from threading import Barrier
 from typing import Final
@@ -133,7 +134,7 @@ def test_an_upload_is_refused_when_it_ends_if_it_does_not_fit(database: Database
     limit(database, 99)
     with pytest.raises(ChangeRefused, match="100 more are needed"):
         commit_part(database, APP, upload, Digest.of(b"large"))
-    assert uploads.get(database, APP, upload.id) == upload
+    assert uploads.get(database, APP, upload.id) == replace(upload, room=-1)
     limit(database, 100)
     assert commit_part(database, APP, upload, Digest.of(b"large"))
 
@@ -402,3 +403,53 @@ def test_a_push_near_the_limit_is_told_what_is_used_with_it(database: Database) 
         push = Push(APP, Digest.of(payload), parse_manifest(payload, None), payload, [Tag(tag)])
         told = pushes.put(database, push).quota
         assert told == QuotaUse("team", used(database), used(database) + 20)
+
+
+def test_what_open_uploads_hold_counts_beside_what_is_used(database: Database) -> None:
+    push_image(database, APP, "v1")
+    limit(database, 100)
+    first = write_part(database, start_upload(database), 60)
+    second = write_part(database, start_upload(database, RepositoryName.parse("team/other")), 40)
+    start_upload_without_room(database)
+    for upload in (first, second):
+        with pytest.raises(ChangeRefused, match="quota of namespace team"):
+            write_part(database, upload, 1)
+    assert value(database, "SELECT count(*) FROM deletions") == 2, "their objects are condemned"
+    uploads.cancel(database, APP, second.id)
+    uploads.cancel(database, RepositoryName.parse("team/other"), second.id)
+    found = uploads.get(database, APP, first.id)
+    assert found is not None
+    assert found.room == 40
+    assert write_part(database, first, 40).received == 100
+
+
+def start_upload_without_room(database: Database) -> None:
+    with pytest.raises(ChangeRefused, match="quota of namespace team"):
+        start_upload(database)
+
+
+def test_open_uploads_of_many_at_once_stay_within_the_quota(crowd: Database) -> None:
+    push_image(crowd, APP, "v1")
+    started = [start_upload(crowd) for _ in range(CROWD)]
+    limit(crowd, 100)
+
+    def write(upload: uploads.Upload) -> bool:
+        try:
+            return write_part(crowd, upload, 30).received == 30
+        except ChangeRefused:
+            return False
+
+    with ThreadPoolExecutor(CROWD) as pool:
+        assert sum(pool.map(write, started)) == 3
+
+
+def test_open_uploads_move_with_their_repository(database: Database) -> None:
+    write_part(database, start_upload(database), 60)
+    quotas.put(database, Quota("other", 50, None))
+    query(database, "INSERT INTO namespaces (name) VALUES ('other')")
+    query(
+        database,
+        "UPDATE repositories SET name = 'other/app', namespace_id = (SELECT id FROM namespaces WHERE name = 'other')",
+    )
+    assert value(database, "SELECT open_bytes('other')") == 60
+    assert value(database, "SELECT open_bytes('team')") == 0

@@ -12,7 +12,7 @@ import pytest
 from functions.registry.metadata import blobs, manifests, rules, tags
 from functions.registry.metadata.db import ChangeRefused, Database
 from functions.registry.metadata.patterns import PatternInvalid
-from functions.registry.metadata.rules import NewRule, Rule, RuleRefused
+from functions.registry.metadata.rules import NewRule, Rule, RuleExists, RuleRefused, TooManyRules
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.name import Tag
 from tests.metadata.build import (
@@ -192,7 +192,9 @@ def test_a_kept_repository_loses_nothing_but_by_whom_the_rule_says(database: Dat
         with pytest.raises(ChangeRefused) as refused:
             delete()
         assert str(refused.value) == reason
-    assert not is_refused(database, ONE, WRITER)
+    assert not is_refused(database, ONE, WRITER, tag="v2"), "a new tag leaves nothing without one"
+    assert is_refused(database, ONE, MAINTAINER), "one that moves does"
+    assert not is_refused(database, TWO, ADMIN)
     assert tags.delete(database, APP, V1, ADMIN)
     assert manifests.delete(database, APP, image.digest, ADMIN)
     assert blobs.delete(database, APP, loose, ADMIN)
@@ -382,3 +384,19 @@ def test_without_a_rule_that_matches_obedience_costs_next_to_nothing(database: D
         add(database, "protected", name=str(number), repositories=f"team-{number}/**", tags=f"*{number}*")
     query(database, "ANALYZE tag_rules")
     assert min(seconds() for _ in range(3)) < 2 * without + 0.05
+
+
+def test_a_namespace_has_no_more_rules_than_it_may(database: Database) -> None:
+    for number in range(3):
+        rules.add(database, NewRule(str(number), 0, "free", "team/**"), most=3)
+    with pytest.raises(TooManyRules, match="at most 3 rules"):
+        rules.add(database, NewRule("3", 0, "free", "team/**"), most=3)
+    assert rules.add(database, NewRule("3", 0, "free", "other/**"), most=3)
+    assert rules.add(database, NewRule("3", 0, "free", "**"), most=3), "of the registry there are as many as it likes"
+
+
+def test_rules_names_are_a_namespaces_own(database: Database) -> None:
+    for repositories in ("team/**", "other/**", "**"):
+        rules.add(database, NewRule("releases", 0, "immutable", repositories))
+    with pytest.raises(RuleExists):
+        rules.add(database, NewRule("releases", 1, "free", "team/app"))

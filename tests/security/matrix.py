@@ -113,14 +113,14 @@ OPERATIONS: Final[dict[str, Operation]] = {
     ),
     "GET days of the namespace": lambda world: world.at("GET", "/api/v1/namespaces/team/days"),
     "GET days of all repositories": lambda world: world.at("GET", "/api/v1/usage/days"),
-    "POST recount of all figures": lambda world: world.at("POST", "/api/v1/usage/verify"),
+    "POST recount of all figures": lambda world: world.add("usage/verify"),
     "GET ranking of the namespace": lambda world: world.at("GET", "/api/v1/rankings/largest?namespace=team"),
     "GET all namespaces": lambda world: world.at("GET", "/api/v1/namespaces"),
     "GET all usage": lambda world: world.at("GET", "/api/v1/usage"),
     "GET ranking of all repositories": lambda world: world.at("GET", "/api/v1/rankings/largest"),
     "GET grants of the namespace": lambda world: world.at("GET", "/api/v1/grants?namespace=team"),
     "POST grant in the namespace": lambda world: world.add(
-        "grants", principal=world.robot("other"), repositories="team/x/*", role="admin"
+        "grants", principal=world.robot("other"), repositories="team/x/*", role="admin", namespace="other"
     ),
     "DELETE grant in the namespace": lambda world: world.at("DELETE", f"/api/v1/grants/{world.grant('team/*')}"),
     "GET rules of the namespace": lambda world: world.at("GET", "/api/v1/rules?namespace=team"),
@@ -128,7 +128,9 @@ OPERATIONS: Final[dict[str, Operation]] = {
         "rules", name=_new(), kind="free", repositories="team/none", position=1
     ),
     "GET robots of the namespace": lambda world: world.at("GET", "/api/v1/principals?namespace=team"),
-    "POST robot of the namespace": lambda world: world.add("principals", kind="robot", name=_new(), namespace="team"),
+    "POST robot of the namespace": lambda world: world.add(
+        "principals", kind="robot", name=f"team+{_new()}", namespace="team"
+    ),
     "DELETE robot of the namespace": lambda world: world.at("DELETE", f"/api/v1/principals/{world.robot('team')}"),
     "POST secret of its robot": lambda world: world.add(f"principals/{world.robot('team')}/secrets", name="x"),
     "POST trust of its robot": lambda world: world.add(

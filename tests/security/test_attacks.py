@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Final
@@ -14,11 +15,22 @@ from functions.registry.metadata import audit, grants, rules
 from functions.registry.metadata.rules import NewRule
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.media_type import OCI_MANIFEST
+from tests.conftest import ROOT
 from tests.security.conftest import REALM
-from tests.security.people import Guarded
+from tests.security.people import Guarded, basic
 from tests.support import Image, Registry
 
 ALL: Final = "pull,push,delete"
+_DESCRIBED: Final = json.loads((ROOT / "functions" / "api" / "openapi.json").read_text())["paths"]
+_PLACES: Final = {"name": "a/b", "principal": "root", "namespace": "a"}
+# What changes something by a method that a page may send unasked, or with a body.
+CHANGES: Final = {
+    re.sub(r"{(\w+)}", lambda place: _PLACES[place[1]], path): [
+        method.upper() for method in methods if method in {"post", "put", "patch"}
+    ]
+    for path, methods in _DESCRIBED.items()
+    if path.startswith("/api/v1/") and methods.keys() & {"post", "put", "patch"}
+}
 
 
 class Account:
@@ -283,9 +295,19 @@ def test_in_open_mode_nobodys_uploads_are_counted(registry: Registry) -> None:
 @pytest.mark.parametrize(
     ("settings", "complaint"),
     [
+        ({}, "SLIPWAY_TOKEN_REALM"),
         ({"SLIPWAY_ACCESS": "token"}, "SLIPWAY_TOKEN_REALM"),
         ({"SLIPWAY_ACCESS": "token", "SLIPWAY_TOKEN_REALM": REALM}, "SLIPWAY_TOKEN_KEYS"),
         ({"SLIPWAY_ACCESS": "external", "SLIPWAY_TOKEN_REALM": REALM}, "SLIPWAY_EXTERNAL_ISSUER"),
+        (
+            {
+                "SLIPWAY_ACCESS": "external",
+                "SLIPWAY_TOKEN_REALM": REALM,
+                "SLIPWAY_EXTERNAL_ISSUER": "gitlab",
+                "SLIPWAY_EXTERNAL_KEYS": "x",
+            },
+            "SLIPWAY_PEPPER",
+        ),
         ({"SLIPWAY_ACCESS": "open"}, "SLIPWAY_OPEN_IN_CLOUD"),
     ],
 )
@@ -298,6 +320,40 @@ def test_a_registry_that_would_be_open_by_mistake_does_not_start(
     guard = Guard(chosen, guarded.services.database)
     with pytest.raises(SettingInvalid, match=complaint):
         guard.check(in_cloud=True)
+
+
+@pytest.mark.parametrize("headers", [{}, {"Connection": "Upgrade", "Upgrade": "websocket"}], ids=["plain", "upgrade"])
+@pytest.mark.parametrize("path", ["/v2/", "/v2/_catalog", "//v2/", "/robots.txt", "/v2/a%0ab", "/api/v1/principals"])
+def test_no_way_in_goes_past_the_look_at_the_settings(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch, path: str, headers: dict[str, str]
+) -> None:
+    """Whatever the framework makes of a request: it handles some by itself, and its errors are answered here."""
+    assert registry.get(path, headers=headers).status_code != 500
+    monkeypatch.setenv("K_SERVICE", "slipway-api")
+    monkeypatch.setattr(registry.client.application, "testing", False)
+    for method in ("GET", "POST", "PUT", "DELETE", "BREW"):
+        assert registry.request(method, path, headers=headers).status_code == 500
+
+
+@pytest.mark.parametrize(
+    "content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", None]
+)
+def test_a_change_is_json_whatever_its_route_and_its_body(guarded: Guarded, content_type: str | None) -> None:
+    """A foreign page sends nothing else without asking first."""
+    headers = {"Authorization": basic("root", guarded.robot("root", is_admin=True)), "Origin": "https://evil.example"}
+    changes = [(method, route) for route, methods in CHANGES.items() for method in methods]
+    assert len(changes) > 10
+    for method, path in changes:
+        answer = guarded.request(method, path, headers=headers, data=b"", content_type=content_type)
+        assert (answer.status_code, guarded.error_code(answer)) == (400, "INVALID_PARAMETER"), path
+    answer = guarded.request("POST", "/api/v1/usage/verify", headers=headers, json={})
+    assert answer.status_code == 200
+
+
+def test_browsers_do_not_guess_what_an_answer_is(registry: Registry) -> None:
+    registry.push_image("a/b", "v1")
+    for path in ("/v2/", "/v2/a/b/manifests/v1", "/v2/none/tags/list", "/api/openapi.json"):
+        assert registry.get(path).headers["X-Content-Type-Options"] == "nosniff"
 
 
 def test_the_page_names_a_test_for_every_attack() -> None:

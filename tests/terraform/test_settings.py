@@ -32,6 +32,7 @@ _BY_MODE: Final = {
         "SLIPWAY_EXTERNAL_ISSUER",
         "SLIPWAY_EXTERNAL_KEYS",
         "SLIPWAY_EXTERNAL_JWKS_URL",
+        "SLIPWAY_PEPPER",
     },
     "open": {"SLIPWAY_OPEN_IN_CLOUD"},
 }
@@ -136,6 +137,9 @@ def test_the_database_is_named_in_a_form_that_the_driver_takes(deployment: Deplo
 def test_addresses_lead_back_to_the_registry(deployment: Deployment) -> None:
     environment, host = deployment.environment("api"), deployment.outputs["registry_host"]
     assert environment["SLIPWAY_SIGNER_IDENTITY"] == deployment.account("api")
+    assert deployment.outputs["token_service"] == environment["SLIPWAY_SERVICE"]
+    if environment["SLIPWAY_ACCESS"] == "token":
+        assert environment["SLIPWAY_SERVICE"] == host, "an identity that is meant for another registry is not good here"
     if environment["SLIPWAY_ACCESS"] == "token":
         assert environment["SLIPWAY_TOKEN_REALM"] == f"https://{host}/token"
     has_domain = any(deployment.all("google_compute_backend_service"))

@@ -12,10 +12,13 @@ from hypothesis import strategies as st
 from werkzeug.test import create_environ
 
 from functions.api import body as body_module
-from functions.api.body import PIECE_BYTES, Body
+from functions.api.body import Body, Pace
 
 MEBIBYTE: Final = 1 << 20
 IDLE_SECONDS: Final = 7
+PIECE_BYTES: Final = 64 << 10
+PACE: Final = Pace(IDLE_SECONDS, PIECE_BYTES, drain_seconds=5, most_slow=8)
+ADDRESS: Final = "192.0.2.1"
 
 
 class Stream(io.RawIOBase):
@@ -56,11 +59,11 @@ class Socket:
 
 def body_of(stream: Stream, announced: int | None = None, **environ: Any) -> Body:
     """With a length, or sent in chunks, as the server hands it over."""
-    return Body(request_of(stream, announced, **environ), IDLE_SECONDS)
+    return Body(request_of(stream, announced, **environ), ADDRESS, PACE)
 
 
 def limited(stream: Stream, most: int, announced: int | None = None) -> Body:
-    return Body(request_of(stream, announced), IDLE_SECONDS, most)
+    return Body(request_of(stream, announced), ADDRESS, PACE, most)
 
 
 def request_of(stream: Stream, announced: int | None = None, **environ: Any) -> Request:
@@ -87,7 +90,7 @@ def test_a_whole_body_is_read_and_counted(size: int, is_announced: bool) -> None
 
 def test_a_request_without_a_body_has_none() -> None:
     environ = create_environ("/v2/", method="GET")
-    body = Body(Request(environ), IDLE_SECONDS)
+    body = Body(Request(environ), ADDRESS, PACE)
     assert list(body.pieces()) == []
     assert (body.announced, body.received, body.is_cut) == (None, 0, False)
     assert body.drain()

@@ -21,15 +21,27 @@ DEFAULTS: Final[dict[str, Any]] = {
     "upload_chunk_bytes": 4_194_304,
     "upload_expiry_seconds": 86_400,
     "body_idle_seconds": 60,
+    "body_least_bytes": 65_536,
+    "body_drain_seconds": 5,
+    "slow_bodies_per_address": 8,
     "storage_timeout_seconds": 60,
     "largest_manifest_bytes": 4_194_304,
     "largest_annotations_bytes": 4_194_304,
-    "access": "open",
+    "access": "token",
     "open_in_cloud": "refuse",
     "service": "slipway",
     "token_seconds": 300,
     "requests_per_minute": 6000,
     "uploads_per_principal": 1000,
+    "refusals_per_minute": 30,
+    "audit_refusals": 100_000,
+    "audit_rows": 1_000_000,
+    "grants_per_namespace": 500,
+    "grants_per_grantee": 25,
+    "starred_characters_per_grantee": 64,
+    "rules_per_namespace": 500,
+    "trusts_per_namespace": 100,
+    "stars_per_pattern": 4,
     "trusted_proxies": 0,
 }
 RANGES: Final = {
@@ -37,12 +49,24 @@ RANGES: Final = {
     "signed_url_seconds": (60, 604_800),
     "upload_expiry_seconds": (60, 2_592_000),
     "body_idle_seconds": (1, 3600),
+    "body_least_bytes": (1024, 1_048_576),
+    "body_drain_seconds": (1, 60),
+    "slow_bodies_per_address": (1, 1000),
     "storage_timeout_seconds": (1, 600),
     "largest_manifest_bytes": (1024, 67_108_864),
     "largest_annotations_bytes": (1024, 67_108_864),
     "token_seconds": (60, 3600),
     "requests_per_minute": (0, 1_000_000),
     "uploads_per_principal": (1, 10_000),
+    "refusals_per_minute": (1, 100_000),
+    "audit_refusals": (1000, 100_000_000),
+    "audit_rows": (1000, 1_000_000_000),
+    "grants_per_namespace": (1, 10_000),
+    "grants_per_grantee": (1, 10_000),
+    "starred_characters_per_grantee": (0, 100_000),
+    "rules_per_namespace": (1, 10_000),
+    "trusts_per_namespace": (1, 10_000),
+    "stars_per_pattern": (1, 16),
     "trusted_proxies": (0, 10),
 }
 CHOICES: Final = {
@@ -67,6 +91,17 @@ def complaint(setting: str, text: str) -> str:
     with pytest.raises(SettingInvalid) as error:
         read(setting, text)
     return str(error.value)
+
+
+def test_tenant_claims_are_read_by_issuer() -> None:
+    assert read("tenant_claims", "") == {}
+    found = read("tenant_claims", " https://gitlab.corp.example=project_id,namespace_id  https://ci.example/o=org/id ")
+    assert found == {"https://gitlab.corp.example": ("project_id", "namespace_id"), "https://ci.example/o": ("org/id",)}
+
+
+@pytest.mark.parametrize("text", ["https://x", "https://x=", "=sub", "https://x=a,,b", "https://x=a b", "https://x=a,"])
+def test_tenant_claims_that_can_not_be_read_are_refused(text: str) -> None:
+    assert complaint("tenant_claims", text).startswith("SLIPWAY_TENANT_CLAIMS takes ISSUER=CLAIM,CLAIM")
 
 
 def test_the_examples_here_cover_every_setting() -> None:

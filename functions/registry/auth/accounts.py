@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from functions.registry.auth.secrets import Peppers, hash_password, make_secret
+from functions.registry.config import Settings
 from functions.registry.metadata import credentials, principals, trusts
 from functions.registry.metadata.db import Database
 from functions.registry.metadata.principals import Principal, PrincipalInvalid
@@ -86,20 +87,21 @@ def add_secret(
 
 
 def add_trust(
-    database: Database, principal: Principal, issuer: str, claims: Mapping[str, str], issuers: Sequence[str]
+    database: Database, principal: Principal, issuer: str, claims: Mapping[str, str], settings: Settings
 ) -> int:
-    """Its id. Raises AccountRefused; `issuers` are those that the registry listens to at all."""
-    from functions.registry.auth.federation import validate_trust  # noqa: PLC0415  # it brings cryptography along
+    """Its id. Raises AccountRefused and TooManyTrusts."""
+    from functions.registry.auth.trusted import validate_trust  # noqa: PLC0415  # it brings cryptography along
 
     if principal.kind != "robot":
         raise AccountRefused("a trust is a robot's: make a robot for the job, and grant it what the job needs")
+    issuers = settings.oidc_issuers.split()
     if issuer not in issuers:
         raise AccountRefused(f"issuer takes one of SLIPWAY_OIDC_ISSUERS: {', '.join(issuers)}")
     try:
-        validate_trust(issuer, claims)
+        validate_trust(issuer, claims, settings.tenant_claims)
     except ValueError as error:
         raise AccountRefused(f"claims {error}") from error
-    return trusts.add(database, principal.id, issuer, claims)
+    return trusts.add(database, principal.id, issuer, claims, settings.trusts_per_namespace)
 
 
 def _hashed(password: str) -> str:

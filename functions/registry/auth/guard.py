@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _NEEDED: Final[dict[str, tuple[str, ...]]] = {
     "open": (),
     "token": ("token_realm", "token_keys", "pepper"),
-    "external": ("token_realm", "external_issuer"),
+    "external": ("token_realm", "external_issuer", "pepper"),
 }
 ANONYMOUS: Final = Caller(kind="anonymous", name="")
 

@@ -23,6 +23,22 @@ class _Bucket:
     filled_at: float
 
 
+class Sparing:
+    """What is told of refusals: `per_minute` of one caller, of these each one once."""
+
+    def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._each = RateLimit(1, clock)
+        self._all = RateLimit(per_minute, clock)
+
+    def lets(self, caller: str, what: str) -> bool:
+        try:
+            self._each.take(f"{caller} {what}")
+            self._all.take(caller)
+        except TooManyRequests:
+            return False
+        return True
+
+
 class RateLimit:
     """`per_minute` requests for each key, all at once or spread; 0 is no limit."""
 

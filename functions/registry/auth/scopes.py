@@ -58,6 +58,11 @@ def format_scopes(scopes: Iterable[Scope]) -> str:
     return " ".join(f"{scope.type}:{scope.name}:{','.join(sorted(scope.actions))}" for scope in sorted(scopes))
 
 
+def repositories(scopes: Iterable[Scope]) -> list[str]:
+    """Those that something is asked for in."""
+    return [scope.name for scope in scopes if scope.type == "repository"]
+
+
 def _read(values: Sequence[str]) -> Iterator[Scope]:
     for value in values:
         for text in value.split(" "):

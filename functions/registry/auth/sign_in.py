@@ -5,10 +5,11 @@ Every way ends in a principal. A refusal says the same for an unknown name and a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from functions.registry.auth.caller import IssuerUnavailable, TokenRefused
 from functions.registry.auth.secrets import PREFIX, Peppers, make_secret, parse_secret, verify_password
@@ -27,9 +28,21 @@ FEDERATED_TOKEN_SECONDS: Final = 3600
 FEDERATED_HOURS: Final = 1
 REMEMBERED_DAYS: Final = 30
 _WRONG: Final = "wrong name or password, or it has expired or was revoked"
+_EXCHANGED: Final = "this identity was exchanged before: ask the issuer for another one"
 # What tells a job apart, and nothing that its owner could not say aloud.
 _AUDITED: Final = frozenset({"iss", "sub", "jti", "repository_id", "run_id", "ref", "project_id", "job_id", "email"})
 _LONGEST_PASSWORD: Final = 8 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """Another issuer's token, the robot that it is to act as, if that is said, and what is asked for."""
+
+    identify: Callable[[str], Identity]
+    token: str = field(repr=False)
+    via: str
+    robot: str
+    asked: Sequence[str]
 
 
 class SignIn:
@@ -40,37 +53,45 @@ class SignIn:
         self._database = database
         self._peppers = Peppers(settings.pepper)
 
-    def sign_in(self, name: str, password: str, address: str) -> SignedIn:
-        """Raises SignInRefused, SignInThrottled and IssuerUnavailable."""
+    def sign_in(self, name: str, password: str, address: str, asked: Sequence[str] = ()) -> SignedIn:
+        """`asked` are the repositories that a token is for: an identity may be trusted by several robots.
+
+        Raises SignInRefused, SignInThrottled and IssuerUnavailable.
+        """
         if len(password) > _LONGEST_PASSWORD:
             raise SignInRefused(_WRONG)
-        if name == "oauth2accesstoken":
-            return self._federated(self._google.identify, password, "google")
+        keys = failures.Keys.of(self._peppers.newest, name, address)
+        way, _, robot = name.partition("+")
+        if way == "oauth2accesstoken":
+            shown = _Shown(self._google.identify, password, "google", robot, asked)
+            return self._counted(keys, lambda: self._federated(shown))
         # An identity is too long to be anybody's password, and must not be hashed as one.
         if name == "oidc" or _looks_like_identity(password):
-            return self._federated(self._federation.identify, password, "federated")
-        keys = failures.Keys.of(self._peppers.newest, name, address)
-        if seconds := failures.delay(self._database, keys):
+            shown = _Shown(self._federation.identify, password, "federated", robot if way == "oidc" else "", asked)
+            return self._counted(keys, lambda: self._federated(shown))
+        # Nobody guesses a secret: whoever has one is not kept off by others' failures, and to look at it is cheap.
+        if password.startswith(PREFIX):
+            return self._by_secret(name, password) or self._refused(failures.attempt(self._database, keys))
+        if seconds := failures.attempt(self._database, keys):
             raise SignInThrottled(seconds)
-        signed_in = (
-            self._by_secret(name, password) if password.startswith(PREFIX) else self._by_password(name, password)
-        )
+        signed_in = self._by_password(name, password)
         if signed_in is None:
-            failures.count_failure(self._database, keys)
             raise SignInRefused(_WRONG)
-        if signed_in.via == "password":
-            # Who mistyped starts anew. Nobody mistypes a secret: jobs are spared the statement.
-            failures.forget(self._database, keys)
+        failures.succeed(self._database, keys)
         return signed_in
 
-    def exchange(self, token: str, *, is_access_token: bool) -> SignedIn:
-        """An identity for a token, once. Raises as `sign_in`."""
+    def exchange(
+        self, token: str, address: str, *, is_access_token: bool, robot: str = "", asked: Sequence[str] = ()
+    ) -> SignedIn:
+        """An identity for a token, once: it is no password after that. Raises as `sign_in`."""
         identify = self._google.identify if is_access_token else self._federation.identify
-        signed_in = self._federated(identify, token, "exchange")
+        keys = failures.Keys.of(self._peppers.newest, "", address)
+        shown = _Shown(identify, token, "exchange", robot, asked)
+        signed_in = self._counted(keys, lambda: self._federated(shown))
         if (token_id := signed_in.claims.get("jti")) and not credentials.use_token_once(
             self._database, signed_in.claims["iss"], token_id, datetime.now(UTC) + timedelta(days=1, minutes=5)
         ):
-            raise SignInRefused("this identity was exchanged before: ask the issuer for another one")
+            raise SignInRefused(_EXCHANGED)
         return signed_in
 
     def remember(self, signed_in: SignedIn) -> str:
@@ -89,6 +110,20 @@ class SignIn:
         if found is None:
             raise SignInRefused("the sign-in has ended: log in again")
         return found
+
+    def _counted(self, keys: failures.Keys, signing_in: Callable[[], SignedIn]) -> SignedIn:
+        """What is refused is a failure of where it came from."""
+        try:
+            return signing_in()
+        except SignInRefused:
+            if seconds := failures.attempt_from(self._database, keys):
+                raise SignInThrottled(seconds) from None
+            raise
+
+    def _refused(self, seconds: int) -> NoReturn:
+        if seconds:
+            raise SignInThrottled(seconds)
+        raise SignInRefused(_WRONG)
 
     def _by_secret(self, name: str, password: str) -> SignedIn | None:
         parsed = parse_secret(password)
@@ -126,19 +161,33 @@ class SignIn:
 
         return GoogleAccessTokens(self._settings.google_audiences.split())
 
-    def _federated(self, identify: Callable[[str], Identity], token: str, via: str) -> SignedIn:
-        from functions.registry.auth.federation import matching  # noqa: PLC0415  # as the class says
+    def _federated(self, shown: _Shown) -> SignedIn:
+        from functions.registry.auth import trusted  # noqa: PLC0415  # as the class says
 
+        configured = self._settings.tenant_claims
         try:
-            identity = identify(token)
-            trust = matching(trusts.list_for(self._database, identity.issuer), identity)
+            identity = shown.identify(shown.token)
+            trusted.refuse_outside_code(identity)
+            sought = trusts.Sought(
+                identity.issuer,
+                trusted.tenants(identity, configured),
+                trusted.comparable(identity),
+                sorted(trusted.GLOBS),
+                shown.robot or None,
+                shown.asked,
+                None if shown.via == "exchange" else identity.token_id,
+            )
+            candidates = trusts.matching(self._database, sought)
+            trust = trusted.choose(candidates, identity, shown.asked)
         except IssuerUnavailable:
             raise
         except TokenRefused as refused:
             raise SignInRefused(str(refused)) from refused
+        if trust.was_exchanged:
+            raise SignInRefused(_EXCHANGED)
         return SignedIn(
             principal=trust.principal,
-            via=via,
+            via=shown.via,
             token_seconds=FEDERATED_TOKEN_SECONDS,
             is_read_only=identity.is_read_only,
             claims={name: value for name, value in identity.claims.items() if name in _AUDITED},

@@ -1,4 +1,4 @@
-"""The audit trail: who did what, and what was refused. It is bounded, by rows and by age."""
+"""The audit trail: who did what, and what was refused. It is bounded, by age and by what its rows are worth."""
 
 from __future__ import annotations
 
@@ -96,14 +96,25 @@ _LIST_OF_NAMESPACE: Final = _listing(
        AND principal = coalesce(:principal, principal) AND resource = coalesce(:resource, resource)""",
 )
 
-# Ids are given out one by one: one that was never written makes the trail a row shorter, no more.
+# Refusals, which strangers cause, and content, which whoever may push causes, are bounded apart: neither pushes out the
+# other, nor what administrators changed. `audit_refusals` and `audit_content` are their indexes.
 _TRIM: Final = Statement(
     "audit_trim",
     int,
     """
     WITH surplus AS MATERIALIZED (
         (SELECT id FROM audit
-          WHERE id <= (SELECT max(id) FROM audit WHERE id > 0) - CAST(:rows AS bigint)
+          WHERE outcome = 'denied'
+            AND id <= (SELECT id FROM audit WHERE outcome = 'denied' AND id > 0
+                        ORDER BY id DESC OFFSET :refusals LIMIT 1)
+          ORDER BY id
+          LIMIT :limit)
+        UNION
+        (SELECT id FROM audit
+          WHERE outcome <> 'denied' AND split_part(action, '.', 1) IN ('manifest', 'blob')
+            AND id <= (SELECT id FROM audit
+                        WHERE outcome <> 'denied' AND split_part(action, '.', 1) IN ('manifest', 'blob') AND id > 0
+                        ORDER BY id DESC OFFSET :rows LIMIT 1)
           ORDER BY id
           LIMIT :limit)
         UNION
@@ -113,6 +124,15 @@ _TRIM: Final = Statement(
     DELETE FROM audit USING surplus WHERE audit.id = surplus.id
     """,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """The latest `refusals`, and the latest `rows` about content, stay; nothing stays longer than `days`."""
+
+    refusals: int
+    rows: int
+    days: int
 
 
 def write(db: Database, event: Event) -> None:
@@ -149,6 +169,6 @@ def list_page(db: Database, size: int, wanted: Filter | None = None, before: int
     return db.all(_LIST(**values))
 
 
-def trim(db: Database, keep_rows: int, keep_days: int, limit: int = 1000) -> int:
-    """Deletes what is beyond the latest `keep_rows` or older than `keep_days`, at most `limit`. Returns how many."""
-    return db.count(_TRIM(rows=keep_rows, days=keep_days, limit=limit))
+def trim(db: Database, bounds: Bounds, limit: int = 1000) -> int:
+    """Deletes what is beyond the bounds, at most `limit`. Returns how many there were."""
+    return db.count(_TRIM(refusals=bounds.refusals, rows=bounds.rows, days=bounds.days, limit=limit))

@@ -129,6 +129,7 @@ _PREVIEW: Final = Statement(
       JOIN manifests ON manifests.repository_id = repositories.id
       JOIN manifest_reviews AS review ON review.manifest_id = manifests.id
      WHERE repositories.name = :repository AND NOT repositories.keep_untagged
+       AND kept_refusal(repositories.name, NULL, 0) IS NULL
        AND NOT is_reached(manifests.id, only_by_tags => true)
      ORDER BY review.review_after
      LIMIT :limit
@@ -149,11 +150,13 @@ _FREED: Final = Statement(
        AND NOT EXISTS (
            SELECT FROM manifest_blobs AS named
             WHERE named.repository_id = link.repository_id AND named.digest = link.digest
-              AND (repositories.keep_untagged OR is_reached(named.manifest_id, only_by_tags => true)))
+              AND (repositories.keep_untagged OR kept_refusal(repositories.name, NULL, 0) IS NOT NULL
+                   OR is_reached(named.manifest_id, only_by_tags => true)))
        AND NOT EXISTS (
            SELECT FROM sparse_references AS named
             WHERE named.repository_id = link.repository_id AND named.digest = link.digest
-              AND (repositories.keep_untagged OR is_reached(named.manifest_id, only_by_tags => true)))
+              AND (repositories.keep_untagged OR kept_refusal(repositories.name, NULL, 0) IS NOT NULL
+                   OR is_reached(named.manifest_id, only_by_tags => true)))
     """,
 )
 

@@ -226,9 +226,12 @@ def find_refresh_token(db: Database, token_hashes: Sequence[bytes]) -> SignedIn 
 
 def use_token_once(db: Database, issuer: str, token_id: str, expires_at: datetime) -> bool:
     """False if it was used before. It may be forgotten after `expires_at`, when nobody takes the token any more."""
-    # As long as an issuer likes, and with any characters: an index takes neither.
-    used = hashlib.sha256(f"{len(issuer)} {issuer} {token_id}".encode(errors="surrogatepass")).digest()
-    return db.count(_USE_TOKEN(hash=used, expires_at=expires_at)) > 0
+    return db.count(_USE_TOKEN(hash=used_hash(issuer, token_id), expires_at=expires_at)) > 0
+
+
+def used_hash(issuer: str, token_id: str) -> bytes:
+    """Of what may be as long as an issuer likes, and have any characters: an index takes neither."""
+    return hashlib.sha256(f"{len(issuer)} {issuer} {token_id}".encode(errors="surrogatepass")).digest()
 
 
 def expire(db: Database, limit: int) -> int:

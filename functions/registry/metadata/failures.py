@@ -37,40 +37,28 @@ class Keys:
 _FREE: Final[Sequence[int]] = (5, 50, 5)
 _LONGEST: Final[Sequence[int]] = (300, 300, 1)
 
-# 1 s, then twice as long each time.
-_DELAY: Final = Statement(
-    "failures_delay",
+# 1 s, then twice as long each time (pre/0011_neighbours.sql).
+_ATTEMPT: Final = Statement(
+    "failures_attempt",
     int,
     """
-    SELECT CAST(greatest(0, ceil(max(extract(epoch FROM last_failed_at - now())
-                                     + least(longest, 2.0 ^ least(failures - free, 20))))) AS int)
-      FROM unnest(CAST(:keys AS bytea[]), CAST(:free AS int[]), CAST(:longest AS int[])) AS asked (key, free, longest)
-      JOIN sign_in_failures USING (key)
-     WHERE failures >= free AND last_failed_at > now() - interval '1 hour'
-    """,
-)
-
-_COUNT: Final = Statement(
-    "failures_count",
-    int,
-    """
-    INSERT INTO sign_in_failures AS known (key, failures, last_failed_at)
-    SELECT key, 1, now() FROM unnest(CAST(:keys AS bytea[])) AS failed (key) ORDER BY key
-    ON CONFLICT (key) DO UPDATE
-       SET failures = CASE WHEN known.last_failed_at > now() - interval '1 hour' THEN known.failures + 1 ELSE 1 END,
-           last_failed_at = now()
+    SELECT attempt_sign_in(CAST(:keys AS bytea[]), CAST(:free AS int[]), CAST(:longest AS int[]))
     """,
     is_brief=True,
 )
 
-_FORGET: Final = Statement(
-    "failures_forget",
+_SUCCEED: Final = Statement(
+    "failures_succeed",
     int,
     """
-    WITH remembered AS MATERIALIZED (
+    WITH counted AS MATERIALIZED (
         SELECT key FROM sign_in_failures WHERE key = ANY (CAST(:keys AS bytea[])) ORDER BY key FOR UPDATE
+    ), taken_back AS (
+        UPDATE sign_in_failures SET failures = greatest(0, failures - 1)
+          FROM counted WHERE sign_in_failures.key = counted.key AND counted.key = :address
     )
-    DELETE FROM sign_in_failures USING remembered WHERE sign_in_failures.key = remembered.key
+    DELETE FROM sign_in_failures USING counted
+     WHERE sign_in_failures.key = counted.key AND counted.key <> :address
     """,
     is_brief=True,
 )
@@ -91,18 +79,19 @@ _EXPIRE: Final = Statement(
 )
 
 
-def delay(db: Database, keys: Keys) -> int:
-    """Seconds before the next attempt is worth looking at; 0 if it is now."""
-    return db.one_or_none(_DELAY(keys=keys.all(), free=_FREE, longest=_LONGEST)) or 0
+def attempt(db: Database, keys: Keys) -> int:
+    """Seconds before an attempt is worth looking at; if it is now, 0, and it counts as a failure until it succeeds."""
+    return db.one_or_none(_ATTEMPT(keys=keys.all(), free=_FREE, longest=_LONGEST)) or 0
 
 
-def count_failure(db: Database, keys: Keys) -> None:
-    db.count(_COUNT(keys=keys.all()))
+def attempt_from(db: Database, keys: Keys) -> int:
+    """The same for the address alone, where there is no name to be told apart."""
+    return db.one_or_none(_ATTEMPT(keys=[keys.address], free=_FREE[1:2], longest=_LONGEST[1:2])) or 0
 
 
-def forget(db: Database, keys: Keys) -> None:
-    """After a success. The address stays counted: one good account there does not speak for the others."""
-    db.count(_FORGET(keys=[keys.pair, keys.user]))
+def succeed(db: Database, keys: Keys) -> None:
+    """The last attempt was right. The address' others stay counted: one good account does not speak for them."""
+    db.count(_SUCCEED(keys=keys.all(), address=keys.address))
 
 
 def expire(db: Database, limit: int) -> int:

@@ -16,6 +16,24 @@ class GrantRefused(ValueError):
     """The message says why."""
 
 
+class TooManyGrants(Exception):
+    """Of the namespace, which all who look at it pay for. The message says how many there may be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How many grants a namespace may have, how many of these for one principal, or for anyone, and how many characters
+    their patterns from a star on that isn't the end; None for no bound.
+    """
+
+    all: int | None
+    each: int | None
+    starred: int | None
+
+
+UNBOUNDED: Final = Bounds(None, None, None)
+
+
 @dataclass(frozen=True, slots=True)
 class Grant:
     """`principal` is None for anyone's."""
@@ -44,7 +62,9 @@ _ROLES: Final = Statement(
               FROM unnest(CAST(:names AS text[])) AS asked (name)
               JOIN grants ON (grants.principal_id = :principal_id OR grants.principal_id IS NULL)
                          AND grants.namespace IN ('', split_part(asked.name, '/', 1))
-                         AND asked.name ~ grants.pattern_regex
+                         AND asked.name >= grants.pattern_prefix AND asked.name < grants.pattern_prefix || '~'
+                         AND asked.name LIKE grants.pattern_like
+                         AND glob_fits(asked.name, grants.pattern, grants.pattern_form, grants.pattern_regex)
              GROUP BY asked.name) AS held
     """,
 )
@@ -65,7 +85,13 @@ _ADD: Final = Statement(
     "grants_add",
     int,
     """
-    INSERT INTO grants (principal_id, pattern, pattern_regex, role) VALUES (:principal_id, :pattern, :regex, :role)
+    INSERT INTO grants (principal_id, pattern, pattern_regex, role)
+    SELECT :principal_id, :pattern, :regex, :role
+     WHERE CAST(:most AS bigint) IS NULL
+        OR has_place_for_grant(pattern_namespace(:pattern), CAST(:principal_id AS bigint), :pattern,
+                               CAST(:most AS bigint), CAST(:most_each AS bigint), CAST(:most_starred AS bigint))
+        OR EXISTS (SELECT FROM grants WHERE principal_id IS NOT DISTINCT FROM CAST(:principal_id AS bigint)
+                                        AND namespace = pattern_namespace(:pattern) AND pattern = :pattern)
     ON CONFLICT ON CONSTRAINT grants_pattern DO UPDATE SET role = excluded.role
     RETURNING id
     """,
@@ -134,14 +160,22 @@ def standing(db: Database, principal_id: int) -> Standing | None:
     return db.one_or_none(_STANDING(principal_id=principal_id))
 
 
-def add(db: Database, principal_id: int | None, pattern: str, role: str) -> int:
+def add(db: Database, principal_id: int | None, pattern: str, role: str, bounds: Bounds = UNBOUNDED) -> int:
     """Its id. In place of the role that the principal, or anyone, had by the same pattern.
 
-    Raises PatternInvalid, and GrantRefused if the role is none, the principal is gone, or anyone would write.
+    Raises PatternInvalid; TooManyGrants if the namespace has as many as `bounds` says; and GrantRefused if the role is
+    none, the principal is gone, or anyone would write.
     """
+    grant = {"principal_id": principal_id, "pattern": pattern, "role": role}
     try:
-        call = _ADD(principal_id=principal_id, pattern=pattern, regex=repository_regex(pattern), role=role)
-        return db.all(call)[0]
+        call = _ADD(
+            **grant,
+            regex=repository_regex(pattern),
+            most=bounds.all,
+            most_each=bounds.each,
+            most_starred=bounds.starred,
+        )
+        added = db.all(call)
     except Conflict as conflict:
         reasons = {
             "grants_anyone": "anyone may be reader, and no more",
@@ -149,6 +183,12 @@ def add(db: Database, principal_id: int | None, pattern: str, role: str) -> int:
             "grants_principal_id_fkey": "there is no such principal",
         }
         raise GrantRefused(reasons.get(conflict.constraint, conflict.constraint)) from conflict
+    if not added:
+        raise TooManyGrants(
+            f"a namespace has at most {bounds.all} grants, {bounds.each} of them for one principal or for anyone, and"
+            f" in the patterns of these {bounds.starred} characters from a star on that isn't the end: take some away"
+        )
+    return added[0]
 
 
 def get(db: Database, grant_id: int) -> Grant | None:

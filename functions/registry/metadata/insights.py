@@ -85,7 +85,9 @@ _PAGE: Final = Template("""
                 SELECT FROM grants
                  WHERE (grants.principal_id = CAST(:principal_id AS bigint) OR grants.principal_id IS NULL)
                    AND grants.namespace IN ('', split_part(repositories.name, '/', 1))
-                   AND repositories.name ~ grants.pattern_regex))
+                   AND repositories.name >= grants.pattern_prefix AND repositories.name < grants.pattern_prefix || '~'
+                   AND repositories.name LIKE grants.pattern_like
+                   AND glob_fits(repositories.name, grants.pattern, grants.pattern_form, grants.pattern_regex)))
          ORDER BY walked.key $way, walked.id $way
          LIMIT :size
     )

@@ -1,6 +1,7 @@
-"""Patterns of repositories and tags: globs, which the database matches as regular expressions made of them here.
+"""Patterns of repositories and tags: globs, which the database matches by LIKE (pre/0011_neighbours.sql).
 
-Its engine doesn't backtrack, so no pattern can make it slow; nor can one here, where only the simplest are matched.
+The regular expressions that are made of them here are for what LIKE can't say, which is no longer taken, and for the
+release before this one.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ def repository_regex(glob: str) -> str:
     """`*` is any run of characters but `/`, `**` any run of characters. Raises PatternInvalid."""
     if not _REPOSITORIES.fullmatch(glob):
         raise PatternInvalid("a pattern of repositories has 1 to 255 lower-case letters, digits, . _ - / and *")
+    stars = [len(run) for run in _STARS.findall(glob)]
+    if 1 in stars and sum(length > 1 for length in stars) > 1:
+        raise PatternInvalid("a pattern of repositories has ** once at most where it has * as well")
     return _anchored(glob, one_star="[^/]*")
 
 
@@ -31,6 +35,11 @@ def tag_regex(glob: str) -> str:
     if not _TAGS.fullmatch(glob):
         raise PatternInvalid("a pattern of tags has 1 to 128 letters, digits, . _ - and *")
     return _anchored(glob, one_star=".*")
+
+
+def stars(glob: str) -> int:
+    """`**` is one."""
+    return len(_STARS.findall(glob))
 
 
 def namespace_of(repositories: str) -> str | None:

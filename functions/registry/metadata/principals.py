@@ -12,6 +12,8 @@ from functions.registry.oci.page import Page
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,127}")
 # What clients send as a user's name where a token or another system's identity is the password, and whom logs call so.
 _RESERVED: Final = frozenset({"token", "oidc", "oauth2accesstoken", "anonymous", "anyone", "nobody"})
+# With a robot's name behind it: which of those that trust an identity is meant.
+_WAYS: Final = ("oidc+", "oauth2accesstoken+")
 
 
 class PrincipalInvalid(ValueError):
@@ -161,7 +163,7 @@ def create_robot(db: Database, name: str, namespace: str | None = None) -> Princ
 def _create(db: Database, kind: str, name: str, namespace: str | None, *, is_admin: bool) -> Principal:
     if not _NAME.fullmatch(name):
         raise PrincipalInvalid("a name has 1 to 128 lower-case letters, digits, . _ @ + - and starts with none of them")
-    if name in _RESERVED:
+    if name in _RESERVED or name.startswith(_WAYS):
         raise PrincipalInvalid(f"nobody can be called {name}: it stands for a way to sign in")
     try:
         return db.all(_CREATE(kind=kind, name=name, namespace=namespace, is_admin=is_admin))[0]

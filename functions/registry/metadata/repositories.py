@@ -48,29 +48,50 @@ _LIST: Final = Statement(
     """,
 )
 
-# The first names of each pattern that is granted, by its range in the index: a page costs what it shows. Nothing in a
+# Of each namespace in which there is a grant the first names that one matches: its repositories are gone through once,
+# however many patterns there are. A grant for several namespaces at once has its own range of the names: nothing in a
 # name sorts before `!` or after `~`.
 _LIST_VISIBLE: Final = Statement(
     "repositories_list_visible",
     list,
     """
+    WITH held AS MATERIALIZED (
+        SELECT * FROM grants WHERE grants.principal_id = :principal_id OR grants.principal_id IS NULL
+    )
     SELECT coalesce(json_agg(page.name ORDER BY page.name), '[]')
-      FROM (SELECT DISTINCT visible.name
-              FROM grants
+      FROM (SELECT visible.name
+              FROM (SELECT DISTINCT namespace FROM held WHERE namespace <> '') AS granted
+              JOIN namespaces ON namespaces.name = granted.namespace
              CROSS JOIN LATERAL (
                    SELECT repositories.name
                      FROM repositories
-                    CROSS JOIN LATERAL (
-                          SELECT manifests FROM repository_usage WHERE repository_id = repositories.id OFFSET 0) AS held
-                    WHERE repositories.name > :last AND held.manifests > 0
-                      AND repositories.name >= split_part(grants.pattern, '*', 1)
-                      AND repositories.name < split_part(grants.pattern, '*', 1)
-                                              || CASE WHEN strpos(grants.pattern, '*') > 0 THEN '~' ELSE '!' END
-                      AND repositories.name ~ grants.pattern_regex
+                    WHERE repositories.namespace_id = namespaces.id AND repositories.name > :last
+                      AND EXISTS (SELECT FROM held AS grants
+                                   WHERE grants.namespace = granted.namespace
+                                     AND repositories.name >= grants.pattern_prefix
+                                     AND repositories.name < grants.pattern_prefix || '~'
+                                     AND repositories.name LIKE grants.pattern_like
+                                     AND glob_fits(repositories.name, grants.pattern, grants.pattern_form,
+                                                   grants.pattern_regex))
+                      AND (SELECT manifests > 0 FROM repository_usage WHERE repository_id = repositories.id)
                     ORDER BY repositories.name
                     LIMIT :size) AS visible
-             WHERE grants.principal_id = :principal_id OR grants.principal_id IS NULL
-             ORDER BY visible.name
+             UNION
+            SELECT visible.name
+              FROM held AS grants
+             CROSS JOIN LATERAL (
+                   SELECT repositories.name
+                     FROM repositories
+                    WHERE repositories.name > :last
+                      AND repositories.name >= grants.pattern_prefix
+                      AND repositories.name < grants.pattern_prefix || '~'
+                      AND repositories.name LIKE grants.pattern_like
+                      AND glob_fits(repositories.name, grants.pattern, grants.pattern_form, grants.pattern_regex)
+                      AND (SELECT manifests > 0 FROM repository_usage WHERE repository_id = repositories.id)
+                    ORDER BY repositories.name
+                    LIMIT :size) AS visible
+             WHERE grants.namespace = ''
+             ORDER BY name
              LIMIT :size) AS page
     """,
 )

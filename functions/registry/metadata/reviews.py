@@ -49,7 +49,7 @@ _DELETE_MANIFESTS: Final = Statement(
     """
     DELETE FROM manifests USING repositories
      WHERE manifests.id = ANY (CAST(:ids AS bigint[])) AND repositories.id = manifests.repository_id
-       AND NOT repositories.keep_untagged
+       AND NOT repositories.keep_untagged AND kept_refusal(repositories.name, NULL, 0) IS NULL
        AND NOT EXISTS (SELECT FROM manifest_children WHERE child_id = manifests.id)
        AND NOT is_reached(manifests.id)
     RETURNING manifests.id, octet_length(manifests.payload)
@@ -69,6 +69,20 @@ _REVIEW_HOLDERS: Final = Statement(
        AND NOT is_reached(holder.id)
      ORDER BY holder.id
     ON CONFLICT (manifest_id) DO NOTHING
+    """,
+)
+
+# A rule that keeps a repository may be taken away: what it kept is looked at again from time to time.
+_PUT_OFF_KEPT: Final = Statement(
+    "reviews_put_off_kept",
+    int,
+    """
+    UPDATE manifest_reviews AS review
+       SET review_after = now() + greatest(grace('untag', repositories.id), interval '1 hour')
+      FROM manifests JOIN repositories ON repositories.id = manifests.repository_id
+     WHERE review.manifest_id = ANY (CAST(:ids AS bigint[])) AND review.review_after < now()
+       AND manifests.id = review.manifest_id AND NOT repositories.keep_untagged
+       AND kept_refusal(repositories.name, NULL, 0) IS NOT NULL AND NOT is_reached(manifests.id)
     """,
 )
 
@@ -92,7 +106,7 @@ def carry_out_manifests(session: Session, claimed: list[ManifestReview]) -> Outc
     for manifest in deleted:
         outcome.add(events[manifest.id], manifest.size)
     kept = sorted(events.keys() - {manifest.id for manifest in deleted})
-    session.batch([_REVIEW_HOLDERS(ids=kept), _SETTLE_MANIFESTS(ids=kept)])
+    session.batch([_REVIEW_HOLDERS(ids=kept), _PUT_OFF_KEPT(ids=kept), _SETTLE_MANIFESTS(ids=kept)])
     return outcome
 
 

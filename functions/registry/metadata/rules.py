@@ -23,6 +23,10 @@ class RuleExists(RuleRefused):
     """Another rule has the name."""
 
 
+class TooManyRules(Exception):
+    """Of the namespace. The message says how many there may be."""
+
+
 @dataclass(frozen=True, slots=True)
 class NewRule:
     """`kind` is protected, immutable, free or kept. `role` is the least that may; None for nobody."""
@@ -53,7 +57,8 @@ _ADD: Final = Statement(
     int,
     """
     INSERT INTO tag_rules (name, position, kind, repositories, repositories_regex, tags, tags_regex, role)
-    VALUES (:name, :position, :kind, :repositories, :repositories_regex, :tags, :tags_regex, :role)
+    SELECT :name, :position, :kind, :repositories, :repositories_regex, :tags, :tags_regex, :role
+     WHERE CAST(:most AS bigint) IS NULL OR rules_in(pattern_namespace(:repositories)) < CAST(:most AS bigint)
     RETURNING id
     """,
 )
@@ -91,8 +96,11 @@ _UNLESS_KEPT: Final = Statement(
 )
 
 
-def add(db: Database, rule: NewRule) -> int:
-    """Its id; it holds from now on. Raises PatternInvalid, RuleExists and RuleRefused."""
+def add(db: Database, rule: NewRule, most: int | None = None) -> int:
+    """Its id; it holds from now on. Raises PatternInvalid, RuleExists and RuleRefused.
+
+    Raises TooManyRules if its namespace has as many as `most`; None for no bound.
+    """
     try:
         call = _ADD(
             name=rule.name,
@@ -103,8 +111,9 @@ def add(db: Database, rule: NewRule) -> int:
             tags=rule.tags,
             tags_regex=tag_regex(rule.tags),
             role=rule.role,
+            most=most,
         )
-        return db.all(call)[0]
+        added = db.all(call)
     except Conflict as conflict:
         if conflict.constraint == "tag_rules_name":
             raise RuleExists(f"there is a rule {rule.name} already") from conflict
@@ -115,6 +124,9 @@ def add(db: Database, rule: NewRule) -> int:
             "tag_rules_free": "an exception takes no role: it refuses nothing",
         }
         raise RuleRefused(reasons.get(conflict.constraint, conflict.constraint)) from conflict
+    if not added:
+        raise TooManyRules(f"a namespace has at most {most} rules: take some away, or say more with one pattern")
+    return added[0]
 
 
 def get(db: Database, rule_id: int) -> Rule | None:

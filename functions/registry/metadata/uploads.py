@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from functions.registry.metadata import repositories
-from functions.registry.metadata.db import Conflict, Database, Statement
+from functions.registry.metadata.db import ChangeRefused, Conflict, Database, Statement
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.name import RepositoryName
 
@@ -44,13 +44,17 @@ class TooManyUploads(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """`received` bytes so far; `hash_state` is None if it could not be kept."""
+    """`received` bytes so far; `hash_state` is None if it could not be kept.
+
+    `room` is what its namespace may still receive, as of then; None where there is no quota.
+    """
 
     id: uuid.UUID
     version: int
     received: int
     algorithm: str
     hash_state: bytes | None
+    room: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +87,8 @@ _START: Final = Statement(
     "uploads_start",
     int,
     """
-    INSERT INTO uploads (id, repository_id, algorithm, expires_at, principal)
-    SELECT :id, id, :algorithm, now() + make_interval(secs => :seconds), :principal
+    INSERT INTO uploads (id, repository_id, algorithm, expires_at, principal, is_counted)
+    SELECT :id, id, :algorithm, now() + make_interval(secs => :seconds), :principal, NOT has_blob(:namespace, :digest)
       FROM repositories
      WHERE name = :repository
        AND require_room(:namespace, :needed, :digest)
@@ -95,7 +99,8 @@ _START: Final = Statement(
     """,
 )
 
-_COLUMNS: Final = "uploads.id, uploads.version, uploads.received, uploads.algorithm, uploads.hash_state"
+_COLUMNS: Final = """uploads.id, uploads.version, uploads.received, uploads.algorithm, uploads.hash_state,
+           CASE WHEN uploads.is_counted THEN room_left(split_part(repositories.name, '/', 1)) END"""
 _OPEN: Final = """
       FROM uploads
       JOIN repositories ON repositories.id = uploads.repository_id
@@ -236,7 +241,10 @@ def name_object(db: Database, upload: Upload, object_name: str) -> bool:
 
 
 def advance(db: Database, upload: Upload, part: Part, seconds: int) -> Upload | None:
-    """The upload with one more part; None, and the part condemned, if another request changed the upload first."""
+    """The upload with one more part; None, and the part condemned, if another request changed the upload first.
+
+    Raises ChangeRefused, and condemns the part, if the namespace's quota has no room for it.
+    """
     advanced = Upload(
         id=upload.id,
         version=upload.version + 1,
@@ -254,7 +262,12 @@ def advance(db: Database, upload: Upload, part: Part, seconds: int) -> Upload | 
         hash_state=part.hash_state,
         seconds=seconds,
     )
-    if db.count(call):
+    try:
+        is_advanced = db.count(call) > 0
+    except ChangeRefused:
+        discard_object(db, part.object_name)
+        raise
+    if is_advanced:
         return advanced
     discard_object(db, part.object_name)
     return None
