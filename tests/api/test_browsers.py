@@ -43,6 +43,7 @@ MODES: Final[dict[str, dict[str, str]]] = {
     "external": {
         "SLIPWAY_ACCESS": "external",
         "SLIPWAY_TOKEN_REALM": "https://gitlab.example/jwt/auth",
+        "SLIPWAY_PEPPER": "a pepper",
         "SLIPWAY_EXTERNAL_ISSUER": "omnibus-gitlab-issuer",
         "SLIPWAY_EXTERNAL_JWKS_URL": "https://gitlab.example/oauth/discovery/keys",
     },

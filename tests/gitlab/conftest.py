@@ -24,6 +24,7 @@ def external(environment: dict[str, str], api_function: Client, monkeypatch: pyt
         "SLIPWAY_ACCESS": "external",
         "SLIPWAY_SERVICE": SERVICE,
         "SLIPWAY_TOKEN_REALM": REALM,
+        "SLIPWAY_PEPPER": "a pepper",
         "SLIPWAY_EXTERNAL_ISSUER": ISSUER,
         "SLIPWAY_EXTERNAL_KEYS": certificate_of(KEY),
     }

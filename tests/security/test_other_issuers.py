@@ -133,6 +133,7 @@ def external(environment: dict[str, str], api_function: Client, monkeypatch: pyt
         "SLIPWAY_ACCESS": "external",
         "SLIPWAY_SERVICE": "container_registry",
         "SLIPWAY_TOKEN_REALM": "https://gitlab.example/jwt/auth",
+        "SLIPWAY_PEPPER": "a pepper",
         "SLIPWAY_EXTERNAL_ISSUER": "omnibus-gitlab-issuer",
         "SLIPWAY_EXTERNAL_KEYS": public_pem(KEY),
     }
