@@ -11,6 +11,7 @@ import importlib
 import pkgutil
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -122,7 +123,7 @@ def test_all_that_may_happen_to_a_repository_may_be_done_by_the_api(granted: Pos
 
 
 def test_the_registry_and_its_collection_work_with_the_rights_that_are_given(
-    registry: Registry, granted: Postgres, monkeypatch: pytest.MonkeyPatch
+    registry: Registry, granted: Postgres
 ) -> None:
     kept, gone = registry.push_image("a/b", "v1"), registry.push_image("a/b")
     registry.push_image("a/b", "v2", image=Image())
@@ -131,13 +132,8 @@ def test_the_registry_and_its_collection_work_with_the_rights_that_are_given(
     _execute(owner, "UPDATE gc_settings SET grace = interval '0'")
     for table in ("manifest_reviews", "link_reviews", "blob_reviews"):
         _execute(owner, f"UPDATE {table} SET review_after = now()")  # noqa: S608  # three names of ours
-    of_gc = Database(_url(granted, _USERS.gc), size=2)
-    with closing(of_gc):
-        monkeypatch.setattr(registry.services.database._pool, "_url", _url(granted, _USERS.gc))
-        registry.services.database.close()
-        handled = run(registry.services)
-        registry.services.database.close()
-    monkeypatch.undo()
+    with closing(Database(_url(granted, _USERS.gc), size=2)) as of_gc:
+        handled = run(replace(registry.services, database=of_gc))
     assert handled["manifests"]
     assert registry.get("/v2/a/b/manifests/v1").data == kept.manifest
     assert registry.get(f"/v2/a/b/manifests/{gone.digest}").status_code == 404

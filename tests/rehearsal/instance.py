@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+import requests
+
 from benchmarks.measure import cpu_seconds
 from local.processes import ending_with_parent, tail
 
@@ -30,7 +32,7 @@ class InstanceFailed(RuntimeError):
 
 @dataclass
 class Container:
-    """Ready once `port` takes connections: the startup probe of terraform/registry.tf."""
+    """Ready once `port` takes connections, or once `startup_path` is answered there: the probes of terraform/."""
 
     name: str
     command: Sequence[str | Path]
@@ -38,6 +40,7 @@ class Container:
     folder: Path
     port: int
     log: Path
+    startup_path: str = ""
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -52,7 +55,7 @@ class Container:
                 start_new_session=True,
             )
         deadline = time.monotonic() + START_SECONDS
-        while not self._listens():
+        while not self._is_ready():
             if not self.is_alive() or time.monotonic() > deadline:
                 raise InstanceFailed(f"{self.name} does not listen. Its log:\n{tail(self.log)}")
             time.sleep(0.01)
@@ -100,8 +103,10 @@ class Container:
                     if group == self.process.pid:
                         yield int(entry.name)
 
-    def _listens(self) -> bool:
+    def _is_ready(self) -> bool:
         try:
+            if self.startup_path:
+                return requests.get(f"http://127.0.0.1:{self.port}{self.startup_path}", timeout=1).ok
             socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
         except OSError:
             return False

@@ -59,6 +59,7 @@ class Programs:
         deployment = release.deployment
         told = self.cloud.environment(deployment.environment("registry"), deployment.secrets("registry"))
         app = self._framework(release, "api", {**told, "PORT": str(app_port)}, folder)
+        app.startup_path = deployment.container("app")["startup_probe"][0]["http_get"][0]["path"]
         front = self._front(deployment.container("front"), front_port, app_port, folder)
         assert deployment.container("front")["depends_on"] == [app.name]
         return Instance([app, front], front_port)
