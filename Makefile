@@ -59,7 +59,7 @@ access: $(VENV)/.made  ## Users, robots, grants and rules of the running registr
 check: $(VENV)/.made-dev  ## Lint, types, and the one-way rule between rooms
 	@$(BIN)/ruff format --check --quiet . || { echo "run: make format"; exit 1; }
 	@$(BIN)/ruff check --quiet .
-	@$(BIN)/mypy functions local tests benchmarks deploy
+	@$(BIN)/mypy functions cli local tests benchmarks deploy
 	@$(BIN)/lint-imports --no-logo
 
 format: $(VENV)/.made-dev  ## Format the code
@@ -72,7 +72,7 @@ test: $(VENV)/.made-dev  ## Run the tests (ARGS="-x tests/api")
 		-m "not clients and not clients_more and not slow and not terraform" $(ARGS)
 
 test-security: $(VENV)/.made-dev  ## Run the attack table and the matrix of docs/security.md
-	@$(BIN)/python -m pytest tests/security tests/unit/test_tokens.py tests/unit/test_scopes.py tests/unit/test_secrets.py tests/unit/test_federation.py tests/unit/test_trusted.py tests/unit/test_address.py tests/unit/test_body.py tests/unit/test_jwks.py tests/unit/test_external_tokens.py tests/unit/test_google_tokens.py tests/metadata/test_rules.py tests/metadata/test_failures.py tests/metadata/test_patterns.py tests/metadata/test_trusts.py tests/metadata/test_grants.py tests/metadata/test_audit.py tests/faults/test_slow_bodies.py $(ARGS)
+	@$(BIN)/python -m pytest tests/security tests/unit/test_tokens.py tests/unit/test_scopes.py tests/unit/test_secrets.py tests/unit/test_federation.py tests/unit/test_trusted.py tests/unit/test_address.py tests/unit/test_body.py tests/unit/test_jwks.py tests/unit/test_external_tokens.py tests/unit/test_google_tokens.py tests/metadata/access/test_rules.py tests/metadata/access/test_failures.py tests/metadata/access/test_patterns.py tests/metadata/access/test_trusts.py tests/metadata/access/test_grants.py tests/metadata/access/test_audit.py tests/faults/test_slow_bodies.py $(ARGS)
 
 test-clients: $(VENV)/.made-dev  ## Push and pull with every real client that is installed
 	@$(BIN)/python -m pytest -m clients $(ARGS)

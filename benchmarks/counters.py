@@ -15,9 +15,10 @@ from typing import Any, Final
 
 from benchmarks.measure import Report, median_and_range, percentile, table
 from benchmarks.pushers import LAYERS, HttpPusher, Place, Pusher, places
-from functions.registry.metadata import quotas, usage
 from functions.registry.metadata.db import Database
-from functions.registry.metadata.quotas import Quota
+from functions.registry.metadata.usage import counters as usage
+from functions.registry.metadata.usage import quotas
+from functions.registry.metadata.usage.quotas import Quota
 from functions.registry.oci.name import RepositoryName
 
 PARALLEL: Final = 64

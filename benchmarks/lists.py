@@ -22,19 +22,14 @@ from werkzeug.test import Client
 
 from benchmarks.measure import Report, percentile, table
 from functions.api.dispatch import handle
+from functions.api.v1.insights.routes import LARGEST_SIZE, RANKINGS
 from functions.gc.run import BATCH
 from functions.migrate.schema import upgrade
 from functions.registry import wiring
 from functions.registry.config import Settings
-from functions.registry.metadata import ranks
 from functions.registry.metadata.driver import Connection
-from functions.registry.oci.insights import (
-    LARGEST_SIZE,
-    NAMESPACE_ORDERS,
-    RANKINGS,
-    REPOSITORY_ORDERS,
-    TAG_ORDERS,
-)
+from functions.registry.metadata.lists.filters import NAMESPACE_ORDERS, REPOSITORY_ORDERS, TAG_ORDERS
+from functions.registry.metadata.usage import trends as ranks
 from local.postgres import Postgres
 from local.processes import Children
 from local.seed import Seeded, seed

@@ -24,9 +24,9 @@ import requests
 from benchmarks.measure import Report, percentile, table
 from functions.registry.auth.secrets import Peppers, make_secret
 from functions.registry.config import Settings
-from functions.registry.metadata import credentials, grants, principals, rules, trusts
+from functions.registry.metadata.access import credentials, grants, principals, rules, trusts
+from functions.registry.metadata.access.rules import NewRule
 from functions.registry.metadata.db import Database
-from functions.registry.metadata.rules import NewRule
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.media_type import OCI_INDEX
 from local.stack import Options, Stack

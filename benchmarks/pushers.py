@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from functions.migrate.schema import upgrade
-from functions.registry.metadata import pushes
+from functions.registry.metadata.content import pushes
+from functions.registry.metadata.content.pushes import Push
 from functions.registry.metadata.db import Database
 from functions.registry.metadata.driver import Connection
-from functions.registry.metadata.pushes import Push
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.manifest import parse_manifest
 from functions.registry.oci.media_type import OCI_MANIFEST

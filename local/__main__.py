@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from functions.api import admin as access_admin
-from functions.gc import admin as gc_admin
+from cli.operator import __main__ as access_admin
+from cli.operator import collection as gc_admin
 from functions.registry.metadata.driver import ConnectionFailed, DriverError
 from local.endings import end_with_parent, heed_signals
 from local.guard import StartRefused

@@ -3,7 +3,7 @@
 
 locals {
   front_port = 8080
-  # functions/api/started.py answers it; the front passes it on to nobody.
+  # functions/api/web/startup.py answers it; the front passes it on to nobody.
   startup_path = "/.startup"
   app_port     = 8081
 

@@ -10,36 +10,53 @@ from typing import Any, Final
 
 from flask import Request
 
+from functions.api.endpoint import Endpoint
+from functions.api.web.context import Context
 from functions.registry import telemetry
-from functions.registry.metadata import audit
-from functions.registry.metadata.audit import Event
+from functions.registry.metadata.access import audit
+from functions.registry.metadata.access.audit import Event
+from functions.registry.metadata.access.patterns import namespace_of
 from functions.registry.metadata.db import MetadataUnavailable
-from functions.registry.metadata.patterns import namespace_of
 from functions.registry.wiring import Services
 
-_CHANGES: Final = {
-    "PutManifest": "manifest.push",
-    "DeleteManifest": "manifest.delete",
-    "DeleteBlob": "blob.delete",
-}
 _REFUSED_SIGN_IN: Final = "token.refuse"
 _LONGEST_TEXT: Final = 200
 
 
-def record(services: Services, request: Request, fields: dict[str, Any], status: int) -> None:
-    """`fields` are the request's record.
+def record(
+    services: Services, request: Request, endpoint: Endpoint | None, fields: dict[str, Any], status: int
+) -> None:
+    """Records what a request changed, or was refused; `fields` are those of its log line.
 
     Without access control there is nobody to tell apart, and no trail.
     """
-    if services.settings.access == "open":
+    if services.settings.access == "open" or endpoint is None:
         return
-    event = _event(request, fields, status)
+    event = _event(request, endpoint, fields, status)
     if event is None:
         return
     # Whoever is refused chooses how often: of the same there is one row a minute, and of all a few.
     caller = event.address if event.action == _REFUSED_SIGN_IN else f"{event.principal} {event.address}"
     if event.outcome == "success" or services.refusals.lets(caller, f"{event.action} {event.resource}"):
         write(services, event)
+
+
+def access_changed(context: Context, action: str, resource: str, namespace: str | None, **details: Any) -> None:
+    """A change to who may do what, in the trail and in the log. `namespace` is the one that it was made in."""
+    _record(context, "access changed", action, resource, namespace, details)
+
+
+def registry_changed(context: Context, action: str, resource: str, namespace: str | None, **details: Any) -> None:
+    """The same of any other change."""
+    _record(context, "registry changed", action, resource, namespace, details)
+
+
+def _record(
+    context: Context, what: str, action: str, resource: str, namespace: str | None, details: dict[str, Any]
+) -> None:
+    author, address = context.caller.label, context.address
+    telemetry.log("INFO", what, action=action, resource=resource, principal=author, address=address)
+    write(context.services, Event(action, "success", author, resource, address, None, details, namespace))
 
 
 def write(services: Services, event: Event) -> None:
@@ -50,15 +67,14 @@ def write(services: Services, event: Event) -> None:
         telemetry.log("ERROR", "audit event lost", action=event.action, outcome=event.outcome, reason=str(error))
 
 
-def _event(request: Request, fields: dict[str, Any], status: int) -> Event | None:
-    route = fields.get("route", "")
-    is_change = route in _CHANGES and status < HTTPStatus.MULTIPLE_CHOICES
+def _event(request: Request, endpoint: Endpoint, fields: dict[str, Any], status: int) -> Event | None:
+    is_change = endpoint.is_audited and status < HTTPStatus.MULTIPLE_CHOICES
     # An account is noted wherever a name and a password came: at the token endpoint, and with Basic credentials.
     is_refused_sign_in = status == HTTPStatus.UNAUTHORIZED and fields.get("account")
     if not (is_change or is_refused_sign_in or status == HTTPStatus.FORBIDDEN):
         return None
     return Event(
-        action=_REFUSED_SIGN_IN if is_refused_sign_in else _CHANGES.get(route, route),
+        action=_REFUSED_SIGN_IN if is_refused_sign_in else endpoint.action,
         outcome="success" if is_change else "denied",
         principal=_text(fields.get("account") if is_refused_sign_in else fields.get("principal")),
         resource=_text(fields.get("repository")),

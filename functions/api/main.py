@@ -7,9 +7,10 @@ import functions_framework
 from flask import Request, Response
 from werkzeug.exceptions import HTTPException, InternalServerError
 
-from functions.api import browsers, responses, started
-from functions.api.beneath import refuse_in_json
 from functions.api.dispatch import handle
+from functions.api.web import browsers, responses
+from functions.api.web import startup as started
+from functions.api.web.beneath import refuse_in_json
 from functions.registry import telemetry
 from functions.registry.config import is_in_cloud
 from functions.registry.wiring import services

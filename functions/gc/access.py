@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from functions.registry.metadata import audit, credentials, failures
+from functions.registry.metadata.access import audit, credentials
+from functions.registry.metadata.access import failed_sign_ins as failures
 from functions.registry.wiring import Services
 
 AUDIT_DAYS: Final = 400

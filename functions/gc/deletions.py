@@ -8,8 +8,8 @@ from typing import Final
 
 from functions.registry import telemetry
 from functions.registry.blobs.errors import BlobStoreUnavailable
-from functions.registry.metadata import deletions
-from functions.registry.metadata.deletions import Deletion
+from functions.registry.metadata.gc import deletions
+from functions.registry.metadata.gc.deletions import Deletion
 from functions.registry.wiring import Services
 
 # Objects in one request, and requests at once: at most as many as the Google client keeps connections.

@@ -7,8 +7,8 @@ from typing import Final
 
 from functions.registry import telemetry
 from functions.registry.blobs.errors import BlobStoreUnavailable, ObjectMissing
-from functions.registry.metadata import platforms
-from functions.registry.metadata.platforms import Look
+from functions.registry.metadata.gc import platforms
+from functions.registry.metadata.gc.platforms import Look
 from functions.registry.oci.platform import LARGEST_CONFIG, Platform, read_config
 from functions.registry.wiring import Services
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 from functions.registry import telemetry
-from functions.registry.metadata import reviews, totals
 from functions.registry.metadata.db import Database, Session
-from functions.registry.metadata.totals import Outcome
+from functions.registry.metadata.gc import collected as totals
+from functions.registry.metadata.gc import reviews
+from functions.registry.metadata.gc.collected import Outcome
 from functions.registry.wiring import Services
 
 Review = TypeVar("Review")

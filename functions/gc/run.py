@@ -9,7 +9,7 @@ from typing import Final
 from functions.gc import access, deletions, platforms, uploads, usage
 from functions.gc.reviews import BLOBS, LINKS, MANIFESTS
 from functions.registry import telemetry
-from functions.registry.metadata import backlog
+from functions.registry.metadata.gc import backlog
 from functions.registry.wiring import Services
 
 BATCH: Final = 500

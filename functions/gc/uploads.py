@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functions.registry.metadata import uploads
+from functions.registry.metadata.content import uploads
 from functions.registry.wiring import Services
 
 

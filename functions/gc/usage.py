@@ -6,8 +6,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from functions.registry import telemetry
-from functions.registry.metadata import days, ranks, surveys, usage
 from functions.registry.metadata.db import MetadataUnavailable
+from functions.registry.metadata.usage import counters as usage
+from functions.registry.metadata.usage import daily as days
+from functions.registry.metadata.usage import trends as ranks
+from functions.registry.metadata.usage import untagged as surveys
 from functions.registry.wiring import Services
 
 # A few at a time, so that a run that is out of time ends soon.

@@ -7,7 +7,7 @@ from typing import Final
 
 from functions.registry.auth.secrets import Peppers, parse_secret
 from functions.registry.config import Settings
-from functions.registry.metadata import principals
+from functions.registry.metadata.access import principals
 from functions.registry.metadata.db import Database
 
 NAME: Final = "admin"

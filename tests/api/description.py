@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from functions.api.responses import STATUSES
-from functions.registry.oci import routing
+from functions.api.dispatch import ENDPOINTS
+from functions.api.endpoint import allowed
+from functions.api.web.responses import STATUSES
 from functions.registry.oci.errors import OciError, TooManyRequests
 from tests.conftest import ROOT
 
-DOCUMENT: Final[dict[str, Any]] = json.loads((ROOT / "functions" / "api" / "openapi.json").read_text())
+DOCUMENT: Final[dict[str, Any]] = json.loads((ROOT / "functions" / "api" / "v1" / "openapi.json").read_text())
 CODE: Final = re.compile(r"\b(?:[A-Z]{4,}|[A-Z]{3}(?=_))(?:_[A-Z]+)*\b")
 # What every path and method may be answered, whatever it is: no endpoint, no such method, too many requests, a fault, a
 # dependency down.
@@ -33,16 +33,12 @@ def template(pattern: re.Pattern[str]) -> str:
     return named.replace("/?", "/").replace("\\", "")
 
 
-def methods(parsers: Mapping[str, routing.Parser | None]) -> set[str]:
-    return set(routing._allow(parsers))
-
-
-SERVED: Final = {template(pattern): methods(parsers) for pattern, parsers in routing._ENDPOINTS}
+SERVED: Final = {template(pattern): set(allowed(methods)) for pattern, methods in ENDPOINTS.paths}
 
 
 def template_of(path: str) -> str | None:
     """The endpoint that serves `path`, percent-decoded."""
-    return next((template(pattern) for pattern, _ in routing._ENDPOINTS if pattern.fullmatch(path)), None)
+    return next((template(pattern) for pattern, _ in ENDPOINTS.paths if pattern.fullmatch(path)), None)
 
 
 def resolve(value: dict[str, Any]) -> dict[str, Any]:

@@ -8,12 +8,12 @@ from typing import Final
 
 import pytest
 
-from functions.api.referrers import PAGE_SIZE
-from functions.api.responses import STATUSES, failed, unavailable
+from functions.api.v2.paths import MOST_TAGS, MOST_TAGS_PER_PUSH
+from functions.api.v2.referrers import PAGE_SIZE
+from functions.api.web.responses import STATUSES, failed, unavailable
 from functions.registry.oci.manifest import MOST_REFERENCES
 from functions.registry.oci.name import NAME_LENGTH
 from functions.registry.oci.page import LARGEST_SIZE
-from functions.registry.oci.routing import MOST_TAGS, MOST_TAGS_PER_PUSH
 from tests.api.description import ANYWHERE, OPERATIONS, REFUSALS, SERVED, Operation
 from tests.conftest import ROOT
 

@@ -11,9 +11,9 @@ import pytest
 import requests
 from werkzeug.test import Client, TestResponse
 
-from functions.api.browsers import EXPOSED, PROTECTION
+from functions.api.web.browsers import EXPOSED, PROTECTION
 from functions.registry import wiring
-from functions.registry.metadata import blobs
+from functions.registry.metadata.content import blobs
 from functions.registry.metadata.driver import Connection
 from functions.registry.oci.digest import Digest
 from functions.registry.wiring import Services

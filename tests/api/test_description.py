@@ -1,4 +1,4 @@
-"""The API's description (functions/api/openapi.json) says what the registry does: no more, and nothing else."""
+"""The API's description (functions/api/v1/openapi.json) says what the registry does: no more, and nothing else."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any, Final
 
 import pytest
 
-from functions.registry.oci import route as routes
+from functions.api.dispatch import ENDPOINTS
+from functions.api.route import Query
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.errors import OciError
-from functions.registry.oci.routing import parse
 from tests.api.description import DOCUMENT, OPERATIONS, REFUSALS, SERVED, Operation, resolve, template_of
 from tests.api.test_live_description import HEADER_EFFECTS
 from tests.support import Registry
@@ -66,7 +66,7 @@ def test_the_list_of_codes_is_that_of_the_errors() -> None:
     assert codes == sorted({OciError.code, *(code for _, code in REFUSALS)})
 
 
-class Asked(routes.Query):
+class Asked(Query):
     """Remembers which parameters the route table looks at."""
 
     names: set[str] = set()  # noqa: RUF012  # each test's own, see below
@@ -85,7 +85,7 @@ def test_the_parameters_of_the_query_are_those_that_are_read(
     operation: Operation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Asked, "names", set())
-    parse(operation.method, operation.path.format(**PARTS), Asked())
+    ENDPOINTS.match(operation.method, operation.path.format(**PARTS), Asked())
     assert set(operation.parameters("query")) == Asked.names
 
 

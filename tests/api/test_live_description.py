@@ -8,16 +8,17 @@ from typing import Any, Final
 import pytest
 from werkzeug.test import TestResponse
 
-from functions.api import referrers
-from functions.api.browsers import PROTECTION
+from functions.api.v2 import referrers
+from functions.api.web.browsers import PROTECTION
 from functions.registry import wiring
 from functions.registry.auth import accounts
 from functions.registry.auth.accounts import NewAccount
 from functions.registry.auth.federation import GITHUB
-from functions.registry.metadata import audit, grants, quotas, rules
-from functions.registry.metadata.audit import Event
-from functions.registry.metadata.quotas import Quota
-from functions.registry.metadata.rules import NewRule
+from functions.registry.metadata.access import audit, grants, rules
+from functions.registry.metadata.access.audit import Event
+from functions.registry.metadata.access.rules import NewRule
+from functions.registry.metadata.usage import quotas
+from functions.registry.metadata.usage.quotas import Quota
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.media_type import OCI_MANIFEST
 from local.access import make_access_secrets

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from werkzeug.test import Client
 
-from functions.api import started
+from functions.api.web import startup as started
 from functions.registry import wiring
 from functions.registry.metadata.db import Database
 from local.guard import choose_port

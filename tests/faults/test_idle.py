@@ -18,7 +18,7 @@ from google.pubsub_v1 import PublisherClient
 from functions.registry import idle
 from functions.registry.blobs.gcs import Bucket, new_object_name
 from functions.registry.events.hints import Hints
-from functions.registry.metadata import repositories
+from functions.registry.metadata.content import repositories
 from functions.registry.metadata.db import Database
 from functions.registry.oci.name import RepositoryName
 from functions.registry.wiring import Services

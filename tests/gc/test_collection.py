@@ -7,8 +7,8 @@ import os
 import pytest
 import requests
 
-from functions.registry.metadata import rules
-from functions.registry.metadata.rules import NewRule
+from functions.registry.metadata.access import rules
+from functions.registry.metadata.access.rules import NewRule
 from functions.registry.oci.digest import Digest
 from tests.gc.conftest import collect, execute, rows
 from tests.support import Image, Registry, descriptor, index_of

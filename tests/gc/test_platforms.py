@@ -14,9 +14,10 @@ import pytest
 
 from functions.gc import platforms as collector
 from functions.gc.run import run
-from functions.registry.metadata import platforms, pushes, removal
+from functions.registry.metadata.content import pushes, removal
+from functions.registry.metadata.content.pushes import Push
 from functions.registry.metadata.db import Database
-from functions.registry.metadata.pushes import Push
+from functions.registry.metadata.gc import platforms
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.manifest import parse_manifest
 from functions.registry.oci.media_type import DOCKER_MANIFEST, OCI_MANIFEST

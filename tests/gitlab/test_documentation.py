@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any, Final
 
-from functions.registry.metadata import gitlab, gitlab_tags
-from functions.registry.oci import gitlab_routing
+from functions.api.gitlab import paths as gitlab_routing
+from functions.registry.metadata.gitlab import repositories as gitlab
+from functions.registry.metadata.gitlab import tags as gitlab_tags
 from tests.api.description import DOCUMENT, OPERATIONS
 from tests.conftest import ROOT
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from werkzeug.test import TestResponse
 
-from functions.registry.metadata import pushes
+from functions.registry.metadata.content import pushes
 from functions.registry.oci.media_type import OCI_INDEX
 from tests.gitlab.rails import Rails, access, token
 from tests.metadata.build import APP, OpenTransaction, push_image, value, wait_until_blocked

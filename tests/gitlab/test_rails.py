@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from functions.registry.metadata import pushes
-from functions.registry.metadata.pushes import Push
+from functions.registry.metadata.content import pushes
+from functions.registry.metadata.content.pushes import Push
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.manifest import parse_manifest
 from functions.registry.oci.media_type import OCI_INDEX, OCI_MANIFEST

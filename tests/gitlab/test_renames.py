@@ -8,8 +8,8 @@ from typing import Any, Final
 import pytest
 from werkzeug.test import TestResponse
 
-from functions.registry.metadata import quotas
-from functions.registry.metadata.quotas import Quota
+from functions.registry.metadata.usage import quotas
+from functions.registry.metadata.usage.quotas import Quota
 from functions.registry.oci.name import RepositoryName
 from tests.gitlab.rails import Rails, access, token
 from tests.metadata.build import push_image, query

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import pytest
 
-from functions.registry.metadata import gitlab
 from functions.registry.metadata.db import Database
+from functions.registry.metadata.gitlab import repositories as gitlab
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.name import RepositoryName
 from tests.gitlab.rails import Rails, access, links, token

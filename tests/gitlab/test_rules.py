@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 import requests
 
-from functions.api.gitlab import moment
+from functions.api.gitlab.repositories import moment
 from functions.registry import wiring
 from functions.registry.metadata.schema_version import LATEST_POST
 from functions.registry.oci.digest import Digest

@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 from werkzeug.test import TestResponse
 
-from functions.registry.metadata import gitlab_tags
+from functions.registry.metadata.gitlab import tags as gitlab_tags
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.media_type import OCI_INDEX, OCI_MANIFEST
 from tests.gitlab.rails import links

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from functions.registry.metadata import manifests, ranks, surveys, tags
+from functions.registry.metadata.content import manifests, tags
 from functions.registry.metadata.db import Database
+from functions.registry.metadata.usage import trends as ranks
+from functions.registry.metadata.usage import untagged as surveys
 from functions.registry.oci.manifest import parse_manifest
 from functions.registry.oci.name import RepositoryName, Tag
 from functions.registry.oci.page import Page
 from local.seed import Seeded, seed
 from tests.metadata.build import push_image, query, value
-from tests.metadata.test_ranks import as_kept, by_hand
-from tests.metadata.test_usage import assert_exact
+from tests.metadata.usage.test_ranks import as_kept, by_hand
+from tests.metadata.usage.test_usage import assert_exact
 
 TAGS, REPOSITORIES, LARGEST = 3000, 60, 1200
 

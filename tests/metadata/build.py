@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, Self, TypeVar
 
-from functions.registry.metadata import commits, pushes, uploads
+from functions.registry.metadata.content import commits, pushes, uploads
+from functions.registry.metadata.content.pushes import Push
+from functions.registry.metadata.content.uploads import Part, Upload
 from functions.registry.metadata.db import Call, Database, Session
 from functions.registry.metadata.driver import Connection
-from functions.registry.metadata.pushes import Push
-from functions.registry.metadata.uploads import Part, Upload
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.manifest import parse_manifest
 from functions.registry.oci.name import RepositoryName, Tag

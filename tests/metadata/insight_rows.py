@@ -6,8 +6,9 @@ import random
 from dataclasses import dataclass
 from typing import Any, Final
 
-from functions.registry.metadata import ranks, surveys
 from functions.registry.metadata.db import Database
+from functions.registry.metadata.usage import trends as ranks
+from functions.registry.metadata.usage import untagged as surveys
 from functions.registry.oci.name import RepositoryName
 from tests.metadata.build import put, query
 from tests.support import encode

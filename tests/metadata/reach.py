@@ -17,8 +17,6 @@ from typing import Final
 from functions.registry.metadata.db import Statement
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-# Run by people, as whoever they sign in as.
-_OF_PEOPLE: Final = "admin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +78,12 @@ def statements_of(function: str) -> set[str]:
 
 
 def _entries(function: str) -> Iterator[Place]:
-    for path in sorted((ROOT / "functions" / function).glob("*.py")):
-        if not path.stem.startswith(_OF_PEOPLE) or path.stem == "administration":
-            name = f"functions.{function}.{path.stem}"
-            module = _module(name)
-            assert module is not None
-            yield from (Place(name, piece) for piece in module.pieces)
-            yield from (Place(name, f"{kind}.{each}") for kind, found in module.methods.items() for each in found)
+    for path in sorted((ROOT / "functions" / function).rglob("*.py")):
+        name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        module = _module(name)
+        assert module is not None
+        yield from (Place(name, piece) for piece in module.pieces)
+        yield from (Place(name, f"{kind}.{each}") for kind, found in module.methods.items() for each in found)
 
 
 def _named_by(place: Place, attributes: set[str]) -> Iterator[Place]:
@@ -117,8 +114,9 @@ def _methods(reached: set[Place], attributes: set[str]) -> Iterator[Place]:
 
 
 def _statements(place: Place) -> Iterator[str]:
-    """Those that a constant is, or holds, but for the list of all."""
-    if place != _ALL and place.module.startswith("functions.") and _module(place.module) is not None:
+    """Those that a constant is, or holds, but for the list of all. A `main` holds none: only the framework loads it."""
+    is_ours = place.module.startswith("functions.") and not place.module.endswith(".main")
+    if place != _ALL and is_ours and _module(place.module) is not None:
         yield from _in(getattr(importlib.import_module(place.module), place.name, None))
 
 

@@ -14,13 +14,13 @@ from contextlib import closing
 import pytest
 
 from functions.registry import metadata, telemetry
-from functions.registry.metadata import blobs, manifests, moves, repositories
+from functions.registry.metadata.content import blobs, manifests, moves, repositories
 from functions.registry.metadata.db import STATEMENTS, Database, MetadataUnavailable, Session
 from functions.registry.oci.name import RepositoryName, Tag
 from tests.metadata.build import APP, OTHER, OpenTransaction, push_image, put, query, value, wait_until_blocked
 
-for _module in pkgutil.iter_modules(metadata.__path__):
-    importlib.import_module(f"{metadata.__name__}.{_module.name}")
+for _module in pkgutil.walk_packages(metadata.__path__, f"{metadata.__name__}."):
+    importlib.import_module(_module.name)
 
 PATIENCE = 20
 # They refuse, or hold for the transaction alone.
@@ -31,8 +31,8 @@ _BRIEF = {
     "credentials_add_refresh_token",
     "credentials_find_secret",
     "credentials_use_token",
-    "failures_count",
-    "failures_forget",
+    "failures_attempt",
+    "failures_succeed",
 }
 
 
@@ -63,7 +63,7 @@ def test_what_is_brief_touches_no_content() -> None:
 
 def test_what_pulls_and_signs_in_may_have_every_connection() -> None:
     pulls = ("manifests_get_by_tag", "manifests_get_by_digest", "manifests_head_by_tag", "blobs_get", "tags_list")
-    sign_ins = ("credentials_find_secret", "credentials_find_password", "failures_delay", "grants_roles")
+    sign_ins = ("credentials_find_secret", "credentials_find_password", "failures_attempt", "grants_roles")
     for name in (*pulls, *sign_ins, "schema_applied", "referrers_list", "repositories_list"):
         assert not STATEMENTS[name].may_block, name
     # They renew a lease, and wait for whoever deletes what they confirm.

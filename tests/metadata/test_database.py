@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from functions.registry import telemetry
-from functions.registry.metadata import repositories, tags
+from functions.registry.metadata.content import repositories, tags
 from functions.registry.metadata.db import STATEMENTS, Conflict, Database, MetadataUnavailable, Session, Statement
 from functions.registry.metadata.driver import DriverError
 from functions.registry.oci.name import RepositoryName, Tag

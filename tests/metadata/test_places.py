@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from functions.registry.metadata.places import NoPlace, Places
+from functions.registry.metadata.connections.places import NoPlace, Places
 from tests.metadata.build import wait_until
 
 PATIENCE = 10.0

@@ -32,8 +32,8 @@ from tests.metadata.reach import statements_of
 from tests.metadata.test_plans import CROWD, live
 from tests.support import Image, Registry
 
-for _module in pkgutil.iter_modules(metadata.__path__):
-    importlib.import_module(f"{metadata.__name__}.{_module.name}")
+for _module in pkgutil.walk_packages(metadata.__path__, f"{metadata.__name__}."):
+    importlib.import_module(_module.name)
 
 PROGRAMS: Final = ("api", "gc")
 _DATABASE: Final = "granted"

@@ -12,7 +12,7 @@ import requests
 
 from functions.gc import run as gc_run
 from functions.registry import telemetry
-from functions.registry.metadata import moves, repositories
+from functions.registry.metadata.content import moves, repositories
 from functions.registry.metadata.driver import Connection
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.name import RepositoryName

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import Phase
 from hypothesis.errors import Flaky
 
-from functions.api import receive
-from functions.registry.metadata import blobs, commits, deletions, manifests, reviews, uploads
+from functions.api.v2 import upload_body as receive
+from functions.registry.metadata.content import blobs, commits, manifests, uploads
 from functions.registry.metadata.db import Call, Database, Statement
 from functions.registry.metadata.driver import Connection, Outcome
+from functions.registry.metadata.gc import deletions, reviews
 from tests.property.machine import Machine
 from tests.property.running import run
 from tests.support import Registry

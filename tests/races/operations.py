@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, cast
 
-from functions.api import finish
+from functions.api.v2 import upload_commit as finish
 from functions.gc import deletions
 from functions.gc.reviews import BLOBS, LINKS, MANIFESTS
 from functions.registry.blobs.errors import ObjectMissing
-from functions.registry.metadata import blobs, manifests, moves, pushes, removal, repositories, tags
-from functions.registry.metadata.manifests import ListedByIndex
-from functions.registry.metadata.pushes import Push, ReferenceMissing
+from functions.registry.metadata.content import blobs, manifests, moves, pushes, removal, repositories, tags
+from functions.registry.metadata.content.manifests import ListedByIndex
+from functions.registry.metadata.content.pushes import Push, ReferenceMissing
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.errors import UploadUnknown
 from functions.registry.oci.manifest import parse_manifest

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from functions.registry.metadata import blobs, uploads
+from functions.registry.metadata.content import blobs, uploads
+from functions.registry.metadata.content.uploads import Upload
 from functions.registry.metadata.db import Database
 from functions.registry.metadata.driver import Connection
-from functions.registry.metadata.uploads import Upload
 from tests.metadata.build import APP, OTHER, push_blob, put, query, start_upload, write_part
 from tests.races.props import (
     CONFIG,

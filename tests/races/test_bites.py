@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from functions.registry.metadata import manifests
+from functions.registry.metadata.content import manifests
 from tests.metadata.build import APP
 from tests.races import schedules
 from tests.races.operations import OPERATIONS, Cast, Operation

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from functions.registry.metadata import pushes
-from functions.registry.metadata.pushes import Push, TypeDiffers
+from functions.registry.metadata.content import pushes
+from functions.registry.metadata.content.pushes import Push, TypeDiffers
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.manifest import parse_manifest
 from functions.registry.oci.media_type import OCI_MANIFEST

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import threading
 import time
 from collections.abc import Iterable
@@ -39,7 +40,12 @@ class Client:
         self._session = requests.Session()
 
     def sign_in(self) -> None:
-        parameters = {"service": "slipway", "scope": self._scope}
+        """As Docker's clients do: the service is the one that the registry's challenge names."""
+        challenge = self.request("GET", urljoin(self._base, "/v2/"), hoped=401).headers["WWW-Authenticate"]
+        service = re.search(r'service="([^"]+)"', challenge)
+        if service is None:
+            raise Failed(f"no service in {challenge}")
+        parameters = {"service": service[1], "scope": self._scope}
         self._session.auth = self._credentials
         answer = self.request("GET", self._realm, params=parameters, hoped=200)
         self._session.auth = None

@@ -36,7 +36,7 @@ def make_next(tree: Tree) -> None:
     versions = tree.functions / "migrate" / "versions" / "pre"
     (versions / "rehearsal.sql").write_text(_SQL)
     (versions / "rehearsal.py").write_text(_REVISION.format(revision=MIGRATION, before=_newest(versions)))
-    base = tree.functions / "api" / "base.py"
+    base = tree.functions / "api" / "v2" / "base.py"
     assert base.read_text().count(_ANSWER) == 1
     base.write_text(base.read_text().replace(_ANSWER, _NEXT_ANSWER))
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from werkzeug.test import TestResponse
 
-from functions.registry.metadata import grants, principals
+from functions.registry.metadata.access import grants, principals
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.media_type import OCI_INDEX, OCI_MANIFEST
 from tests.security.people import ROLES, Guarded

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from werkzeug.test import TestResponse
 
 from functions.registry.auth.secrets import Peppers, make_secret
-from functions.registry.metadata import credentials, grants, principals
+from functions.registry.metadata.access import credentials, grants, principals
 from tests.support import Registry
 
 ROLES: Final = ("reader", "writer", "maintainer", "admin")

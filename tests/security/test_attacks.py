@@ -11,8 +11,8 @@ import pytest
 from werkzeug.test import TestResponse
 
 from functions.registry.config import SettingInvalid, Settings
-from functions.registry.metadata import audit, grants, rules
-from functions.registry.metadata.rules import NewRule
+from functions.registry.metadata.access import audit, grants, rules
+from functions.registry.metadata.access.rules import NewRule
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.media_type import OCI_MANIFEST
 from tests.conftest import ROOT
@@ -21,7 +21,7 @@ from tests.security.people import Guarded, basic
 from tests.support import Image, Registry
 
 ALL: Final = "pull,push,delete"
-_DESCRIBED: Final = json.loads((ROOT / "functions" / "api" / "openapi.json").read_text())["paths"]
+_DESCRIBED: Final = json.loads((ROOT / "functions" / "api" / "v1" / "openapi.json").read_text())["paths"]
 _PLACES: Final = {"name": "a/b", "principal": "root", "namespace": "a"}
 # What changes something by a method that a page may send unasked, or with a body.
 CHANGES: Final = {
@@ -235,7 +235,7 @@ def test_the_trail_tells_of_changes_and_refusals(guarded: Guarded, mine: Account
     assert trail == [
         ("manifest.push", "success", "robot:mine", "mine/app"),
         ("manifest.delete", "success", "robot:mine", "mine/app"),
-        ("ListTags", "denied", "robot:mine", "theirs/app"),
+        ("tag.list", "denied", "robot:mine", "theirs/app"),
         ("token.refuse", "denied", "mine", ""),
     ]
 

@@ -12,10 +12,11 @@ import pytest
 from werkzeug.test import TestResponse
 
 from functions.registry.auth.secrets import hash_password
-from functions.registry.metadata import audit, principals, quotas, rules
-from functions.registry.metadata.audit import Filter
-from functions.registry.metadata.quotas import Quota
-from functions.registry.metadata.rules import NewRule
+from functions.registry.metadata.access import audit, principals, rules
+from functions.registry.metadata.access.audit import Filter
+from functions.registry.metadata.access.rules import NewRule
+from functions.registry.metadata.usage import quotas
+from functions.registry.metadata.usage.quotas import Quota
 from functions.registry.oci.media_type import OCI_INDEX
 from tests.security.people import Guarded, basic
 from tests.support import index_of

@@ -8,9 +8,9 @@ from typing import Any, Final
 import pytest
 from werkzeug.test import TestResponse
 
-from functions.registry.metadata import audit, credentials, grants, principals, rules, trusts
-from functions.registry.metadata.audit import Filter
-from functions.registry.metadata.rules import NewRule
+from functions.registry.metadata.access import audit, credentials, grants, principals, rules, trusts
+from functions.registry.metadata.access.audit import Filter
+from functions.registry.metadata.access.rules import NewRule
 from functions.registry.oci.media_type import OCI_INDEX
 from functions.registry.oci.page import Page
 from tests.security.people import Guarded, basic, claims
@@ -153,7 +153,7 @@ def test_the_trail_tells_of_the_namespace_and_of_nothing_else(lead: Person, root
     assert [(entry["action"], entry["resource"]) for entry in reversed(entries)] == [
         ("principal.add", "robot:team+ci"), ("secret.add", "robot:team+ci"), ("grant.add", "team/a"),
         ("rule.add", "releases"),
-        ("ListTags", "team/x"),
+        ("tag.list", "team/x"),
     ]  # fmt: skip
     assert {entry["namespace"] for entry in entries} == {"team"}
     wanted = "resource=robot:team%2Bci&action=secret.add&principal=robot:lead"
@@ -165,7 +165,7 @@ def test_the_trail_tells_of_the_namespace_and_of_nothing_else(lead: Person, root
     assert len(root.get("audit?namespace=other")["entries"]) == 2
     # What was refused stands in the registry's own trail, under the name of who tried.
     [refused] = root.get("audit?outcome=denied&principal=robot:lead")["entries"]
-    assert refused["action"] == "ListAudit"
+    assert refused["action"] == "audit.list"
 
 
 @pytest.mark.parametrize("pattern", ["team/**", "te*/**", "**", "*/**", "team**", "t**/*", "*m/**", "**/*", "team/***"])
@@ -417,6 +417,6 @@ def test_every_attempt_is_in_the_trail(lead: Person) -> None:
     lead.status("POST", "principals", kind="user", name="x", is_admin=True)
     found = audit.list_page(lead.guarded.services.database, 10, Filter(principal="robot:lead"))
     assert [(entry.event.action, entry.event.outcome) for entry in found] == [
-        ("AddPrincipal", "denied"), ("AddSecret", "denied"), ("AddGrant", "denied"),
+        ("principal.add", "denied"), ("secret.add", "denied"), ("grant.add", "denied"),
     ]  # fmt: skip
     assert all(entry.event.reason for entry in found)

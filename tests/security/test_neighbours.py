@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 from werkzeug.test import TestResponse
 
-from functions.registry.metadata import principals, trusts
+from functions.registry.metadata.access import principals, trusts
 from tests.issuer import Issuer, serve
 from tests.security.people import Guarded, basic, claims
 

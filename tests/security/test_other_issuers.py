@@ -12,7 +12,7 @@ from werkzeug.test import Client, TestResponse
 
 from functions.registry import wiring
 from functions.registry.auth.keys import VerificationKey
-from functions.registry.metadata import grants, principals, trusts
+from functions.registry.metadata.access import grants, principals, trusts
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.media_type import OCI_MANIFEST
 from functions.registry.wiring import Services

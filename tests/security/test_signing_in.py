@@ -12,7 +12,7 @@ from werkzeug.test import TestResponse
 
 from functions.registry import wiring
 from functions.registry.auth.secrets import hash_password
-from functions.registry.metadata import credentials, grants, principals
+from functions.registry.metadata.access import credentials, grants, principals
 from tests.security.people import Guarded, basic, claims
 
 SCOPE: Final = "repository:team/app:pull,push,delete"

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from functions.registry.metadata.db import Database
 from functions.registry.metadata.driver import Connection
-from functions.registry.metadata.verification import verify
+from functions.registry.metadata.usage.recount import verify
 from local.programs import BUCKET
 from tests.soak.figures import GRACES, Figures
 

@@ -20,7 +20,7 @@ from typing import Any, Final
 
 import pytest
 
-from functions.api.browsers import PROTECTION
+from functions.api.web.browsers import PROTECTION
 from local.guard import choose_port
 from tests.rehearsal.instance import Container
 from tests.rehearsal.nginx import MISSING, find_nginx, front_container

@@ -10,7 +10,7 @@ from typing import Final
 
 import pytest
 
-from functions.api import started
+from functions.api.web import startup as started
 from functions.gc.run import BUDGET_SECONDS
 from functions.registry.events.hints import is_hint
 from local.programs import BUCKET_CORS

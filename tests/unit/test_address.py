@@ -6,7 +6,7 @@ import pytest
 from flask import Request
 from werkzeug.test import create_environ
 
-from functions.api.address import client_address
+from functions.api.web.address import client_address
 
 
 def address(forwarded: str | None, proxies: int, remote: str = "10.0.0.1") -> str:

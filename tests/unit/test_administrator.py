@@ -9,7 +9,7 @@ import pytest
 from functions.migrate.administrator import AdministratorRefused, make_administrator
 from functions.registry.auth.secrets import make_secret
 from functions.registry.config import Settings
-from functions.registry.metadata import principals
+from functions.registry.metadata.access import principals
 from functions.registry.metadata.db import Database
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from functions.registry.auth.authority import ALL_AUTHORITY, NO_AUTHORITY, Authority
-from functions.registry.metadata.grants import Standing
+from functions.registry.metadata.access.grants import Standing
 
 
 def of(*patterns: str, is_admin: bool = False) -> Authority:

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.test import create_environ
 
-from functions.api import body as body_module
-from functions.api.body import Body, Pace
+from functions.api.web import body as body_module
+from functions.api.web.body import Body, Pace
 
 MEBIBYTE: Final = 1 << 20
 IDLE_SECONDS: Final = 7

@@ -131,13 +131,14 @@ def test_the_functions_never_import_each_other(function: str) -> None:
 def test_what_is_deployed_knows_nothing_of_this_machine_or_of_tests() -> None:
     for path in files("functions"):
         for module in imports(path):
-            assert module.partition(".")[0] not in {"local", "tests", "benchmarks", "hypothesis", "pytest"}, place(path)
+            assert module.partition(".")[0] not in {"cli", "local", "tests", "benchmarks", "hypothesis", "pytest"}, (
+                place(path)
+            )
 
 
 def test_the_environment_is_read_in_one_place() -> None:
-    """Beside it only the Google client's own switch is set, and command lines find what they need."""
-    command_lines = {"functions/gc/admin.py", "functions/api/admin.py"}
-    allowed = {"functions/registry/config.py", "functions/registry/blobs/gcs.py", *command_lines}
+    """Beside it only the Google client's own switch is set."""
+    allowed = {"functions/registry/config.py", "functions/registry/blobs/gcs.py"}
     assert {place(path) for path in files("functions") if _knows_the_environment(path)} <= allowed
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 
-from functions.api import responses
+from functions.api.web import responses
 from functions.registry.oci import errors
 from functions.registry.oci.errors import OciError
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.api import pages
+from functions.api.web import pages
 from functions.registry.oci.errors import PageInvalid
 from functions.registry.oci.page import DEFAULT_SIZE, LARGEST_SIZE, Page
 from tests.unit import strategies

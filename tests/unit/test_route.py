@@ -11,7 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.registry.oci import route as routes
+from functions.api.dispatch import ENDPOINTS as TABLE
+from functions.api.route import ListMethods, Query, Route
+from functions.api.v2 import routes
+from functions.api.v2.paths import MOST_TAGS_PER_PUSH
+from functions.api.v2.routes import blob_path, manifest_path, upload_path
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.errors import (
     DigestInvalid,
@@ -26,8 +30,6 @@ from functions.registry.oci.errors import (
 )
 from functions.registry.oci.name import NAME_LENGTH, Reference, RepositoryName, Tag
 from functions.registry.oci.page import Page
-from functions.registry.oci.route import Query, Route, blob_path, manifest_path, upload_path
-from functions.registry.oci.routing import MOST_TAGS_PER_PUSH, parse
 from tests.unit import strategies
 
 NAME: Final = RepositoryName("team/app")
@@ -43,6 +45,12 @@ UPLOADS: Final = "/v2/team/app/blobs/uploads/"
 REFERRERS: Final = f"/v2/team/app/referrers/{DIGEST}"
 
 Pairs = list[tuple[str, str]]
+
+
+def parse(method: str, path: str, query: Query) -> Route:
+    return TABLE.match(method, path, query)[1]
+
+
 ENDPOINTS: Final[list[tuple[str, str, Pairs, Route]]] = [
     ("GET", "/v2/", [], routes.CheckVersion()),
     ("GET", "/v2", [], routes.CheckVersion()),
@@ -185,7 +193,7 @@ def test_a_method_that_an_endpoint_lacks_is_refused_with_those_it_has(path: str,
         with pytest.raises(MethodNotAllowed) as refusal:
             parse(method, path, Query())
         assert refusal.value.allow == allowed
-    assert parse("OPTIONS", path, Query()) == routes.ListMethods(allowed)
+    assert parse("OPTIONS", path, Query()) == ListMethods(allowed)
 
 
 def test_the_first_of_several_values_counts() -> None:

@@ -14,7 +14,7 @@ from hypothesis.strategies import SearchStrategy
 from functions.registry.auth.guard import Guard
 from functions.registry.auth.roles import ACTIONS, Role
 from functions.registry.auth.scopes import MOST_CHARACTERS, MOST_SCOPES, Scope, format_scopes, parse_scopes
-from functions.registry.metadata import grants
+from functions.registry.metadata.access import grants
 from functions.registry.oci.name import RepositoryName
 from tests.unit import strategies
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from functions.registry.auth.caller import TokenRefused
 from functions.registry.auth.federation import BUILDKITE, GITHUB, GITLAB, GOOGLE, Identity
 from functions.registry.auth.trusted import choose, comparable, refuse_outside_code, tenants, validate_trust
-from functions.registry.metadata.patterns import is_glob_match
+from functions.registry.metadata.access.patterns import is_glob_match
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from typing import Final
 
 from functions.registry.auth.secrets import Peppers, hash_password, make_secret
 from functions.registry.config import Settings
-from functions.registry.metadata import credentials, principals, trusts
+from functions.registry.metadata.access import credentials, principals, trusts
+from functions.registry.metadata.access.principals import Principal, PrincipalInvalid
 from functions.registry.metadata.db import Database
-from functions.registry.metadata.principals import Principal, PrincipalInvalid
 from functions.registry.oci.errors import NameInvalid
 from functions.registry.oci.name import RepositoryName
 

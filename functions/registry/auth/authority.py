@@ -9,8 +9,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from functions.registry.metadata.grants import Standing
-from functions.registry.metadata.patterns import is_glob_match, namespace_of, whole_namespaces
+from functions.registry.metadata.access.grants import Standing
+from functions.registry.metadata.access.patterns import is_glob_match, namespace_of, whole_namespaces
 
 # A slash or a star in it would be taken for what it is not: part of a longer name, or any namespace.
 _NAMESPACE: Final = re.compile(r"[a-z0-9._-]+")

@@ -12,8 +12,8 @@ from functions.registry.auth.credentials_header import bearer
 from functions.registry.auth.roles import ACTIONS, Role
 from functions.registry.auth.scopes import Scope
 from functions.registry.config import SettingInvalid, Settings
-from functions.registry.metadata import grants
-from functions.registry.metadata.credentials import SignedIn
+from functions.registry.metadata.access import grants
+from functions.registry.metadata.access.credentials import SignedIn
 from functions.registry.metadata.db import Database
 
 if TYPE_CHECKING:

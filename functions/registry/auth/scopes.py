@@ -29,6 +29,10 @@ class Scope:
     actions: frozenset[str]
 
 
+# What a token for the catalog is asked for.
+CATALOG: Final = Scope("registry", "catalog", frozenset({"*"}))
+
+
 def parse_scopes(values: Sequence[str]) -> list[Scope]:
     """One for each name, in the order of asking. Each value may hold several, divided by spaces.
 

@@ -15,8 +15,9 @@ from functions.registry.auth.caller import IssuerUnavailable, TokenRefused
 from functions.registry.auth.secrets import PREFIX, Peppers, make_secret, parse_secret, verify_password
 from functions.registry.auth.signed_in import SignInRefused, SignInThrottled
 from functions.registry.config import Settings
-from functions.registry.metadata import credentials, failures, trusts
-from functions.registry.metadata.credentials import SignedIn
+from functions.registry.metadata.access import credentials, trusts
+from functions.registry.metadata.access import failed_sign_ins as failures
+from functions.registry.metadata.access.credentials import SignedIn
 from functions.registry.metadata.db import Database
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import Final, Protocol, TypeVar
 from functions.registry.auth import signed
 from functions.registry.auth.caller import TokenRefused
 from functions.registry.auth.federation import BUILDKITE, GITHUB, GITLAB, GOOGLE, Identity
-from functions.registry.metadata.patterns import is_glob_match
+from functions.registry.metadata.access.patterns import is_glob_match
 
 # One of these has to be in every trust; of an issuer that is nowhere listed, `sub`.
 _TENANTS: Final[Mapping[str, tuple[str, ...]]] = {

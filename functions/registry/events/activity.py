@@ -12,8 +12,8 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from functions.registry import telemetry
-from functions.registry.metadata import activity
 from functions.registry.metadata.db import Database
+from functions.registry.metadata.usage import pulls_and_pushes as activity
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.name import RepositoryName, Tag
 

@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import Any, Final, Generic, TypeVar, get_type_hints
 
 from functions.registry import telemetry
+from functions.registry.metadata.connections.pool import NoConnection, Pool
 from functions.registry.metadata.driver import (
     LOCK_SECONDS,
     LONGEST_ANSWER_SECONDS,
@@ -24,7 +25,6 @@ from functions.registry.metadata.driver import (
     Outcome,
     sqlstate,
 )
-from functions.registry.metadata.pool import NoConnection, Pool
 from functions.registry.oci.digest import Digest
 
 Row = TypeVar("Row")

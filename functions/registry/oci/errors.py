@@ -145,26 +145,6 @@ class TooManyRequests(OciError):
         self.retry_after = retry_after
 
 
-class ParameterInvalid(OciError):
-    """A parameter or a body of the administration's API; the reason names it and says what it takes."""
-
-    code, message = "INVALID_PARAMETER", "invalid parameter"
-
-
-class ResourceUnknown(OciError):
-    code, message = "NOT_FOUND", "no such resource"
-
-
-class ResourceExists(OciError):
-    code, message = "CONFLICT", "it exists already"
-
-
-class NameConflict(OciError):
-    """A repository can't move to a name that another has; `name` is the other's."""
-
-    code, message = "NAME_CONFLICT", "repository name is taken"
-
-
 class PageInvalid(OciError):
     code, message = "PAGINATION_NUMBER_INVALID", "invalid number of results requested"
 

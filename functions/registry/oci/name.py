@@ -57,3 +57,11 @@ Reference = Tag | Digest
 def parse_reference(text: str) -> Reference:
     """A tag, or a digest if it has a colon. Raises ManifestInvalid or DigestInvalid."""
     return Digest.parse(text) if ":" in text else Tag.parse(text)
+
+
+def parse_namespace(text: str) -> str:
+    """Reads a namespace: a repository's name of one part. Raises NameInvalid."""
+    name = RepositoryName.parse(text)
+    if name.namespace != name:
+        raise NameInvalid("the first part of a repository's name, without a slash")
+    return str(name)

@@ -1,0 +1,98 @@
+"""What GitLab asks of a registry beside the distribution specification; the paths lie under `/gitlab/v1/`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from functions.api.route import Route
+from functions.registry.metadata.gitlab.pages import TagPage
+from functions.registry.oci.name import RepositoryName
+
+Extent = Literal["", "self", "self_with_descendants"]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckGitLab(Route):
+    """Is GitLab's API here? Whatever is answered beside 2xx and 401 means that it isn't."""
+
+
+@dataclass(frozen=True, slots=True)
+class AddSlash(Route):
+    """All paths of this API end in one."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class GetStatistics(Route):
+    """What the registry is, and what it can do."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListMigrations(Route):
+    """Those that a deployment leaves for later: the post line of the schema."""
+
+
+@dataclass(frozen=True, slots=True)
+class GetMigration(Route):
+    """By its number in the line, from 1."""
+
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class PauseMigrations(Route):
+    """None runs beside the registry's work, so there is never one to pause."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeMigrations(Route):
+    """None is ever paused."""
+
+
+@dataclass(frozen=True, slots=True)
+class RestartMigration(Route):
+    """None is ever left to be: the deployment runs one that failed again."""
+
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class GetDetails(Route):
+    """`repository` may also be a name that only others begin with."""
+
+    repository: RepositoryName
+    extent: Extent = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RenameRepository(Route):
+    """With all below it. The body has the new name; nothing is moved in a dry run."""
+
+    repository: RepositoryName
+    is_dry_run: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ListBelow(Route):
+    """Repositories with a tag: this one, and those below it that sort after `last`."""
+
+    repository: RepositoryName
+    size: int
+    last: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ListTagDetails(Route):
+    """With a name that is `exact` the page doesn't matter."""
+
+    repository: RepositoryName
+    page: TagPage
+    exact: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GetTagDetails(Route):
+    repository: RepositoryName
+    tag: str

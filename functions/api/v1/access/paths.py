@@ -1,0 +1,104 @@
+"""The paths of access control, and the parsers that make routes of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+from functions.api.route import Parser, Query, Route, page_of, text_of
+from functions.api.v1.access.routes import (
+    ListAudit,
+    ListGrants,
+    ListPrincipals,
+    ListRules,
+    RemoveGrant,
+    RemoveRule,
+    RemoveTrust,
+    RevokeSecret,
+)
+from functions.api.web.errors import ParameterInvalid, ResourceUnknown
+from functions.registry.oci.page import Page
+
+PRINCIPALS: Final = r"/api/v1/principals"
+PRINCIPAL: Final = r"/api/v1/principals/(?P<principal>[^/]+)"
+SECRETS: Final = rf"{PRINCIPAL}/secrets"
+SECRET: Final = rf"{PRINCIPAL}/secrets/(?P<secret>[^/]+)"
+TRUSTS: Final = rf"{PRINCIPAL}/trusts"
+TRUST: Final = rf"{PRINCIPAL}/trusts/(?P<trust>[^/]+)"
+GRANTS: Final = r"/api/v1/grants"
+GRANT: Final = r"/api/v1/grants/(?P<grant>[^/]+)"
+RULES: Final = r"/api/v1/rules"
+RULE: Final = r"/api/v1/rules/(?P<rule>[^/]+)"
+AUDIT: Final = r"/api/v1/audit"
+
+OUTCOMES: Final = ("success", "denied", "error")
+
+# More digits than the database's numbers have, or another character, is nobody's.
+_NUMBER: Final = re.compile(r"[0-9]{1,18}")
+_NAME: Final = re.compile(r"[a-z0-9._@+-]{1,128}")
+_SECRET: Final = re.compile(r"[a-z0-9]{1,32}")
+
+
+def _number(match: re.Match[str], name: str) -> int:
+    if not _NUMBER.fullmatch(match[name]):
+        raise ResourceUnknown(f"no such {name}")
+    return int(match[name])
+
+
+def _principal(match: re.Match[str]) -> str:
+    if not _NAME.fullmatch(match["principal"]):
+        raise ResourceUnknown("no such principal")
+    return match["principal"]
+
+
+def revoke_secret(match: re.Match[str], _: Query) -> Route:
+    if not _SECRET.fullmatch(match["secret"]):
+        raise ResourceUnknown("no such secret")
+    return RevokeSecret(_principal(match), match["secret"])
+
+
+def list_audit(_: re.Match[str], query: Query) -> Route:
+    before, outcome = query.get("before"), query.get("outcome")
+    if before is not None and not _NUMBER.fullmatch(before):
+        raise ParameterInvalid("before takes the id of an entry")
+    if outcome not in {None, *OUTCOMES}:
+        raise ParameterInvalid(f"outcome takes one of {', '.join(OUTCOMES)}")
+    return ListAudit(
+        size=Page.parse(query.get("n"), None).size,
+        principal=text_of(query, "principal"),
+        resource=text_of(query, "resource"),
+        action=text_of(query, "action"),
+        outcome=outcome,
+        namespace=text_of(query, "namespace"),
+        before=None if before is None else int(before),
+    )
+
+
+def list_principals(_: re.Match[str], query: Query) -> Route:
+    return ListPrincipals(page_of(query), text_of(query, "namespace"))
+
+
+def of_principal(route: Callable[[str], Route]) -> Parser:
+    """Returns the parser of a route that has a principal's name and nothing else."""
+    return lambda match, _: route(_principal(match))
+
+
+def remove_trust(match: re.Match[str], _: Query) -> Route:
+    return RemoveTrust(_principal(match), _number(match, "trust"))
+
+
+def list_grants(_: re.Match[str], query: Query) -> Route:
+    return ListGrants(page_of(query), text_of(query, "principal"), text_of(query, "namespace"))
+
+
+def remove_grant(match: re.Match[str], _: Query) -> Route:
+    return RemoveGrant(_number(match, "grant"))
+
+
+def list_rules(_: re.Match[str], query: Query) -> Route:
+    return ListRules(text_of(query, "namespace"))
+
+
+def remove_rule(match: re.Match[str], _: Query) -> Route:
+    return RemoveRule(_number(match, "rule"))

@@ -1,0 +1,149 @@
+"""The endpoints of the insights."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from functions.api.endpoint import Endpoint
+from functions.api.permission import Administrator, AdministratorOf, AnyToken, RightTo
+from functions.api.route import in_repository, plain
+from functions.api.v1.insights import daily, paths, repositories, routes, tags
+from functions.registry.auth.scopes import CATALOG
+
+ENDPOINTS: Final = (
+    Endpoint(
+        method="GET",
+        path=paths.REPOSITORIES,
+        route=routes.SearchRepositories,
+        parse=paths.search_repositories,
+        handler=repositories.list_repositories,
+        permission=AnyToken((CATALOG,)),
+        action="repository.list",
+    ),
+    Endpoint(
+        method="GET",
+        path=paths.REPOSITORY,
+        route=routes.GetRepository,
+        parse=in_repository(routes.GetRepository),
+        handler=repositories.get_repository,
+        permission=RightTo("pull"),
+        action="repository.get",
+    ),
+    Endpoint(
+        method="GET",
+        path=paths.TAGS,
+        route=routes.SearchTags,
+        parse=paths.search_tags,
+        handler=tags.list_tags,
+        permission=RightTo("pull"),
+        action="tag.search",
+    ),
+    Endpoint(
+        method="GET",
+        path=paths.TAG,
+        route=routes.GetTag,
+        parse=paths.get_tag,
+        handler=tags.get_tag,
+        permission=RightTo("pull"),
+        action="tag.get",
+    ),
+    Endpoint(
+        method="GET",
+        path=paths.MANIFEST,
+        route=routes.DescribeManifest,
+        parse=paths.describe_manifest,
+        handler=tags.get_manifest,
+        permission=RightTo("pull"),
+        action="manifest.get",
+    ),
+    Endpoint(
+        method="GET",
+        path=paths.NAMESPACES,
+        route=routes.SearchNamespaces,
+        parse=paths.search_namespaces,
+        handler=repositories.list_namespaces,
+        permission=Administrator(),
+        action="namespace.list",
+    ),
+    Endpoint(
+        method="GET",
+        path=paths.NAMESPACE,
+        route=routes.GetNamespace,
+        parse=paths.get_namespace,
+        handler=repositories.get_namespace,
+        permission=AdministratorOf(),
+        action="namespace.get",
+    ),
+    Endpoint(
+        method="GET",
+        path=paths.USAGE,
+        route=routes.GetUsage,
+        parse=plain(routes.GetUsage),
+        handler=repositories.get_usage,
+        permission=Administrator(),
+        action="usage.get",
+    ),
+    Endpoint(
+        method="GET",
+        path=paths.RANKING,
+        route=routes.GetRanking,
+        parse=paths.get_ranking,
+        handler=repositories.get_ranking,
+        permission=AdministratorOf(),
+        action="ranking.get",
+    ),
+    Endpoint(
+        method="GET",
+        path=paths.REPOSITORY_DAYS,
+        route=routes.GetRepositoryDays,
+        parse=paths.get_repository_days,
+        handler=daily.of_repository,
+        permission=RightTo("pull"),
+        action="repository.get-daily",
+    ),
+    Endpoint(
+        method="GET",
+        path=paths.TAG_DAYS,
+        route=routes.GetTagDays,
+        parse=paths.get_tag_days,
+        handler=daily.of_tag,
+        permission=RightTo("pull"),
+        action="tag.get-daily",
+    ),
+    Endpoint(
+        method="GET",
+        path=paths.MANIFEST_DAYS,
+        route=routes.GetManifestDays,
+        parse=paths.get_manifest_days,
+        handler=daily.of_manifest,
+        permission=RightTo("pull"),
+        action="manifest.get-daily",
+    ),
+    Endpoint(
+        method="GET",
+        path=paths.NAMESPACE_DAYS,
+        route=routes.GetNamespaceDays,
+        parse=paths.get_namespace_days,
+        handler=daily.of_namespace,
+        permission=AdministratorOf(),
+        action="namespace.get-daily",
+    ),
+    Endpoint(
+        method="GET",
+        path=paths.USAGE_DAYS,
+        route=routes.GetUsageDays,
+        parse=paths.get_usage_days,
+        handler=daily.of_registry,
+        permission=Administrator(),
+        action="usage.get-daily",
+    ),
+    Endpoint(
+        method="POST",
+        path=paths.VERIFY,
+        route=routes.VerifyUsage,
+        parse=plain(routes.VerifyUsage),
+        handler=daily.verify,
+        permission=Administrator(),
+        action="usage.verify",
+    ),
+)

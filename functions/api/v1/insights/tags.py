@@ -1,0 +1,100 @@
+"""Tags and manifests with all that is known of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response
+
+from functions.api.v1.insights import routes
+from functions.api.v1.insights.cursor_pages import Listing, asked
+from functions.api.web.context import Context
+from functions.api.web.responses import json_response
+from functions.registry.metadata.content import repositories
+from functions.registry.metadata.lists import tags as tag_details
+from functions.registry.metadata.lists.keyset import Found, Walk
+from functions.registry.metadata.lists.tags import ManifestDetails
+from functions.registry.oci.digest import Digest
+from functions.registry.oci.errors import ManifestUnknown, NameUnknown
+from functions.registry.oci.media_type import is_manifest
+from functions.registry.oci.name import RepositoryName, Tag
+from functions.registry.oci.platform import all_written, written
+from functions.registry.oci.strangers_json import read_stored
+
+
+def list_tags(context: Context, route: routes.SearchTags) -> Response:
+    part, wanted, database = route.part, route.wanted, context.services.database
+
+    def walker(walk: Walk) -> Found:
+        found = tag_details.page(database, route.repository, part.order, walk, wanted)
+        if found is None:
+            raise NameUnknown(name=route.repository)
+        for item in found.items:
+            item["platforms"] = _platforms(item["platforms"])
+        return found
+
+    return Listing(f"/api/v1/repositories/{route.repository}/-/tags", part, asked(wanted)).answer(
+        context, "tags", walker
+    )
+
+
+def get_tag(context: Context, route: routes.GetTag) -> Response:
+    return json_response(_details(_stored(context, route.repository, route.tag)))
+
+
+def get_manifest(context: Context, route: routes.DescribeManifest) -> Response:
+    return json_response(_details(_stored(context, route.repository, route.digest)))
+
+
+def _stored(context: Context, repository: RepositoryName, reference: Tag | Digest) -> ManifestDetails:
+    database = context.services.database
+    stored = tag_details.one(database, repository, reference)
+    if stored is None:
+        if not repositories.exists(database, repository):
+            raise NameUnknown(name=repository)
+        raise ManifestUnknown(reference=str(reference))
+    return stored
+
+
+def _details(stored: ManifestDetails) -> dict[str, Any]:
+    document = read_stored(stored.payload)
+    listed = document.get("manifests")
+    children = [entry for entry in listed or [] if _is_child(entry, stored)]
+    layers = [*(document.get("layers") or []), *(document.get("blobs") or [])]
+    layers += [entry for entry in listed or [] if not _is_child(entry, stored)]
+    return {
+        **stored.shown,
+        "platforms": _platforms(
+            stored.shown["platforms"] if listed is None else [child.get("platform") for child in children]
+        ),
+        "config": _descriptor(document["config"]) if document.get("config") else None,
+        "layers": [_descriptor(layer) for layer in layers],
+        "children": [
+            {
+                **_descriptor(child),
+                "platform": written(child.get("platform")),
+                "size": stored.sizes.get(child["digest"]),
+            }
+            for child in children
+        ],
+        "referrers": stored.referrers,
+    }
+
+
+def _is_child(entry: dict[str, Any], stored: ManifestDetails) -> bool:
+    """Or a blob, as the push found it."""
+    return entry["digest"] in stored.sizes or is_manifest(entry.get("mediaType", ""))
+
+
+def _descriptor(descriptor: dict[str, Any]) -> dict[str, Any]:
+    """`bytes` are those of the content itself."""
+    return {
+        "digest": descriptor["digest"],
+        "media_type": descriptor.get("mediaType"),
+        "bytes": descriptor["size"],
+    }
+
+
+def _platforms(found: list[Any] | None) -> list[str] | None:
+    """None if they aren't known, or it has none."""
+    return None if found is None else all_written(found)

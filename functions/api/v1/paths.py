@@ -1,0 +1,11 @@
+"""Paths under `/api/` that belong to no larger subject."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from functions.api.route import NAME
+
+DESCRIPTION: Final = r"/api/openapi\.json"
+COLLECTION: Final = r"/api/v1/collection"
+COLLECTION_OF_REPOSITORY: Final = rf"/api/v1/repositories/{NAME}/-/collection"

@@ -1,0 +1,31 @@
+"""Requests that the server beneath refuses by itself: it would answer them with a page for people."""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+from typing import Any
+
+from gunicorn import util
+
+from functions.api.web.browsers import PROTECTION
+
+
+def refuse_in_json() -> None:
+    """From now on they are answered with an OCI error as well, in this process."""
+    util.write_error = _write_error
+
+
+def _write_error(sock: Any, status_int: int, reason: str, mesg: str) -> None:
+    """As gunicorn's own: `mesg` has what the client sent, `reason` is the status' name."""
+    code = "UNKNOWN" if status_int == HTTPStatus.INTERNAL_SERVER_ERROR else "UNSUPPORTED"
+    body = json.dumps({"errors": [{"code": code, "message": mesg or reason}]})
+    head = (
+        f"HTTP/1.1 {status_int} {reason}\r\n"
+        "Connection: close\r\n"
+        "Content-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\n"
+        "Docker-Distribution-Api-Version: registry/2.0\r\n"
+    )
+    head += "".join(f"{name}: {value}\r\n" for name, value in PROTECTION.items())
+    util.write_nonblock(sock, (f"{head}\r\n{body}").encode("ascii", errors="replace"))

@@ -1,0 +1,28 @@
+"""What a handler is given beside its route: who asks, and from which address."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flask import Request
+
+from functions.api.web.body import Body
+from functions.registry.auth.caller import Caller
+from functions.registry.metadata.content.uploads import NOBODY, Owner
+from functions.registry.wiring import Services
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    services: Services
+    request: Request
+    body: Body
+    caller: Caller
+    address: str
+
+    @property
+    def owner(self) -> Owner:
+        """Of the uploads that this request may start or go on with."""
+        if self.caller.kind == "open":
+            return NOBODY
+        return Owner(self.caller.label, self.services.settings.uploads_per_principal)

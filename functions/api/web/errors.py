@@ -1,0 +1,25 @@
+"""What the administration's API refuses with codes of its own, in the form of the distribution specification."""
+
+from __future__ import annotations
+
+from functions.registry.oci.errors import OciError
+
+
+class ParameterInvalid(OciError):
+    """A parameter or a body of the administration's API; the reason names it and says what it takes."""
+
+    code, message = "INVALID_PARAMETER", "invalid parameter"
+
+
+class ResourceUnknown(OciError):
+    code, message = "NOT_FOUND", "no such resource"
+
+
+class ResourceExists(OciError):
+    code, message = "CONFLICT", "it exists already"
+
+
+class NameConflict(OciError):
+    """A repository can't move to a name that another has; `name` is the other's."""
+
+    code, message = "NAME_CONFLICT", "repository name is taken"

@@ -1,0 +1,172 @@
+"""Manifests as they are pulled and deleted; functions.registry.metadata.content.pushes puts them in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from functions.registry.metadata.access import rules
+from functions.registry.metadata.content import repositories
+from functions.registry.metadata.db import Call, Conflict, Database, Statement, ranked
+from functions.registry.oci.digest import Digest
+from functions.registry.oci.name import Reference, RepositoryName, Tag
+
+_ATTEMPTS: Final = 3
+
+
+class ListedByIndex(Exception):
+    """The manifest can't be deleted before the indexes that list it; `holders` are up to ten of them."""
+
+    def __init__(self, holders: list[Digest]) -> None:
+        super().__init__(", ".join(map(str, holders)))
+        self.holders = holders
+
+
+@dataclass(frozen=True, slots=True)
+class StoredManifest:
+    """`payload` is exactly what was pushed."""
+
+    digest: Digest
+    media_type: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestHead:
+    """`size` is the payload's, in bytes."""
+
+    digest: Digest
+    media_type: str
+    size: int
+
+
+_GET_BY_TAG: Final = Statement(
+    "manifests_get_by_tag",
+    StoredManifest,
+    """
+    SELECT manifests.digest, manifests.media_type, manifests.payload
+      FROM repositories
+      JOIN tags ON tags.repository_id = repositories.id
+      JOIN manifests ON manifests.id = tags.manifest_id
+     WHERE repositories.name = :repository AND tags.name = :tag
+    """,
+)
+
+_GET_BY_DIGEST: Final = Statement(
+    "manifests_get_by_digest",
+    StoredManifest,
+    """
+    SELECT manifests.digest, manifests.media_type, manifests.payload
+      FROM repositories
+      JOIN manifests ON manifests.repository_id = repositories.id
+     WHERE repositories.name = :repository AND manifests.digest = :digest
+    """,
+)
+
+_HEAD_BY_TAG: Final = Statement(
+    "manifests_head_by_tag",
+    ManifestHead,
+    """
+    SELECT manifests.digest, manifests.media_type, octet_length(manifests.payload)
+      FROM repositories
+      JOIN tags ON tags.repository_id = repositories.id
+      JOIN manifests ON manifests.id = tags.manifest_id
+     WHERE repositories.name = :repository AND tags.name = :tag
+    """,
+)
+
+# As with blobs: a client that finds a manifest this way skips its push, so it must stay for the rest of that push.
+_CONFIRM: Final = Statement(
+    "manifests_confirm",
+    ManifestHead,
+    """
+    WITH confirmed AS (
+        SELECT manifests.id, manifests.repository_id, manifests.digest, manifests.media_type,
+               octet_length(manifests.payload) AS size
+          FROM repositories
+          JOIN manifests ON manifests.repository_id = repositories.id
+         WHERE repositories.name = :repository AND manifests.digest = :digest
+           FOR KEY SHARE OF manifests
+    ), renewed AS (
+        UPDATE manifest_reviews AS review
+           SET review_after = now() + grace('lease', confirmed.repository_id), event = 'lease'
+          FROM confirmed
+         WHERE review.manifest_id = confirmed.id
+           AND review.review_after < now() + grace('lease', confirmed.repository_id) / 2
+    )
+    SELECT digest, media_type, size FROM confirmed
+    """,
+)
+
+_DELETE_TAGS: Final = Statement(
+    "manifests_delete_tags",
+    int,
+    """
+    DELETE FROM tags USING repositories, manifests
+     WHERE repositories.name = :repository
+       AND manifests.repository_id = repositories.id AND manifests.digest = :digest
+       AND tags.manifest_id = manifests.id
+    """,
+)
+
+_DELETE: Final = Statement(
+    "manifests_delete",
+    int,
+    """
+    DELETE FROM manifests USING repositories
+     WHERE repositories.name = :repository
+       AND manifests.repository_id = repositories.id AND manifests.digest = :digest
+    """,
+)
+
+_LISTED_BY: Final = Statement(
+    "manifests_listed_by",
+    Digest,
+    """
+    SELECT parent.digest
+      FROM repositories
+      JOIN manifests ON manifests.repository_id = repositories.id AND manifests.digest = :digest
+     CROSS JOIN LATERAL (SELECT parent_id FROM manifest_children WHERE child_id = manifests.id LIMIT 10) AS listing
+      JOIN manifests AS parent ON parent.id = listing.parent_id
+     WHERE repositories.name = :repository
+     ORDER BY parent.digest
+    """,
+)
+
+
+def get(db: Database, repository: RepositoryName, reference: Reference) -> StoredManifest | None:
+    if isinstance(reference, Tag):
+        return db.one_or_none(_GET_BY_TAG(repository=repository, tag=reference))
+    return db.one_or_none(_GET_BY_DIGEST(repository=repository, digest=reference))
+
+
+def confirm(db: Database, repository: RepositoryName, reference: Reference) -> ManifestHead | None:
+    """What a HEAD shows. A manifest confirmed by digest then stays for at least half a lease."""
+    if isinstance(reference, Tag):
+        return db.one_or_none(_HEAD_BY_TAG(repository=repository, tag=reference))
+    return db.one_or_none(_CONFIRM(repository=repository, digest=reference))
+
+
+def delete(db: Database, repository: RepositoryName, digest: Digest, rank: int = 0) -> bool:
+    """The manifest and all its tags; False if there is no such manifest. Raises ListedByIndex and ChangeRefused.
+
+    `rank` is that of the caller's role: rules for one of its tags, or for the repository, may take more.
+    """
+    where = {"repository": repository, "digest": digest}
+    calls: list[Call[Any]] = [
+        ranked(rank),
+        rules.unless_kept(repository),
+        repositories.holding(repository),
+        _DELETE_TAGS(**where),
+        _DELETE(**where),
+    ]
+    for attempt in range(_ATTEMPTS):
+        try:
+            return db.batch(calls)[-1].count > 0
+        except Conflict as conflict:
+            if conflict.constraint == "manifest_children_child" and (holders := db.all(_LISTED_BY(**where))):
+                raise ListedByIndex(holders) from conflict
+            # It was tagged between the two statements, or is listed no more: take that tag away as well.
+            if attempt + 1 == _ATTEMPTS:
+                raise
+    raise AssertionError  # the last attempt returns or raises
