@@ -1,6 +1,6 @@
 """The audit trail of the registry's content: changes, and what was refused. Reads are not in it.
 
-Administration writes its own events, with what was before and after (access.py).
+Administration writes its own events, with what was before and after (functions/api/v1/).
 """
 
 from __future__ import annotations

@@ -8,8 +8,7 @@ from flask import Request, Response
 from werkzeug.exceptions import HTTPException, InternalServerError
 
 from functions.api.dispatch import handle
-from functions.api.web import browsers, responses
-from functions.api.web import startup as started
+from functions.api.web import browsers, responses, startup
 from functions.api.web.beneath import refuse_in_json
 from functions.registry import telemetry
 from functions.registry.config import is_in_cloud
@@ -22,8 +21,8 @@ def api(request: Request) -> Response:
     try:
         registry = services()
         registry.guard.check(in_cloud=is_in_cloud())
-        if request.path == started.PATH:
-            return started.answer(registry.database)
+        if request.path == startup.PATH:
+            return startup.answer(registry.database)
         return handle(registry, request)
     except Exception as error:  # noqa: BLE001  # the last resort: the framework would answer with a page for people
         return _failed(error)
