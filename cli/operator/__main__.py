@@ -11,11 +11,7 @@ import os
 import sys
 from collections.abc import Mapping
 
-from cli.operator import accounts as admin_accounts
-from cli.operator import credentials as admin_credentials
-from cli.operator import lists as admin_insights
-from cli.operator import quotas as admin_quotas
-from cli.operator import rules as admin_rules
+from cli.operator import accounts, credentials, lists, quotas, rules
 from cli.operator.shared import CommandRefused, Desk
 from functions.registry.auth.accounts import AccountRefused
 from functions.registry.config import SettingInvalid, Settings
@@ -61,8 +57,8 @@ def main(arguments: list[str], environment: Mapping[str, str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m cli.operator", description=__doc__)
     subjects = parser.add_subparsers(required=True, metavar="SUBJECT")
-    for room in (admin_accounts, admin_credentials, admin_rules, admin_quotas, admin_insights):
-        room.add_commands(subjects)
+    for subject in (accounts, credentials, rules, quotas, lists):
+        subject.add_commands(subjects)
     return parser
 
 

@@ -1,4 +1,4 @@
-"""Whose request it is, and what a caller is granted: the one door to everything in this room."""
+"""Whose request it is, and what a caller is granted: the one way into this folder."""
 
 from __future__ import annotations
 
