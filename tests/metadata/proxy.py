@@ -12,8 +12,12 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
-# Answers are held back until the client has said nothing for so long: only then is it waiting for them.
+# Answers are held back until the client has said nothing for so long: only then is it waiting for them. Where the
+# server has more to say, it waits for the rest of what is asked: then a busy machine may be what keeps the client.
 _QUIET_SECONDS: Final = 0.005
+_PATIENT_SECONDS: Final = 1.0
+# ReadyForQuery, but for the state of the transaction; and the answer to whether TLS is spoken, one letter.
+_READY: Final = b"Z\x00\x00\x00\x05"
 _ACCEPT_SECONDS: Final = 0.05
 _SOCKET: Final = ".s.PGSQL.5432"
 
@@ -66,7 +70,7 @@ class Proxy:
         """Until one side hangs up, or an answer is to be cut: then only its first byte arrives."""
         is_answered, answers = True, b""
         while True:
-            readable, _, _ = select.select([client, server], [], [], _QUIET_SECONDS if answers else None)
+            readable, _, _ = select.select([client, server], [], [], _quiet_seconds(answers))
             if client in readable:
                 request = client.recv(1 << 16)
                 if not request:
@@ -86,6 +90,13 @@ class Proxy:
             else:
                 client.sendall(answers)
                 is_answered, answers = True, b""
+
+
+def _quiet_seconds(answers: bytes) -> float | None:
+    if not answers:
+        return None
+    is_complete = answers[-6:-1] == _READY or len(answers) == 1
+    return _QUIET_SECONDS if is_complete else _PATIENT_SECONDS
 
 
 @contextmanager

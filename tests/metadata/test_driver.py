@@ -6,6 +6,7 @@ import socket
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
 
@@ -32,21 +33,20 @@ def ask(connection: Connection, sql: str, **values: Any) -> Any:
 
 
 def test_a_statement_is_one_trip_whatever_its_parameters(proxy: Proxy) -> None:
-    connection = Connection(proxy.url)
-    assert proxy.turns <= 2, "connecting is bounded: the session's settings travel with it"
-    trips = []
-    for sql, values in (
-        ("SELECT CAST(:number AS int)", {"number": 1}),
-        ("SELECT CAST(:number AS int)", {"number": 2}),
-        ("SELECT count(*) FROM tags", {}),
-        ("SELECT length(CAST(:payload AS bytea))", {"payload": bytes(1 << 20)}),
-        ("INSERT INTO namespaces (name) VALUES (:name)", {"name": "team"}),
-    ):
-        before = proxy.turns
-        connection.run([(sql, values)])
-        trips.append(proxy.turns - before)
-    assert trips == [1, 1, 1, 1, 1]
-    connection.close()
+    with closing(Connection(proxy.url)) as connection:
+        assert proxy.turns <= 2, "connecting is bounded: the session's settings travel with it"
+        trips = []
+        for sql, values in (
+            ("SELECT CAST(:number AS int)", {"number": 1}),
+            ("SELECT CAST(:number AS int)", {"number": 2}),
+            ("SELECT count(*) FROM tags", {}),
+            ("SELECT length(CAST(:payload AS bytea))", {"payload": bytes(1 << 20)}),
+            ("INSERT INTO namespaces (name) VALUES (:name)", {"name": "team"}),
+        ):
+            before = proxy.turns
+            connection.run([(sql, values)])
+            trips.append(proxy.turns - before)
+        assert trips == [1, 1, 1, 1, 1]
 
 
 def test_a_batch_is_one_trip_and_a_transaction_of_statements_costs_two_more(proxy: Proxy) -> None:
