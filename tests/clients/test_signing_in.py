@@ -306,7 +306,8 @@ def test_crane_reads_why_a_large_upload_was_refused(
         seen = [(exchange.method, exchange.status) for exchange in wire.exchanges]
         refused = seen.index(("PATCH", 401))
         assert wire.exchanges[refused].sent > 29 * MIB
-        assert wire.exchanges[refused + 1].target.startswith("/token")
+        # Beside it crane sends the config, whose answers come in between.
+        assert any(exchange.target.startswith("/token") for exchange in wire.exchanges[refused + 1 :])
 
 
 @pytest.mark.client("docker")
