@@ -7,7 +7,7 @@ any point leaves an upload that stands where it stood, and an object that is con
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 from functions.api.web.body import Body
@@ -19,6 +19,7 @@ from functions.registry.metadata.content import uploads
 from functions.registry.metadata.content.uploads import Part, Stored, Upload
 from functions.registry.metadata.db import ChangeRefused
 from functions.registry.oci.byte_range import ByteRange
+from functions.registry.oci.digest import Digest
 from functions.registry.oci.errors import SizeInvalid, UploadInvalid, UploadUnknown
 from functions.registry.wiring import Services
 
@@ -35,8 +36,15 @@ class Received:
     added: list[Stored]
 
 
-def receive(services: Services, upload: Upload, body: Body, announced: ByteRange | None, algorithm: str) -> Received:
-    """The upload with the body added to it. An empty body adds nothing.
+def receive(
+    services: Services,
+    upload: Upload,
+    body: Body,
+    announced: ByteRange | None,
+    algorithm: str,
+    digest: Digest | None,
+) -> Received:
+    """The upload with the body added to it. An empty body adds nothing. With the last one the `digest` is known.
 
     What arrived of a body that was cut is kept, so that the client may go on from there; the request is refused all
     the same. Raises UploadInvalid for that, RequestTooLarge if it was cut here for its length, SizeInvalid if it
@@ -48,6 +56,7 @@ def receive(services: Services, upload: Upload, body: Body, announced: ByteRange
     first = next(pieces, None)
     if first is not None:
         part = _store(services, upload, _within(upload.room, chain([first], pieces)), algorithm)
+        part = replace(part, digest=digest)
         if not body.is_cut and announced is not None and announced.length != body.received:
             uploads.discard_object(services.database, part.object_name)
             raise SizeInvalid("the body differs from its Content-Range", received=body.received)

@@ -39,7 +39,7 @@ def start(context: Context, route: StartUpload) -> Response:
     if route.digest is None:
         return _accepted(context, route.repository, upload_id, 0)
     upload = Upload(upload_id, version=0, received=0, algorithm=algorithm, hash_state=None)
-    received = _receive(context, route.repository, upload, algorithm)
+    received = _receive(context, route.repository, upload, algorithm, route.digest)
     finish(context.services, route.repository, received.upload, received.added, route.digest, context.owner)
     return _created(route.repository, route.digest)
 
@@ -98,12 +98,12 @@ def put(context: Context, route: PutUpload) -> Response:
 
 def _finish(context: Context, route: PutUpload) -> None:
     services = context.services
-    found = uploads.get_with_parts(services.database, route.repository, route.upload, context.owner)
+    found = uploads.get_with_parts(services.database, route.repository, route.upload, route.digest, context.owner)
     if found is None:
         raise UploadUnknown
     upload, parts = found
     algorithm = upload.algorithm if upload.received else route.digest.algorithm
-    received = _receive(context, route.repository, upload, algorithm)
+    received = _receive(context, route.repository, upload, algorithm, route.digest)
     finish(services, route.repository, received.upload, [*parts, *received.added], route.digest, context.owner)
 
 
@@ -120,10 +120,12 @@ def _require(context: Context, repository: RepositoryName, upload_id: uuid.UUID)
     return upload
 
 
-def _receive(context: Context, repository: RepositoryName, upload: Upload, algorithm: str) -> Received:
+def _receive(
+    context: Context, repository: RepositoryName, upload: Upload, algorithm: str, digest: Digest | None = None
+) -> Received:
     announced = _announced(context, repository, upload)
     try:
-        return receive(context.services, upload, context.body, announced, algorithm)
+        return receive(context.services, upload, context.body, announced, algorithm, digest)
     except Overtaken as overtaken:
         now = _require(context, repository, upload.id)
         raise UploadOutOfOrder(

@@ -314,3 +314,20 @@ def test_each_change_leaves_its_mark(guarded: Guarded) -> None:
     assert details["repository.move"] == {"to": "group/app", "with_below": False, "repositories": 1}
     assert details["repository.delete"]["tags"] == 1
     assert details["quota.set"] == {"bytes": 10**9, "repositories": None}
+
+
+@pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
+def test_what_the_namespace_holds_needs_no_room_however_it_comes(registry: Registry, algorithm: str) -> None:
+    content = b"x" * 60_000
+    digest = registry.push_blob("team/app", content, algorithm)
+    told(registry.request("PUT", QUOTA, json={"bytes": 60_500}))
+    for repository in ("team/app", "team/other"):
+        location = registry.start_upload(repository)
+        put = registry.request("PUT", f"{location.partition('?')[0]}?digest={digest}", data=content)
+        post = registry.request("POST", f"/v2/{repository}/blobs/uploads/?digest={digest}", data=content)
+        assert (put.status_code, post.status_code) == (201, 201)
+    another = registry.start_upload("team/app")
+    assert refused(registry, registry.request("PATCH", another, data=content))[:2] == (403, "DENIED")
+    wrong = registry.start_upload("team/app")
+    claimed = registry.request("PUT", f"{wrong.partition('?')[0]}?digest={digest}", data=b"y" * 60_000)
+    assert (claimed.status_code, registry.error_code(claimed)) == (400, "DIGEST_INVALID")

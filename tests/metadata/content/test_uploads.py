@@ -79,7 +79,7 @@ def test_parts_come_in_the_order_they_were_added_and_each_gives_more_time(databa
     assert after_second == Upload(upload.id, 2, 15, "sha256", None)
     assert uploads.get(database, APP, upload.id) == after_second
     stored = [Stored(part.object_name, is_fresh=True) for part in (first, second)]
-    assert uploads.get_with_parts(database, APP, upload.id) == (after_second, stored)
+    assert uploads.get_with_parts(database, APP, upload.id, Digest.of(b"whole")) == (after_second, stored)
 
 
 def test_a_named_object_without_its_bytes_is_no_part(database: Database) -> None:
@@ -104,7 +104,7 @@ def test_of_two_that_advance_one_version_one_wins_and_the_others_object_is_conde
         results = list(pool.map(advance, parts))
     (won,) = [result for result in results if result is not None]
     assert uploads.get(database, APP, upload.id) == won
-    found = uploads.get_with_parts(database, APP, upload.id)
+    found = uploads.get_with_parts(database, APP, upload.id, Digest.of(b"whole"))
     assert found is not None
     assert condemned(database) == {part.object_name for part in parts} - {stored.object_name for stored in found[1]}
 

@@ -75,12 +75,16 @@ class _WithParts:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What was written last: `size` bytes to `object_name`, and the hash of the whole upload after them."""
+    """What was written last: `size` bytes to `object_name`, and the hash of the whole upload after them.
+
+    `digest` is what the client says that the whole is, once it has said so.
+    """
 
     object_name: str
     size: int
     algorithm: str
     hash_state: bytes | None
+    digest: Digest | None = None
 
 
 _START: Final = Statement(
@@ -99,8 +103,8 @@ _START: Final = Statement(
     """,
 )
 
-_COLUMNS: Final = """uploads.id, uploads.version, uploads.received, uploads.algorithm, uploads.hash_state,
-           CASE WHEN uploads.is_counted THEN room_left(split_part(repositories.name, '/', 1)) END"""
+_COLUMNS: Final = "uploads.id, uploads.version, uploads.received, uploads.algorithm, uploads.hash_state"
+_NAMESPACE: Final = "split_part(repositories.name, '/', 1)"
 _OPEN: Final = """
       FROM uploads
       JOIN repositories ON repositories.id = uploads.repository_id
@@ -108,14 +112,20 @@ _OPEN: Final = """
        AND uploads.principal = :principal
 """
 
-_GET: Final = Statement("uploads_get", Upload, f"SELECT {_COLUMNS} {_OPEN}")
+_GET: Final = Statement(
+    "uploads_get",
+    Upload,
+    f"SELECT {_COLUMNS}, CASE WHEN uploads.is_counted THEN room_left({_NAMESPACE}) END {_OPEN}",
+)
 
-# Parts as JSON, which the driver reads a hundred times faster than an array of as many names.
+# What the namespace holds already needs no room. Parts are read as JSON: the driver takes a hundred times as long for
+# an array of as many names.
 _GET_WITH_PARTS: Final = Statement(
     "uploads_get_with_parts",
     _WithParts,
     f"""
     SELECT {_COLUMNS},
+           CASE WHEN uploads.is_counted AND NOT has_blob({_NAMESPACE}, :digest) THEN room_left({_NAMESPACE}) END,
            (SELECT coalesce(json_agg(json_build_array(part.object_name, part.is_fresh) ORDER BY part.number), '[]')
               FROM (SELECT number, object_name, coalesce(finished_at > now() - interval '1 hour', false) AS is_fresh
                       FROM upload_objects
@@ -137,7 +147,10 @@ _ADVANCE: Final = Statement(
     WITH advanced AS (
         UPDATE uploads
            SET version = version + 1, received = :received, algorithm = :algorithm, hash_state = :hash_state,
-               expires_at = now() + make_interval(secs => :seconds)
+               expires_at = now() + make_interval(secs => :seconds),
+               is_counted = uploads.is_counted AND NOT has_blob(
+                   (SELECT split_part(name, '/', 1) FROM repositories WHERE repositories.id = uploads.repository_id),
+                   :digest)
          WHERE id = :id AND version = :version
         RETURNING version
     )
@@ -222,10 +235,14 @@ def get(db: Database, repository: RepositoryName, upload_id: uuid.UUID, owner: O
 
 
 def get_with_parts(
-    db: Database, repository: RepositoryName, upload_id: uuid.UUID, owner: Owner = NOBODY
+    db: Database, repository: RepositoryName, upload_id: uuid.UUID, digest: Digest, owner: Owner = NOBODY
 ) -> tuple[Upload, list[Stored]] | None:
-    """As `get`, with the objects that hold what was received, in order. What they cost grows with their number."""
-    found = db.one_or_none(_GET_WITH_PARTS(id=upload_id, repository=repository, principal=owner.label))
+    """As `get` for an upload that ends as `digest`, with the objects that hold what was received, in order.
+
+    What these cost grows with their number.
+    """
+    key = {"id": upload_id, "repository": repository, "digest": digest}
+    found = db.one_or_none(_GET_WITH_PARTS(**key, principal=owner.label))
     if found is None:
         return None
     return found.upload, [Stored(object_name, is_fresh) for object_name, is_fresh in found.parts]
@@ -260,6 +277,7 @@ def advance(db: Database, upload: Upload, part: Part, seconds: int) -> Upload | 
         received=advanced.received,
         algorithm=part.algorithm,
         hash_state=part.hash_state,
+        digest=part.digest,
         seconds=seconds,
     )
     try:
