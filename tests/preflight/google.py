@@ -271,6 +271,9 @@ class FakeGoogle:
             raise Refusal(403, "PERMISSION_DENIED", message, "USER_PROJECT_DENIED")
         if service not in self.project.enabled:
             raise _disabled(service)
+        if self.project.changes and self.project.slow_to_enable:
+            self.project.slow_to_enable -= 1
+            raise _disabled(service)
 
     def _permit(self, permission: str) -> None:
         if permission and permission not in self.project.permissions:

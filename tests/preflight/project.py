@@ -51,6 +51,8 @@ class GoogleProject:
     policies: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     databases: dict[str, dict[str, Any]] = field(default_factory=dict)
     elsewhere: dict[str, set[str]] = field(default_factory=dict)
+    # How many requests an API that was just enabled refuses.
+    slow_to_enable: int = 0
     changes: list[str] = field(default_factory=list)
 
 
