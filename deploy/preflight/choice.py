@@ -10,7 +10,8 @@ from typing import Final
 
 SIZES: Final = ("tiny", "team", "large")
 GITHUB: Final = "github"
-PIPELINES: Final = (GITHUB, "cloud-build")
+CLOUD_BUILD: Final = "cloud-build"
+PIPELINES: Final = (GITHUB, CLOUD_BUILD)
 # As terraform/variables*.tf have them.
 _PROJECT: Final = r"[a-z][a-z0-9-]{4,28}[a-z0-9]"
 _REGION: Final = r"[a-z]+-[a-z]+[0-9]{1,2}"
@@ -32,7 +33,7 @@ class Choice:
     has_domain: bool = False
     kms_key: str | None = None
     budget: str | None = None
-    pipeline: str | None = None
+    pipelines: frozenset[str] = frozenset()
 
     @property
     def makes_network(self) -> bool:
@@ -79,7 +80,13 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         metavar="BILLING_ACCOUNT",
         help="`budget`: its billing_account",
     )
-    parser.add_argument("--pipeline", choices=PIPELINES, help="`pipeline` is set, for one of these")
+    parser.add_argument(
+        "--pipeline",
+        choices=PIPELINES,
+        action="append",
+        default=[],
+        help="`pipeline` is set, for this; may be given twice",
+    )
 
 
 def choice_of(options: argparse.Namespace) -> Choice:
@@ -95,7 +102,7 @@ def choice_of(options: argparse.Namespace) -> Choice:
         has_domain=options.domain,
         kms_key=options.kms_key,
         budget=options.budget,
-        pipeline=options.pipeline,
+        pipelines=frozenset(options.pipeline),
     )
 
 

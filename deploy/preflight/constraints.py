@@ -151,7 +151,7 @@ def _balancers(choice: Choice, policy: Policy) -> Verdict:
     return State.OK, "allows the load balancer"
 
 
-_ACCOUNTS: Final = _switch(f"five accounts are made, one for each program: {_EXCEPTION}", lambda _: True, "")
+_ACCOUNTS: Final = _switch(f"an account is made for each program: {_EXCEPTION}", lambda _: True, "")
 
 CONSTRAINTS: Final = (
     Constraint("iam.allowedPolicyMemberDomains", _members),
@@ -161,7 +161,7 @@ CONSTRAINTS: Final = (
     Constraint("iam.automaticIamGrantsForDefaultServiceAccounts", _fine("default accounts do nothing here")),
     Constraint(
         "iam.workloadIdentityPoolProviders",
-        _list(lambda choice: [_GITHUBS_ISSUER] if choice.pipeline == GITHUB else []),
+        _list(lambda choice: [_GITHUBS_ISSUER] if GITHUB in choice.pipelines else []),
     ),
     Constraint(
         "run.managed.requireInvokerIam",

@@ -53,7 +53,7 @@ def apis(choice: Choice) -> list[str]:
         *["compute"] * (choice.private_database or choice.has_domain),
         *["servicenetworking"] * choice.private_database,
         *["cloudkms"] * (choice.kms_key is not None),
-        *["sts"] * (choice.pipeline == GITHUB),
+        *["sts"] * (GITHUB in choice.pipelines),
         *["billingbudgets"] * (choice.budget is not None),
     ]
     return [f"{name}.googleapis.com" for name in names]

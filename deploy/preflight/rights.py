@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from deploy.preflight.choice import GITHUB, Choice
+from deploy.preflight.choice import CLOUD_BUILD, GITHUB, Choice
 
 _ALL: Final = ("create", "get", "update", "delete")
 _IAM: Final = ("getIamPolicy", "setIamPolicy")
@@ -189,13 +189,13 @@ RIGHTS: Final = (
             *_each("iam.googleapis.com/workloadIdentityPools", *_ALL),
             *_each("iam.googleapis.com/workloadIdentityPoolProviders", *_ALL),
         ),
-        lambda choice: choice.pipeline == GITHUB,
+        lambda choice: GITHUB in choice.pipelines,
     ),
     Right(
         "cloudbuild.builds.editor",
         ("google_cloudbuild_trigger",),
         _each("cloudbuild.builds", "create", "get", "update"),
-        lambda choice: choice.pipeline not in (None, GITHUB),
+        lambda choice: CLOUD_BUILD in choice.pipelines,
     ),
 )
 # Of what is not the project's: who may give it is somebody else.
