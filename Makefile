@@ -139,7 +139,7 @@ test-terraform: $(VENV)/.made-dev  ## Validate, plan, apply and destroy terrafor
 	@$(MAKE) --no-print-directory build/checkov-venv/.made || echo "checkov can't be installed here: its test is skipped"
 	@$(BIN)/python -m pytest -m "not clients" tests/terraform $(ARGS)
 
-rehearsal: $(VENV)/.made-dev  ## Rehearse the deployment on this machine: archives, front, a killed instance, a release under load
+rehearsal: $(VENV)/.made-dev  ## Rehearse the deployment on this machine: archives, front, a killed instance, the platform's faults, a release under load (ARGS=--faults)
 	@$(BIN)/python -m tests.rehearsal $(ARGS)
 
 conformance: $(VENV)/.made-dev  ## Run the official OCI conformance suite (needs Go; ARGS="--only '1.1 redirect'")

@@ -109,7 +109,7 @@ class Cloud:
         self.secrets.add(_ADMIN_SECRET, make_access_secrets()["SLIPWAY_ADMIN_SECRET"])
 
     def prepare(self, deployment: Deployment) -> None:
-        """The bucket, the secrets, the topic and its push subscription, the database, the roles: as they are planned."""
+        """The bucket, the secrets, the topic and its push subscription, the database, the roles: all as planned."""
         made = make_access_secrets()
         self.secrets.add("slipway-pepper", made["SLIPWAY_PEPPER"])
         self.secrets.add(TOKEN_KEYS, made["SLIPWAY_TOKEN_KEYS"])
