@@ -143,7 +143,7 @@ def _storage_agent(project: GoogleProject, _: Request) -> Any:
 
 @_route(
     "GET",
-    rf"cloudquotas.googleapis.com/v1/{_P}/locations/global/services/run.googleapis.com/quotaInfos/(\w+)",
+    rf"cloudquotas.googleapis.com/v1(?:beta)?/{_P}/locations/global/services/run.googleapis.com/quotaInfos/(\w+)",
     "cloudquotas.quotas.get",
 )
 def _quota(project: GoogleProject, request: Request) -> Any:
