@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Iterator
 from typing import Any, Final
@@ -24,58 +25,56 @@ _LEAST_POSTGRES: Final = 15
 
 
 def cloud_run(google: Google, choice: Choice) -> Iterator[Finding]:
-    needed = footprint(choice)
-    granted: dict[str, float | None] = {}
-    for quota, most in ((_CPU, needed.vcpus), (_MEMORY, needed.gib)):
-        what, unit = f"{_NAMES[quota]} of Cloud Run in {choice.region}", _UNITS[quota]
+    granted: dict[str, float] = {}
+    for quota in (_CPU, _MEMORY):
+        what = f"{_NAMES[quota]} of Cloud Run in {choice.region}"
         path = f"v1/projects/{choice.project}/locations/global/services/run.googleapis.com/quotaInfos/{quota}"
         try:
             value = _value(google.get(_QUOTAS, path), choice.region)
         except (Refused, Unanswered) as error:
             yield failed("quota", what, error)
             continue
-        granted[quota] = None if value is None else value / unit
         if value is None:
             yield Finding("quota", State.UNKNOWN, f"{what}: none is told for this region")
-        elif 0 <= value < most * unit:
-            asked_for = needed.to_ask_for()[quota == _MEMORY]
-            command = (
-                f"$ gcloud beta quotas preferences create --project={choice.project} --service=run.googleapis.com "
-                f"--quota-id={quota} --dimensions=region={choice.region} --preferred-value={asked_for * unit}"
-            )
-            yield Finding(
-                "quota",
-                State.WRONG,
-                f"{value / unit:g} {what}; {choice.size} takes {most:g}, at {needed.instances} instances",
-                (
-                    "ask Google for more, as an owner or with roles/cloudquotas.admin; or choose a smaller size:",
-                    command,
-                ),
-            )
         else:
-            yield Finding("quota", State.OK, f"{value / unit:g} {what}; {choice.size} takes {most:g}")
-    yield from _written(choice, granted)
+            granted[quota] = value / _UNITS[quota] if value >= 0 else math.inf
+            yield _compared(quota, granted[quota], choice, what)
+    yield from _to_be_written(choice, granted)
 
 
-def _written(choice: Choice, granted: dict[str, float | None]) -> Iterator[Finding]:
+def _compared(quota: str, granted: float, choice: Choice, what: str) -> Finding:
+    needed = footprint(choice)
+    most = needed.vcpus if quota == _CPU else needed.gib
+    if granted >= most:
+        return Finding("quota", State.OK, f"{granted:g} {what}; {choice.size} takes {most:g}")
+    vcpus, gib = needed.to_ask_for()
+    command = (
+        f"$ gcloud beta quotas preferences create --project={choice.project} --service=run.googleapis.com "
+        f"--quota-id={quota} --dimensions=region={choice.region} "
+        f"--preferred-value={(vcpus if quota == _CPU else gib) * _UNITS[quota]}"
+    )
+    text = f"{granted:g} {what}; {choice.size} takes {most:g}, at {needed.instances} instances"
+    ask = "ask Google for more, as an owner or with roles/cloudquotas.admin; or choose a smaller size:"
+    return Finding("quota", State.WRONG, text, (ask, command))
+
+
+def _to_be_written(choice: Choice, granted: dict[str, float]) -> Iterator[Finding]:
     """The plan compares with terraform's variable `quota`, whose default is a new project's."""
     needed = footprint(choice)
-    vcpus, gib = granted.get(_CPU), granted.get(_MEMORY)
-    if needed.vcpus <= NEW_PROJECT_VCPUS and needed.gib <= NEW_PROJECT_GIB:
-        return
-    if vcpus and gib and vcpus >= needed.vcpus and gib >= needed.gib:
+    vcpus, gib = granted.get(_CPU, 0), granted.get(_MEMORY, 0)
+    is_more = needed.vcpus > NEW_PROJECT_VCPUS or needed.gib > NEW_PROJECT_GIB
+    if is_more and needed.vcpus <= vcpus < math.inf and needed.gib <= gib < math.inf:
         text = f"write what was granted into terraform.tfvars: quota = {{ vcpus = {vcpus:g}, memory_gib = {gib:g} }}"
         yield Finding("quota", State.OK, text)
 
 
 def _value(document: Any, region: str) -> int | None:
-    """The most specific comes first; -1 is without a limit."""
+    """Of the most specific that holds in the region, which comes first; -1 is without a limit."""
     for info in document.get("dimensionsInfos", []):
-        dimensions = info.get("dimensions", {})
         places = info.get("applicableLocations", [])
-        if dimensions.get("region", region) == region and (not places or region in places or dimensions.get("region")):
-            value = info.get("details", {}).get("value")
-            return None if value is None else int(value)
+        named = info.get("dimensions", {}).get("region")
+        if named == region or (named is None and (not places or region in places)):
+            return int(info.get("details", {}).get("value", 0))
     return None
 
 
