@@ -81,6 +81,7 @@ class Network:
                     # The server finds out by itself, in a minute or two; the client doesn't.
                     server.close()
                     self._is_over.wait()
+                    return
                 for readable in select.select([client, server], [], [], _LOOK_SECONDS)[0]:
                     data = readable.recv(1 << 16)
                     used_at = time.monotonic()
