@@ -40,15 +40,18 @@ class Finding:
     def lines(self) -> list[str]:
         indent = " " * (_SUBJECT_WIDTH + _STATE_WIDTH + 2)
         head = f"{self.subject:<{_SUBJECT_WIDTH}} {self.state:<{_STATE_WIDTH}} "
-        shown = textwrap.wrap(_plain(self.text), _WIDTH, initial_indent=head, subsequent_indent=indent)
+        shown = _wrapped(_plain(self.text), head, indent)
         for line in map(_plain, self.ask):
             # A command is one line, to be copied.
-            shown += [indent + line] if line.startswith("$ ") else _wrapped(line, indent)
+            shown += [indent + line] if line.startswith("$ ") else _wrapped(line, f"{indent}-> ", f"{indent}   ")
         return shown
 
 
-def _wrapped(line: str, indent: str) -> list[str]:
-    return textwrap.wrap(line, _WIDTH, initial_indent=f"{indent}-> ", subsequent_indent=f"{indent}   ")
+def _wrapped(text: str, first: str, others: str) -> list[str]:
+    """Names stay whole."""
+    return textwrap.wrap(
+        text, _WIDTH, initial_indent=first, subsequent_indent=others, break_on_hyphens=False, break_long_words=False
+    )
 
 
 def _plain(text: str) -> str:
