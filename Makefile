@@ -154,8 +154,9 @@ soak: $(VENV)/.made-dev  ## Push, pull, delete and collect at full speed for ten
 starts: $(VENV)/.made-dev  ## Start everything 200 times, four at a time, beside busy processes (ARGS="--count 40")
 	@$(BIN)/python -m tests.local.starts $(ARGS)
 
-schema: $(VENV)/.made-dev  ## Write docs/schema.sql anew from the migrations
-	@$(BIN)/python -m local.schema > docs/schema.sql.new && mv docs/schema.sql.new docs/schema.sql
+SCHEMA := functions/migrate/versions/schema.sql
+schema: $(VENV)/.made-dev  ## Write functions/migrate/versions/schema.sql anew from the migrations
+	@$(BIN)/python -m local.schema > $(SCHEMA).new && mv $(SCHEMA).new $(SCHEMA)
 
 bench: $(VENV)/.made-dev  ## Measure transfers, starts and requests; writes benchmarks/results
 	@$(BIN)/python -m benchmarks.transfer

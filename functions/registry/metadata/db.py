@@ -35,7 +35,7 @@ _RETRIABLE: Final = ("40001", "40P01", "57P01")
 # Out of connections, shutting down, gone, or not answering in time.
 _UNAVAILABLE_CLASSES: Final = ("08", "53", "57", "58")
 _LOCK_TIMEOUT: Final = "55P03"
-# Raised by the rules of functions/migrate/versions/pre/0002_rules.sql.
+# Raised by the rules of functions/migrate/versions/pre/0001_baseline/rules.sql.
 _AGAINST_THE_RULES: Final = "SW001"
 # A table, a column, a function or a right that this release needs: migrate has not been called yet.
 _NOT_MIGRATED: Final = ("42P01", "42703", "42883", "42501")

@@ -69,7 +69,7 @@ _LIST: Final = Statement(
     f"{_REPORT} WHERE quotas.namespace > :last ORDER BY quotas.namespace LIMIT :size",
 )
 
-# Named by functions/migrate/versions/pre/0006_quotas.sql.
+# Named by functions/migrate/versions/pre/0001_baseline/quotas.sql.
 _ONE_AT_A_TIME: Final = "quotas_one_at_a_time"
 
 _CLAIM: Final = Statement("quotas_claim", str, "SELECT CAST(claim_quota(:namespace, true) AS text)")

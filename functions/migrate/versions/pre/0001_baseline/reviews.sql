@@ -1,6 +1,6 @@
 -- Review queues: a row says "may be garbage after review_after". Triggers write them, so that no path can forget;
 -- they run once a statement and write in key order, so that two pushes never wait for each other crosswise.
--- A review that could not be carried out is put off: `attempts` counts, `error` says why.
+-- A review that failed is rescheduled: `attempts` counts, `error` says why.
 
 -- How long what became unreferenced is kept, by what happened to it. `delete` is how long an object outlives its row:
 -- longer than any signed URL to it.
@@ -47,26 +47,6 @@ CREATE TABLE blob_reviews (
 );
 CREATE INDEX blob_reviews_due ON blob_reviews (review_after);
 
--- Objects pending deletion: nothing names them any more, and they go after `not_before`.
-CREATE TABLE deletions (
-    object_name text COLLATE "C" PRIMARY KEY,
-    size bigint,
-    not_before timestamptz NOT NULL,
-    attempts int NOT NULL DEFAULT 0,
-    error text
-);
-CREATE INDEX deletions_due ON deletions (not_before);
-
--- What was collected, by day, by level (manifest, link, blob, object) and by the event that had queued it.
-CREATE TABLE collected (
-    day date NOT NULL,
-    level text NOT NULL,
-    event text NOT NULL,
-    rows bigint NOT NULL,
-    bytes bigint NOT NULL,
-    PRIMARY KEY (day, level, event)
-);
-
 -- A repository's own grace, if it has one, else the registry's for this event. The jitter spreads what was pushed at
 -- once over a minute.
 CREATE FUNCTION grace(happened text, repository bigint DEFAULT NULL) RETURNS interval STABLE LANGUAGE sql AS $$
@@ -90,8 +70,10 @@ CREATE FUNCTION review_pushed_manifests() RETURNS trigger LANGUAGE plpgsql AS $$
 END $$;
 CREATE TRIGGER review_inserted AFTER INSERT ON manifests REFERENCING NEW TABLE AS new_rows
     FOR EACH STATEMENT EXECUTE FUNCTION review_pushed_manifests();
+-- A description that is written later (`slipway.describing`) is no push.
 CREATE TRIGGER review_updated AFTER UPDATE ON manifests REFERENCING NEW TABLE AS new_rows
-    FOR EACH STATEMENT EXECUTE FUNCTION review_pushed_manifests();
+    FOR EACH STATEMENT WHEN (coalesce(current_setting('slipway.describing', true), '') = '')
+    EXECUTE FUNCTION review_pushed_manifests();
 
 -- The subject is gone: its referrers lived with it.
 CREATE FUNCTION review_referrers() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
@@ -178,27 +160,6 @@ CREATE FUNCTION review_unlinked_blobs() RETURNS trigger LANGUAGE plpgsql AS $$ B
 END $$;
 CREATE TRIGGER review_unlinked AFTER DELETE ON repository_blobs REFERENCING OLD TABLE AS old_rows
     FOR EACH STATEMENT EXECUTE FUNCTION review_unlinked_blobs();
-
-CREATE FUNCTION queue_deletion_of_blobs() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-    INSERT INTO deletions (object_name, size, not_before)
-    SELECT object_name, size, now() + grace('delete') FROM old_rows ORDER BY object_name
-    ON CONFLICT (object_name) DO NOTHING;
-    RETURN NULL;
-END $$;
-CREATE TRIGGER queue_deletion AFTER DELETE ON blobs REFERENCING OLD TABLE AS old_rows
-    FOR EACH STATEMENT EXECUTE FUNCTION queue_deletion_of_blobs();
-
--- All that an upload wrote, but for the object that became a blob.
-CREATE FUNCTION queue_deletion_of_upload_objects() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-    INSERT INTO deletions (object_name, size, not_before)
-    SELECT object_name, size, now() + grace('delete') FROM old_rows
-     WHERE NOT EXISTS (SELECT FROM blobs WHERE blobs.object_name = old_rows.object_name)
-     ORDER BY object_name
-    ON CONFLICT (object_name) DO NOTHING;
-    RETURN NULL;
-END $$;
-CREATE TRIGGER queue_deletion AFTER DELETE ON upload_objects REFERENCING OLD TABLE AS old_rows
-    FOR EACH STATEMENT EXECUTE FUNCTION queue_deletion_of_upload_objects();
 
 -- Whether a tag reaches a manifest: it has one itself, or an index that lists it is reached, or its subject is. What is
 -- above it and still in grace reaches it too, unless only tags are asked for: a child lives as long as its index, and a

@@ -1,5 +1,6 @@
--- What the registry knows. Digests are one byte for the algorithm, then the raw hash. Names sort bytewise.
+-- What the registry holds. Digests are one byte for the algorithm, then the raw hash. Names sort bytewise.
 
+-- What the registry knows. Digests are one byte for the algorithm, then the raw hash. Names sort bytewise.
 CREATE TABLE namespaces (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name text COLLATE "C" NOT NULL UNIQUE
@@ -16,13 +17,19 @@ CREATE TABLE repositories (
 );
 CREATE INDEX repositories_namespace ON repositories (namespace_id, name);
 
--- An object's name is made from the upload that wrote it and is never used twice.
+-- An object's name is made from the upload that wrote it and is never used twice. A blob with `damaged_at` is one whose
+-- object is gone, or isn't the blob: it is answered as if it were not there, until a push brings it again.
 CREATE TABLE blobs (
     digest bytea PRIMARY KEY,
     size bigint NOT NULL CHECK (size >= 0),
-    object_name text COLLATE "C" NOT NULL UNIQUE,
-    created_at timestamptz NOT NULL DEFAULT now()
+    object_name text COLLATE "C" NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    damaged_at timestamptz
 );
+-- An index with a predicate, for one without makes a column part of a key: whoever names that column in an UPDATE would
+-- wait for all transactions that refer to the row, whatever it changes. A commit names it each time.
+CREATE UNIQUE INDEX blobs_object ON blobs (object_name) WHERE object_name IS NOT NULL;
+CREATE INDEX blobs_damaged ON blobs (digest) WHERE damaged_at IS NOT NULL;
 
 -- A link: this repository may serve this blob. It referees between a push that needs it and a GC run.
 CREATE TABLE repository_blobs (
@@ -35,7 +42,9 @@ CREATE TABLE repository_blobs (
 );
 CREATE INDEX repository_blobs_digest ON repository_blobs (digest);
 
--- `payload` is the manifest exactly as sent; `artifact_type` is what a referrers list shows.
+-- `payload` is the manifest exactly as sent; `artifact_type` is what a referrers list shows. `kind`, `size` and
+-- `config_digest` are read from it (descriptions.sql). `size`: the payload, its config and its layers; of an index,
+-- what it lists as well, as far as that is there.
 CREATE TABLE manifests (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     repository_id bigint NOT NULL REFERENCES repositories,
@@ -46,10 +55,14 @@ CREATE TABLE manifests (
     annotations jsonb NOT NULL DEFAULT '{}',
     payload bytea NOT NULL,
     pushed_at timestamptz NOT NULL DEFAULT now(),
+    kind text COLLATE "C" NOT NULL DEFAULT 'other',
+    size bigint NOT NULL DEFAULT 0,
+    config_digest bytea,
     UNIQUE (repository_id, digest)
 );
 CREATE INDEX manifests_subject ON manifests (repository_id, subject, digest) WHERE subject IS NOT NULL;
 
+-- What a manifest names and holds fast: its config, its layers.
 CREATE TABLE manifest_blobs (
     manifest_id bigint NOT NULL REFERENCES manifests ON DELETE CASCADE,
     repository_id bigint NOT NULL,
@@ -79,37 +92,21 @@ CREATE TABLE sparse_references (
 );
 CREATE INDEX sparse_references_digest ON sparse_references (repository_id, digest);
 
+-- What tags are sorted by lies beside them. Never pulled is the earliest of times, so that it sorts as well.
 CREATE TABLE tags (
     repository_id bigint NOT NULL REFERENCES repositories,
     name text COLLATE "C" NOT NULL,
     manifest_id bigint NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
+    size bigint NOT NULL DEFAULT 0,
+    pulls bigint NOT NULL DEFAULT 0,
+    pulled_at timestamptz NOT NULL DEFAULT '-infinity',
     PRIMARY KEY (repository_id, name),
     CONSTRAINT tags_manifest FOREIGN KEY (manifest_id) REFERENCES manifests ON DELETE RESTRICT
 );
 CREATE INDEX tags_manifest ON tags (manifest_id);
-
--- `version` counts the changes: whoever writes says which one was read, and the second writer loses.
--- `hash_state` is the state of the running hash, so that any instance goes on with the next chunk.
-CREATE TABLE uploads (
-    id uuid PRIMARY KEY,
-    repository_id bigint NOT NULL REFERENCES repositories,
-    version int NOT NULL DEFAULT 0,
-    received bigint NOT NULL DEFAULT 0,
-    algorithm text NOT NULL,
-    hash_state bytea,
-    started_at timestamptz NOT NULL DEFAULT now(),
-    expires_at timestamptz NOT NULL
-);
-CREATE INDEX uploads_expiry ON uploads (expires_at);
-CREATE INDEX uploads_repository ON uploads (repository_id);
-
--- Every object that an upload writes, named before its first byte is sent. `number` is set once it is complete.
-CREATE TABLE upload_objects (
-    object_name text COLLATE "C" PRIMARY KEY,
-    upload_id uuid NOT NULL REFERENCES uploads ON DELETE CASCADE,
-    number int,
-    size bigint
-);
-CREATE INDEX upload_objects_upload ON upload_objects (upload_id, number);
+CREATE INDEX tags_size ON tags (repository_id, size, name);
+CREATE INDEX tags_updated ON tags (repository_id, updated_at, name);
+CREATE INDEX tags_pulled ON tags (repository_id, pulled_at, name);
+CREATE INDEX tags_pulls ON tags (repository_id, pulls, name);

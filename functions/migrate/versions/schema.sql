@@ -31,7 +31,8 @@ DECLARE key bigint;
 BEGIN
     PERFORM claim_quota(split_part(of_repository, '/', 1), false);
     PERFORM FROM repositories WHERE name = of_repository FOR KEY SHARE;
-    FOR key IN SELECT DISTINCT hashtextextended(of_repository || ':' || tag, 0) AS key FROM unnest(tags) AS tag ORDER BY key
+    FOR key IN
+        SELECT DISTINCT hashtextextended(of_repository || ':' || tag, 0) AS key FROM unnest(tags) AS tag ORDER BY key
     LOOP
         PERFORM pg_advisory_xact_lock(key);
     END LOOP;
@@ -542,7 +543,9 @@ BEGIN
        AND EXISTS (SELECT FROM tag_rules WHERE tag_rules.namespace IN ('', split_part(repositories.name, '/', 1)));
     IF NOT FOUND THEN RETURN coalesce(NEW, OLD); END IF;
     refusal := tag_refusal(repository, touched.name, TG_OP = 'INSERT', caller_rank());
-    IF TG_OP <> 'INSERT' THEN refusal := coalesce(refusal, deletion_refusal(repository, touched.name, caller_rank())); END IF;
+    IF TG_OP <> 'INSERT' THEN
+        refusal := coalesce(refusal, deletion_refusal(repository, touched.name, caller_rank()));
+    END IF;
     IF TG_OP = 'INSERT' AND refusal IS NOT NULL THEN
         PERFORM FROM tags WHERE repository_id = NEW.repository_id AND name = NEW.name FOR UPDATE;
         IF FOUND THEN RETURN NEW; END IF;
@@ -607,6 +610,17 @@ CREATE FUNCTION public.queue_platforms() RETURNS trigger
     RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.queue_trends() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$ BEGIN
+    INSERT INTO repository_trends AS trends (repository_id, namespace_id)
+    SELECT usage.repository_id, usage.namespace_id
+      FROM (SELECT DISTINCT repository_id FROM new_rows) AS changed JOIN repository_usage AS usage USING (repository_id)
+     ORDER BY usage.repository_id
+    ON CONFLICT (repository_id) DO UPDATE SET due_on = '-infinity' WHERE trends.due_on IS DISTINCT FROM '-infinity';
+    RETURN NULL;
+END $$;
+
 CREATE FUNCTION public.quota_refusal(of_namespace text, used bigint, most bigint, needed bigint) RETURNS text
     LANGUAGE sql IMMUTABLE
     AS $$
@@ -617,17 +631,6 @@ $$;
 CREATE FUNCTION public.quota_reserve() RETURNS bigint
     LANGUAGE sql IMMUTABLE
     AS $$SELECT CAST(1073741824 AS bigint)$$;
-
-CREATE FUNCTION public.rank_again() RETURNS trigger
-    LANGUAGE plpgsql
-    AS $$ BEGIN
-    INSERT INTO repository_trends AS trends (repository_id, namespace_id)
-    SELECT usage.repository_id, usage.namespace_id
-      FROM (SELECT DISTINCT repository_id FROM new_rows) AS changed JOIN repository_usage AS usage USING (repository_id)
-     ORDER BY usage.repository_id
-    ON CONFLICT (repository_id) DO UPDATE SET due_on = '-infinity' WHERE trends.due_on IS DISTINCT FROM '-infinity';
-    RETURN NULL;
-END $$;
 
 CREATE FUNCTION public.recount_manifests() RETURNS trigger
     LANGUAGE plpgsql
@@ -1724,11 +1727,11 @@ CREATE TRIGGER queue_deletion AFTER DELETE ON public.upload_objects REFERENCING 
 
 CREATE TRIGGER queue_deletion_of_replaced AFTER UPDATE OF object_name ON public.blobs FOR EACH ROW WHEN ((old.object_name IS DISTINCT FROM new.object_name)) EXECUTE FUNCTION public.queue_deletion_of_replaced();
 
+CREATE TRIGGER queue_inserted AFTER INSERT ON public.repository_days REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.queue_trends();
+
 CREATE TRIGGER queue_platforms AFTER INSERT ON public.manifests REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.queue_platforms();
 
-CREATE TRIGGER rank_inserted AFTER INSERT ON public.repository_days REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.rank_again();
-
-CREATE TRIGGER rank_updated AFTER UPDATE ON public.repository_days REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.rank_again();
+CREATE TRIGGER queue_updated AFTER UPDATE ON public.repository_days REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.queue_trends();
 
 CREATE TRIGGER review_children AFTER DELETE ON public.manifest_children REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.review_children();
 
