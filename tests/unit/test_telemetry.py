@@ -241,7 +241,7 @@ def test_a_message_that_can_t_be_put_together_is_written_as_it_is(capsys: pytest
 @pytest.mark.usefixtures("taken")
 def test_what_libraries_fail_with_has_its_trace(capsys: pytest.CaptureFixture[str]) -> None:
     try:
-        {}["inner"]
+        dict[str, int]()["inner"]
     except KeyError:
         logging.getLogger("anything").exception("it failed")
     [line] = lines(capsys)
