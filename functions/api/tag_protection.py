@@ -14,7 +14,7 @@ from functions.registry.oci.name import Reference, RepositoryName, Tag
 
 
 def require_pushable(context: Context, repository: RepositoryName, tags: Sequence[Tag]) -> list[Tag]:
-    """Those that are immutable once they are there: the push itself looks. Raises Denied."""
+    """Looks at rules before a push. What is immutable once it is there is left to the push itself. Raises Denied."""
     limits = _limits(context, repository)
     if limits is None:
         return []

@@ -22,7 +22,7 @@ _ATTEMPTS_UNREPORTED: Final = 5
 
 
 def collect(services: Services, limit: int) -> int:
-    """How many of at most `limit` images were looked at; 0 also if the store gave nothing, so that a run ends.
+    """Returns how many of at most `limit` images were looked at; 0 also if the store gave nothing, so that a run ends.
 
     No transaction is open while the store is asked.
     """

@@ -29,6 +29,6 @@ def upload_location(context: Context, path: str) -> str:
 
 
 def _scheme(request: Request, trusted_proxies: int) -> str:
-    """As the client sees it: a proxy of ours says so where it ends TLS."""
+    """Returns the scheme as the client sees it: a proxy of ours says so where it ends TLS."""
     told = request.headers.get("X-Forwarded-Proto", "").rpartition(",")[2].strip().lower()
     return told if trusted_proxies and told in {"http", "https"} else request.scheme

@@ -34,7 +34,7 @@ class _Wait:
 
 
 class Waiting:
-    """All that is waited for in this process."""
+    """It knows all that is waited for in this process."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -66,7 +66,7 @@ class ExternalTokens:
 
 
 def _by_id(bundle: str) -> dict[str, VerificationKey]:
-    """Both names that token services give to a key."""
+    """Returns the keys by both names that token services give them."""
     try:
         keys = list(read_bundle(bundle))
     except KeyUnusable as error:

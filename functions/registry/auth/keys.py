@@ -29,7 +29,7 @@ _THUMBPRINT_FIELDS: Final = {"EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty
 
 
 class KeyUnusable(ValueError):
-    """Not a public key, or too weak, or of a kind that signs no tokens."""
+    """It is not a public key, or too weak, or of a kind that signs no tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class VerificationKey:
 
     @property
     def fingerprint(self) -> str:
-        """As libtrust makes it, and GitLab and older token servers still do."""
+        """Returns the key's name as libtrust makes it, and GitLab and older token servers still do."""
         encoded = self.key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         text = base64.b32encode(hashlib.sha256(encoded).digest()[:30]).decode()
         return ":".join(text[start : start + 4] for start in range(0, len(text), 4))

@@ -43,7 +43,7 @@ def make_secret() -> NewSecret:
 
 
 def parse_secret(text: str) -> tuple[str, str] | None:
-    """Its id, and the text again; None if it can be no secret of ours, which spares the look-up."""
+    """Returns its id, and the text again; None if it can be no secret of ours, which spares the look-up."""
     match = _SECRET.fullmatch(text)
     if match is None or _checksum(match[1]) != match[3]:
         return None
@@ -51,7 +51,7 @@ def parse_secret(text: str) -> tuple[str, str] | None:
 
 
 class Peppers:
-    """One to a line: the first makes hashes, all of them know what they made. The database knows none.
+    """They stand one to a line: the first makes hashes, all of them know what they made. The database knows none.
 
     A new one is put last, later, once all instances have it, first: whatever signs in is hashed by it from then on.
     """
@@ -71,7 +71,7 @@ class Peppers:
         return self.hashes(secret)[0]
 
     def hashes(self, secret: str) -> list[bytes]:
-        """By each of them, the newest first."""
+        """Returns the hashes by each of them, the newest first."""
         return [hmac.digest(pepper, secret.encode(), "sha256") for pepper in self._all]
 
     def knows(self, secret: str, hashed: bytes) -> bool:
@@ -87,7 +87,9 @@ def hash_password(text: str) -> str:
 
 
 def verify_password(hashed: str | None, text: str) -> bool:
-    """None, for a user who isn't there or has no password, takes as long as a wrong password."""
+    """Says whether the password is right. None, for a user who isn't there or has no password, takes as long as a wrong
+    password.
+    """
     from argon2.exceptions import VerifyMismatchError  # noqa: PLC0415  # imported only where a password is checked
 
     password = text.encode(errors="surrogatepass")

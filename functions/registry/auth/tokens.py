@@ -60,7 +60,7 @@ class Issued:
 
 
 class Tokens:
-    """Of one registry. `service` is whom they are for, `issuer` whom they are from."""
+    """They are one registry's. `service` is whom they are for, `issuer` whom they are from."""
 
     def __init__(
         self,

@@ -35,7 +35,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """One list, as a request asks for a part of it. `asked` are its parameters beside those of the part.
+    """It is one list, as a request asks for a part of it. `asked` are its parameters beside those of the part.
 
     `least` and `most` bound the ordering value.
     """

@@ -18,7 +18,7 @@ _STANDSTILL_SECONDS: Final = 0.5
 
 
 class NoPlace(Exception):
-    """There was none in time."""
+    """No place became free in time."""
 
 
 @dataclass(eq=False, slots=True)
@@ -69,7 +69,7 @@ class Places:
             self._let_in()
 
     def _let_in(self) -> None:
-        """All for whom there is a place now, the first of the line first."""
+        """Lets in all for whom there is a place now, the first of the line first."""
         for waiting in list(self._line):
             if self._taken == self._size:
                 return
@@ -88,6 +88,6 @@ class Places:
         return self._blocking_ahead_of(waiting) >= self._size
 
     def _blocking_ahead_of(self, waiting: _Waiting) -> int:
-        """How many that may block came before it and wait as well."""
+        """Returns how many that may block came before it and wait as well."""
         ahead = itertools.takewhile(lambda other: other is not waiting, self._line)
         return sum(other.may_block for other in ahead)

@@ -22,7 +22,7 @@ class NoConnection(Exception):
 
 
 class Pool:
-    """At most `size` connections, made when there is none to take. One is used by one thread at a time."""
+    """It has at most `size` connections, made when there is none to take. One is used by one thread at a time."""
 
     def __init__(self, url: str, size: int, wait_seconds: float, lock_seconds: int) -> None:
         self._url = url
@@ -33,7 +33,7 @@ class Pool:
 
     @contextmanager
     def connection(self, *, may_block: bool) -> Iterator[Connection]:
-        """One that works as far as can be told; it is kept only if it still does afterwards.
+        """Gives a connection that works as far as can be told; it is kept only if it still does afterwards.
 
         Raises NoConnection, also where it breaks, and DriverError.
         """
@@ -87,7 +87,7 @@ class Pool:
                     raise NoConnection(f"the database takes no connection: SQLSTATE {state}") from error
 
     def _idle_one(self, seconds: float) -> Connection | None:
-        """None if there is none within so many seconds that can be trusted."""
+        """Returns a connection that can be trusted; None if there is none within so many seconds."""
         with suppress(queue.Empty):
             while True:
                 connection = self._idle.get(block=seconds > 0, timeout=seconds)

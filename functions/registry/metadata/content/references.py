@@ -150,7 +150,7 @@ _MISSING_CHILDREN: Final = Statement(
 def putting(
     repository: RepositoryName, digest: Digest, manifest: Manifest, *, accepts_missing: bool
 ) -> list[Call[Any]]:
-    """For the batch that puts the manifest in; what has nothing to do is left out."""
+    """Returns what the batch needs that puts the manifest in; what has nothing to do is left out."""
     where = {"repository": repository, "digest": digest}
     required, optional = manifest.required_blobs, manifest.optional_blobs
     children, listed = manifest.child_digests, manifest.listed_digests
