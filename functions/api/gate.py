@@ -160,7 +160,9 @@ def _takes_administrator(scopes: list[Scope]) -> bool:
 
 
 def _challenge(services: Services, scopes: list[Scope], error: str | None = None) -> str:
-    """Docker's token protocol, "How to authenticate". The realm comes from the settings alone, never from a header."""
+    """Returns the challenge of Docker's token protocol, "How to authenticate". The realm comes from the settings alone,
+    never from a header.
+    """
     settings = services.settings
     parts = {"realm": settings.token_realm, "service": settings.service}
     if scopes:

@@ -56,7 +56,7 @@ def collect(services: Services, limit: int) -> int:
 
 
 def _content(services: Services, look: Look) -> bytes | BlobStoreUnavailable:
-    """Empty if there is nothing to read, or too much: that is no config either."""
+    """Returns the config; nothing if there is none to read, or too much: that is no config either."""
     if look.object_name is None or look.size is None or not 0 < look.size <= LARGEST_CONFIG:
         return b""
     try:

@@ -14,7 +14,7 @@ Extent = Literal["", "self", "self_with_descendants"]
 
 @dataclass(frozen=True, slots=True)
 class CheckGitLab(Route):
-    """Is GitLab's API here? Whatever is answered beside 2xx and 401 means that it isn't."""
+    """The caller asks whether GitLab's API is here: whatever is answered beside 2xx and 401 means that it isn't."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class RenameRepository(Route):
 
 @dataclass(frozen=True, slots=True)
 class ListBelow(Route):
-    """Repositories with a tag: this one, and those below it that sort after `last`."""
+    """The caller asks for repositories with a tag: this one, and those below it that sort after `last`."""
 
     repository: RepositoryName
     size: int

@@ -30,13 +30,13 @@ ANONYMOUS: Final = Caller(kind="anonymous", name="")
 
 
 class Verifier(Protocol):
-    """Our own tokens, or another issuer's."""
+    """It verifies our own tokens, or another issuer's."""
 
     def verify(self, token: str) -> Caller: ...
 
 
 class Guard:
-    """Built with every process, paid for by the first request that needs it: `open` mode imports nothing."""
+    """It is built with every process, and paid for by the first request that needs it: `open` mode imports nothing."""
 
     def __init__(self, settings: Settings, database: Database) -> None:
         self._settings = settings

@@ -108,7 +108,7 @@ class _Where:
 
 
 def _discover(issuer: str, private_hosts: Container[str]) -> Keys:
-    """OpenID Connect Discovery, section 4. Only an issuer on this machine may have its keys on this machine."""
+    """Follows OpenID Connect Discovery, section 4. Only an issuer on this machine may have its keys on this machine."""
     where = _Where(outgoing.is_loopback(issuer), private_hosts)
     document = _document(f"{issuer.rstrip('/')}/.well-known/openid-configuration", where)
     if document.get("issuer") != issuer:

@@ -50,7 +50,7 @@ class VerificationKey:
 
     @classmethod
     def from_jwk(cls, document: Mapping[str, Any]) -> VerificationKey:
-        """RFC 7517. Raises KeyUnusable, for a private or a symmetric key as well."""
+        """Reads a key of RFC 7517. Raises KeyUnusable, for a private or a symmetric key as well."""
         try:
             return cls.of(jwt.PyJWK(dict(document)).key)
         except (jwt.PyJWTError, ValueError, TypeError) as error:
@@ -62,7 +62,7 @@ class VerificationKey:
 
     @property
     def thumbprint(self) -> str:
-        """RFC 7638."""
+        """Returns the key's name by RFC 7638."""
         text = json.dumps(self.jwk(), separators=(",", ":"), sort_keys=True)
         return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).decode().rstrip("=")
 

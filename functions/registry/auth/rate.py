@@ -40,7 +40,9 @@ class Sparing:
 
 
 class RateLimit:
-    """`per_minute` requests for each key, all at once or spread; 0 is no limit."""
+    """It lets through `per_minute` requests for each key, all at once or spread; 0 is no limit. Each instance counts by
+    itself, so many let through as many times more.
+    """
 
     def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._capacity = per_minute

@@ -40,7 +40,7 @@ class _Answer:
 
 
 class PartWriter:
-    """`write` as bytes come, then `close`; or `cancel`. Holds about one chunk in memory.
+    """It takes `write` as bytes come, then `close`; or `cancel`. It holds about one chunk in memory.
 
     All three raise BlobStoreUnavailable once the session is lost or the store stays down; only `cancel` may follow.
     """
@@ -57,7 +57,7 @@ class PartWriter:
 
     @property
     def size(self) -> int:
-        """Bytes written so far."""
+        """Returns how many bytes were written so far."""
         return self._acknowledged + self._kept_bytes
 
     def write(self, data: bytes) -> None:

@@ -34,7 +34,7 @@ def parse_content_range(text: str) -> ByteRange:
 
 
 def parse_range(text: str | None, size: int) -> ByteRange | None:
-    """The one range that a read of `size` bytes asks for, cut to the blob's end.
+    """Returns the one range that a read of `size` bytes asks for, cut to the blob's end.
 
     None if it asks for none, for several (answering the whole is allowed, RFC 9110 section 14.2) or in another
     unit; and of an empty blob, of which there is no part: clients in use ask for `bytes=0-` whatever they read.

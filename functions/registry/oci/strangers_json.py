@@ -22,7 +22,7 @@ class Unreadable(ValueError):
 
 
 def read_object(content: bytes, *, may_have_doubles: bool = False) -> dict[str, Any]:
-    """The one JSON object that it is. Raises Unreadable."""
+    """Returns the one JSON object that it is. Raises Unreadable."""
     if sum(map(content.count, (b"{", b"[", b","))) > MOST_VALUES:
         raise Unreadable(f"it has more than {MOST_VALUES} values")
     with _reading_large if len(content) > _LARGE_BYTES else nullcontext():

@@ -25,7 +25,7 @@ class MoveRepository(InRepository):
 
 @dataclass(frozen=True, slots=True)
 class DeleteTags(InRepository):
-    """Many at once."""
+    """Many tags go at once."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,8 @@ class _Waiting:
 
 
 class Places:
-    """`size` of them. A quarter, at least two, is kept from those that may block; one is theirs however few there are.
+    """There are `size` of them. A quarter, at least two, is kept from those that may block; one is theirs however few
+    there are.
 
     Where none of these gets on, only the first `size` of them go on waiting: the others are turned away at once, so
     that there are threads left for reads.

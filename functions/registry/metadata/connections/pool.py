@@ -70,7 +70,9 @@ class Pool:
             telemetry.count_wait(time.monotonic() - began)
 
     def _take(self, deadline: float) -> Connection:
-        """An idle one, or a new one; where the server has no room for another, one that is given back meanwhile."""
+        """Returns an idle one, or a new one; where the server has no room for another, one that is given back
+        meanwhile.
+        """
         seconds = 0.0
         while True:
             connection = self._idle_one(seconds)

@@ -167,7 +167,7 @@ def putting(
 
 
 def missing(db: Database, repository: RepositoryName, manifest: Manifest) -> list[Digest]:
-    """Some of what the repository does not hold."""
+    """Returns some of what the repository does not hold."""
     children, listed = manifest.child_digests, manifest.listed_digests
     return db.all(_MISSING_BLOBS(repository=repository, required=manifest.required_blobs)) + db.all(
         _MISSING_CHILDREN(repository=repository, children=children, listed=listed)

@@ -160,7 +160,7 @@ def size(db: Database, repository: RepositoryName, *, with_below: bool, most: in
 
 
 def list_below(db: Database, repository: RepositoryName, last: str, size: int) -> list[tuple[str, datetime]] | None:
-    """Repositories that have a tag, and when they were made: the name itself, and what lies below it.
+    """Returns repositories that have a tag, and when they were made: the name itself, and what lies below it.
 
     One more than `size`, if there are more; None if there is no such namespace.
     """

@@ -14,7 +14,7 @@ from functions.registry.metadata.db import Database, Statement
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Bytes and counts. Blobs count once within their scope, however many repositories link them."""
+    """They are bytes and counts. Blobs count once within their scope, however many repositories link them."""
 
     repositories: int
     tags: int
