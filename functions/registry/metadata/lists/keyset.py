@@ -40,15 +40,18 @@ class Column:
 
     def walk(self, template: Template, *, descending: bool, **parts: str) -> str:
         """The template with its places filled: `$key`, `$id`, `$here` (the condition) and `$order`."""
-        way, sign, end = ("DESC", "<", ">=") if descending else ("ASC", ">", "<=")
-        if self.tie is None:
-            here = f"{self.value} {sign} CAST(:key AS {self.kind})"
-            order = f"{self.value} {way}"
-        else:
-            here = f"({self.value}, {self.tie}) {sign} (CAST(:key AS {self.kind}), CAST(:id AS {self.tie_kind}))"
-            order = f"{self.value} {way}, {self.tie} {way}"
+        way, end = ("DESC", ">=") if descending else ("ASC", "<=")
+        here = self.behind(f"CAST(:key AS {self.kind})", f"CAST(:id AS {self.tie_kind})", descending=descending)
         here += f" AND {self.value} {end} CAST(:bound AS {self.kind})"
+        order = f"{self.value} {way}" if self.tie is None else f"{self.value} {way}, {self.tie} {way}"
         return template.substitute(key=self.value, here=here, order=order, way=way, **parts)
+
+    def behind(self, key: str, tie: str, *, descending: bool) -> str:
+        """The condition that an entry comes after the place of which `key` and `tie` are SQL."""
+        sign = "<" if descending else ">"
+        if self.tie is None:
+            return f"{self.value} {sign} {key}"
+        return f"({self.value}, {self.tie}) {sign} ({key}, {tie})"
 
 
 @dataclass(frozen=True, slots=True)
