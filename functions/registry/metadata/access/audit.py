@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from functions.registry.metadata.db import Database, Statement
+from functions.registry.metadata.db import Database, Statement, compose
 from functions.registry.oci.page import LARGEST_BYTES
 
 _NEWEST: Final = 2**63 - 1
@@ -68,20 +68,24 @@ def _listing(name: str, condition: str) -> Statement[Entry]:
     return Statement(
         name,
         Entry,
-        f"""
+        compose(
+            """
     SELECT id, at, action, outcome, principal, resource, address, reason,
-           CASE WHEN fits THEN details ELSE '{{}}' END, namespace, fits
-      FROM (SELECT *, row_number() OVER newest = 1 OR sum(bytes) OVER newest <= {LARGEST_BYTES} AS fits
+           CASE WHEN fits THEN details ELSE '{}' END, namespace, fits
+      FROM (SELECT *, row_number() OVER newest = 1 OR sum(bytes) OVER newest <= $largest AS fits
               FROM (SELECT *, octet_length(details::text) + 2 * octet_length(concat(
                               action, principal, resource, address, reason, namespace)) + 512 AS bytes
                       FROM audit
-                     WHERE id < :before AND {condition}
+                     WHERE id < :before AND $condition
                        AND action = coalesce(:action, action) AND outcome = coalesce(:outcome, outcome)
                      ORDER BY id DESC
                      LIMIT :size) AS found
             WINDOW newest AS (ORDER BY id DESC)) AS measured
      ORDER BY id DESC
-    """,  # noqa: S608  # conditions are constants of this module
+    """,
+            condition=condition,
+            largest=str(LARGEST_BYTES),
+        ),
     )
 
 

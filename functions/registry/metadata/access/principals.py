@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from functions.registry.metadata.db import Call, Conflict, Database, Statement
+from functions.registry.metadata.db import Call, Conflict, Database, Statement, compose
 from functions.registry.oci.page import Page
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,127}")
@@ -97,7 +97,7 @@ _IS_NOT_LAST: Final = """
 _DISABLE: Final = Statement(
     "principals_disable",
     int,
-    f"UPDATE principals SET is_disabled = true WHERE id = :id AND {_IS_NOT_LAST}",  # noqa: S608  # a constant of this module
+    compose("UPDATE principals SET is_disabled = true WHERE id = :id AND $is_not_last", is_not_last=_IS_NOT_LAST),
 )
 
 _IS_THERE: Final = Statement("principals_is_there", int, "SELECT 1 FROM principals WHERE id = :id")
@@ -117,7 +117,7 @@ _SET_PASSWORD: Final = Statement(
 _DELETE: Final = Statement(
     "principals_delete",
     int,
-    f"DELETE FROM principals WHERE id = :id AND {_IS_NOT_LAST}",  # noqa: S608  # as above
+    compose("DELETE FROM principals WHERE id = :id AND $is_not_last", is_not_last=_IS_NOT_LAST),
 )
 
 _ENSURE_ADMIN: Final = Statement(

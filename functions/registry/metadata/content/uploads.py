@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from functions.registry.metadata.content import repositories
-from functions.registry.metadata.db import ChangeRefused, Conflict, Database, Statement
+from functions.registry.metadata.db import ChangeRefused, Conflict, Database, Statement, compose
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.name import RepositoryName
 
@@ -103,19 +103,21 @@ _START: Final = Statement(
     """,
 )
 
-_COLUMNS: Final = "uploads.id, uploads.version, uploads.received, uploads.algorithm, uploads.hash_state"
-_NAMESPACE: Final = "split_part(repositories.name, '/', 1)"
-_OPEN: Final = """
+_PIECES: Final = {
+    "columns": "uploads.id, uploads.version, uploads.received, uploads.algorithm, uploads.hash_state",
+    "namespace": "split_part(repositories.name, '/', 1)",
+    "open": """
       FROM uploads
       JOIN repositories ON repositories.id = uploads.repository_id
      WHERE uploads.id = :id AND repositories.name = :repository AND uploads.expires_at > now()
        AND uploads.principal = :principal
-"""
+""",
+}
 
 _GET: Final = Statement(
     "uploads_get",
     Upload,
-    f"SELECT {_COLUMNS}, CASE WHEN uploads.is_counted THEN room_left({_NAMESPACE}) END {_OPEN}",
+    compose("SELECT $columns, CASE WHEN uploads.is_counted THEN room_left($namespace) END $open", **_PIECES),
 )
 
 # What the namespace holds already needs no room. Parts are read as JSON: the driver takes a hundred times as long for
@@ -123,15 +125,18 @@ _GET: Final = Statement(
 _GET_WITH_PARTS: Final = Statement(
     "uploads_get_with_parts",
     _WithParts,
-    f"""
-    SELECT {_COLUMNS},
-           CASE WHEN uploads.is_counted AND NOT has_blob({_NAMESPACE}, :digest) THEN room_left({_NAMESPACE}) END,
+    compose(
+        """
+    SELECT $columns,
+           CASE WHEN uploads.is_counted AND NOT has_blob($namespace, :digest) THEN room_left($namespace) END,
            (SELECT coalesce(json_agg(json_build_array(part.object_name, part.is_fresh) ORDER BY part.number), '[]')
               FROM (SELECT number, object_name, coalesce(finished_at > now() - interval '1 hour', false) AS is_fresh
                       FROM upload_objects
                      WHERE upload_id = uploads.id AND number IS NOT NULL) AS part)
-    {_OPEN}
-    """,  # noqa: S608  # pieces of this module
+    $open
+    """,
+        **_PIECES,
+    ),
 )
 
 _NAME_OBJECT: Final = Statement(

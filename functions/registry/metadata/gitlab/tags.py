@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from string import Template
 from typing import Any, Final
 
-from functions.registry.metadata.db import Database, Statement
+from functions.registry.metadata.db import Database, Statement, compose
 from functions.registry.metadata.gitlab.pages import By, Marker, TagPage
 from functions.registry.metadata.lists.keyset import Column, Position, Walk
 from functions.registry.metadata.lists.tags import COLUMNS
@@ -82,7 +81,8 @@ class TagTimes:
 
 
 # Of `tags` and the `manifests` that they name. Digests are as they are stored.
-_SHOWN: Final = Template("""
+_SHOWN: Final = compose(
+    """
     json_build_array(
         tags.name, encode(manifests.digest, 'hex'), encode(manifests.config_digest, 'hex'), manifests.media_type,
         tags.size, tags.created_at, tags.updated_at,
@@ -95,14 +95,16 @@ _SHOWN: Final = Template("""
                               OR lower(referrer.artifact_type) = ANY (CAST(:kinds AS text[])))
                        ORDER BY referrer.digest
                        LIMIT $most_referrers) AS shown)
-        END)""").substitute(most_referrers=str(MOST_REFERRERS))
+        END)""",
+    most_referrers=str(MOST_REFERRERS),
+)
 
 # Those beyond the marker in one direction, one more than the page holds; and whether any lie on its other side.
 #
 # Only the index is read until the page is full, and then each tag by itself: a LATERAL with an OFFSET stays a loop,
 # where a join might read all tags. A part of a name can't be looked up: what is passed over on the way is read, there.
 # The first entry that doesn't fit on the page any more is null.
-_PAGE: Final = Template("""
+_PAGE: Final = """
     SELECT coalesce(page.found, '[]'),
            CAST(:has_marker AS boolean) AND EXISTS (
                SELECT FROM tags WHERE tags.repository_id = repositories.id AND $before_first AND $has_part)
@@ -127,7 +129,7 @@ _PAGE: Final = Template("""
             WHERE number <= 2 OR bytes - octet_length(shown::text) <= $largest
            ) AS page
      WHERE repositories.name = :repository
-""")
+"""
 _HAS_PART: Final = "(CAST(:part AS text) = '' OR strpos(tags.name, :part) > 0)"
 
 # Each order, and the first entry of a page in it.
@@ -152,13 +154,16 @@ _PAGES: Final = {
 _ONE: Final = Statement(
     "gitlab_tags_one",
     list,
-    Template("""
+    compose(
+        """
     SELECT coalesce((SELECT json_agg($shown)
                        FROM tags JOIN manifests ON manifests.id = tags.manifest_id
                       WHERE tags.repository_id = repositories.id AND tags.name = :tag), '[]')
       FROM repositories
      WHERE repositories.name = :repository
-    """).substitute(shown=_SHOWN),
+    """,
+        shown=_SHOWN,
+    ),
 )
 
 _TIMES: Final = Statement(

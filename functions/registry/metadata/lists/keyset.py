@@ -7,10 +7,9 @@ walk has an end too (`reach`): such a page may have few entries, or none, and ot
 from __future__ import annotations
 
 from dataclasses import dataclass
-from string import Template
 from typing import Any, Final
 
-from functions.registry.metadata.db import Database, Statement
+from functions.registry.metadata.db import Database, Statement, compose
 
 REACH: Final = 500
 _LARGEST: Final = 2**63 - 1
@@ -38,13 +37,13 @@ class Column:
     tie: str | None
     tie_kind: str = "bigint"
 
-    def walk(self, template: Template, *, descending: bool, **parts: str) -> str:
+    def walk(self, template: str, *, descending: bool, **parts: str) -> str:
         """The template with its places filled: `$key`, `$id`, `$here` (the condition) and `$order`."""
         way, end = ("DESC", ">=") if descending else ("ASC", "<=")
         here = self.behind(f"CAST(:key AS {self.kind})", f"CAST(:id AS {self.tie_kind})", descending=descending)
         here += f" AND {self.value} {end} CAST(:bound AS {self.kind})"
         order = f"{self.value} {way}" if self.tie is None else f"{self.value} {way}, {self.tie} {way}"
-        return template.substitute(key=self.value, here=here, order=order, way=way, **parts)
+        return compose(template, key=self.value, here=here, order=order, way=way, **parts)
 
     def behind(self, key: str, tie: str, *, descending: bool) -> str:
         """The condition that an entry comes after the place of which `key` and `tie` are SQL."""

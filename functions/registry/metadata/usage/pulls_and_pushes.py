@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from string import Template
 from typing import Final
 
-from functions.registry.metadata.db import Database, Statement
+from functions.registry.metadata.db import Database, Statement, compose
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.name import RepositoryName, Tag
 
@@ -63,7 +62,7 @@ _COUNTED: Final = """
 
 def _adding(name: str, sql: str) -> Statement[int]:
     """A statement in which `$counted` stands for the rows of _COUNTED."""
-    return Statement(name, int, Template(sql).substitute(counted=_COUNTED))
+    return Statement(name, int, compose(sql, counted=_COUNTED))
 
 
 _ADD_TO_TAGS: Final = _adding(

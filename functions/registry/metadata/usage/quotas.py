@@ -50,7 +50,7 @@ _REPORT: Final = """
       FROM quotas
 """
 
-_GET: Final = Statement("quotas_get", QuotaReport, f"{_REPORT} WHERE quotas.namespace = :namespace")
+_GET: Final = Statement("quotas_get", QuotaReport, _REPORT + " WHERE quotas.namespace = :namespace")
 
 _SET: Final = Statement(
     "quotas_set",
