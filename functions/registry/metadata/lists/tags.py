@@ -28,9 +28,13 @@ def _digest(of: str) -> str:
     return compose(_DIGEST, of=of)
 
 
-_MANIFEST: Final = f"""'digest', {_digest("manifests.digest")}, 'kind', manifests.kind,
+_MANIFEST: Final = compose(
+    """'digest', $digest, 'kind', manifests.kind,
                'media_type', manifests.media_type, 'artifact_type', manifests.artifact_type, 'size', manifests.size,
-               'config_digest', {_digest("manifests.config_digest")}"""
+               'config_digest', $config_digest""",
+    digest=_digest("manifests.digest"),
+    config_digest=_digest("manifests.config_digest"),
+)
 
 # Of an image, once its config was read; in the form of those of an index.
 _OF_IMAGE: Final = """
