@@ -6,24 +6,27 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Literal, get_args
 
 from functions.registry.metadata.db import Database, Statement, compose
 from functions.registry.oci.page import LARGEST_BYTES
+
+Outcome = Literal["success", "denied", "error"]
+OUTCOMES: Final[tuple[Outcome, ...]] = get_args(Outcome)
 
 _NEWEST: Final = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """`outcome` is success, denied or error. `principal` is a caller's label, `resource` a repository or another name.
+    """`principal` is a caller's label, `resource` a repository or another name.
 
     `details` is what else there is to tell: never a secret, a token or a signed URL. `namespace` is the one that all of
     it is about, whose administrators may read of it.
     """
 
     action: str
-    outcome: str
+    outcome: Outcome
     principal: str
     resource: str
     address: str
@@ -49,7 +52,7 @@ class Filter:
     principal: str | None = None
     resource: str | None = None
     action: str | None = None
-    outcome: str | None = None
+    outcome: Outcome | None = None
     namespace: str | None = None
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from functions.registry.metadata.db import Call, Conflict, Database, Statement, compose
 from functions.registry.oci.page import Page
+
+PrincipalKind = Literal["user", "robot"]
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,127}")
 # What clients send as a user's name where a token or another system's identity is the password, and whom logs call so.
@@ -30,10 +32,10 @@ class LastAdministrator(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """`kind` is user or robot; `namespace` is a robot's, if it belongs to one. An admin has every right."""
+    """`namespace` is a robot's, if it belongs to one. An admin has every right."""
 
     id: int
-    kind: str
+    kind: PrincipalKind
     name: str
     namespace: str | None
     is_admin: bool

@@ -16,6 +16,7 @@ from functions.registry.metadata.db import Database, Session, Statement, compose
 from functions.registry.metadata.gc.collected import Outcome
 
 Level = Literal["manifest", "link", "blob"]
+Event = Literal["push", "untag", "cascade", "upload", "lease", "unlink"]
 
 _LONGEST_ERROR: Final = 500
 
@@ -36,7 +37,7 @@ _RESCHEDULE: Final = """
 class Review:
     """A due review; each queue's has the fields of its key as well. `event` is what queued it."""
 
-    event: str
+    event: Event
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,14 +7,17 @@ walk has an end too (`reach`): such a page may have few entries, or none, and ot
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from functions.registry.metadata.db import Database, Statement, compose
+
+# Types of PostgreSQL.
+Kind = Literal["text", "bigint", "timestamptz"]
 
 REACH: Final = 500
 _LARGEST: Final = 2**63 - 1
 # Before and behind all values. Nothing in a name sorts behind `~`.
-_ENDS: Final[dict[str, tuple[str | int, str | int]]] = {
+_ENDS: Final[dict[Kind, tuple[str | int, str | int]]] = {
     "text": ("", "~"),
     "bigint": (-1, _LARGEST),
     "timestamptz": ("-infinity", "infinity"),
@@ -33,9 +36,9 @@ class Column:
     """
 
     value: str
-    kind: str
+    kind: Kind
     tie: str | None
-    tie_kind: str = "bigint"
+    tie_kind: Kind = "bigint"
 
     def walk(self, template: str, *, descending: bool, **parts: str) -> str:
         """The template with its places filled: `$key`, `$id`, `$here` (the condition) and `$order`."""
