@@ -75,16 +75,12 @@ class _WithParts:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What was written last: `size` bytes to `object_name`, and the hash of the whole upload after them.
-
-    `digest` is what the client says that the whole is, once it has said so.
-    """
+    """What was written last: `size` bytes to `object_name`, and the hash of the whole upload after them."""
 
     object_name: str
     size: int
     algorithm: str
     hash_state: bytes | None
-    digest: Digest | None = None
 
 
 _START: Final = Statement(
@@ -153,9 +149,9 @@ _ADVANCE: Final = Statement(
         UPDATE uploads
            SET version = version + 1, received = :received, algorithm = :algorithm, hash_state = :hash_state,
                expires_at = now() + make_interval(secs => :seconds),
-               is_counted = uploads.is_counted AND NOT has_blob(
+               is_counted = CASE WHEN CAST(:digest AS bytea) IS NULL THEN is_counted ELSE is_counted AND NOT has_blob(
                    (SELECT split_part(name, '/', 1) FROM repositories WHERE repositories.id = uploads.repository_id),
-                   :digest)
+                   :digest) END
          WHERE id = :id AND version = :version
         RETURNING version
     )
@@ -262,9 +258,10 @@ def name_object(db: Database, upload: Upload, object_name: str) -> bool:
     return True
 
 
-def advance(db: Database, upload: Upload, part: Part, seconds: int) -> Upload | None:
+def advance(db: Database, upload: Upload, part: Part, seconds: int, digest: Digest | None = None) -> Upload | None:
     """Returns the upload with one more part; None, with the part queued for deletion, if it was changed meanwhile.
 
+    `digest` is what the client says that the whole is, once it has said so: it then needs no room if it is held.
     Raises ChangeRefused, and queues the part for deletion, if the namespace's quota has no room for it.
     """
     advanced = Upload(
@@ -282,7 +279,7 @@ def advance(db: Database, upload: Upload, part: Part, seconds: int) -> Upload | 
         received=advanced.received,
         algorithm=part.algorithm,
         hash_state=part.hash_state,
-        digest=part.digest,
+        digest=digest,
         seconds=seconds,
     )
     try:
