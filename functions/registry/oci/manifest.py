@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.errors import DigestInvalid, ManifestInvalid
+from functions.registry.oci.json_object import Unreadable, read_object
 from functions.registry.oci.media_type import (
     LONGEST,
     OCI_INDEX,
@@ -23,7 +24,6 @@ from functions.registry.oci.media_type import (
     is_non_distributable,
     type_of_manifest,
 )
-from functions.registry.oci.strangers_json import Unreadable, read_object
 
 MOST_REFERENCES: Final = 5000
 LARGEST_BLOB: Final = 1 << 62
