@@ -62,7 +62,7 @@ def peak_of(work: Callable[[], object]) -> int:
 
 
 def test_a_large_value_is_not_copied_on_its_way(connection: Connection) -> None:
-    """A payload goes as it is, a text is encoded once; what comes is held as it came, in two digits a byte, and read."""
+    """A payload goes as it is, a text is encoded once; what comes is held as it came, in two digits a byte."""
     size = 4 << 20
     payload, text = os.urandom(size), "x" * size
     ask(connection, "SELECT 1")
