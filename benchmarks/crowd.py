@@ -16,7 +16,9 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final
+from urllib.parse import urljoin
 
 import requests
 
@@ -30,42 +32,50 @@ LARGEST: Final = 4 << 20
 # Just fewer than are read, and just more.
 _MOST_PARTS: Final = 99_000
 _TOO_MANY_PARTS: Final = 1_000_000
+_END_SECONDS: Final = 60
 _IS_OVER: Final = threading.Event()
 
 
-def referrer(subject: dict[str, Any]) -> bytes:
-    """As large as a manifest may be, nearly all of it one annotation, which no other has."""
-    document = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [], "subject": subject, "annotations": {}}
-    room = LARGEST - len(json.dumps(document)) - 100
-    return json.dumps({**document, "annotations": {"a": secrets.token_hex(16) + "x" * (room - 32)}}).encode()
+class Document:
+    """As large as a manifest may be: between head and tail, what makes each another one, and then its bulk."""
+
+    def __init__(self, bulk: str, **fields: Any) -> None:
+        self._head = json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [], **fields})[:-1].encode()
+        self._bulk = bulk.encode()
+
+    def another(self) -> bytes:
+        body = b'%b, "number": "%b", %b}' % (self._head, secrets.token_hex(16).encode(), self._bulk)
+        return body[:-1] + b" " * (LARGEST - len(body)) + b"}"
 
 
-def small_parts(count: int) -> bytes:
-    """As large as a manifest may be, and of as many lists that hold nothing."""
-    head = json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [], "a": secrets.token_hex(16)})[:-1]
-    body = f'{head}, "b": [{",".join(["[]"] * count)}]}}'
-    return (body + " " * (LARGEST - len(body))).encode()[:LARGEST]
+def small_parts(count: int) -> Document:
+    """So many lists that hold nothing."""
+    return Document(f'"parts": [{",".join(["[]"] * count)}]')
 
 
 class Pusher:
+    """A tenant who pushes what is large, and lists it."""
+
     def __init__(self, url: str, authorization: str, repository: str) -> None:
         self._url = f"{url}/v2/{repository}"
-        self._head = {"Authorization": authorization}
+        self._head = {"Authorization": authorization, "Content-Type": OCI_INDEX}
         self.statuses: Counter[str] = Counter()
-
-    def prepare(self) -> None:
         body = json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": []}).encode()
         self._subject = {"mediaType": OCI_INDEX, "digest": str(Digest.of(body)), "size": len(body)}
         self._put(body)
+        annotation = f'"annotations": {{"a": "{"x" * (LARGEST - 1000)}"}}'
+        self._referrer = Document(annotation, subject=self._subject)
+        self._small_parts, self._too_many_parts = small_parts(_MOST_PARTS), small_parts(_TOO_MANY_PARTS)
 
     def push_referrer(self) -> None:
-        self._put(referrer(self._subject))
+        """Nearly all of it is one annotation."""
+        self._put(self._referrer.another())
 
     def push_small_parts(self) -> None:
-        self._put(small_parts(_MOST_PARTS))
+        self._put(self._small_parts.another())
 
     def push_too_many_parts(self) -> None:
-        self._put(small_parts(_TOO_MANY_PARTS))
+        self._put(self._too_many_parts.another())
 
     def list_referrers(self) -> None:
         """All pages of them."""
@@ -73,15 +83,14 @@ class Pusher:
         while path and not _IS_OVER.is_set():
             answer = requests.get(path, headers=self._head, timeout=60)
             self.statuses[f"list {answer.status_code}"] += 1
-            path = requests.compat.urljoin(path, answer.links["next"]["url"]) if "next" in answer.links else ""
+            path = urljoin(path, answer.links["next"]["url"]) if "next" in answer.links else ""
 
     def _put(self, body: bytes) -> None:
-        path = f"{self._url}/manifests/{Digest.of(body)}"
-        head = {**self._head, "Content-Type": OCI_INDEX}
-        answer = requests.put(path, data=body, headers=head, timeout=120)
+        """Where it is refused for now it waits for as long as it is told."""
+        path = f"{self._url}/manifests/{secrets.token_hex(8)}"
+        answer = requests.put(path, data=body, headers=self._head, timeout=120)
         self.statuses[f"push {answer.status_code}"] += 1
-        if "Retry-After" in answer.headers:
-            _IS_OVER.wait(int(answer.headers["Retry-After"]))
+        _IS_OVER.wait(int(answer.headers.get("Retry-After", "0")))
 
 
 def again_and_again(work: Callable[[], None]) -> Callable[[], None]:
@@ -102,24 +111,26 @@ def trickle(url: str) -> None:
             connection.sendall(b"a")
 
 
+def large_work(pusher: Pusher) -> list[Callable[[], None]]:
+    parts = [pusher.push_small_parts, pusher.push_too_many_parts] * (SMALL_PARTS // 2)
+    return [*[pusher.push_referrer] * REFERRERS, *parts, pusher.list_referrers]
+
+
 def main() -> None:
     kind, url, *rest = sys.argv[1:]
     statuses: Counter[str] = Counter()
     if kind == "slow":
-        work = [again_and_again(lambda: trickle(url))] * SLOW_BODIES
+        work: list[Callable[[], None]] = [partial(trickle, url)] * SLOW_BODIES
     else:
         pusher = Pusher(url, *rest)
-        statuses = pusher.statuses
-        pusher.prepare()
-        parts = [pusher.push_small_parts, pusher.push_too_many_parts] * (SMALL_PARTS // 2)
-        work = [again_and_again(each) for each in [*[pusher.push_referrer] * REFERRERS, *parts, pusher.list_referrers]]
-    crowd = [threading.Thread(target=each, daemon=True) for each in work]
+        work, statuses = large_work(pusher), pusher.statuses
+    crowd = [threading.Thread(target=again_and_again(each), daemon=True) for each in work]
     for each in crowd:
         each.start()
     print("begun", flush=True)
     sys.stdin.read()
     _IS_OVER.set()
-    until = time.monotonic() + 60
+    until = time.monotonic() + _END_SECONDS
     for each in crowd:
         each.join(max(0.0, until - time.monotonic()))
     print(json.dumps(statuses))

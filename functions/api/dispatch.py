@@ -91,7 +91,7 @@ def _answer(services: Services, request: Request, body: Body, address: str) -> t
         response = responses.refused(Denied(str(error)))
     except (MetadataUnavailable, BlobStoreUnavailable, IssuerUnavailable, NoRoom) as error:
         telemetry.note(code="UNAVAILABLE", reason=f"{type(error).__name__}: {error}")
-        response = responses.unavailable()
+        response = responses.unavailable(is_full=isinstance(error, NoRoom))
     except Exception as error:  # noqa: BLE001  # the last resort: the client sees that something failed, the log sees what
         telemetry.log_exception("unexpected error", error, method=request.method, path=request.path)
         telemetry.note(code="UNKNOWN")
