@@ -76,6 +76,7 @@ SECURITY_TESTS := tests/api/test_browsers.py \
 	tests/api/v1/test_insights_access.py \
 	tests/api/v2/test_bad_input.py \
 	tests/api/v2/test_manifest_types.py \
+	tests/faults/test_large_manifests.py \
 	tests/faults/test_slow_bodies.py \
 	tests/gc/test_garbage_collection.py \
 	tests/gc/test_platforms.py \
@@ -101,6 +102,7 @@ SECURITY_TESTS := tests/api/test_browsers.py \
 	tests/unit/test_jwks.py \
 	tests/unit/test_manifest_refused.py \
 	tests/unit/test_platform.py \
+	tests/unit/test_room.py \
 	tests/unit/test_scopes.py \
 	tests/unit/test_sealing.py \
 	tests/unit/test_secrets.py \
