@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cached_property
+from string import Template
 from typing import Any, Final, Generic, TypeVar, get_type_hints
 
 from functions.registry import telemetry
@@ -35,7 +36,7 @@ _RETRIABLE: Final = ("40001", "40P01", "57P01")
 # Out of connections, shutting down, gone, or not answering in time.
 _UNAVAILABLE_CLASSES: Final = ("08", "53", "57", "58")
 _LOCK_TIMEOUT: Final = "55P03"
-# Raised by the rules of functions/migrate/versions/pre/0002_rules.sql.
+# Raised by the rules of functions/migrate/versions/pre/0001_baseline/rules.sql.
 _AGAINST_THE_RULES: Final = "SW001"
 # A table, a column, a function or a right that this release needs: migrate has not been called yet.
 _NOT_MIGRATED: Final = ("42P01", "42703", "42883", "42501")
@@ -114,6 +115,11 @@ class Statement(Generic[Row]):
 class Call(Generic[Row]):
     statement: Statement[Row]
     values: Mapping[str, Any]
+
+
+def compose(sql: str, **pieces: str) -> str:
+    """The SQL with its `$places` filled. Pieces are constants of the program, as all SQL is."""
+    return Template(sql).substitute(pieces)
 
 
 def _reader(kind: Any) -> Callable[[Iterator[Any]], Any]:

@@ -80,7 +80,9 @@ _EXPIRE: Final = Statement(
 
 
 def attempt(db: Database, keys: Keys) -> int:
-    """Seconds before an attempt is worth looking at; if it is now, 0, and it counts as a failure until it succeeds."""
+    """Returns the seconds before an attempt is worth looking at; if it is now, 0, and it counts as a failure until it
+    succeeds.
+    """
     return db.one_or_none(_ATTEMPT(keys=keys.all(), free=_FREE, longest=_LONGEST)) or 0
 
 

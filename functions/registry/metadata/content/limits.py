@@ -23,7 +23,8 @@ _UNLESS_TAGGED: Final = Statement(
 
 
 def unless_tagged(repository: RepositoryName, tags: Sequence[Tag]) -> Call[str]:
-    """What to put behind `begin_push`, which locks the tags, and before the rest of a push: none of them may be there.
+    """Returns what to put behind `begin_push`, which locks the tags, and before the rest of a push: none of them may be
+    there.
 
     It raises ChangeRefused.
     """

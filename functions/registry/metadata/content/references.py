@@ -150,7 +150,7 @@ _MISSING_CHILDREN: Final = Statement(
 def putting(
     repository: RepositoryName, digest: Digest, manifest: Manifest, *, accepts_missing: bool
 ) -> list[Call[Any]]:
-    """For the batch that puts the manifest in; what has nothing to do is left out."""
+    """Returns what the batch needs that puts the manifest in; what has nothing to do is left out."""
     where = {"repository": repository, "digest": digest}
     required, optional = manifest.required_blobs, manifest.optional_blobs
     children, listed = manifest.child_digests, manifest.listed_digests
@@ -167,7 +167,7 @@ def putting(
 
 
 def missing(db: Database, repository: RepositoryName, manifest: Manifest) -> list[Digest]:
-    """Some of what the repository does not hold."""
+    """Returns some of what the repository does not hold."""
     children, listed = manifest.child_digests, manifest.listed_digests
     return db.all(_MISSING_BLOBS(repository=repository, required=manifest.required_blobs)) + db.all(
         _MISSING_CHILDREN(repository=repository, children=children, listed=listed)

@@ -102,7 +102,7 @@ def creating_namespace(namespace: str) -> Call[Any]:
 
 
 def creating(repository: RepositoryName) -> list[Call[Any]]:
-    """What to put in front of a batch that needs the repository to exist, by this name, until it is over."""
+    """Returns what to put in front of a batch that needs the repository to exist, by this name, until it is over."""
     return [
         creating_namespace(repository.namespace),
         _CREATE(repository=repository, namespace=repository.namespace),
@@ -110,7 +110,9 @@ def creating(repository: RepositoryName) -> list[Call[Any]]:
 
 
 def holding(repository: RepositoryName) -> Call[int]:
-    """What to put in front of a batch that changes more than once what is counted, so that no move comes between."""
+    """Returns what to put in front of a batch that changes more than once what is counted, so that no move comes
+    between.
+    """
     return _HOLD(repository=repository)
 
 
@@ -119,7 +121,7 @@ def exists(db: Database, repository: RepositoryName) -> bool:
 
 
 def list_names(db: Database, page: Page, visible_to: int | None = None) -> list[str]:
-    """One more than the page holds, if there are more.
+    """Returns names in order; one more than the page holds, if there are more.
 
     With a principal, or 0 for somebody unknown: those only in which it, or anyone, has a grant.
     """

@@ -34,7 +34,7 @@ _DELETE: Final = Statement(
 
 
 def list_names(db: Database, repository: RepositoryName, page: Page) -> list[str] | None:
-    """One more than the page holds, if there are more; None if there is no such repository."""
+    """Returns names in order, one more than the page holds, if there are more; None if there is no such repository."""
     return db.one_or_none(_LIST(repository=repository, last=page.last, size=page.size + 1))
 
 
