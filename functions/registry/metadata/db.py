@@ -23,6 +23,7 @@ from functions.registry.metadata.driver import (
     Connection,
     DriverError,
     Outcome,
+    OutOfDate,
     sqlstate,
 )
 from functions.registry.oci.digest import Digest
@@ -70,6 +71,8 @@ class ChangeRefused(Exception):
 
 
 STATEMENTS: Final[dict[str, Statement[Any]]] = {}
+# The texts of those that connections keep prepared.
+_PREPARED: Final[set[str]] = set()
 
 
 @dataclass(frozen=True)
@@ -79,18 +82,22 @@ class Statement(Generic[Row]):
     `row` is a dataclass whose fields stand in the order of the columns, or the type of the only column. A column
     whose field is a Digest is read as one; a field that is a dataclass takes as many columns as it has fields.
 
-    A brief one writes only rows that nobody holds for long, so it never waits for a push or a move.
+    A brief one writes only rows that nobody holds for long, so it never waits for a push or a move. A hot one is run so
+    often that connections keep it prepared; its plan is then made for whatever parameters come.
     """
 
     name: str
     row: type[Row]
     sql: str
     is_brief: bool = False
+    is_hot: bool = False
 
     def __post_init__(self) -> None:
         if self.name in STATEMENTS:
             raise ValueError(f"two statements are named {self.name}")
         STATEMENTS[self.name] = self
+        if self.is_hot:
+            _PREPARED.add(self.sql)
 
     @cached_property
     def _reader(self) -> Callable[[Iterator[Any]], Any]:
@@ -145,7 +152,8 @@ _SET_PATIENCE: Final = Statement(
     str,
     """
     SELECT set_config('statement_timeout', CAST(:seconds AS int) || 's', true),
-           set_config('lock_timeout', CAST(:lock_seconds AS int) || 's', true)
+           set_config('lock_timeout', CAST(:lock_seconds AS int) || 's', true),
+           set_config('enable_seqscan', 'on', true)
     """,
 )
 
@@ -175,7 +183,7 @@ class Session:
     def batch(self, calls: Sequence[Call[Any]]) -> list[Outcome]:
         started = time.monotonic()
         try:
-            return self._connection.run([(call.statement.sql, call.values) for call in calls])
+            return self._connection.run([(call.statement.sql, call.values) for call in calls], _PREPARED)
         finally:
             telemetry.count_statements([call.statement.name for call in calls], time.monotonic() - started)
 
@@ -209,7 +217,7 @@ class Database:
         """Runs `work` in one transaction; it may be run again if others got in its way, so it touches nothing else.
 
         A long one is given an hour, the longest that a request may take, where others have half a minute a statement;
-        and it waits longer for a lock.
+        it waits longer for a lock, and may read whole tables, for that is what takes long.
         """
 
         def run(session: Session, connection: Connection) -> Row:
@@ -244,7 +252,8 @@ class Database:
                 raise MetadataUnavailable(str(error)) from error
             except DriverError as error:
                 state, constraint = sqlstate(error)
-                if state in _RETRIABLE and not constraint and attempt + 1 < _ATTEMPTS:
+                is_retriable = state in _RETRIABLE or isinstance(error, OutOfDate)
+                if is_retriable and not constraint and attempt + 1 < _ATTEMPTS:
                     time.sleep(_PAUSE_SECONDS)
                     continue
                 raise _translated(error, state, constraint) from error
