@@ -27,8 +27,8 @@ READS = {
 }
 HEADS = {
     "/v2/a/b/manifests/v1": ["manifests_head_by_tag"],
-    "/v2/a/b/manifests/{manifest}": ["manifests_confirm"],
-    "/v2/a/b/blobs/{blob}": ["blobs_confirm"],
+    "/v2/a/b/manifests/{manifest}": ["manifests_look"],
+    "/v2/a/b/blobs/{blob}": ["blobs_look"],
 }
 
 

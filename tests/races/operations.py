@@ -41,6 +41,8 @@ from tests.races.scenes import SCENES, Props
 _BATCH: Final = 20
 SUCCEEDS: Final = "succeeds"
 UNKNOWN_BLOB: Final = "answers MANIFEST_BLOB_UNKNOWN"
+# Allowed only where the other takes it.
+MISSES: Final = "finds it, then misses it"
 
 
 class BrokenPromise(AssertionError):
@@ -127,6 +129,23 @@ def _head_then_put(cast_: Cast) -> str:
     if told != SUCCEEDS and repositories.exists(cast_.database, APP):
         raise BrokenPromise("HEAD found each blob, then the push missed one")
     return told
+
+
+def _head_then_mount(cast_: Cast) -> str:
+    if blobs.confirm(cast_.database, APP, LAYER_DIGEST) is None:
+        return "finds no blob"
+    if not blobs.mount(cast_.database, OTHER, LAYER_DIGEST, APP):
+        if repositories.exists(cast_.database, APP):
+            raise BrokenPromise("HEAD found the blob, then the mount missed it")
+        return "finds no blob"
+    return SUCCEEDS
+
+
+def _head_then_index(cast_: Cast) -> str:
+    if manifests.confirm(cast_.database, APP, IMAGE.digest) is None:
+        return "finds no manifest"
+    told = _put(cast_, INDEX, Tag("index"))
+    return told if told == SUCCEEDS else MISSES
 
 
 def _commit(cast_: Cast) -> str:

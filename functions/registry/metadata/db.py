@@ -152,8 +152,7 @@ _SET_PATIENCE: Final = Statement(
     str,
     """
     SELECT set_config('statement_timeout', CAST(:seconds AS int) || 's', true),
-           set_config('lock_timeout', CAST(:lock_seconds AS int) || 's', true),
-           set_config('enable_seqscan', 'on', true)
+           set_config('lock_timeout', CAST(:lock_seconds AS int) || 's', true)
     """,
 )
 
@@ -217,7 +216,7 @@ class Database:
         """Runs `work` in one transaction; it may be run again if others got in its way, so it touches nothing else.
 
         A long one is given an hour, the longest that a request may take, where others have half a minute a statement;
-        it waits longer for a lock, and may read whole tables, for that is what takes long.
+        and it waits longer for a lock.
         """
 
         def run(session: Session, connection: Connection) -> Row:

@@ -21,6 +21,7 @@ from tests.metadata.build import (
     OpenTransaction,
     deadlocks,
     push_blob,
+    pass_time,
     push_image,
     put,
     value,
@@ -78,6 +79,7 @@ def test_a_push_of_a_manifest_that_is_being_collected_makes_it_anew(database: Da
 
 def test_confirming_waits_for_a_collector_that_deletes_the_manifest(database: Database, database_url: str) -> None:
     image = push_image(database, APP)
+    pass_time(database, 1000)
     with OpenTransaction(database_url) as collector, ThreadPoolExecutor() as pool:
         assert manifests.delete(collector, APP, image.digest)
         confirmed = pool.submit(manifests.confirm, database, APP, image.digest)

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from functions.registry.metadata.access import rules
 from functions.registry.metadata.content import repositories
+from functions.registry.metadata.content.leases import IS_DUE_SOON
 from functions.registry.metadata.db import Call, Conflict, Database, Statement, ranked
 from functions.registry.metadata.usage import quotas
 from functions.registry.oci.digest import Digest
@@ -33,6 +34,12 @@ class NamedByManifests(Conflict):
 
 
 @dataclass(frozen=True, slots=True)
+class _Look:
+    size: int
+    is_due_soon: bool
+
+
+@dataclass(frozen=True, slots=True)
 class _Deletion:
     """The link is gone, or `holder` is one of those that keep it."""
 
@@ -47,6 +54,19 @@ _GET: Final = Statement(
       FROM repositories
       JOIN repository_blobs AS link ON link.repository_id = repositories.id
       JOIN blobs ON blobs.digest = link.digest AND blobs.damaged_at IS NULL
+     WHERE repositories.name = :repository AND link.digest = :digest
+    """,
+)
+
+_LOOK: Final = Statement(
+    "blobs_look",
+    _Look,
+    f"""
+    SELECT link.size, {IS_DUE_SOON}
+      FROM repositories
+      JOIN repository_blobs AS link ON link.repository_id = repositories.id
+      JOIN blobs ON blobs.digest = link.digest AND blobs.damaged_at IS NULL
+      LEFT JOIN link_reviews AS review ON review.repository_id = link.repository_id AND review.digest = link.digest
      WHERE repositories.name = :repository AND link.digest = :digest
     """,
 )
@@ -145,6 +165,9 @@ def get(db: Database, repository: RepositoryName, digest: Digest) -> Blob | None
 
 def confirm(db: Database, repository: RepositoryName, digest: Digest) -> int | None:
     """The blob's size, or None. The link then stays for at least half a lease, so that a push may rely on it."""
+    found = db.one_or_none(_LOOK(repository=repository, digest=digest))
+    if found is None or not found.is_due_soon:
+        return found and found.size
     return db.one_or_none(_CONFIRM(repository=repository, digest=digest))
 
 

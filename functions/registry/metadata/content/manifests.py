@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from functions.registry.metadata.access import rules
 from functions.registry.metadata.content import repositories
+from functions.registry.metadata.content.leases import IS_DUE_SOON
 from functions.registry.metadata.db import Call, Conflict, Database, Statement, ranked
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.name import Reference, RepositoryName, Tag
@@ -38,6 +39,12 @@ class ManifestHead:
     digest: Digest
     media_type: str
     size: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    head: ManifestHead
+    is_due_soon: bool
 
 
 _GET_BY_TAG: Final = Statement(
@@ -72,6 +79,18 @@ _HEAD_BY_TAG: Final = Statement(
       JOIN tags ON tags.repository_id = repositories.id
       JOIN manifests ON manifests.id = tags.manifest_id
      WHERE repositories.name = :repository AND tags.name = :tag
+    """,
+)
+
+_LOOK: Final = Statement(
+    "manifests_look",
+    _Look,
+    f"""
+    SELECT manifests.digest, manifests.media_type, octet_length(manifests.payload), {IS_DUE_SOON}
+      FROM repositories
+      JOIN manifests ON manifests.repository_id = repositories.id
+      LEFT JOIN manifest_reviews AS review ON review.manifest_id = manifests.id
+     WHERE repositories.name = :repository AND manifests.digest = :digest
     """,
 )
 
@@ -144,6 +163,9 @@ def confirm(db: Database, repository: RepositoryName, reference: Reference) -> M
     """What a HEAD shows. A manifest confirmed by digest then stays for at least half a lease."""
     if isinstance(reference, Tag):
         return db.one_or_none(_HEAD_BY_TAG(repository=repository, tag=reference))
+    found = db.one_or_none(_LOOK(repository=repository, digest=reference))
+    if found is None or not found.is_due_soon:
+        return found and found.head
     return db.one_or_none(_CONFIRM(repository=repository, digest=reference))
 
 
