@@ -34,7 +34,7 @@ class Level(Generic[AnyReview]):
                 raise  # no review is to blame
             if len(claimed) > 1:
                 return sum(self.collect(services, 1) for _ in range(len(claimed)))
-            telemetry.log_exception("a review failed and was put off", error, level=self.queue.level)
+            telemetry.log_exception("a review failed and was rescheduled", error, level=self.queue.level)
             self._reschedule(services.database, claimed[0], f"{type(error).__name__}: {error}")
         return len(claimed)
 

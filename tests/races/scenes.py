@@ -23,7 +23,6 @@ from tests.races.props import (
     UNTAGGED_INDEX,
 )
 
-
 # The grace is over of every manifest, and of the blobs that are fought over.
 _MAKE_DUE: Final = (
     "UPDATE manifest_reviews SET review_after = now() - interval '1 hour'",
@@ -193,8 +192,8 @@ class Scenery:
     def _build(self, scene: Scene) -> Props:
         db = self._database
         scene.build(db)
-        condemned = write_part(db, start_upload(db))
-        uploads.cancel(db, APP, condemned.id)
+        pending = write_part(db, start_upload(db))
+        uploads.cancel(db, APP, pending.id)
         open_uploads = (
             write_part(db, start_upload(db), len(LAYER)),
             write_part(db, start_upload(db), len(LAYER)),

@@ -58,20 +58,18 @@ _GET: Final = Statement(
     """,
 )
 
-_LOOK: Final = Statement(
-    "blobs_look",
-    _Look,
-    f"""
-    SELECT link.size, {IS_DUE_SOON}
+_LOOK_SQL: Final = """
+    SELECT link.size, {is_due_soon}
       FROM repositories
       JOIN repository_blobs AS link ON link.repository_id = repositories.id
       JOIN blobs ON blobs.digest = link.digest AND blobs.damaged_at IS NULL
       LEFT JOIN link_reviews AS review ON review.repository_id = link.repository_id AND review.digest = link.digest
      WHERE repositories.name = :repository AND link.digest = :digest
-    """,
-)
+    """
 
-# The link is locked in the statement that reads it: one that a collection is taking away is waited for, and is then
+_LOOK: Final = Statement("blobs_look", _Look, _LOOK_SQL.format(is_due_soon=IS_DUE_SOON), is_hot=True)
+
+# The link is locked in the statement that reads it: one that a GC run is taking away is waited for, and is then
 # not seen. A lease is written only where less than half of it is left.
 _CONFIRM_SQL: Final = """
     WITH confirmed AS (
@@ -201,7 +199,7 @@ def delete(db: Database, repository: RepositoryName, digest: Digest, rank: int =
     """
     calls: list[Call[Any]] = [
         ranked(rank),
-        rules.unless_kept(repository),
+        rules.unless_delete_protected(repository),
         _DELETE(repository=repository, digest=digest),
     ]
     for attempt in range(_ATTEMPTS):

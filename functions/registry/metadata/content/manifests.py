@@ -82,17 +82,15 @@ _HEAD_BY_TAG: Final = Statement(
     """,
 )
 
-_LOOK: Final = Statement(
-    "manifests_look",
-    _Look,
-    f"""
-    SELECT manifests.digest, manifests.media_type, octet_length(manifests.payload), {IS_DUE_SOON}
+_LOOK_SQL: Final = """
+    SELECT manifests.digest, manifests.media_type, octet_length(manifests.payload), {is_due_soon}
       FROM repositories
       JOIN manifests ON manifests.repository_id = repositories.id
       LEFT JOIN manifest_reviews AS review ON review.manifest_id = manifests.id
      WHERE repositories.name = :repository AND manifests.digest = :digest
-    """,
-)
+    """
+
+_LOOK: Final = Statement("manifests_look", _Look, _LOOK_SQL.format(is_due_soon=IS_DUE_SOON), is_hot=True)
 
 # As with blobs: a client that finds a manifest this way skips its push, so it must stay for the rest of that push.
 _CONFIRM: Final = Statement(
@@ -177,7 +175,7 @@ def delete(db: Database, repository: RepositoryName, digest: Digest, rank: int =
     where = {"repository": repository, "digest": digest}
     calls: list[Call[Any]] = [
         ranked(rank),
-        rules.unless_kept(repository),
+        rules.unless_delete_protected(repository),
         repositories.holding(repository),
         _DELETE_TAGS(**where),
         _DELETE(**where),

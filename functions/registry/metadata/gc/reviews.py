@@ -47,7 +47,7 @@ _DELETE_MANIFESTS: Final = Statement(
     """
     DELETE FROM manifests USING repositories
      WHERE manifests.id = ANY (CAST(:ids AS bigint[])) AND repositories.id = manifests.repository_id
-       AND NOT repositories.keep_untagged AND kept_refusal(repositories.name, NULL, 0) IS NULL
+       AND NOT repositories.keep_untagged AND deletion_refusal(repositories.name, NULL, 0) IS NULL
        AND NOT EXISTS (SELECT FROM manifest_children WHERE child_id = manifests.id)
        AND NOT is_reached(manifests.id)
     RETURNING octet_length(manifests.payload), manifests.id
@@ -80,7 +80,7 @@ _RESCHEDULE_KEPT: Final = Statement(
       FROM manifests JOIN repositories ON repositories.id = manifests.repository_id
      WHERE review.manifest_id = ANY (CAST(:ids AS bigint[])) AND review.review_after < now()
        AND manifests.id = review.manifest_id AND NOT repositories.keep_untagged
-       AND kept_refusal(repositories.name, NULL, 0) IS NOT NULL AND NOT is_reached(manifests.id)
+       AND deletion_refusal(repositories.name, NULL, 0) IS NOT NULL AND NOT is_reached(manifests.id)
     """,
 )
 
