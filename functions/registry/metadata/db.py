@@ -145,7 +145,7 @@ def _parameter(value: object) -> object:
     return str(value) if isinstance(value, str) else value
 
 
-_SET_RANK: Final = Statement("set_rank", str, "SELECT set_config('slipway.rank', :rank, true)")
+_SET_RANK: Final = Statement("set_rank", str, "SELECT set_config('slipway.rank', :rank, true)", is_hot=True)
 
 _SET_PATIENCE: Final = Statement(
     "set_patience",

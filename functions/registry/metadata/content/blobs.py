@@ -56,6 +56,7 @@ _GET: Final = Statement(
       JOIN blobs ON blobs.digest = link.digest AND blobs.damaged_at IS NULL
      WHERE repositories.name = :repository AND link.digest = :digest
     """,
+    is_hot=True,
 )
 
 _LOOK_SQL: Final = """
@@ -89,7 +90,7 @@ _CONFIRM_SQL: Final = """
     SELECT size FROM confirmed
 """
 
-_CONFIRM: Final = Statement("blobs_confirm", int, _CONFIRM_SQL.format(condition=""))
+_CONFIRM: Final = Statement("blobs_confirm", int, _CONFIRM_SQL.format(condition=""), is_hot=True)
 
 _CONFIRM_UPLOADED: Final = Statement(
     "blobs_confirm_uploaded",
@@ -122,6 +123,7 @@ _MOUNT: Final = Statement(
        FOR KEY SHARE OF link
     ON CONFLICT (repository_id, digest) DO UPDATE SET linked_at = now()
     """,
+    is_hot=True,
 )
 
 # What holds it is told by the same statement. A foreign key sees what has come meanwhile.
@@ -164,8 +166,10 @@ def get(db: Database, repository: RepositoryName, digest: Digest) -> Blob | None
 def confirm(db: Database, repository: RepositoryName, digest: Digest) -> int | None:
     """The blob's size, or None. The link then stays for at least half a lease, so that a push may rely on it."""
     found = db.one_or_none(_LOOK(repository=repository, digest=digest))
-    if found is None or not found.is_due_soon:
-        return found and found.size
+    if found is None:
+        return None
+    if not found.is_due_soon:
+        return found.size
     return db.one_or_none(_CONFIRM(repository=repository, digest=digest))
 
 

@@ -57,6 +57,7 @@ _GET_BY_TAG: Final = Statement(
       JOIN manifests ON manifests.id = tags.manifest_id
      WHERE repositories.name = :repository AND tags.name = :tag
     """,
+    is_hot=True,
 )
 
 _GET_BY_DIGEST: Final = Statement(
@@ -68,6 +69,7 @@ _GET_BY_DIGEST: Final = Statement(
       JOIN manifests ON manifests.repository_id = repositories.id
      WHERE repositories.name = :repository AND manifests.digest = :digest
     """,
+    is_hot=True,
 )
 
 _HEAD_BY_TAG: Final = Statement(
@@ -80,6 +82,7 @@ _HEAD_BY_TAG: Final = Statement(
       JOIN manifests ON manifests.id = tags.manifest_id
      WHERE repositories.name = :repository AND tags.name = :tag
     """,
+    is_hot=True,
 )
 
 _LOOK_SQL: Final = """
@@ -113,6 +116,7 @@ _CONFIRM: Final = Statement(
     )
     SELECT digest, media_type, size FROM confirmed
     """,
+    is_hot=True,
 )
 
 _DELETE_TAGS: Final = Statement(
@@ -162,8 +166,10 @@ def confirm(db: Database, repository: RepositoryName, reference: Reference) -> M
     if isinstance(reference, Tag):
         return db.one_or_none(_HEAD_BY_TAG(repository=repository, tag=reference))
     found = db.one_or_none(_LOOK(repository=repository, digest=reference))
-    if found is None or not found.is_due_soon:
-        return found and found.head
+    if found is None:
+        return None
+    if not found.is_due_soon:
+        return found.head
     return db.one_or_none(_CONFIRM(repository=repository, digest=reference))
 
 

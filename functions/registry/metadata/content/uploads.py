@@ -101,6 +101,7 @@ _START: Final = Statement(
                                        WHERE open.principal = :principal AND open.expires_at > now()
                                        LIMIT :most) AS counted) < CAST(:most AS int))
     """,
+    is_hot=True,
 )
 
 _COLUMNS: Final = "uploads.id, uploads.version, uploads.received, uploads.algorithm, uploads.hash_state"
@@ -116,6 +117,7 @@ _GET: Final = Statement(
     "uploads_get",
     Upload,
     f"SELECT {_COLUMNS}, CASE WHEN uploads.is_counted THEN room_left({_NAMESPACE}) END {_OPEN}",
+    is_hot=True,
 )
 
 # What the namespace holds already needs no room. Parts are read as JSON: the driver takes a hundred times as long for
@@ -131,13 +133,15 @@ _GET_WITH_PARTS: Final = Statement(
                       FROM upload_objects
                      WHERE upload_id = uploads.id AND number IS NOT NULL) AS part)
     {_OPEN}
-    """,  # noqa: S608  # pieces of this module
+    """,  # noqa: S608  # pieces of this module,
+    is_hot=True,
 )
 
 _NAME_OBJECT: Final = Statement(
     "uploads_name_object",
     int,
     "INSERT INTO upload_objects (object_name, upload_id) VALUES (:object_name, :id)",
+    is_hot=True,
 )
 
 _ADVANCE: Final = Statement(
@@ -157,6 +161,7 @@ _ADVANCE: Final = Statement(
     UPDATE upload_objects SET number = advanced.version, size = :size, finished_at = now()
       FROM advanced WHERE object_name = :object_name
     """,
+    is_hot=True,
 )
 
 # Also where the upload has ended meanwhile, and its objects' deletion may have been tried before this one was there.

@@ -153,6 +153,7 @@ _ADD: Final = Statement(
     )
     SELECT count(*) FROM counted
     """,
+    is_hot=True,
 )
 
 
