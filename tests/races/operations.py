@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, cast
 
-from functions.api.v2 import upload_commit
 from functions.gc import deletions
 from functions.gc.reviews import BLOBS, LINKS, MANIFESTS
 from functions.registry.blobs.errors import ObjectMissing
@@ -17,6 +16,7 @@ from functions.registry.oci.digest import Digest
 from functions.registry.oci.errors import UploadUnknown
 from functions.registry.oci.manifest import parse_manifest
 from functions.registry.oci.name import Tag
+from functions.registry.uploading import finish as uploading
 from functions.registry.wiring import Services
 from tests.metadata.build import APP, OTHER, parts_of
 from tests.races.gate import GatedDatabase
@@ -151,7 +151,7 @@ def _head_then_index(cast_: Cast) -> str:
 def _commit(cast_: Cast) -> str:
     upload = cast_.props.uploads[cast_.who]
     try:
-        upload_commit.commit(cast_.services, APP, upload, LAYER_DIGEST, *parts_of(upload))
+        uploading.commit(cast_.services, APP, upload, LAYER_DIGEST, *parts_of(upload))
     except UploadUnknown:
         return "finds no upload"
     return SUCCEEDS

@@ -12,15 +12,13 @@ from itertools import chain
 
 from functions.api.web.body import Body
 from functions.api.web.limit import require_within_limit
-from functions.registry.blobs import hashing
-from functions.registry.blobs.errors import BlobStoreUnavailable
-from functions.registry.blobs.gcs import new_object_name
 from functions.registry.metadata.content import uploads
-from functions.registry.metadata.content.uploads import Part, Stored, Upload
+from functions.registry.metadata.content.uploads import Stored, Upload
 from functions.registry.metadata.db import ChangeRefused
 from functions.registry.oci.byte_range import ByteRange
 from functions.registry.oci.digest import Digest
-from functions.registry.oci.errors import SizeInvalid, UploadInvalid, UploadUnknown
+from functions.registry.oci.errors import SizeInvalid, UploadInvalid
+from functions.registry.uploading.part import store
 from functions.registry.wiring import Services
 
 
@@ -55,7 +53,7 @@ def receive(
     pieces = body.pieces()
     first = next(pieces, None)
     if first is not None:
-        part = _store(services, upload, _within(upload.room, chain([first], pieces)), algorithm)
+        part = store(services, upload, _within(upload.room, chain([first], pieces)), algorithm)
         part = replace(part, digest=digest)
         if not body.is_cut and announced is not None and announced.length != body.received:
             uploads.discard_object(services.database, part.object_name)
@@ -79,23 +77,3 @@ def _within(room: int | None, pieces: Iterator[bytes]) -> Iterator[bytes]:
         if room is not None and received > room:
             raise ChangeRefused(f"the quota of the namespace has {max(room, 0)} bytes left: more have come already")
         yield piece
-
-
-def _store(services: Services, upload: Upload, pieces: Iterator[bytes], algorithm: str) -> Part:
-    object_name = new_object_name(upload.id)
-    if not uploads.name_object(services.database, upload, object_name):
-        raise UploadUnknown
-    # Without a state to go on from, the finished object is hashed instead.
-    running = hashing.resume(algorithm, upload.hash_state) if upload.received else hashing.start(algorithm)
-    writer = services.bucket.start_object(object_name)
-    try:
-        for piece in pieces:
-            if running is not None:
-                running.update(piece)
-            writer.write(piece)
-        writer.close()
-    except (BlobStoreUnavailable, ChangeRefused):
-        writer.cancel()
-        uploads.discard_object(services.database, object_name)
-        raise
-    return Part(object_name, writer.size, algorithm, running.state() if running is not None else None)

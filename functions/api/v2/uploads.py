@@ -11,7 +11,6 @@ from flask import Response
 from functions.api.v2.location import upload_location
 from functions.api.v2.routes import DeleteUpload, GetUpload, PatchUpload, PutUpload, StartUpload, blob_path, upload_path
 from functions.api.v2.upload_body import Overtaken, Received, receive
-from functions.api.v2.upload_commit import finish
 from functions.api.web.context import Context
 from functions.api.web.responses import empty, upload_range
 from functions.registry.metadata.content import blobs, uploads
@@ -21,6 +20,7 @@ from functions.registry.oci.digest import CANONICAL, Digest
 from functions.registry.oci.errors import SizeInvalid, TooManyRequests, UploadOutOfOrder, UploadUnknown
 from functions.registry.oci.manifest import LARGEST_BLOB
 from functions.registry.oci.name import RepositoryName
+from functions.registry.uploading.finish import finish
 
 _WAIT_FOR_UPLOADS_SECONDS: Final = 60
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from functions.api.web import lost_objects
 from functions.registry.blobs import hashing
 from functions.registry.blobs.errors import ObjectMissing
 from functions.registry.blobs.gcs import MOST_COMPOSED, new_object_name
@@ -13,6 +12,7 @@ from functions.registry.metadata.content.uploads import Owner, Stored, Upload
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.errors import DigestInvalid, UploadUnknown
 from functions.registry.oci.name import RepositoryName
+from functions.registry.uploading import lost_objects
 from functions.registry.wiring import Services
 
 
