@@ -110,7 +110,7 @@ def explain(url: str, sql: str) -> dict[str, Any]:
 def test_the_statements_of_all_packages_are_looked_at() -> None:
     """A package that is not walked would leave its statements without a plan, and nobody would notice."""
     written = sum(path.read_text().count("Statement(\n") for path in Path(metadata.__path__[0]).rglob("*.py"))
-    assert len(STATEMENTS) >= written > 150
+    assert len(STATEMENTS) >= written > 140
 
 
 @pytest.mark.parametrize("name", sorted(STATEMENTS.keys() - REPORTS))

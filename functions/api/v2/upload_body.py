@@ -7,7 +7,7 @@ any point leaves an upload that stands where it stood, and an object that is que
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 
 from functions.api.web.body import Body
@@ -56,11 +56,11 @@ def receive(
     first = next(pieces, None)
     if first is not None:
         part = _store(services, upload, _within(upload.room, chain([first], pieces)), algorithm)
-        part = replace(part, digest=digest)
         if not body.is_cut and announced is not None and announced.length != body.received:
             uploads.discard_object(services.database, part.object_name)
             raise SizeInvalid("the body differs from its Content-Range", received=body.received)
-        advanced = uploads.advance(services.database, upload, part, services.settings.upload_expiry_seconds)
+        seconds = services.settings.upload_expiry_seconds
+        advanced = uploads.advance(services.database, upload, part, seconds, digest)
         if advanced is None:
             raise Overtaken
         upload = advanced

@@ -44,7 +44,7 @@ class Waiting:
 
     @contextmanager
     def until(self, moment: float, connection: socket.socket, address: str, most: int) -> Iterator[bool]:
-        """Returns false, and nothing is to be read, if as many as `most` from there are waited for, and too slow."""
+        """Returns false, so that nothing is read, if as many as `most` from there are waited for and were too slow."""
         now = time.monotonic()
         wait = _Wait(connection, address, most, now + (moment - now) * _SLOW, moment)
         with self._lock:

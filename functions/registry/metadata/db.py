@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cached_property
+from string import Template
 from typing import Any, Final, Generic, TypeVar, get_type_hints
 
 from functions.registry import telemetry
@@ -114,6 +115,11 @@ class Statement(Generic[Row]):
 class Call(Generic[Row]):
     statement: Statement[Row]
     values: Mapping[str, Any]
+
+
+def compose(sql: str, **pieces: str) -> str:
+    """The SQL with its `$places` filled. Pieces are constants of the program, as all SQL is."""
+    return Template(sql).substitute(pieces)
 
 
 def _reader(kind: Any) -> Callable[[Iterator[Any]], Any]:

@@ -14,16 +14,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pg8000.dbapi
 import pg8000.native
 from pg8000.converters import array_out
-from pg8000.core import NULL_BYTE, SYNC_MSG, Context, _flush, _write, make_params
+from pg8000.core import DATA_ROW, NULL_BYTE, SYNC_MSG, Context, _flush, _write, make_params
 from pg8000.native import to_statement
 
 from functions.registry import idle
+from functions.registry.metadata import protocol
 
 CONNECT_SECONDS: Final = 10
 # How long a statement waits for a lock. Whoever waits holds a connection, and a client comes back anyway; what nobody
@@ -91,7 +92,10 @@ class Connection:
             raise _reason(error) from error
         self._driver._usock.settimeout(ANSWER_SECONDS)  # noqa: SLF001
         self._driver.message_types[_COMMAND_COMPLETE] = self._command_complete
+        self._driver.message_types[DATA_ROW] = self._data_row
+        self._driver.pg_types[protocol.BYTEA] = None
         self._driver.register_out_adapter(list, _array)
+        self._driver.register_out_adapter(bytes, bytes)
         self._translated: dict[str, tuple[str, Any]] = {}
         self._made_at = self._used_at = time.monotonic()
 
@@ -100,16 +104,16 @@ class Connection:
 
         In a transaction opened by `simple("BEGIN")` they are part of that one.
         """
-        context = _BatchContext()
+        context, stream = _BatchContext(), self._driver._sock  # noqa: SLF001
         for sql, values in statements:
             statement, order = self._translate(sql)
             self._driver.send_PARSE(NULL_BYTE, statement, ())
             self._driver.send_DESCRIBE_STATEMENT(NULL_BYTE)
-            self._driver.send_BIND(NULL_BYTE, make_params(self._driver.py_types, order(values)))
+            protocol.write_bind(stream, make_params(self._driver.py_types, order(values)))
             self._driver.send_EXECUTE()
-        _write(self._driver._sock, SYNC_MSG)  # noqa: SLF001
-        _flush(self._driver._sock)  # noqa: SLF001
-        self._driver.handle_messages(context)
+        _write(stream, SYNC_MSG)
+        _flush(stream)
+        self._read_answers(stream, context)
         self._used_at = time.monotonic()
         return context.outcomes
 
@@ -142,6 +146,17 @@ class Connection:
         if sql not in self._translated:
             self._translated[sql] = to_statement(sql)
         return self._translated[sql]
+
+    def _read_answers(self, stream: BinaryIO, context: _BatchContext) -> None:
+        code = b""
+        while code != protocol.READY:
+            code, data = protocol.read_message(stream)
+            self._driver.message_types[code](data, context)
+        if context.error is not None:
+            raise context.error
+
+    def _data_row(self, data: bytes, context: Context) -> None:
+        context.rows.append(protocol.read_row(data, context.input_funcs))
 
     def _command_complete(self, data: bytes, context: Context) -> None:
         if isinstance(context, _BatchContext):

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from functions.registry.metadata.access import rules
 from functions.registry.metadata.content import repositories
-from functions.registry.metadata.db import Call, Conflict, Database, Statement, ranked
+from functions.registry.metadata.db import Call, Conflict, Database, Statement, compose, ranked
 from functions.registry.metadata.usage import quotas
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.name import RepositoryName
@@ -59,7 +59,7 @@ _CONFIRM_SQL: Final = """
           FROM repositories
           JOIN repository_blobs AS link ON link.repository_id = repositories.id
           JOIN blobs ON blobs.digest = link.digest AND blobs.damaged_at IS NULL
-         WHERE repositories.name = :repository AND link.digest = :digest {condition}
+         WHERE repositories.name = :repository AND link.digest = :digest $condition
            FOR KEY SHARE OF link
     ), renewed AS (
         UPDATE link_reviews AS review
@@ -71,13 +71,14 @@ _CONFIRM_SQL: Final = """
     SELECT size FROM confirmed
 """
 
-_CONFIRM: Final = Statement("blobs_confirm", int, _CONFIRM_SQL.format(condition=""))
+_CONFIRM: Final = Statement("blobs_confirm", int, compose(_CONFIRM_SQL, condition=""))
 
 _CONFIRM_UPLOADED: Final = Statement(
     "blobs_confirm_uploaded",
     int,
-    _CONFIRM_SQL.format(
-        condition="AND NOT EXISTS (SELECT FROM uploads AS open WHERE open.id = :upload_id AND open.expires_at > now())"
+    compose(
+        _CONFIRM_SQL,
+        condition="AND NOT EXISTS (SELECT FROM uploads AS open WHERE open.id = :upload_id AND open.expires_at > now())",
     ),
 )
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from functions.registry.metadata.access import rules
 from functions.registry.metadata.db import Database, Session, Statement, ranked
@@ -28,10 +28,10 @@ class Removed:
 
 @dataclass(frozen=True, slots=True)
 class TagRemoval:
-    """`outcome` is deleted, unknown or refused, then with the `reason`."""
+    """`reason` is why it was refused."""
 
     name: str
-    outcome: str
+    outcome: Literal["deleted", "unknown", "refused"]
     reason: str | None
 
 

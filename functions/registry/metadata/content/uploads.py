@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from functions.registry.metadata.content import repositories
-from functions.registry.metadata.db import ChangeRefused, Conflict, Database, Statement
+from functions.registry.metadata.db import ChangeRefused, Conflict, Database, Statement, compose
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.name import RepositoryName
 
@@ -75,16 +75,12 @@ class _WithParts:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What was written last: `size` bytes to `object_name`, and the hash of the whole upload after them.
-
-    `digest` is what the client says that the whole is, once it has said so.
-    """
+    """What was written last: `size` bytes to `object_name`, and the hash of the whole upload after them."""
 
     object_name: str
     size: int
     algorithm: str
     hash_state: bytes | None
-    digest: Digest | None = None
 
 
 _START: Final = Statement(
@@ -103,19 +99,21 @@ _START: Final = Statement(
     """,
 )
 
-_COLUMNS: Final = "uploads.id, uploads.version, uploads.received, uploads.algorithm, uploads.hash_state"
-_NAMESPACE: Final = "split_part(repositories.name, '/', 1)"
-_OPEN: Final = """
+_PIECES: Final = {
+    "columns": "uploads.id, uploads.version, uploads.received, uploads.algorithm, uploads.hash_state",
+    "namespace": "split_part(repositories.name, '/', 1)",
+    "open": """
       FROM uploads
       JOIN repositories ON repositories.id = uploads.repository_id
      WHERE uploads.id = :id AND repositories.name = :repository AND uploads.expires_at > now()
        AND uploads.principal = :principal
-"""
+""",
+}
 
 _GET: Final = Statement(
     "uploads_get",
     Upload,
-    f"SELECT {_COLUMNS}, CASE WHEN uploads.is_counted THEN room_left({_NAMESPACE}) END {_OPEN}",
+    compose("SELECT $columns, CASE WHEN uploads.is_counted THEN room_left($namespace) END $open", **_PIECES),
 )
 
 # What the namespace holds already needs no room. Parts are read as JSON: the driver takes a hundred times as long for
@@ -123,15 +121,18 @@ _GET: Final = Statement(
 _GET_WITH_PARTS: Final = Statement(
     "uploads_get_with_parts",
     _WithParts,
-    f"""
-    SELECT {_COLUMNS},
-           CASE WHEN uploads.is_counted AND NOT has_blob({_NAMESPACE}, :digest) THEN room_left({_NAMESPACE}) END,
+    compose(
+        """
+    SELECT $columns,
+           CASE WHEN uploads.is_counted AND NOT has_blob($namespace, :digest) THEN room_left($namespace) END,
            (SELECT coalesce(json_agg(json_build_array(part.object_name, part.is_fresh) ORDER BY part.number), '[]')
               FROM (SELECT number, object_name, coalesce(finished_at > now() - interval '1 hour', false) AS is_fresh
                       FROM upload_objects
                      WHERE upload_id = uploads.id AND number IS NOT NULL) AS part)
-    {_OPEN}
-    """,  # noqa: S608  # pieces of this module
+    $open
+    """,
+        **_PIECES,
+    ),
 )
 
 _NAME_OBJECT: Final = Statement(
@@ -148,9 +149,9 @@ _ADVANCE: Final = Statement(
         UPDATE uploads
            SET version = version + 1, received = :received, algorithm = :algorithm, hash_state = :hash_state,
                expires_at = now() + make_interval(secs => :seconds),
-               is_counted = uploads.is_counted AND NOT has_blob(
+               is_counted = CASE WHEN CAST(:digest AS bytea) IS NULL THEN is_counted ELSE is_counted AND NOT has_blob(
                    (SELECT split_part(name, '/', 1) FROM repositories WHERE repositories.id = uploads.repository_id),
-                   :digest)
+                   :digest) END
          WHERE id = :id AND version = :version
         RETURNING version
     )
@@ -257,9 +258,10 @@ def name_object(db: Database, upload: Upload, object_name: str) -> bool:
     return True
 
 
-def advance(db: Database, upload: Upload, part: Part, seconds: int) -> Upload | None:
+def advance(db: Database, upload: Upload, part: Part, seconds: int, digest: Digest | None = None) -> Upload | None:
     """Returns the upload with one more part; None, with the part queued for deletion, if it was changed meanwhile.
 
+    `digest` is what the client says that the whole is, once it has said so: it then needs no room if it is held.
     Raises ChangeRefused, and queues the part for deletion, if the namespace's quota has no room for it.
     """
     advanced = Upload(
@@ -277,7 +279,7 @@ def advance(db: Database, upload: Upload, part: Part, seconds: int) -> Upload | 
         received=advanced.received,
         algorithm=part.algorithm,
         hash_state=part.hash_state,
-        digest=part.digest,
+        digest=digest,
         seconds=seconds,
     )
     try:

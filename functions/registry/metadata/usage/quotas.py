@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from functions.registry.metadata.db import Call, Conflict, Database, Statement
+from functions.registry.metadata.db import Call, Conflict, Database, Statement, compose
 from functions.registry.metadata.driver import Outcome
 from functions.registry.oci.page import Page
 
@@ -50,7 +50,9 @@ _REPORT: Final = """
       FROM quotas
 """
 
-_GET: Final = Statement("quotas_get", QuotaReport, f"{_REPORT} WHERE quotas.namespace = :namespace")
+_GET: Final = Statement(
+    "quotas_get", QuotaReport, compose("$report WHERE quotas.namespace = :namespace", report=_REPORT)
+)
 
 _SET: Final = Statement(
     "quotas_set",
@@ -66,7 +68,7 @@ _REMOVE: Final = Statement("quotas_remove", int, "DELETE FROM quotas WHERE names
 _LIST: Final = Statement(
     "quotas_list",
     QuotaReport,
-    f"{_REPORT} WHERE quotas.namespace > :last ORDER BY quotas.namespace LIMIT :size",
+    compose("$report WHERE quotas.namespace > :last ORDER BY quotas.namespace LIMIT :size", report=_REPORT),
 )
 
 # Named by functions/migrate/versions/pre/0001_baseline/quotas.sql.

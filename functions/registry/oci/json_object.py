@@ -1,4 +1,7 @@
-"""JSON that strangers wrote, read within bounds: it takes a multiple of its bytes to hold, and readers may differ."""
+"""The one reader of JSON objects that others wrote: manifests, bodies, tokens, messages, answers of issuers.
+
+It reads within bounds, because an object takes a multiple of its bytes to hold, and refuses what readers may differ in.
+"""
 
 from __future__ import annotations
 
