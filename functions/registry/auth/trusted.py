@@ -65,7 +65,7 @@ def tenant_claims(issuer: str, configured: Tenants) -> tuple[str, ...]:
 
 
 def tenants(identity: Identity, configured: Tenants) -> list[dict[str, str]]:
-    """What trusts in the identity are found by: each of them holds one of these."""
+    """Returns what trusted publishers of the identity are found by: each of them holds one of these."""
     plain = comparable(identity)
     return [{name: plain[name]} for name in tenant_claims(identity.issuer, configured) if name in plain]
 
