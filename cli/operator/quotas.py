@@ -40,7 +40,7 @@ def _size(text: str) -> int:
     match = re.fullmatch(r"([0-9]{1,18})(|KiB|MiB|GiB|TiB)", text)
     size = int(match[1]) * _UNITS[match[2]] if match else _MOST + 1
     if size > _MOST:
-        raise argparse.ArgumentTypeError("takes a number of bytes, alone or with KiB, MiB, GiB or TiB: 500GiB")
+        raise argparse.ArgumentTypeError("must be a number of bytes, alone or with KiB, MiB, GiB or TiB: 500GiB")
     return size
 
 

@@ -274,4 +274,4 @@ def test_a_quota_that_makes_no_sense_is_refused(
 ) -> None:
     with pytest.raises(SystemExit):
         line.run("quotas", "set", *arguments)
-    assert "takes" in capsys.readouterr().err
+    assert "must be" in capsys.readouterr().err
