@@ -33,7 +33,7 @@ def _namespace(text: str) -> str:
     try:
         return parse_namespace(text)
     except NameInvalid as invalid:
-        raise argparse.ArgumentTypeError(f"takes {invalid.reason}") from invalid
+        raise argparse.ArgumentTypeError(f"must be {invalid.reason}") from invalid
 
 
 def _size(text: str) -> int:

@@ -300,6 +300,6 @@ def test_a_trusted_publisher_that_names_a_tenant_is_good(issuer: str, claims: di
     ],
 )
 def test_a_trusted_publisher_that_opens_too_much_is_refused(issuer: str, claims: dict[str, str], reason: str) -> None:
-    with pytest.raises(ValueError, match="must|may") as refused:
+    with pytest.raises(ValueError, match=r"must|may") as refused:
         validate_trusted_publisher(issuer, claims, CONFIGURED)
     assert reason in str(refused.value)
