@@ -33,14 +33,14 @@ def _namespace(text: str) -> str:
     try:
         return parse_namespace(text)
     except NameInvalid as invalid:
-        raise argparse.ArgumentTypeError(f"takes {invalid.reason}") from invalid
+        raise argparse.ArgumentTypeError(f"must be {invalid.reason}") from invalid
 
 
 def _size(text: str) -> int:
     match = re.fullmatch(r"([0-9]{1,18})(|KiB|MiB|GiB|TiB)", text)
     size = int(match[1]) * _UNITS[match[2]] if match else _MOST + 1
     if size > _MOST:
-        raise argparse.ArgumentTypeError("takes a number of bytes, alone or with KiB, MiB, GiB or TiB: 500GiB")
+        raise argparse.ArgumentTypeError("must be a number of bytes, alone or with KiB, MiB, GiB or TiB: 500GiB")
     return size
 
 

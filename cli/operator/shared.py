@@ -66,7 +66,7 @@ def add_command(commands: Any, name: str, run: Run, purpose: str) -> argparse.Ar
 def number(least: int, most: int) -> Callable[[str], int]:
     def read(text: str) -> int:
         if not (text.isascii() and text.isdigit() and least <= int(text[:20]) <= most):
-            raise argparse.ArgumentTypeError(f"takes a whole number from {least} to {most}")
+            raise argparse.ArgumentTypeError(f"must be an integer from {least} to {most}")
         return int(text)
 
     return read

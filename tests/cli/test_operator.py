@@ -195,7 +195,7 @@ def test_what_is_refused_says_what_to_do(line: Line) -> None:
     assert "there is a user or a robot called ci" in line.refused("users", "add", "ci")
     assert "use `robots`" in line.refused("users", "disable", "ci")
     assert "name is refused" in line.refused("robots", "add", "CI")
-    assert "namespace takes" in line.refused("robots", "add", "x", "--namespace", "a/b")
+    assert "namespace must be" in line.refused("robots", "add", "x", "--namespace", "a/b")
     without = Line({**line.environment, "SLIPWAY_PEPPER": ""}, line.capsys)
     assert "SLIPWAY_PEPPER" in without.refused("secrets", "add", "ci", "x")
     gone = Line({"SLIPWAY_DATABASE": "postgresql://nobody@127.0.0.1:1/none"}, line.capsys)
@@ -274,4 +274,4 @@ def test_a_quota_that_makes_no_sense_is_refused(
 ) -> None:
     with pytest.raises(SystemExit):
         line.run("quotas", "set", *arguments)
-    assert "takes" in capsys.readouterr().err
+    assert "must be" in capsys.readouterr().err
