@@ -118,6 +118,8 @@ class Settings:
     sparse_manifests: Literal["refuse", "accept"] = _setting(_one_of("refuse", "accept"), "refuse")
     largest_manifest_bytes: int = _setting(_number(1024, 64 * MEBIBYTE), str(4 * MEBIBYTE))
     largest_annotations_bytes: int = _setting(_number(1024, 64 * MEBIBYTE), str(4 * MEBIBYTE))
+    manifest_room_bytes: int = _setting(_number(MEBIBYTE, 1 << 30), str(8 * MEBIBYTE))
+    manifest_room_seconds: int = _setting(_number(1, 60), "20")
     access: Literal["open", "token", "external"] = _setting(_one_of("open", "token", "external"), "token")
     open_in_cloud: Literal["refuse", "accept"] = _setting(_one_of("refuse", "accept"), "refuse")
     service: str = _setting(_text, "slipway")

@@ -9,7 +9,6 @@ from flask import Response
 from functions.api.gitlab import routes
 from functions.api.gitlab.paths import marker_text
 from functions.api.gitlab.repositories import line, links, moment
-from functions.api.web import lost_objects
 from functions.api.web.context import Context
 from functions.api.web.gitlab_errors import TagUnknown
 from functions.registry.blobs.errors import ObjectMissing
@@ -23,6 +22,7 @@ from functions.registry.oci.errors import NameUnknown
 from functions.registry.oci.json_object import read_stored
 from functions.registry.oci.media_type import essence, is_index
 from functions.registry.oci.platform import LARGEST_CONFIG, is_part
+from functions.registry.uploading import lost_objects
 
 _WITH_PLATFORM: Final = {
     "application/vnd.oci.image.config.v1+json",

@@ -25,7 +25,7 @@ class Unreadable(ValueError):
 
 
 def read_object(content: bytes, *, may_have_doubles: bool = False) -> dict[str, Any]:
-    """The one JSON object that it is. Raises Unreadable."""
+    """Returns the one JSON object that it is. Raises Unreadable."""
     if sum(map(content.count, (b"{", b"[", b","))) > MOST_VALUES:
         raise Unreadable(f"it has more than {MOST_VALUES} values")
     with _reading_large if len(content) > _LARGE_BYTES else nullcontext():
@@ -36,7 +36,7 @@ def read_object(content: bytes, *, may_have_doubles: bool = False) -> dict[str, 
 
 
 def read_stored(content: bytes) -> dict[str, Any]:
-    """What it says of itself, to be shown: nothing if it can't be read.
+    """Returns what it says of itself, to be shown: nothing if it can't be read.
 
     It may have come before these bounds; and how deep can be read depends on the calls around it as well.
     """
@@ -62,12 +62,12 @@ def _read(content: bytes, hook: Callable[[list[tuple[str, Any]]], dict[str, Any]
 
 
 def _refuse_constant(name: str) -> None:
-    """What Python reads and JSON does not have."""
+    """Refuses what Python reads and JSON does not have."""
     raise Unreadable(f"it is not JSON: {name}")
 
 
 def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Which of two values counts differs from reader to reader."""
+    """Refuses a name that stands twice: which of two values counts differs from reader to reader."""
     document = dict(pairs)
     if len(document) != len(pairs):
         times = Counter(name for name, _ in pairs)
