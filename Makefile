@@ -60,7 +60,7 @@ check: $(VENV)/.made-dev  ## Lint, types, and the one-way rule of imports
 	@$(BIN)/ruff format --check --quiet . || { echo "run: make format"; exit 1; }
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy functions cli local tests benchmarks deploy
-	@$(BIN)/lint-imports --no-logo
+	@PYTHONPATH=cli $(BIN)/lint-imports --no-logo
 
 format: $(VENV)/.made-dev  ## Format the code
 	@$(BIN)/ruff format .

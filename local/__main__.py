@@ -13,8 +13,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from cli.operator import __main__ as access_admin
-from cli.operator import collection as gc_admin
 from functions.registry.metadata.driver import ConnectionFailed, DriverError
 from local.endings import end_with_parent, heed_signals
 from local.guard import StartRefused
@@ -24,6 +22,8 @@ from local.processes import ChildFailed
 from local.programs import ACCESS_SECRETS, Data
 from local.reset import reset
 from local.stack import Options, Stack
+from slipway_cli.operator import __main__ as access_admin
+from slipway_cli.operator import collection as gc_admin
 
 WATCH_SECONDS: Final = 0.5
 # Each connection takes one, and each module that is imported late.

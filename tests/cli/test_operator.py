@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 import pytest
 
-from cli.operator import __main__ as admin
 from functions.registry.auth.secrets import Peppers
 from functions.registry.metadata.access import audit, credentials, grants, principals, rules
 from functions.registry.metadata.access.audit import Filter
 from functions.registry.metadata.db import Database, MetadataUnavailable
 from functions.registry.metadata.lists import namespaces as insights_namespaces
 from functions.registry.oci.name import RepositoryName
+from slipway_cli.operator import __main__ as admin
 from tests.conftest import ROOT
 from tests.metadata.build import push_image
 
@@ -95,7 +95,7 @@ def test_lists_may_be_of_a_namespace(line: Line) -> None:
 
 def test_lists_go_on_beyond_a_page(line: Line, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("functions.registry.oci.page.Page.__init__.__defaults__", (2, ""))
-    monkeypatch.setattr("cli.operator.rules._PAGE", 2)
+    monkeypatch.setattr("slipway_cli.operator.rules._PAGE", 2)
     for name in ("a", "b", "c", "d", "e"):
         principals.create_robot(database, name)
         grants.add(database, None, name, "reader")
@@ -235,11 +235,11 @@ def test_help_is_everywhere(arguments: list[str], capsys: pytest.CaptureFixture[
     with pytest.raises(SystemExit) as ended:
         admin.main([*arguments, "--help"], {})
     assert ended.value.code == 0
-    assert "usage: python -m cli.operator" in capsys.readouterr().out
+    assert "usage: python -m slipway_cli.operator" in capsys.readouterr().out
 
 
 def test_it_runs_as_a_program(line: Line) -> None:
-    command = [sys.executable, "-m", "cli.operator", "robots", "add", "ci"]
+    command = [sys.executable, "-m", "slipway_cli.operator", "robots", "add", "ci"]
     ran = subprocess.run(
         command, cwd=ROOT, env={**os.environ, **line.environment}, capture_output=True, text=True, check=False
     )

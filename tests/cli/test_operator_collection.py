@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cli.operator import collection as admin
+from slipway_cli.operator import collection as admin
 from tests.gc.conftest import collect, execute, rows
 from tests.support import Registry
 

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import pytest
 
-from cli.operator import collection as admin
 from deploy import rotate
+from slipway_cli.operator import collection as admin
 from tests.support import Registry
 from tests.terraform.conftest import EXAMPLES
 from tests.terraform.core import ROOT
@@ -105,7 +105,7 @@ def test_every_request_of_the_operators_page_is_answered(registry: Registry) -> 
 def test_alerts_send_nobody_to_the_database() -> None:
     """It has no address that one could reach from a desk: its section says how, and the rest asks the registry."""
     pages = _OPERATIONS.split("\n## ")
-    assert [page.splitlines()[0] for page in pages if ".admin` " in page or "cli.operator.collection" in page] == [
+    assert [page.splitlines()[0] for page in pages if ".admin` " in page or "operator.collection" in page] == [
         "Asking the registry",
         "Reaching the database",
     ]

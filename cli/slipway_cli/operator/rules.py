@@ -6,13 +6,13 @@ import argparse
 from collections.abc import Iterator
 from typing import Any, Final
 
-from cli.operator.shared import IDENTITY, CommandRefused, Desk, add_command, add_subject, number, show
 from functions.registry.auth.roles import Role
 from functions.registry.metadata.access import audit, grants, rules
 from functions.registry.metadata.access.audit import Filter
 from functions.registry.metadata.access.grants import Grant
 from functions.registry.metadata.access.patterns import namespace_of
 from functions.registry.metadata.access.rules import KINDS, NewRule, Rule
+from slipway_cli.operator.shared import IDENTITY, CommandRefused, Desk, add_command, add_subject, number, show
 
 # No user and no robot can have that name.
 ANYONE: Final = "anyone"

@@ -1,6 +1,6 @@
 """For operators: how the collection stands, what it would do, and its settings.
 
-Run as `python -m cli.operator.collection`, with SLIPWAY_DATABASE naming the database; on one machine, `make gc-status`.
+Run as `python -m slipway_cli.operator.collection`, with SLIPWAY_DATABASE naming the database; `make gc-status` here.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def main(arguments: list[str], url: str | None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m cli.operator.collection", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m slipway_cli.operator.collection", description=__doc__)
     commands = parser.add_subparsers(required=True)
     commands.add_parser("status", help="how the queues stand, what failed, what was collected").set_defaults(
         run=_status

@@ -1,6 +1,6 @@
 """For operators: users, robots, their secrets and grants, rules for tags, quotas, the audit trail, and what there is.
 
-Run as `python -m cli.operator`, with SLIPWAY_DATABASE naming the database and SLIPWAY_PEPPER as the api has it;
+Run as `python -m slipway_cli.operator`, with SLIPWAY_DATABASE naming the database and SLIPWAY_PEPPER as the api has it;
 on one machine, `make access ARGS="users list"`. It needs no administrator: whoever has the database is one.
 """
 
@@ -11,8 +11,6 @@ import os
 import sys
 from collections.abc import Mapping
 
-from cli.operator import accounts, credentials, lists, quotas, rules
-from cli.operator.shared import CommandRefused, Desk
 from functions.registry.auth.accounts import AccountRefused
 from functions.registry.config import SettingInvalid, Settings
 from functions.registry.metadata.access.grants import GrantRefused
@@ -20,6 +18,8 @@ from functions.registry.metadata.access.patterns import PatternInvalid
 from functions.registry.metadata.access.principals import LastAdministrator, PrincipalExists
 from functions.registry.metadata.access.rules import RuleRefused
 from functions.registry.metadata.db import Database, MetadataUnavailable
+from slipway_cli.operator import accounts, credentials, lists, quotas, rules
+from slipway_cli.operator.shared import CommandRefused, Desk
 
 _REFUSALS = (
     AccountRefused,
@@ -55,7 +55,7 @@ def main(arguments: list[str], environment: Mapping[str, str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m cli.operator", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m slipway_cli.operator", description=__doc__)
     subjects = parser.add_subparsers(required=True, metavar="SUBJECT")
     for subject in (accounts, credentials, rules, quotas, lists):
         subject.add_commands(subjects)

@@ -8,12 +8,12 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from cli.operator.shared import CommandRefused, Desk, add_command, add_subject, show
 from functions.registry.auth import accounts
 from functions.registry.auth.accounts import NewAccount
 from functions.registry.metadata.access import principals
 from functions.registry.metadata.access.principals import Principal
 from functions.registry.oci.page import Page
+from slipway_cli.operator.shared import CommandRefused, Desk, add_command, add_subject, show
 
 
 def add_commands(subjects: Any) -> None:

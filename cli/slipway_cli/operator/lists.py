@@ -6,7 +6,6 @@ import argparse
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from cli.operator.shared import CommandRefused, Desk, add_command, add_subject, number, show
 from functions.registry.metadata.lists import namespaces as insights_namespaces
 from functions.registry.metadata.lists import repositories as insights
 from functions.registry.metadata.lists import tags as tag_details
@@ -22,6 +21,7 @@ from functions.registry.metadata.lists.filters import (
 from functions.registry.metadata.lists.keyset import Found, Walk
 from functions.registry.oci.errors import NameInvalid
 from functions.registry.oci.name import RepositoryName
+from slipway_cli.operator.shared import CommandRefused, Desk, add_command, add_subject, number, show
 
 _PAGE: Final = 1000
 _MOST: Final = 1_000_000

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from cli.operator.shared import IDENTITY, CommandRefused, Desk, add_command, add_subject, number, show
 from functions.registry.auth import accounts
 from functions.registry.metadata.access import credentials, trusts
+from slipway_cli.operator.shared import IDENTITY, CommandRefused, Desk, add_command, add_subject, number, show
 
 
 def add_commands(subjects: Any) -> None:

@@ -7,12 +7,12 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from cli.operator.shared import CommandRefused, Desk, add_command, add_subject, number, show
 from functions.registry.metadata.usage import quotas
 from functions.registry.metadata.usage.quotas import Quota, QuotaReport
 from functions.registry.oci.errors import NameInvalid
 from functions.registry.oci.name import parse_namespace
 from functions.registry.oci.page import LARGEST_SIZE, Page
+from slipway_cli.operator.shared import CommandRefused, Desk, add_command, add_subject, number, show
 
 _MOST: Final = 2**63 - 1
 _UNITS: Final = {"": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
