@@ -38,4 +38,13 @@ ENDPOINTS: Final = (
         permission=RightTo("pull"),
         action="collection.preview",
     ),
+    Endpoint(
+        method="POST",
+        path=paths.COLLECTION_RUNS,
+        route=routes.RunCollection,
+        parse=plain(routes.RunCollection),
+        handler=collection.run,
+        permission=Administrator(),
+        action="gc.run",
+    ),
 )

@@ -8,4 +8,5 @@ from functions.api.route import NAME
 
 DESCRIPTION: Final = r"/api/openapi\.json"
 COLLECTION: Final = r"/api/v1/collection"
+COLLECTION_RUNS: Final = r"/api/v1/gc/runs"
 COLLECTION_OF_REPOSITORY: Final = rf"/api/v1/repositories/{NAME}/-/collection"

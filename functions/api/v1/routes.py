@@ -18,5 +18,10 @@ class GetCollection(Route):
 
 
 @dataclass(frozen=True, slots=True)
+class RunCollection(Route):
+    """Wake it now."""
+
+
+@dataclass(frozen=True, slots=True)
 class PreviewCollection(InRepository):
     """What the garbage collection would take from a repository."""

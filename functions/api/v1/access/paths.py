@@ -8,6 +8,7 @@ from typing import Final
 
 from functions.api.route import Parser, Query, Route, page_of, text_of
 from functions.api.v1.access.routes import (
+    Explain,
     ListAudit,
     ListGrants,
     ListPrincipals,
@@ -18,6 +19,7 @@ from functions.api.v1.access.routes import (
     RevokeSecret,
 )
 from functions.api.web.errors import ParameterInvalid, ResourceUnknown
+from functions.registry.oci.name import RepositoryName, Tag
 from functions.registry.oci.page import Page
 
 PRINCIPALS: Final = r"/api/v1/principals"
@@ -31,8 +33,11 @@ GRANT: Final = r"/api/v1/grants/(?P<grant>[^/]+)"
 RULES: Final = r"/api/v1/rules"
 RULE: Final = r"/api/v1/rules/(?P<rule>[^/]+)"
 AUDIT: Final = r"/api/v1/audit"
+CALLER: Final = r"/api/v1/whoami"
+EXPLAIN: Final = r"/api/v1/explain"
 
 OUTCOMES: Final = ("success", "denied", "error")
+ACTIONS: Final = ("pull", "push", "delete")
 
 # More digits than the database's numbers have, or another character, is nobody's.
 _NUMBER: Final = re.compile(r"[0-9]{1,18}")
@@ -102,3 +107,13 @@ def list_rules(_: re.Match[str], query: Query) -> Route:
 
 def remove_rule(match: re.Match[str], _: Query) -> Route:
     return RemoveRule(_number(match, "rule"))
+
+
+def explain(_: re.Match[str], query: Query) -> Route:
+    action, repository = query.get("action"), query.get("repository")
+    principal, tag = text_of(query, "principal"), query.get("tag")
+    if action not in ACTIONS:
+        raise ParameterInvalid(f"action takes one of {', '.join(ACTIONS)}")
+    if repository is None:
+        raise ParameterInvalid("repository is missing")
+    return Explain(RepositoryName.parse(repository), action, principal, None if tag is None else Tag.parse(tag))
