@@ -1,4 +1,4 @@
-"""The topic that wakes the collection, its push subscription, and the tick: as terraform/ makes them in the cloud."""
+"""The topic that wakes garbage collection, its subscription and schedule, as terraform/ makes them in the cloud."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from google.pubsub_v1.types import PubsubMessage, PushConfig, RetryPolicy, Subsc
 from local.guard import HOST
 from local.programs import SUBSCRIPTION, TOPIC, Ports
 
-# The longest there is: a collection runs for minutes.
+# The longest there is: a GC run runs for minutes.
 _ACK_SECONDS: Final = 600
 
 

@@ -157,9 +157,9 @@ def function(
     listener = port if isinstance(port, socket.socket) else None
     listening = {"PORT": str(port)} if listener is None else {LISTENER: str(listener.fileno())}
     server = {"HOST": HOST, "THREADS": str(THREADS), "WORKERS": str(processes), **listening}
-    # As a deployment tells it: nobody waits for a collection.
+    # As a deployment tells it: nobody waits for a GC run.
     patience = {"SLIPWAY_DATABASE_LOCK_SECONDS": "10"} if name == "gc" else {}
-    # In the cloud the collection has instances of its own; here it shares cores with those that somebody waits for.
+    # In the cloud garbage collection has instances of its own; here it shares cores with those that somebody waits for.
     priority = LOWEST_PRIORITY if name == "gc" else ()
     command = [*priority, *function_command(name)]
     return Child(name, command, data.log(name), {**patience, **environment, **server}, listener=listener)

@@ -1,4 +1,4 @@
-"""The whole registry on one machine: PostgreSQL, the fakes, the functions, and a tick."""
+"""The whole registry on one machine: PostgreSQL, the fakes, the functions, and a schedule."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from functions.registry.config import SettingInvalid, Settings
-from functions.registry.events import hints
+from functions.registry.events import gc_trigger
 from local import programs
 from local.data_lock import locked
 from local.guard import HOST, StartRefused, require_loopback, require_writable
@@ -29,7 +29,7 @@ from local.programs import BUCKET, Data, Ports
 
 # How long a child may take that lives: a machine with much else to do is slow, and no reason to give up.
 READY_SECONDS: Final = 300
-TICK_SECONDS: Final = 60
+GC_SCHEDULE_SECONDS: Final = 60
 # For what is left of a run that was killed.
 _PORT_SECONDS: Final = 10
 # Whatever proxy the environment names, every address here is on loopback.
@@ -171,7 +171,9 @@ class Stack:
         except GoogleAPIError as error:
             failure = f"{pubsub.name} can't be used ({error}). The end of {pubsub.log}:\n{tail(pubsub.log)}"
             raise ChildFailed(failure) from error
-        self._resources.enter_context(Scheduler(TICK_SECONDS, messages.publish, hints.encode(), {"kind": "tick"}))
+        self._resources.enter_context(
+            Scheduler(GC_SCHEDULE_SECONDS, messages.publish, gc_trigger.encode(), {"kind": "schedule"})
+        )
 
     def __enter__(self) -> Self:
         return self.start()

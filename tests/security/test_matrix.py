@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from functions.api import dispatch, route
-from functions.registry.events.hints import Hints
+from functions.registry.events.gc_trigger import GcTrigger
 from tests.conftest import ROOT
 from tests.security.matrix import OPERATIONS, PEOPLE, outcomes_of, table
 from tests.security.people import Guarded
@@ -18,7 +18,7 @@ _LEAST = {
     **dict.fromkeys(
         ("GET /v2/", "GET catalog", "GET repositories with figures", "GET who asks", "GET search"), "anonymous"
     ),
-    **dict.fromkeys((*_PULLS, "GET collection of a repository", "GET tags with figures"), "reader"),
+    **dict.fromkeys((*_PULLS, "GET gc of a repository", "GET tags with figures"), "reader"),
     **dict.fromkeys(
         [name for name in OPERATIONS if name.startswith(("GET figures of a ", "GET days of a "))], "reader"
     ),
@@ -27,7 +27,7 @@ _LEAST = {
     ),
     **dict.fromkeys(("PATCH repository", "POST move"), "administrator"),
     **dict.fromkeys([name for name in OPERATIONS if " quota" in name], "administrator"),
-    "GET collection": "administrator",
+    "GET gc": "administrator",
     "POST run of the collection": "administrator",
     **dict.fromkeys(
         [name for name in OPERATIONS if name.endswith((" the namespace", " its robot"))], "namespace admin"
@@ -41,7 +41,7 @@ _LEAST = {
 def woken(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     """There is a topic, and whatever is published arrives."""
     environment["SLIPWAY_TOPIC"] = "a-topic"
-    monkeypatch.setattr(Hints, "publish", lambda _: True)
+    monkeypatch.setattr(GcTrigger, "publish", lambda _: True)
 
 
 @pytest.mark.usefixtures("woken")

@@ -11,7 +11,7 @@ from typing import Any, Final
 import pytest
 
 from deploy import rotate
-from slipway_cli.operator import collection as admin
+from slipway_cli.operator import gc as admin
 from tests.support import Registry
 from tests.terraform.conftest import EXAMPLES
 from tests.terraform.core import ROOT
@@ -116,7 +116,7 @@ def test_every_command_of_this_repository_is_one(registry: Registry, capsys: pyt
     assert len(rotations) == 3
     for _, _, _, *arguments in rotations:
         rotate.parser().parse_args(arguments)
-    found = re.findall(r"python -m cli\.operator\.collection (\w.*)", _OPERATIONS)
+    found = re.findall(r"python -m cli\.operator\.gc (\w.*)", _OPERATIONS)
     assert found == ["status"]
     for line in found:
         assert admin.main(shlex.split(line), registry.services.settings.database) == 0

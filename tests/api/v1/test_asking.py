@@ -8,13 +8,14 @@ import pytest
 
 from functions.registry.auth import accounts
 from functions.registry.auth.accounts import NewAccount
-from functions.registry.events.hints import Hints
+from functions.registry.events.gc_trigger import GcTrigger
 from functions.registry.metadata.access import grants, principals, rules
 from functions.registry.metadata.access.rules import NewRule
 from functions.registry.metadata.lists import searches
-from tests.metadata.insight_rows import fill_repositories, known_repositories
+from functions.registry.oci.media_type import OCI_INDEX
+from tests.metadata.list_rows import fill_repositories, known_repositories
 from tests.security.people import Guarded, basic
-from tests.support import Registry
+from tests.support import Registry, index_of
 
 WHOAMI = "/api/v1/whoami"
 
@@ -94,8 +95,7 @@ def test_an_explanation_says_what_then_happens(guarded: Guarded) -> None:
             query = {"principal": role, "action": action, "repository": "team/app", **({"tag": tag} if tag else {})}
             allowed = guarded.get("/api/v1/explain", query_string=query, headers=boss).get_json()["allowed"]
             method = {"pull": "GET", "push": "PUT", "delete": "DELETE"}[action]
-            body = {"data": b'{"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": []}',
-                    "content_type": "application/vnd.oci.image.index.v1+json"} if action == "push" else {}  # fmt: skip
+            body = {"data": index_of(), "content_type": OCI_INDEX} if action == "push" else {}
             done = guarded.request(method, f"/v2/team/app/manifests/{tag or 'main'}", headers=token, **body)
             assert allowed == (done.status_code not in {401, 403}), (role, action, tag, done.text)
 
@@ -187,11 +187,11 @@ def hints(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> list[
     environment["SLIPWAY_TOPIC"] = "a-topic"
     outcomes: list[bool] = []
 
-    def publish(_: Hints) -> bool:
+    def publish(_: GcTrigger) -> bool:
         outcomes.append(True)
         return outcomes[-1]
 
-    monkeypatch.setattr(Hints, "publish", publish)
+    monkeypatch.setattr(GcTrigger, "publish", publish)
     return outcomes
 
 
@@ -206,7 +206,7 @@ def test_the_collection_is_woken_once_a_minute(hints: list[bool], registry: Regi
 
 
 def test_a_hint_that_is_lost_is_told_of(hints: list[bool], registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Hints, "publish", lambda _: False)
+    monkeypatch.setattr(GcTrigger, "publish", lambda _: False)
     assert registry.request("POST", "/api/v1/gc/runs", json={}).status_code == 503
     assert registry.get("/api/v1/audit").get_json()["entries"] == []
     assert hints == []

@@ -1,4 +1,4 @@
-"""The routes of access control: principals, their secrets and trusts, grants, rules, the audit trail; who may what."""
+"""The routes of access control: principals, secrets, trusted publishers, grants, rules, the trail; who may what."""
 
 from __future__ import annotations
 
@@ -58,18 +58,18 @@ class RevokeSecret(OfPrincipal):
 
 
 @dataclass(frozen=True, slots=True)
-class ListTrusts(OfPrincipal):
+class ListTrustedPublishers(OfPrincipal):
     pass
 
 
 @dataclass(frozen=True, slots=True)
-class AddTrust(OfPrincipal):
+class AddTrustedPublisher(OfPrincipal):
     pass
 
 
 @dataclass(frozen=True, slots=True)
-class RemoveTrust(OfPrincipal):
-    trust: int
+class RemoveTrustedPublisher(OfPrincipal):
+    trusted_publisher: int
 
 
 @dataclass(frozen=True, slots=True)

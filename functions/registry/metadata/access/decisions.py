@@ -58,8 +58,8 @@ _DECIDE: Final = Statement(
                THEN tag_refusal(:repository, :tag, NOT found.is_there, caller.rank)
                WHEN :action = 'delete' AND CAST(:tag AS text) IS NOT NULL
                THEN coalesce(tag_refusal(:repository, :tag, false, caller.rank),
-                             kept_refusal(:repository, :tag, caller.rank))
-               WHEN :action = 'delete' THEN kept_refusal(:repository, NULL, caller.rank) END)
+                             deletion_refusal(:repository, :tag, caller.rank))
+               WHEN :action = 'delete' THEN deletion_refusal(:repository, NULL, caller.rank) END)
       FROM caller, found
     """,
 )

@@ -1,4 +1,4 @@
-"""Hints that wake the collection. Losing one costs only time: the database knows what is due, and a clock ticks too."""
+"""Messages trigger garbage collection. A lost one costs time alone: the database knows what is due."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def encode() -> bytes:
     return json.dumps({"collect": VERSION}).encode()
 
 
-def is_hint(data: bytes) -> bool:
+def is_gc_trigger(data: bytes) -> bool:
     """Whether a message is one of ours, of a version that we know."""
     try:
         document = json.loads(data)
@@ -27,7 +27,7 @@ def is_hint(data: bytes) -> bool:
     return isinstance(document, dict) and document.get("collect") == VERSION
 
 
-class Hints:
+class GcTrigger:
     """At most one in `interval_seconds` from each process. Without a topic nothing is sent."""
 
     def __init__(self, topic: str, interval_seconds: float) -> None:
@@ -45,7 +45,7 @@ class Hints:
             if now < self._next:
                 return
             self._next = now + self._interval_seconds
-        threading.Thread(target=self.publish, name="hint", daemon=True).start()
+        threading.Thread(target=self.publish, name="gc-trigger", daemon=True).start()
 
     def publish(self) -> bool:
         """Now, waiting for the answer; False if it can't be done, which is logged."""
@@ -55,16 +55,17 @@ class Hints:
         from google.pubsub_v1 import PublisherClient, PubsubMessage  # noqa: PLC0415
 
         try:
-            # With a connection of its own. One that is kept is idle until the next hint, and then lost in silence.
+            # With a connection of its own. One that is kept is idle until the next trigger message, and then lost in
+            # silence.
             with PublisherClient() as publisher:
                 publisher.publish(
                     topic=self._topic,
-                    messages=[PubsubMessage(data=encode(), attributes={"kind": "hint"})],
+                    messages=[PubsubMessage(data=encode(), attributes={"kind": "trigger"})],
                     # Once: the client would go on trying for ten minutes, whatever the timeout says.
                     retry=None,
                     timeout=PUBLISH_SECONDS,
                 )
-        except Exception as error:  # noqa: BLE001  # nothing that goes wrong with a hint may go further
-            telemetry.log("WARNING", "a hint could not be sent", reason=type(error).__name__)
+        except Exception as error:  # noqa: BLE001  # nothing that goes wrong with a trigger message may go further
+            telemetry.log("WARNING", "a GC trigger could not be sent", reason=type(error).__name__)
             return False
         return True
