@@ -85,9 +85,10 @@ class Client:
         parameters: dict[str, Any] | None = None,
         document: dict[str, Any] | None = None,
         is_long: bool = False,
+        redirects: bool = False,
         headers: dict[str, str] | None = None,
     ) -> requests.Response:
-        """An answer below 400."""
+        """A success; or with `redirects` one of these, which is not followed."""
         given = {name: _text(value) for name, value in (parameters or {}).items() if value is not None}
         answer = self._try(method, path, params=given, json=document, is_long=is_long, headers=headers or {})
         if answer.status_code == requests.codes.unauthorized:
@@ -95,7 +96,7 @@ class Client:
             if challenge is not None and (token := self._tokens.answer(challenge, path, self.credentials)):
                 authorised = {**(headers or {}), "Authorization": f"Bearer {token}"}
                 answer = self._try(method, path, params=given, json=document, is_long=is_long, headers=authorised)
-        if answer.status_code >= requests.codes.multiple_choices:
+        if answer.status_code >= requests.codes.multiple_choices and not (redirects and answer.is_redirect):
             raise refusal(self.registry, self.credentials, answer)
         return answer
 

@@ -144,7 +144,7 @@ def disable_user(name: str, yes: bool, dry_run: bool, form: Form) -> None:
     _disable("user", name, yes, dry_run, form)
 
 
-@command(robot, "disable", "slipway robot disable ci --dry-run")
+@command(robot, "disable", "slipway robot disable ci --dry-run", "slipway robot disable ci --yes")
 @click.argument("name", metavar="ROBOT", shell_complete=ROBOT)
 @changes
 @gives_one

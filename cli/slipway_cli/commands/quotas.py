@@ -70,7 +70,7 @@ def set_(namespace: str, most: int | None, repositories: int | None, dry_run: bo
     show_one(client.send("PUT", f"/api/v1/namespaces/{namespace}/quota", asked), _COLUMNS, form, "namespace")
 
 
-@command(quota, "rm", "slipway quota rm team --yes", "slipway quota rm team --dry-run")
+@command(quota, "rm", "slipway quota rm team --dry-run", "slipway quota rm team --yes")
 @click.argument("namespace", shell_complete=NAMESPACE)
 @changes
 def rm(namespace: str, yes: bool, dry_run: bool) -> None:

@@ -97,7 +97,7 @@ def _docker_config(host: str, name: str, value: str) -> dict[str, Any]:
     return {"auths": {host: {"auth": base64.b64encode(f"{name}:{value}".encode()).decode()}}}
 
 
-@command(secret, "rm", "slipway secret rm ci SECRET-ID --yes", "slipway secret rm ci SECRET-ID --dry-run")
+@command(secret, "rm", "slipway secret rm ci SECRET-ID --dry-run", "slipway secret rm ci SECRET-ID --yes")
 @click.argument("name", metavar="PRINCIPAL", shell_complete=PRINCIPAL)
 @click.argument("identity", metavar="ID")
 @changes

@@ -19,12 +19,12 @@ from slipway_cli.tokens import Challenge, Tokens
 from slipway_cli.tree import Asked, alone
 
 
-@alone("login", "slipway login HOST --user ci --secret-stdin < secret.txt", is_local=True)
+@alone("login", "slipway login HOST --user ci --password-stdin < secret.txt", is_local=True)
 @click.argument("host")
 @click.option("-u", "--user", help="Your name there; asked for if left out.")
-@click.option("--secret-stdin", is_flag=True, help="The secret or password is the first line of the input.")
+@click.option("--password-stdin", is_flag=True, help="The secret or password is the first line of the input.")
 @click.option("--context", "name", metavar="NAME", help="What to call this registry; its host if left out.")
-def login(host: str, user: str | None, secret_stdin: bool, name: str | None) -> None:
+def login(host: str, user: str | None, password_stdin: bool, name: str | None) -> None:
     """Sign in, and use this registry from now on.
 
     Kept is a refresh token that lasts thirty days, not the secret. What `docker login` stored needs no login: it is
@@ -36,7 +36,7 @@ def login(host: str, user: str | None, secret_stdin: bool, name: str | None) -> 
     challenge = _challenge(client)
     if challenge is not None:
         if user is None:
-            if secret_stdin or not sys.stdin.isatty():
+            if password_stdin or not sys.stdin.isatty():
                 raise click.UsageError("--user is missing")
             user = str(click.prompt("User", err=True))
         secret = asked_secret("Secret or password")
