@@ -13,7 +13,8 @@ _TYPES: Final[dict[str, tuple[type, ...]]] = {
 }  # fmt: skip
 KNOWN: Final = {
     "type", "properties", "required", "items", "enum", "const", "anyOf", "oneOf", "pattern", "minimum", "maximum",
-    "minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties", "additionalProperties", "format", "description",
+    "minLength", "maxLength", "minItems",
+    "maxItems", "minProperties", "maxProperties", "additionalProperties", "format", "description",
     "$ref", "title", "examples", "default",
 }  # fmt: skip
 
@@ -24,7 +25,8 @@ def schema_of(method: str, path: str, status: int) -> dict[str, Any]:
     assert template is not None, path
     responses = DOCUMENT["paths"][template][method.lower()]["responses"]
     content = resolve(responses[str(status)]).get("content", {})
-    return dict(content.get("application/json", {}).get("schema", {}))
+    found = next((each for kind, each in content.items() if kind.endswith("json")), {})
+    return dict(found.get("schema", {}))
 
 
 def faults(value: Any, schema: dict[str, Any], where: str = "$") -> list[str]:

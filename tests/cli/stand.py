@@ -151,6 +151,7 @@ class Stand:
         publisher = accounts.add_trusted_publisher(database, robot, GITHUB, {"repository_id": "42"}, services.settings)
         self.names = {
             "HOST": self.server.host,
+            "team/app@DIGEST": f"team/app@{APP.digest}",
             "SECRET-ID": secret.id,
             "PUBLISHER-ID": str(publisher),
             "GRANT-ID": str(grants.add(database, robot.id, "team/*", "maintainer")),

@@ -73,7 +73,14 @@ def list_tags(client: Client, repository: str, form: Form, **filters: Any) -> No
             show_list(client.pages(path, "tags", None, n=form.page(), **filters), TAG_COLUMNS, form)
 
 
-@alone("ls", "slipway ls", "slipway ls team", "slipway ls team/app -o json", "slipway ls --sort=-size --limit 5")
+@alone(
+    "ls",
+    "slipway ls",
+    "slipway ls team",
+    "slipway ls -o name",
+    "slipway ls team/app -o json",
+    "slipway ls --sort=-size --limit 5",
+)
 @click.argument("place", required=False, shell_complete=REFERENCE)
 @click.option(
     "--sort", metavar="FIELD", help="name, size, pushed, pulled, pulls, tags, untagged; -size: largest first."

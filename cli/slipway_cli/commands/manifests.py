@@ -51,7 +51,7 @@ def referrers(reference: Reference, kind: str | None, form: Form) -> None:
         show_list(client.pages(path, "manifests", None, artifactType=kind), columns, form, "digest")
 
 
-@command(manifest, "rm", "slipway manifest rm team/app:v1 --dry-run", "slipway manifest rm team/app:old --yes")
+@command(manifest, "rm", "slipway manifest rm team/app:v1 --dry-run", "slipway manifest rm team/app:v2 --yes")
 @click.argument("reference", type=Image(), shell_complete=REFERENCE)
 @changes
 def rm(reference: Reference, yes: bool, dry_run: bool) -> None:
@@ -60,7 +60,7 @@ def rm(reference: Reference, yes: bool, dry_run: bool) -> None:
     path = f"/api/v1/repositories/{reference.repository}"
     with suggesting_image(client, reference):
         digest = reference.digest or client.get(f"{path}/-/tags/{reference.tag or 'latest'}")["digest"]
-        tags = client.get(f"{path}/-/manifests/{digest}")["tags"]
+        tags = [tag["name"] for tag in client.get(f"{path}/-/manifests/{digest}")["tags"]]
         what = f"delete {digest} of {reference.repository}, and {len(tags)} tags: {' '.join(tags[:10]) or 'none'}"
         if goes_on(what, yes=yes, dry_run=dry_run):
             client.request("DELETE", f"/v2/{reference.repository}/manifests/{digest}")

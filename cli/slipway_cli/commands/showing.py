@@ -55,7 +55,7 @@ _MANIFEST: Final = (
     time("pushed", "pushed_at"),
     time("pulled", "pulled_at"),
     count("pulls", "pulls"),
-    text("tags", "tags"),
+    Column("tags", "tags", lambda tags: " ".join(tag["name"] for tag in tags or ()) or "-"),
     Column("children", "children", _parts),
     Column("layers", "layers", _parts),
     Column("referrers", "referrers", _parts),

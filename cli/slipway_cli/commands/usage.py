@@ -64,6 +64,8 @@ def top(ranking: str, namespace: str | None, form: Form) -> None:
     usage,
     "daily",
     "slipway usage daily",
+    "slipway usage daily team/app",
+    "slipway usage daily team/app@DIGEST -o jsonl",
     "slipway usage daily team/app:v1 --from 2026-01-01 --to 2026-01-31",
     "slipway usage daily --namespace team -o csv",
 )
