@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib.util import find_spec
 from typing import Final
 
 import click
@@ -41,6 +42,11 @@ COMMANDS: Final = {
     "doctor": Later(f"{_IN}.doctor", "doctor", "Why can't I push or pull? Looks at all that lies between."),
     "completion": Later(f"{_IN}.completion", "completion", "Completion for bash, zsh and fish."),
 }
+# The client comes without it where it is one file.
+if find_spec("slipway_cli.operator") is not None:
+    COMMANDS["operator"] = Later(
+        "slipway_cli.operator", "operator", "What needs the database: the first administrator, …"
+    )
 
 
 @click.group("slipway", cls=Group, later=COMMANDS, context_settings=CONTEXT)
@@ -83,6 +89,9 @@ def run(arguments: list[str]) -> int:
         _flush()
         _say(str(failed), failed.advice)
         code = failed.code
+    except ModuleNotFoundError as missing:
+        _say(f"{missing.name} isn't installed", "the operator's commands come with pipx install 'SOURCES[operator]'")
+        code = Failed.code
     except (click.Abort, KeyboardInterrupt):
         _say("stopped")
         code = INTERRUPTED
