@@ -39,7 +39,7 @@ COMMANDS: Final = {
     "rule": Later(f"{_IN}.rules", "rule", "Tags and repositories that are protected."),
     "explain": Later(f"{_IN}.explaining", "explain", "May somebody do something, and why (not)?"),
     "gc": Later(f"{_IN}.collection", "gc", "The garbage collection: how it stands, a preview, a run."),
-    "doctor": Later(f"{_IN}.doctor", "doctor", "Why can't I push or pull? Looks at all that lies between."),
+    "doctor": Later(f"{_IN}.doctor", "doctor", "Is it well? Why can't I push or pull?"),
     "completion": Later(f"{_IN}.completion", "completion", "Completion for bash, zsh and fish."),
 }
 # The client comes without it where it is one file.
