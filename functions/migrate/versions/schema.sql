@@ -1559,6 +1559,8 @@ CREATE INDEX grants_list ON public.grants USING btree (pattern, id);
 
 CREATE INDEX grants_namespace ON public.grants USING btree (namespace, principal_id);
 
+CREATE INDEX grants_of_principal ON public.grants USING btree (principal_id, pattern, id);
+
 CREATE INDEX link_reviews_due ON public.link_reviews USING btree (review_after);
 
 CREATE INDEX manifest_blobs_link ON public.manifest_blobs USING btree (repository_id, digest);

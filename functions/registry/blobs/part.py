@@ -39,6 +39,15 @@ class _Answer:
     body: bytes
 
 
+def crc32c(content: bytes) -> str:
+    """As the store writes it."""
+    return _written(google_crc32c.value(content))
+
+
+def _written(checksum: int) -> str:
+    return base64.b64encode(checksum.to_bytes(4, "big")).decode()
+
+
 class PartWriter:
     """It takes `write` as bytes come, then `close`; or `cancel`. It holds about one chunk in memory.
 
@@ -72,8 +81,7 @@ class PartWriter:
         """Finishes the object with exactly what was written, and compares what the store says it holds."""
         self._send_until(self.size, is_last=True)
         stored = self._object or {}
-        checksum = base64.b64encode(self._checksum.to_bytes(4, "big")).decode()
-        if int(stored["size"]) != self.size or stored["crc32c"] != checksum:
+        if int(stored["size"]) != self.size or stored["crc32c"] != _written(self._checksum):
             raise BlobStoreUnavailable("the stored object differs from what was sent")
 
     def cancel(self) -> None:

@@ -45,6 +45,7 @@ _ATTEMPT: Final = Statement(
     SELECT attempt_sign_in(CAST(:keys AS bytea[]), CAST(:free AS int[]), CAST(:longest AS int[]))
     """,
     is_brief=True,
+    is_hot=True,
 )
 
 _SUCCEED: Final = Statement(
@@ -61,6 +62,7 @@ _SUCCEED: Final = Statement(
      WHERE sign_in_failures.key = counted.key AND counted.key <> :address
     """,
     is_brief=True,
+    is_hot=True,
 )
 
 _EXPIRE: Final = Statement(

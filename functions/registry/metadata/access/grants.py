@@ -67,6 +67,7 @@ _ROLES: Final = Statement(
                          AND glob_fits(asked.name, grants.pattern, grants.pattern_form, grants.pattern_regex)
              GROUP BY asked.name) AS held
     """,
+    is_hot=True,
 )
 
 # Whatever covers a namespace ends with a star.
@@ -78,6 +79,7 @@ _STANDING: Final = Statement(
                             WHERE principal_id = principals.id AND role = 'admin' AND right(pattern, 1) = '*')
       FROM principals WHERE id = :principal_id AND NOT is_disabled
     """,
+    is_hot=True,
 )
 
 # A pattern has one role for one principal: the latest.

@@ -93,7 +93,10 @@ _LIST_OF_NAMESPACE: Final = Statement(
 )
 
 _UNLESS_KEPT: Final = Statement(
-    "rules_unless_kept", str, "SELECT refuse(deletion_refusal(:repository, NULL, caller_rank()))"
+    "rules_unless_kept",
+    str,
+    "SELECT refuse(deletion_refusal(:repository, NULL, caller_rank()))",
+    is_hot=True,
 )
 
 

@@ -16,9 +16,11 @@ _UNLESS_TAGGED: Final = Statement(
     SELECT refuse((
            SELECT 'the token makes tag ' || min(tags.name) || ' immutable'
              FROM repositories
-             JOIN tags ON tags.repository_id = repositories.id AND tags.name = ANY (CAST(:tags AS text[]))
+            CROSS JOIN unnest(CAST(:tags AS text[])) AS pushed (name)
+             JOIN tags ON tags.repository_id = repositories.id AND tags.name = pushed.name
             WHERE repositories.name = :repository))
     """,
+    is_hot=True,
 )
 
 

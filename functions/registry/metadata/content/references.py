@@ -44,6 +44,7 @@ _BLOBS: Final = Statement(
      ORDER BY named.digest
     ON CONFLICT (manifest_id, digest) DO NOTHING
     """,
+    is_hot=True,
 )
 
 # What an index lists is a child if the repository has a manifest of that digest. Of a type of manifests it has to be
@@ -85,6 +86,7 @@ _CHILDREN: Final = Statement(
      ORDER BY named.child_id
     ON CONFLICT (parent_id, child_id) DO NOTHING
     """,
+    is_hot=True,
 )
 
 SPARSE: Final = Statement(
@@ -114,6 +116,7 @@ SPARSE: Final = Statement(
 )
 
 
+# OFFSET makes it look for each digest: as a join it would read all links of the repository.
 _MISSING_BLOBS: Final = Statement(
     "manifests_missing_blobs",
     Digest,
@@ -123,7 +126,8 @@ _MISSING_BLOBS: Final = Statement(
      WHERE NOT EXISTS (
            SELECT FROM repositories
              JOIN repository_blobs AS link ON link.repository_id = repositories.id
-            WHERE repositories.name = :repository AND link.digest = named.digest)
+            WHERE repositories.name = :repository AND link.digest = named.digest
+           OFFSET 0)
      LIMIT 10
     """,
 )

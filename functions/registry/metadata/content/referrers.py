@@ -70,6 +70,7 @@ _LIST: Final = Statement(
       FROM shown
      ORDER BY number
     """,
+    is_hot=True,
 )
 
 

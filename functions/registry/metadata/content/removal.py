@@ -71,7 +71,8 @@ _DELETE_TAGS: Final = Statement(
                coalesce(tag_refusal(repositories.name, tags.name, false, caller_rank()),
                         deletion_refusal(repositories.name, tags.name, caller_rank())) AS reason
           FROM repositories
-          JOIN tags ON tags.repository_id = repositories.id AND tags.name = ANY (CAST(:tags AS text[]))
+         CROSS JOIN (SELECT DISTINCT name FROM unnest(CAST(:tags AS text[])) AS tag (name)) AS asked
+          JOIN tags ON tags.repository_id = repositories.id AND tags.name = asked.name
          WHERE repositories.name = :repository
          ORDER BY tags.name
            FOR UPDATE OF tags

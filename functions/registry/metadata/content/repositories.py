@@ -12,6 +12,7 @@ _CREATE_NAMESPACE: Final = Statement(
     "repositories_create_namespace",
     int,
     "INSERT INTO namespaces (name) VALUES (:namespace) ON CONFLICT (name) DO NOTHING",
+    is_hot=True,
 )
 
 # One that is there is locked, though nothing of it changes: it then keeps its name for the rest of the transaction.
@@ -23,10 +24,14 @@ _CREATE: Final = Statement(
     SELECT id, :repository FROM namespaces WHERE name = :namespace
     ON CONFLICT (name) DO UPDATE SET created_at = repositories.created_at WHERE false
     """,
+    is_hot=True,
 )
 
 _HOLD: Final = Statement(
-    "repositories_hold", int, "SELECT 1 FROM repositories WHERE name = :repository FOR KEY SHARE OF repositories"
+    "repositories_hold",
+    int,
+    "SELECT 1 FROM repositories WHERE name = :repository FOR KEY SHARE OF repositories",
+    is_hot=True,
 )
 
 _EXISTS: Final = Statement("repositories_exists", int, "SELECT 1 FROM repositories WHERE name = :repository")
@@ -46,6 +51,7 @@ _LIST: Final = Statement(
              ORDER BY repositories.name
              LIMIT :size) AS page
     """,
+    is_hot=True,
 )
 
 # Of each namespace in which there is a grant the first names that one matches: its repositories are gone through once,

@@ -21,6 +21,7 @@ _LIST: Final = Statement(
       FROM repositories
      WHERE repositories.name = :repository
     """,
+    is_hot=True,
 )
 
 _DELETE: Final = Statement(

@@ -38,6 +38,7 @@ _CLAIM_MANIFESTS: Final = Statement(
      LIMIT :limit
        FOR UPDATE OF review, manifests SKIP LOCKED
     """,
+    is_hot=True,
 )
 
 # One that an index lists goes after the index: a foreign key holds it, and the index's end queues it again.
@@ -52,6 +53,7 @@ _DELETE_MANIFESTS: Final = Statement(
        AND NOT is_reached(manifests.id)
     RETURNING octet_length(manifests.payload), manifests.id
     """,
+    is_hot=True,
 )
 
 # What is held by an index that no tag reaches either waits for that index, which nobody may have queued: two that hold
@@ -68,6 +70,7 @@ _REVIEW_HOLDERS: Final = Statement(
      ORDER BY holder.id
     ON CONFLICT (manifest_id) DO NOTHING
     """,
+    is_hot=True,
 )
 
 # A rule that keeps a repository may be taken away: what it kept is looked at again from time to time.
@@ -82,6 +85,7 @@ _RESCHEDULE_KEPT: Final = Statement(
        AND manifests.id = review.manifest_id AND NOT repositories.keep_untagged
        AND deletion_refusal(repositories.name, NULL, 0) IS NOT NULL AND NOT is_reached(manifests.id)
     """,
+    is_hot=True,
 )
 
 _MANIFEST_KEYS: Final = "manifest_id = ANY (CAST(:ids AS bigint[]))"
@@ -123,6 +127,7 @@ _CLAIM_LINKS: Final = Statement(
      LIMIT :limit
        FOR UPDATE OF review, link SKIP LOCKED
     """,
+    is_hot=True,
 )
 
 _DELETE_LINKS: Final = Statement(
@@ -138,6 +143,7 @@ _DELETE_LINKS: Final = Statement(
                         WHERE named.repository_id = link.repository_id AND named.digest = link.digest)
     RETURNING link.size, link.repository_id, link.digest
     """,
+    is_hot=True,
 )
 
 _LINK_KEYS: Final = """
@@ -178,6 +184,7 @@ _CLAIM_BLOBS: Final = Statement(
      LIMIT :limit
        FOR UPDATE OF review, blobs SKIP LOCKED
     """,
+    is_hot=True,
 )
 
 _DELETE_BLOBS: Final = Statement(
@@ -189,6 +196,7 @@ _DELETE_BLOBS: Final = Statement(
        AND NOT EXISTS (SELECT FROM repository_blobs AS link WHERE link.digest = blobs.digest)
     RETURNING size, digest
     """,
+    is_hot=True,
 )
 
 _BLOB_KEYS: Final = "digest = ANY (CAST(:digests AS bytea[]))"

@@ -74,7 +74,7 @@ _LIST: Final = Statement(
 # Named by functions/migrate/versions/pre/0001_baseline/quotas.sql.
 _ONE_AT_A_TIME: Final = "quotas_one_at_a_time"
 
-_CLAIM: Final = Statement("quotas_claim", str, "SELECT CAST(claim_quota(:namespace, true) AS text)")
+_CLAIM: Final = Statement("quotas_claim", str, "SELECT CAST(claim_quota(:namespace, true) AS text)", is_hot=True)
 
 # Nine tenths of it. A push that added anything has looked already (obey_quota): that figure is still right.
 _NEARLY_USED: Final = Statement(
@@ -88,6 +88,7 @@ _NEARLY_USED: Final = Statement(
               FROM quotas WHERE namespace = :namespace AND bytes IS NOT NULL) AS quota
      WHERE used >= bytes - bytes / 10
     """,
+    is_hot=True,
 )
 
 
