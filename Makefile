@@ -121,8 +121,8 @@ test-clients-more: $(VENV)/.made-dev  ## The same with those that take minutes t
 test-slow: $(VENV)/.made-dev  ## Run the tests that take minutes: every race, long random runs, the fuzz
 	@$(BIN)/python -m pytest -m slow --timeout 3600 $(ARGS)
 
-test-fuzz: $(VENV)/.made-dev  ## A hundred thousand odd requests (SLIPWAY_FUZZ_REQUESTS, SLIPWAY_FUZZ_SEED)
-	@$(BIN)/python -m pytest tests/property/test_fuzz.py -m slow -s --timeout 7200 $(ARGS)
+test-fuzz: $(VENV)/.made-dev  ## A hundred thousand odd requests, and as many of two tenants (SLIPWAY_FUZZ_REQUESTS, SLIPWAY_FUZZ_SEED)
+	@$(BIN)/python -m pytest tests/property/test_fuzz.py tests/property/test_fuzz_tenants.py -m slow -s --timeout 7200 $(ARGS)
 
 # Terraform comes from the machine, or from a package, which is 64 MB: only here, and only then.
 build/terraform-venv/.made: requirements/terraform.txt
