@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH PYTHONOPTIMIZE PYTHONWARNINGS PIP_USER PIP_TARGET PIP_PREFIX
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up reset seed cli check format test test-slow test-fuzz test-security test-clients test-clients-more test-terraform rehearsal conformance conformance-all soak starts schema bench bench-counters bench-gc bench-front bench-lists bench-moves bench-neighbours lock
+.PHONY: help setup up reset seed cli check format test test-slow test-fuzz test-security test-clients test-clients-more test-terraform rehearsal conformance conformance-all soak starts schema api-tables bench bench-counters bench-gc bench-front bench-lists bench-moves bench-neighbours lock
 
 help:  ## Show what this Makefile can do
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*?## "} {printf "  make %-14s %s\n", $$1, $$2}'
@@ -61,7 +61,7 @@ cli: $(VENV)/.made  ## Make build/slipway.pyz, the command line in one file for 
 check: $(VENV)/.made-dev  ## Lint, types, and the one-way rule of imports
 	@$(BIN)/ruff format --check --quiet . || { echo "run: make format"; exit 1; }
 	@$(BIN)/ruff check --quiet .
-	@$(BIN)/mypy functions cli local tests benchmarks
+	@$(BIN)/mypy functions cli local tests benchmarks deploy
 	@PYTHONPATH=cli $(BIN)/lint-imports --no-logo
 
 format: $(VENV)/.made-dev  ## Format the code
@@ -78,6 +78,7 @@ SECURITY_TESTS := tests/api/test_browsers.py \
 	tests/api/v1/test_insights_access.py \
 	tests/api/v2/test_bad_input.py \
 	tests/api/v2/test_manifest_types.py \
+	tests/faults/test_large_manifests.py \
 	tests/faults/test_slow_bodies.py \
 	tests/gc/test_garbage_collection.py \
 	tests/gc/test_platforms.py \
@@ -103,6 +104,7 @@ SECURITY_TESTS := tests/api/test_browsers.py \
 	tests/unit/test_jwks.py \
 	tests/unit/test_manifest_refused.py \
 	tests/unit/test_platform.py \
+	tests/unit/test_room.py \
 	tests/unit/test_scopes.py \
 	tests/unit/test_sealing.py \
 	tests/unit/test_secrets.py \
@@ -121,8 +123,8 @@ test-clients-more: $(VENV)/.made-dev  ## The same with those that take minutes t
 test-slow: $(VENV)/.made-dev  ## Run the tests that take minutes: every race, long random runs, the fuzz
 	@$(BIN)/python -m pytest -m slow --timeout 3600 $(ARGS)
 
-test-fuzz: $(VENV)/.made-dev  ## A hundred thousand odd requests (SLIPWAY_FUZZ_REQUESTS, SLIPWAY_FUZZ_SEED)
-	@$(BIN)/python -m pytest tests/property/test_fuzz.py -m slow -s --timeout 7200 $(ARGS)
+test-fuzz: $(VENV)/.made-dev  ## A hundred thousand odd requests, and as many of two tenants (SLIPWAY_FUZZ_REQUESTS, SLIPWAY_FUZZ_SEED)
+	@$(BIN)/python -m pytest tests/property/test_fuzz.py tests/property/test_fuzz_tenants.py -m slow -s --timeout 7200 $(ARGS)
 
 # Terraform comes from the machine, or from a package, which is 64 MB: only here, and only then.
 build/terraform-venv/.made: requirements/terraform.txt
@@ -139,10 +141,10 @@ build/checkov-venv/.made: requirements/checkov.txt
 test-terraform: $(VENV)/.made-dev  ## Validate, plan, apply and destroy terraform/, with simulated providers; checkov
 	@command -v terraform >/dev/null && test "$(SLIPWAY_TERRAFORM)" != package || $(MAKE) --no-print-directory build/terraform-venv/.made
 	@$(MAKE) --no-print-directory build/checkov-venv/.made || echo "checkov can't be installed here: its test is skipped"
-	@$(BIN)/python -m pytest -m "not clients" tests/terraform $(ARGS)
+	@$(BIN)/python -m pytest -m "not clients" tests/terraform tests/preflight $(ARGS)
 
-rehearsal: $(VENV)/.made-dev  ## Rehearse the deployment on this machine: archives, front, a killed instance, a release under load
-	@$(BIN)/python -m tests.rehearsal $(ARGS)
+rehearsal: $(VENV)/.made-dev  ## Rehearse the deployment on this machine: archives, front, a killed instance, the platform's faults, a release under load (ARGS=--faults)
+	@PYTHONPATH=cli $(BIN)/python -m tests.rehearsal $(ARGS)
 
 conformance: $(VENV)/.made-dev  ## Run the official OCI conformance suite (needs Go; ARGS="--only '1.1 redirect'")
 	@$(BIN)/python -m tests.conformance.run $(ARGS)
@@ -156,8 +158,12 @@ soak: $(VENV)/.made-dev  ## Push, pull, delete and collect at full speed for ten
 starts: $(VENV)/.made-dev  ## Start everything 200 times, four at a time, beside busy processes (ARGS="--count 40")
 	@$(BIN)/python -m tests.local.starts $(ARGS)
 
-schema: $(VENV)/.made-dev  ## Write docs/schema.sql anew from the migrations
-	@$(BIN)/python -m local.schema > docs/schema.sql.new && mv docs/schema.sql.new docs/schema.sql
+SCHEMA := functions/migrate/versions/schema.sql
+schema: $(VENV)/.made-dev  ## Write functions/migrate/versions/schema.sql anew from the migrations
+	@$(BIN)/python -m local.schema > $(SCHEMA).new && mv $(SCHEMA).new $(SCHEMA)
+
+api-tables: $(VENV)/.made-dev  ## Write the tables of docs/api.md and docs/errors.md anew from openapi.json
+	@$(BIN)/python -m local.api_tables
 
 bench: $(VENV)/.made-dev  ## Measure transfers, starts and requests; writes benchmarks/results
 	@$(BIN)/python -m benchmarks.transfer

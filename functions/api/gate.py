@@ -74,12 +74,12 @@ def require_scopes(services: Services, caller: Caller, scopes: list[Scope]) -> C
             continue
         if caller.kind != "external":
             _require(services, caller, scope.name, "pull", scopes)
-        raise Unauthorized("this takes a larger token", _challenge(services, scopes, "insufficient_scope"))
+        raise Unauthorized("a larger token is needed", _challenge(services, scopes, "insufficient_scope"))
     return caller
 
 
 def _caller(services: Services, request: Request, scopes: list[Scope]) -> Caller | None:
-    """By a token; what is ours alone takes Basic credentials as well, for scripts. Raises TokenRefused."""
+    """Says who a token is; what is ours alone takes Basic credentials as well, for scripts. Raises TokenRefused."""
     headers = request.headers.getlist("Authorization")
     is_ours = services.settings.access == "token" and request.path.startswith("/api/v1/")
     if is_ours and is_basic(headers):
@@ -96,14 +96,14 @@ def _administrator(services: Services, caller: Caller, permission: Permission, r
 
 
 def _with_authority(services: Services, caller: Caller, *, over_all: bool) -> Caller:
-    """With what they may administer now, whatever their token says. One statement."""
+    """Adds what the caller may administer now, whatever the token says. It takes one statement."""
     if caller.kind == "anonymous":
-        raise Unauthorized("this takes an administrator", _challenge(services, []))
+        raise Unauthorized("an administrator is needed", _challenge(services, []))
     authority = services.guard.authority(caller)
     if over_all and not authority.over_all:
-        raise Denied("this takes an administrator of the registry")
+        raise Denied("an administrator of the registry is needed")
     if not authority.is_some:
-        raise Denied("this takes an administrator of the registry, or of a namespace")
+        raise Denied("an administrator of the registry or of a namespace is needed")
     return replace(caller, authority=authority)
 
 
@@ -113,13 +113,13 @@ def _require(services: Services, caller: Caller, repository: str, action: str, s
     # A repository that is not there and one that may not be seen are answered alike.
     if caller.kind != "anonymous" and action in caller.refused.get(repository, ()):
         raise Denied(f"{caller.label} has no right to {action} in {repository}")
-    raise Unauthorized(f"this takes the right to {action}", _challenge(services, scopes, "insufficient_scope"))
+    raise Unauthorized(f"the right to {action} is needed", _challenge(services, scopes, "insufficient_scope"))
 
 
 def _require_mentioned(services: Services, caller: Caller, source: str | None, scopes: list[Scope]) -> None:
     """A mount's source that the token doesn't name can be asked for; one that it refuses makes the mount an upload."""
     if source is not None and not caller.may(source, "pull") and "pull" not in caller.refused.get(source, ()):
-        reason = f"to mount from {source} takes the right to pull there"
+        reason = f"mounting from {source} needs the right to pull there"
         raise Unauthorized(reason, _challenge(services, scopes, "insufficient_scope"))
 
 
@@ -155,12 +155,14 @@ def _holds(caller: Caller, scope: Scope) -> bool:
 
 
 def _takes_administrator(scopes: list[Scope]) -> bool:
-    """Whether our own tokens can't name it: then their holder's role decides."""
+    """Says whether our own tokens can't name the permission: then the role of who holds them decides."""
     return any(scope.type == "registry" or scope.name.endswith("/*") for scope in scopes)
 
 
 def _challenge(services: Services, scopes: list[Scope], error: str | None = None) -> str:
-    """Docker's token protocol, "How to authenticate". The realm comes from the settings alone, never from a header."""
+    """Returns the challenge of Docker's token protocol, "How to authenticate". The realm comes from the settings alone,
+    never from a header.
+    """
     settings = services.settings
     parts = {"realm": settings.token_realm, "service": settings.service}
     if scopes:

@@ -6,13 +6,14 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 MEBIBYTE: Final = 1 << 20
 # Cloud Storage takes resumable uploads in pieces of this.
 QUANTUM: Final = 256 << 10
 
 Value = TypeVar("Value")
+Choice = TypeVar("Choice", bound=str)
 
 
 class SettingInvalid(ValueError):
@@ -26,7 +27,7 @@ def _text(text: str) -> str:
 def _number(least: int, most: int) -> Callable[[str], int]:
     def read(text: str) -> int:
         if not re.fullmatch(r"[0-9]{1,19}", text) or not least <= int(text) <= most:
-            raise ValueError(f"takes a whole number from {least} to {most}")
+            raise ValueError(f"must be an integer from {least} to {most}")
         return int(text)
 
     return read
@@ -35,29 +36,34 @@ def _number(least: int, most: int) -> Callable[[str], int]:
 def _chunk(text: str) -> int:
     size = _number(QUANTUM, 256 * MEBIBYTE)(text)
     if size % QUANTUM:
-        raise ValueError(f"takes a multiple of {QUANTUM}")
+        raise ValueError(f"must be a multiple of {QUANTUM}")
     return size
 
 
-def _one_of(*choices: str) -> Callable[[str], str]:
-    def read(text: str) -> str:
-        if text not in choices:
-            raise ValueError(f"takes one of {', '.join(choices)}")
-        return text
+def _one_of(*choices: Choice) -> Callable[[str], Choice]:
+    def read(text: str) -> Choice:
+        for choice in choices:
+            if text == choice:
+                return choice
+        raise ValueError(f"must be one of {', '.join(choices)}")
 
     return read
 
 
 def _version(text: str) -> str:
     if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9}){2}(-[A-Za-z0-9.-]{1,50})?", text):
-        raise ValueError("takes a version, such as 4.39.0-gitlab")
+        raise ValueError("must be a version, such as 4.39.0-gitlab")
     return text
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
 
 
 def _hosts(text: str) -> frozenset[str]:
     hosts = text.lower().split()
     if not all(re.fullmatch(r"[a-z0-9.-]{1,253}", host) for host in hosts):
-        raise ValueError("takes hosts, divided by spaces, such as gitlab.internal.example")
+        raise ValueError("must be hosts, divided by spaces, such as gitlab.internal.example")
     return frozenset(hosts)
 
 
@@ -71,7 +77,7 @@ def _origins(text: str) -> frozenset[str]:
 def _tenant_claims(text: str) -> Mapping[str, tuple[str, ...]]:
     found = re.findall(r"([^\s=]+)=([A-Za-z0-9_./:-]+(?:,[A-Za-z0-9_./:-]+)*)", text)
     if " ".join(f"{issuer}={names}" for issuer, names in found) != " ".join(text.split()):
-        raise ValueError("takes ISSUER=CLAIM,CLAIM, divided by spaces, such as https://gitlab.example=project_id")
+        raise ValueError("must be ISSUER=CLAIM,CLAIM, divided by spaces, such as https://gitlab.example=project_id")
     return {issuer: tuple(names.split(",")) for issuer, names in found}
 
 
@@ -90,8 +96,8 @@ class Settings:
     database_api_user: str = _setting(_text, "")
     database_gc_user: str = _setting(_text, "")
     bucket: str = _setting(_text)
-    blob_delivery: str = _setting(_one_of("redirect", "streaming"), "redirect")
-    signer: str = _setting(_one_of("iam", "hmac", "key-file"), "iam")
+    blob_delivery: Literal["redirect", "streaming"] = _setting(_one_of("redirect", "streaming"), "redirect")
+    signer: Literal["iam", "hmac", "key-file"] = _setting(_one_of("iam", "hmac", "key-file"), "iam")
     signer_identity: str = _setting(_text, "")
     signer_secret: str = _setting(_text, "", is_secret=True)
     signed_url_base: str = _setting(_text, "https://storage.googleapis.com")
@@ -109,11 +115,13 @@ class Settings:
     project: str = _setting(_text, "")
     gc_trigger_interval_seconds: int = _setting(_number(0, 3600), "60")
     pulls_and_pushes_interval_seconds: int = _setting(_number(1, 3600), "10")
-    sparse_manifests: str = _setting(_one_of("refuse", "accept"), "refuse")
+    sparse_manifests: Literal["refuse", "accept"] = _setting(_one_of("refuse", "accept"), "refuse")
     largest_manifest_bytes: int = _setting(_number(1024, 64 * MEBIBYTE), str(4 * MEBIBYTE))
     largest_annotations_bytes: int = _setting(_number(1024, 64 * MEBIBYTE), str(4 * MEBIBYTE))
-    access: str = _setting(_one_of("open", "token", "external"), "token")
-    open_in_cloud: str = _setting(_one_of("refuse", "accept"), "refuse")
+    manifest_room_bytes: int = _setting(_number(MEBIBYTE, 1 << 30), str(8 * MEBIBYTE))
+    manifest_room_seconds: int = _setting(_number(1, 60), "20")
+    access: Literal["open", "token", "external"] = _setting(_one_of("open", "token", "external"), "token")
+    open_in_cloud: Literal["refuse", "accept"] = _setting(_one_of("refuse", "accept"), "refuse")
     service: str = _setting(_text, "slipway")
     token_realm: str = _setting(_text, "")
     token_keys: str = _setting(_text, "", is_secret=True)
@@ -124,12 +132,12 @@ class Settings:
     external_issuer: str = _setting(_text, "")
     external_keys: str = _setting(_text, "")
     external_jwks_url: str = _setting(_text, "")
-    oidc_issuers: str = _setting(
-        _text, "https://token.actions.githubusercontent.com https://gitlab.com https://accounts.google.com"
+    oidc_issuers: tuple[str, ...] = _setting(
+        _words, "https://token.actions.githubusercontent.com https://gitlab.com https://accounts.google.com"
     )
     tenant_claims: Mapping[str, tuple[str, ...]] = _setting(_tenant_claims, "")
     private_issuers: frozenset[str] = _setting(_hosts, "")
-    google_audiences: str = _setting(_text, "")
+    google_audiences: tuple[str, ...] = _setting(_words, "")
     requests_per_minute: int = _setting(_number(0, 1_000_000), "6000")
     uploads_per_principal: int = _setting(_number(1, 10_000), "1000")
     refusals_per_minute: int = _setting(_number(1, 100_000), "30")
@@ -157,7 +165,7 @@ class Settings:
             try:
                 values[setting.name] = setting.metadata["read"](text)
             except ValueError as error:
-                raise SettingInvalid(f"{name} {error}, not {text!r}") from error
+                raise SettingInvalid(f"{name} {error} (got {text!r})") from error
         return cls(**values)
 
 

@@ -14,8 +14,10 @@ from functions.registry.blobs.signing import SignedUrls, signer_from
 from functions.registry.config import Settings
 from functions.registry.events.gc_trigger import GcTrigger
 from functions.registry.events.pulls_and_pushes import PullsAndPushes
+from functions.registry.memory import give_back_memory
 from functions.registry.metadata.db import Database
 from functions.registry.metadata.schema_version import SchemaCheck
+from functions.registry.room import Room
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,7 @@ class Services:
     guard: Guard
     rate_limit: RateLimit
     refusals: Sparing
+    manifest_room: Room
 
 
 def build(settings: Settings) -> Services:
@@ -50,12 +53,14 @@ def build(settings: Settings) -> Services:
         guard=Guard(settings, database),
         rate_limit=RateLimit(settings.requests_per_minute),
         refusals=Sparing(settings.refusals_per_minute),
+        manifest_room=Room(settings.manifest_room_bytes, settings.manifest_room_seconds),
     )
 
 
 @cache
 def services() -> Services:
     """One set for each process, made at its first request: so after the fork, where a server forks."""
+    give_back_memory()
     made = build(Settings.from_environment())
     # A server that is told to stop ends its processes in order: they add what they have counted.
     atexit.register(_end, weakref.ref(made.pulls_and_pushes))

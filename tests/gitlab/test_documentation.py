@@ -1,4 +1,4 @@
-"""The table of docs/api.md, "GitLab's API": each of its rows names tests that there are, and no field is left out."""
+"""The table of README.md beside this: each of its rows names tests that there are, and no field is left out."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ import ast
 import re
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any, Final
 
 from functions.api.gitlab import paths
 from functions.registry.metadata.gitlab import repositories as gitlab
-from functions.registry.metadata.gitlab import tags
+from functions.registry.metadata.gitlab import tag_images, tags
 from tests.api.description import DOCUMENT, OPERATIONS
 from tests.conftest import ROOT
 
 PAGE: Final = (ROOT / "docs" / "api.md").read_text()
 SECTION: Final = PAGE.partition("\n## GitLab's API\n")[2].partition("\n## ")[0]
-TABLE: Final = SECTION.partition("### Each endpoint and field")[2]
+TABLE: Final = Path(__file__).with_name("README.md").read_text()
 ROWS: Final = [line.strip("|").split("|") for line in TABLE.splitlines() if line.startswith("| ") and "`test_" in line]
 QUOTED: Final = re.compile(r"`(\w+)`")
 
@@ -59,7 +60,7 @@ def test_every_parameter_has_a_row() -> None:
 
 def test_numbers_are_those_of_the_code() -> None:
     assert f"Beyond {gitlab.MOST_LOOKED_AT:,} of them" in SECTION
-    assert f"{tags.MOST_IMAGES} of them at most" in SECTION
+    assert f"{tag_images.MOST_IMAGES} of them at most" in SECTION
     assert f"shows {tags.MOST_REFERRERS} referrers at most" in SECTION
     [size] = [parameter for operation in OPERATIONS if operation.path.endswith("/tags/list/")
               for name, parameter in operation.parameters("query").items() if name == "n"]  # fmt: skip

@@ -17,17 +17,20 @@ from functions.registry.blobs.part import PartWriter
 from functions.registry.metadata.db import Session
 
 _STORE: Final[tuple[tuple[type, str], ...]] = (
-    (Bucket, "start_object"),
+    (Bucket, "_open_session"),
+    (Bucket, "_write_whole"),
     (PartWriter, "close"),
     (Bucket, "create_empty"),
     (Bucket, "compose"),
     (Bucket, "delete_all"),
 )
 PUSH_STEPS: Final = (
-    "blobs_confirm",
+    "blobs_look",
     "uploads_start",
+    "uploads_get_with_parts",
     "uploads_name_object",
-    "start_object",
+    "_open_session",
+    "_write_whole",
     "close",
     "uploads_advance",
     "create_empty",
@@ -38,13 +41,13 @@ PUSH_STEPS: Final = (
 GC_STEPS: Final = (
     "reviews_claim_manifests",
     "reviews_delete_manifests",
-    "reviews_settle_manifests",
+    "reviews_complete_manifests",
     "reviews_claim_links",
     "reviews_delete_links",
-    "reviews_settle_links",
+    "reviews_complete_links",
     "reviews_claim_blobs",
     "reviews_delete_blobs",
-    "reviews_settle_blobs",
+    "reviews_complete_blobs",
     "totals_add",
     "uploads_expire",
     "deletions_claim",

@@ -39,7 +39,7 @@ STATEMENTS: Final[dict[str, tuple[Statement[Any], str, str]]] = {
         "AND false AND now() > now()",
     ),
     "a HEAD of a blob does not lock": (blobs._CONFIRM, "FOR KEY SHARE OF link", ""),
-    "reviews queued again are dropped": (reviews._SETTLE_MANIFESTS, "AND review_after < now()", ""),
+    "reviews queued again are dropped": (reviews.MANIFESTS.complete_statement, "AND review_after < now()", ""),
     "nobody reviews what holds garbage": (reviews._REVIEW_HOLDERS, "AND NOT is_reached(holder.id)", "AND false"),
     "untagged manifests are never kept": (reviews._DELETE_MANIFESTS, "AND NOT repositories.keep_untagged", ""),
     "links stay while another repository names the blob": (
@@ -119,9 +119,9 @@ def test_a_batch_that_is_not_atomic(machine: type[Machine]) -> None:
 
 
 def test_an_object_that_is_named_too_late(machine: type[Machine]) -> None:
-    def advance(database: Database, upload: Any, part: Any, seconds: int) -> Any:
+    def advance(database: Database, upload: Any, part: Any, *others: Any) -> Any:
         uploads.name_object(database, upload, part.object_name)
-        return uploads.advance(database, upload, part, seconds)
+        return uploads.advance(database, upload, part, *others)
 
     late = mock.Mock(wraps=uploads, name_object=lambda *_: True, advance=advance)
     with mock.patch.object(upload_body, "uploads", late):

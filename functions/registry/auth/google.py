@@ -1,6 +1,6 @@
 """Google's access tokens. They are opaque and meant for Google: whoever was given one could show it here as well.
 
-So they are taken only from the listed clients, and open only trusts that say so: `access_token` is `true`.
+So they are taken only from the listed clients, and open only trusted publishers that say so: `access_token` is `true`.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class GoogleAccessTokens:
         return found
 
     def _ask(self, access_token: str, now: float) -> Identity | str:
-        """An identity, or why there is none."""
+        """Returns an identity, or why there is none."""
         form = urlencode({"access_token": access_token})
         may_be_loopback = outgoing.is_loopback(self._url)
         try:

@@ -21,7 +21,7 @@ class Role(IntEnum):
         for role in cls:
             if role.label == text:
                 return role
-        raise ValueError(f"takes one of {', '.join(role.label for role in cls)}")
+        raise ValueError(f"must be one of {', '.join(role.label for role in cls)}")
 
     @property
     def label(self) -> str:
@@ -39,7 +39,7 @@ ACTIONS: Final[dict[Role, frozenset[str]]] = {
 
 
 def actions(role: Role | None) -> frozenset[str]:
-    """None, no role, may do nothing."""
+    """Returns what the role may do. None, no role, may do nothing."""
     return ACTIONS[role] if role else frozenset()
 
 

@@ -44,7 +44,7 @@ class KeyRing:
         return self._keys.get(key_id)
 
     def jwks(self) -> dict[str, Any]:
-        """RFC 7517: the public halves."""
+        """Returns the public halves, as RFC 7517 writes them."""
         keys = self._keys.items()
         return {"keys": [key.jwk() | {"use": "sig", "alg": _ALGORITHM, "kid": key_id} for key_id, key in keys]}
 
@@ -60,7 +60,7 @@ class Issued:
 
 
 class Tokens:
-    """Of one registry. `service` is whom they are for, `issuer` whom they are from."""
+    """They are one registry's. `service` is whom they are for, `issuer` whom they are from."""
 
     def __init__(
         self,
@@ -120,14 +120,14 @@ def _private_key(block: bytes) -> EllipticCurvePrivateKey:
     try:
         key = load_pem_private_key(block, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise SettingInvalid("SLIPWAY_TOKEN_KEYS takes private keys in PEM, without a password") from error
+        raise SettingInvalid("SLIPWAY_TOKEN_KEYS must be private keys in PEM, without a password") from error
     if not isinstance(key, EllipticCurvePrivateKey) or not isinstance(key.curve, SECP256R1):
-        raise SettingInvalid("SLIPWAY_TOKEN_KEYS takes keys of the kind EC P-256")
+        raise SettingInvalid("SLIPWAY_TOKEN_KEYS must be keys of the kind EC P-256")
     return key
 
 
 def _written(caller: Caller) -> dict[str, Any]:
-    """`access` as Docker's "Token authentication implementation" has it; what only we know stands beside it."""
+    """Writes `access` as Docker's "Token authentication implementation" has it; what only we know stands beside it."""
     access = [
         {"type": "repository", "name": each.name, "actions": sorted(each.actions)} for each in caller.access.values()
     ]

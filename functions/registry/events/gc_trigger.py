@@ -8,6 +8,7 @@ import time
 from typing import Final
 
 from functions.registry import telemetry
+from functions.registry.oci.json_object import read_stored
 
 VERSION: Final = 1
 PUBLISH_SECONDS: Final = 5.0
@@ -20,11 +21,7 @@ def encode() -> bytes:
 
 def is_gc_trigger(data: bytes) -> bool:
     """Whether a message is one of ours, of a version that we know."""
-    try:
-        document = json.loads(data)
-    except (ValueError, RecursionError):
-        return False
-    return isinstance(document, dict) and document.get("collect") == VERSION
+    return read_stored(data).get("collect") == VERSION
 
 
 class GcTrigger:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from functions.registry.metadata.content import repositories
-from functions.registry.metadata.db import Conflict, Database, Session, Statement
+from functions.registry.metadata.db import Conflict, Database, Session, Statement, compose
 from functions.registry.metadata.usage import quotas
 from functions.registry.oci.errors import NameInvalid
 from functions.registry.oci.name import NAME_LENGTH, RepositoryName
@@ -59,39 +59,48 @@ _MOVING: Final = """(name = :old OR (CAST(:with_below AS boolean)
 _LOCK: Final = Statement(
     "moves_lock",
     _Locked,
-    f"""
+    compose(
+        """
     SELECT count(*), coalesce(max(length(locked.name)), 0)
-      FROM (SELECT name FROM repositories WHERE {_MOVING} ORDER BY id FOR UPDATE) AS locked
-    """,  # noqa: S608  # a constant of this module
+      FROM (SELECT name FROM repositories WHERE $moving ORDER BY id FOR UPDATE) AS locked
+    """,
+        moving=_MOVING,
+    ),
 )
 
 # Whatever would come to lie among what moves, and of what moves itself, whatever has a name that another is to get.
 _TAKEN: Final = Statement(
     "moves_taken",
     str,
-    f"""
+    compose(
+        """
     SELECT name
       FROM repositories AS target
      WHERE (name = :new OR (CAST(:with_below AS boolean)
             AND name >= CAST(:new AS text) || '/' AND name < CAST(:new AS text) || '0'))
-       AND (NOT {_MOVING}
+       AND (NOT $moving
             OR EXISTS (SELECT FROM repositories AS source
                         WHERE source.name = CAST(:old AS text) || substr(target.name, length(:new) + 1)))
      ORDER BY name
      LIMIT 1
-    """,  # noqa: S608  # a constant of this module
+    """,
+        moving=_MOVING,
+    ),
 )
 
 # Triggers take the figures along, and obey the quotas of the namespace.
 _RENAME: Final = Statement(
     "moves_rename",
     int,
-    f"""
+    compose(
+        """
     UPDATE repositories
        SET name = CAST(:new AS text) || substr(name, length(:old) + 1),
            namespace_id = (SELECT namespaces.id FROM namespaces WHERE namespaces.name = :namespace)
-     WHERE {_MOVING}
-    """,  # noqa: S608  # a constant of this module
+     WHERE $moving
+    """,
+        moving=_MOVING,
+    ),
 )
 
 
