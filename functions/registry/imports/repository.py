@@ -50,9 +50,9 @@ class _Naming:
 
 @dataclass(slots=True)
 class Gathering:
-    """`add` each object of the repository in order, then `finish`. `read` gives a link's content; it is hardly called.
+    """`add` each object of the repository in order, then `finish`. `read` gives a link's content; hardly ever called.
 
-    The names of its objects begin with `root`. `read` raises ObjectMissing and BlobStoreUnavailable: so do both methods.
+    The names of its objects begin with `root`. Raises ObjectMissing and BlobStoreUnavailable, as `read` does.
     """
 
     repository: OldRepository
