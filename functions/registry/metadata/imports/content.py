@@ -51,7 +51,8 @@ _PUT_LINKS: Final = Statement(
     """,
 )
 
-# In the order in which they are given, and what an index lists in a statement before it: its size is that of its children.
+# In the order in which they are given, and what an index lists in a statement before it: its size is that of its
+# children.
 _PUT_MANIFESTS: Final = Statement(
     "imports_put_manifests",
     int,

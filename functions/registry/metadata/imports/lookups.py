@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 
 from functions.registry.metadata.db import Database, Statement
@@ -74,8 +73,8 @@ _OPEN: Final = Statement(
     """,
 )
 
-# Of the sources that lie in this registry's bucket. One that is only opening gives nothing yet, one that is sealed nothing
-# any more.
+# Of the sources that lie in this registry's bucket. One that is only opening gives nothing yet, one that is sealed
+# nothing any more.
 _FIND: Final = Statement(
     "imports_find_repository",
     Old,
@@ -123,7 +122,9 @@ def open_sources(db: Database) -> list[OpenSource]:
 
 
 def find(db: Database, repository: RepositoryName, sources: list[OpenSource]) -> list[Old]:
-    """Where the repository of that name may lie: one row of a source, or each source that isn't listed to its end yet."""
+    """Where the repository of that name may lie: one row of a source, or each source that isn't listed to its end
+    yet.
+    """
     found = db.all(
         _FIND(
             repository=repository,
