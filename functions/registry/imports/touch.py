@@ -144,6 +144,13 @@ class Touching:
             for child in sorted({*index[0].child_digests, *index[0].listed_digests})[:_MOST_REFERRERS]:
                 self._touch(old, repository, child)
 
+    def require_writable(self, repository: RepositoryName) -> None:
+        """Raises Followed where the older registry decides: a push would be refused at its end, so it is at its
+        start.
+        """
+        if self.sources.is_any_followed():
+            lookups.refuse_followed(self._database, repository)
+
     def ask_for(self, repository: RepositoryName) -> None:
         """Whoever lists it is served best by its import: it comes before those that nobody asked for."""
         for old in self._look(repository):

@@ -116,6 +116,8 @@ _DELETED: Final = Statement(
     """,
 )
 
+_REFUSE_FOLLOWED: Final = Statement("imports_refuse_followed", int, "SELECT 1 FROM refuse_followed(:repository)")
+
 
 def open_sources(db: Database) -> list[OpenSource]:
     return db.all(_OPEN())
@@ -142,6 +144,11 @@ def find_tag(db: Database, old: Old, repository: RepositoryName, tag: Tag) -> Ta
 def is_deleted(db: Database, repository: RepositoryName, digest: Digest) -> bool:
     """Whether somebody deleted the manifest here, so that it must not come back."""
     return db.one_or_none(_DELETED(repository=repository, digest=digest)) is not None
+
+
+def refuse_followed(db: Database, repository: RepositoryName) -> None:
+    """Raises Followed if the source decides about the repository of that name."""
+    db.all(_REFUSE_FOLLOWED(repository=repository))
 
 
 def _path(source: OpenSource, repository: RepositoryName) -> str | None:
