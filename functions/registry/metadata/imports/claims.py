@@ -49,7 +49,8 @@ _CLAIM: Final = Statement(
                        row_number() OVER (ORDER BY place, moment, objects, id) AS number
                   FROM (SELECT id, objects, asked_at AS moment, 1 AS place FROM asked
                          UNION ALL
-                        SELECT id, objects, due_at, 2 FROM due WHERE id NOT IN (SELECT id FROM asked)) AS either) AS sorted
+                        SELECT id, objects, due_at, 2 FROM due WHERE id NOT IN (SELECT id FROM asked)) AS either
+               ) AS sorted
          WHERE before < :objects AND number <= :limit
     )
     UPDATE import_repositories AS claimed
