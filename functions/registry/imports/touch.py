@@ -22,13 +22,11 @@ from functions.registry.imports.sources import OpenSources
 from functions.registry.metadata.db import Database
 from functions.registry.metadata.imports import adoption, lookups, problems, touches
 from functions.registry.metadata.imports.adoption import FoundBlob
-from functions.registry.metadata.imports.content import IncomingManifest
 from functions.registry.metadata.imports.lookups import Old
 from functions.registry.metadata.imports.steps import BeginAnew
-from functions.registry.metadata.imports.touches import Touch
+from functions.registry.metadata.imports.touches import FetchedManifest, Touch
 from functions.registry.metadata.imports.vocabulary import ListedTag, Problem
 from functions.registry.oci.digest import Digest
-from functions.registry.oci.manifest import Manifest
 from functions.registry.oci.name import Reference, RepositoryName, Tag
 
 # Each holds a thread while the store answers: the others are for what is here already.
@@ -141,7 +139,8 @@ class Touching:
                 index = self._read_manifest(old, base.listed)
             if index is None:
                 continue
-            for child in sorted({*index[0].child_digests, *index[0].listed_digests})[:_MOST_REFERRERS]:
+            listed = index.manifest
+            for child in [*listed.child_digests, *listed.listed_digests][:_MOST_REFERRERS]:
                 self._touch(old, repository, child)
 
     def require_writable(self, repository: RepositoryName) -> None:
@@ -197,21 +196,20 @@ class Touching:
         if lookups.is_deleted(self._database, repository, digest):
             return False
         with self._one_of_few():
-            read = self._read_manifest(old, digest)
-            if read is None:
+            fetched = self._read_manifest(old, digest)
+            if fetched is None:
                 return False
             self._know(old, repository)
-            manifest, incoming = read
             for _ in range(_ATTEMPTS):
-                found, present = self._find_blobs(old, manifest)
-                touch = Touch(old.source_id, repository, incoming, found, present, tag, listed)
+                found, present = self._find_blobs(old, fetched.blobs)
+                touch = Touch(old.source_id, repository, fetched, found, present, tag, listed)
                 try:
                     return touches.touch_manifest(self._database, touch)
                 except BeginAnew:
                     continue
         raise BlobStoreUnavailable(f"{repository} changes too fast to fetch {digest}")
 
-    def _read_manifest(self, old: Old, digest: Digest) -> tuple[Manifest, IncomingManifest] | None:
+    def _read_manifest(self, old: Old, digest: Digest) -> FetchedManifest | None:
         """None if the repository there has none of that digest, or none that can be taken."""
         link = self._place.find(old.prefix + names.revision_link_name(old.path, digest))
         if link is None or not self._holds(link.name, link.md5, digest):
@@ -225,7 +223,7 @@ class Touching:
         if isinstance(taken, Refusal):
             self._note(old, digest, taken)
             return None
-        return taken, IncomingManifest(digest, taken, payload, link.updated)
+        return FetchedManifest(digest, taken, payload, link.updated)
 
     def _holds(self, name: str, md5: bytes | None, digest: Digest) -> bool:
         """Whether the link names what its folder says; the store's sum tells it, mostly."""
@@ -236,9 +234,8 @@ class Touching:
         except ObjectMissing:
             return False
 
-    def _find_blobs(self, old: Old, manifest: Manifest) -> tuple[list[FoundBlob], list[Digest]]:
+    def _find_blobs(self, old: Old, named: Sequence[Digest]) -> tuple[list[FoundBlob], list[Digest]]:
         """Those that no row tells of and the store has, and all that it has."""
-        named = sorted({*manifest.required_blobs, *manifest.optional_blobs})
         unknown = adoption.unknown(self._database, named)
         found = [blob for digest in unknown if (blob := self._find_blob(old, digest)) is not None]
         denied = set(unknown).difference(blob.digest for blob in found)

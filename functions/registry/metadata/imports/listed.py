@@ -13,8 +13,9 @@ from functions.registry.metadata.imports.vocabulary import ListedTag, Repository
 
 @dataclass(frozen=True, slots=True)
 class ListedRepository:
-    """`path` is its name there, `name` the one that it gets here, None if it can't have one. `objects` and `newest` tell
-    whether anything of it has changed.
+    """`path` is its name there, `name` the one that it gets here, None if it can't have one.
+
+    `objects` and `newest` tell whether anything of it has changed.
     """
 
     path: str
@@ -59,18 +60,18 @@ _PUT: Final = Statement(
                CASE WHEN NOT is_taken AND name IS NOT NULL THEN CAST(:due_at AS timestamptz) END
           FROM listed ORDER BY path
         ON CONFLICT (source_id, path) DO UPDATE
-           SET (tags, manifests, links, objects, oldest, newest, due_at) =
-               (SELECT excluded.tags, excluded.manifests, excluded.links, excluded.objects, excluded.oldest,
-                       excluded.newest, known.due_at
-                 WHERE known.state IN ('listed', 'importing', 'refused')
-                 UNION ALL
-                SELECT known.tags, known.manifests, known.links, known.objects, known.oldest, known.newest,
-                       least(known.due_at, now())
-                 WHERE known.state NOT IN ('listed', 'importing', 'refused'))
-         WHERE (known.objects, known.newest) IS DISTINCT FROM (excluded.objects, excluded.newest)
-           AND known.state NOT IN ('dropped', 'handed_back')
+           SET tags = excluded.tags, manifests = excluded.manifests, links = excluded.links,
+               objects = excluded.objects, oldest = excluded.oldest, newest = excluded.newest
+         WHERE known.state IN ('listed', 'importing', 'refused')
+           AND (known.objects, known.newest) IS DISTINCT FROM (excluded.objects, excluded.newest)
+    ), due AS (
+        UPDATE import_repositories AS known SET due_at = now()
+          FROM listed
+         WHERE known.source_id = :source_id AND known.path = listed.path AND known.state = 'imported'
+           AND known.due_at IS NULL AND (known.objects, known.newest) IS DISTINCT FROM (listed.objects, listed.newest)
     )
-    SELECT listed.path, coalesce(known.state, CASE WHEN is_taken OR listed.name IS NULL THEN 'refused' ELSE 'listed' END),
+    SELECT listed.path,
+           coalesce(known.state, CASE WHEN is_taken OR listed.name IS NULL THEN 'refused' ELSE 'listed' END),
            listed.is_taken
       FROM listed LEFT JOIN import_repositories AS known ON known.source_id = :source_id AND known.path = listed.path
     """,
@@ -98,7 +99,7 @@ _PUT_TAGS: Final = Statement(
 
 
 def put(session: Session, source_id: int, listed: Sequence[ListedRepository], due_at: datetime) -> list[Known]:
-    """Notes them, each path once. `due_at` is when they are to be imported; of several with one, small ones go first."""
+    """Notes them, each path once. `due_at` is when they are to be imported; small ones first."""
     if not listed:
         return []
     known = session.all(

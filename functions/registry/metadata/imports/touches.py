@@ -8,16 +8,33 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from functions.registry.metadata.db import Call, Conflict, Database, Session, Statement
 from functions.registry.metadata.imports import adoption, content, mode, steps
 from functions.registry.metadata.imports.adoption import FoundBlob
-from functions.registry.metadata.imports.content import IncomingManifest
+from functions.registry.metadata.imports.content import IncomingLink, IncomingManifest
 from functions.registry.metadata.imports.steps import BeginAnew, Ended, Standing
 from functions.registry.metadata.imports.vocabulary import ListedTag
 from functions.registry.oci.digest import Digest
+from functions.registry.oci.manifest import Manifest
 from functions.registry.oci.name import RepositoryName, Tag
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedManifest:
+    """`payload` is exactly what its source keeps, of which `digest` is true; `pushed_at` as it is there."""
+
+    digest: Digest
+    manifest: Manifest
+    payload: bytes
+    pushed_at: datetime
+
+    @property
+    def blobs(self) -> list[Digest]:
+        """All that it names, each once, in order; not what an index lists, which may be manifests."""
+        return sorted({*self.manifest.required_blobs, *self.manifest.optional_blobs})
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +46,7 @@ class Touch:
 
     source_id: int
     repository: RepositoryName
-    incoming: IncomingManifest
+    fetched: FetchedManifest
     found: Sequence[FoundBlob]
     present: Sequence[Digest]
     tag: Tag | None = None
@@ -86,15 +103,15 @@ def touch_manifest(db: Database, touch: Touch) -> bool:
     """The manifest with its links, and its tag if it has one, are here now. False if they must not be: deleted here, or
     the end of the import. Raises BeginAnew if the blobs have to be looked for again.
     """
-    repository, digest = touch.repository, touch.incoming.digest
+    repository, fetched, digest = touch.repository, touch.fetched, touch.fetched.digest
 
     def link(session: Session) -> None:
         standing = steps.begin(session, mode.linking(), touch.source_id, repository)
         _require_awaited(standing)
         steps.attach(session, standing)
-        blobs = content.blobs_of([touch.incoming])
         calls: list[Call[Any]] = [adoption.adopting(touch.found)] if touch.found else []
-        session.batch([*calls, content.putting_links(standing.id, dict.fromkeys(blobs))])
+        linked = [IncomingLink(standing.id, blob) for blob in fetched.blobs]
+        session.batch([*calls, content.putting_links(linked)])
 
     def put(session: Session) -> None:
         standing = steps.begin(session, mode.importing(), touch.source_id, repository)
@@ -103,8 +120,9 @@ def touch_manifest(db: Database, touch: Touch) -> bool:
             raise Ended
         if touch.tag is not None:
             steps.lock_tags(session, standing, [touch.tag])
-        session.batch(content.putting_manifests(standing.id, [[touch.incoming]]))
-        if session.all(content.left_out(standing.id, [digest], touch.present)):
+        incoming = [IncomingManifest(standing.id, digest, fetched.manifest, fetched.payload, fetched.pushed_at)]
+        session.batch(content.putting_manifests([incoming]))
+        if session.all(content.left_out(incoming, touch.present)):
             raise BeginAnew
         if steps.deleted_manifests(session, repository, [digest]):
             raise Ended
@@ -156,7 +174,7 @@ def touch_link(
         _require_awaited(standing)
         steps.attach(session, standing)
         calls: list[Call[Any]] = [adoption.adopting([found])] if found is not None else []
-        session.batch([*calls, content.putting_links(standing.id, {digest: None})])
+        session.batch([*calls, content.putting_links([IncomingLink(standing.id, digest)])])
         return True
 
     try:
