@@ -13,7 +13,7 @@ from functions.registry.blobs.gcs import Bucket
 from functions.registry.blobs.signing import SignedUrls, signer_from
 from functions.registry.config import Settings
 from functions.registry.events.activity import Activity
-from functions.registry.events.hints import Hints
+from functions.registry.events.hints import WORK, Hints
 from functions.registry.metadata.db import Database
 from functions.registry.metadata.schema_version import SchemaCheck
 
@@ -26,6 +26,7 @@ class Services:
     bucket: Bucket
     signed_urls: SignedUrls
     hints: Hints
+    work_hints: Hints
     activity: Activity
     guard: Guard
     rate_limit: RateLimit
@@ -46,6 +47,7 @@ def build(settings: Settings) -> Services:
         bucket=Bucket(settings),
         signed_urls=SignedUrls(settings, signer_from(settings)),
         hints=Hints(settings.topic, settings.hint_interval_seconds),
+        work_hints=Hints(settings.work_topic, settings.hint_interval_seconds, WORK),
         activity=Activity(database, settings.activity_interval_seconds),
         guard=Guard(settings, database),
         rate_limit=RateLimit(settings.requests_per_minute),
