@@ -13,10 +13,10 @@ from typing import Final, TypeVar
 from functions.migrate.imports.batch import Batch, Member, Work, chunks
 from functions.migrate.imports.reading import Payloads, Read, Reading
 from functions.registry.metadata.db import Conflict, Session
-from functions.registry.metadata.imports import adoption, content, last_steps, mode, problems, steps
+from functions.registry.metadata.imports import adoption, bulk_steps, content, last_steps, mode, problems
+from functions.registry.metadata.imports.bulk_steps import Lost
 from functions.registry.metadata.imports.content import IncomingLink, IncomingManifest
 from functions.registry.metadata.imports.last_steps import RisenTags
-from functions.registry.metadata.imports.steps import Lost
 from functions.registry.oci.digest import Digest
 
 Answer = TypeVar("Answer")
@@ -82,7 +82,7 @@ class _Importing:
             pairs |= {(id_, digest) for digest in member.old.revisions.keys() - doubtful}
         database = self._work.database
         for chunk in chunks(sorted(pairs), _MOST_LINKS):
-            pairs -= steps.manifests_here(database, chunk) | steps.manifests_deleted(database, chunk)
+            pairs -= bulk_steps.manifests_here(database, chunk) | bulk_steps.manifests_deleted(database, chunk)
         return pairs
 
     def _link(self, links: dict[Pair, IncomingLink], *, is_needed: bool = True) -> None:
@@ -92,13 +92,13 @@ class _Importing:
             self._bring({digest for _, digest in wanted} - self._denied)
 
             def work(session: Session, wanted: dict[Pair, IncomingLink] = wanted) -> set[Pair]:
-                held = steps.begin(session, self._work.source.id, self._batch.targets(), mode.linking())
+                held = bulk_steps.begin(session, self._work.source.id, self._batch.targets(), mode.linking())
                 session.count(
                     content.putting_links(
                         [IncomingLink(held[id_], digest, link.linked_at) for (id_, digest), link in wanted.items()]
                     )
                 )
-                return steps.unlinked(session, wanted)
+                return bulk_steps.unlinked(session, wanted)
 
             try:
                 left = self._work.database.transaction(work)
@@ -151,7 +151,7 @@ class _Importing:
         batch = self._batch
         held = self._begin(session)
         asked = [(read.id, read.digest) for level in levels for read in level if read.id in held]
-        dead = steps.manifests_deleted(session, asked)
+        dead = bulk_steps.manifests_deleted(session, asked)
         incoming = [
             [self._incoming(held, read) for read in level if read.id in held and (read.id, read.digest) not in dead]
             for level in levels
@@ -164,7 +164,7 @@ class _Importing:
             session.batch(content.putting_manifests(incoming))
             if session.all(content.left_out(flat, set(content.blobs_of(flat)) - self._denied)):
                 raise Again
-        if steps.manifests_deleted(session, asked) - dead:
+        if bulk_steps.manifests_deleted(session, asked) - dead:
             raise Again
         if tags:
             last_steps.put_tags(session, bases)
@@ -172,7 +172,7 @@ class _Importing:
         session.batch(problems.noting(self._work.source.id, batch.problems()) or [mode.importing()])
 
     def _begin(self, session: Session) -> dict[int, int]:
-        return steps.begin(session, self._work.source.id, self._batch.targets(), mode.importing())
+        return bulk_steps.begin(session, self._work.source.id, self._batch.targets(), mode.importing())
 
     def _incoming(self, held: dict[int, int], read: Read) -> IncomingManifest:
         pushed_at = self._batch.members[read.id].old.revisions[read.digest]
@@ -205,7 +205,7 @@ class _Importing:
             unlinked = [pair for pair in pairs if pair[1] not in self._batch.members[pair[0]].old.layers]
             for chunk in chunks(sorted(unlinked), _MOST_LINKS):
                 self._link({pair: IncomingLink(0, pair[1]) for pair in chunk}, is_needed=is_needed)
-        sizes = steps.sizes(self._work.database, (digest for _, digest in named))
+        sizes = bulk_steps.sizes(self._work.database, (digest for _, digest in named))
         for read in reads:
             if (member := self._batch.members.get(read.id)) is not None:
                 self._note(member, read, sizes)

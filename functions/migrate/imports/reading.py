@@ -16,7 +16,7 @@ from functions.registry.blobs.errors import ObjectMissing
 from functions.registry.config import MEBIBYTE
 from functions.registry.imports import names, payloads
 from functions.registry.imports.payloads import Refusal
-from functions.registry.metadata.imports import steps
+from functions.registry.metadata.imports import bulk_steps
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.manifest import Manifest
 
@@ -90,7 +90,7 @@ class Reading:
         first = 0
         while some := pairs[first : first + self._batch.work.pace.manifests]:
             first += len(some)
-            sizes = steps.sizes(self._batch.work.database, (digest for _, digest in some))
+            sizes = bulk_steps.sizes(self._batch.work.database, (digest for _, digest in some))
             step: list[Pair] = []
             size = 0
             for pair in some:

@@ -49,7 +49,7 @@ _PUT_BASES: Final = Statement(
 
 # Whoever takes one away locks it before its manifest and before the figures: so does this.
 _LOCK_TAGS: Final = Statement(
-    "imports_lock_tags",
+    "imports_bulk_lock_tags",
     str,
     """
     SELECT tags.name
@@ -61,7 +61,7 @@ _LOCK_TAGS: Final = Statement(
 )
 
 _PUT_TAGS: Final = Statement(
-    "imports_put_tags",
+    "imports_bulk_put_tags",
     int,
     """
     INSERT INTO tags (repository_id, name, manifest_id, created_at, updated_at)
@@ -79,7 +79,7 @@ _PUT_TAGS: Final = Statement(
 
 # A tag that this transaction put in, though somebody has deleted it: seen only now.
 _RISEN: Final = Statement(
-    "imports_risen_tags",
+    "imports_bulk_risen_tags",
     str,
     """
     SELECT base.name

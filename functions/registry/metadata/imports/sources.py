@@ -72,7 +72,8 @@ _BEING_DELETED: Final = Statement(
     """
     SELECT count(*)
       FROM import_sources AS source
-      JOIN deletions ON deletions.object_name >= source.prefix AND deletions.object_name < rtrim(source.prefix, '/') || '0'
+      JOIN deletions
+        ON deletions.object_name >= source.prefix AND deletions.object_name < rtrim(source.prefix, '/') || '0'
      WHERE source.id = :id AND is_being_deleted(deletions.attempts, deletions.not_before)
     """,
 )
@@ -157,8 +158,8 @@ def open_up(db: Database, source_id: int) -> bool:
 
 
 def begin_listing(db: Database, source_id: int) -> bool:
-    """Once no deletion from before it was opened may still be under way. Until then nothing may be taken over: an object
-    that is seen may be gone a moment later. False if that is so, or if it is not opening.
+    """Once no deletion from before it was opened may still be under way. Until then nothing may be taken over: an
+    object that is seen may be gone a moment later. False if that is so, or if it is not opening.
     """
     if db.one_or_none(_BEING_DELETED(id=source_id)):
         return False

@@ -1,230 +1,192 @@
-"""A step of a bulk import: the repositories that it is about, held until it is over, if they are still its own.
+"""How each transaction of an import begins: with the repository here, which is made if need be, and held; then with a
+look at what may still be done with it.
 
-Locks go in one order: the source, the repositories by name, their rows in import_repositories, tags by name, then what
-is inserted, by keys. What else a step reads it reads in later statements, so under those locks.
+The look comes second, in the next statement: whoever deletes the repository, or seals its source, has the same row
+first, or waits until this transaction is over.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
-from functions.registry.metadata.db import Call, Database, Session, Statement
-from functions.registry.metadata.imports import mode
+from functions.registry.metadata.content import repositories
+from functions.registry.metadata.db import Call, Session, Statement
+from functions.registry.metadata.imports.vocabulary import Mode, RepositoryState
 from functions.registry.oci.digest import Digest
+from functions.registry.oci.name import RepositoryName, Tag
+
+
+class Ended(Exception):
+    """There is nothing to import here any more: the repository was deleted, or its source is being sealed."""
+
+
+class BeginAnew(Exception):
+    """Something came in between: the same once more may work."""
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
-    """A claimed repository: `name` is what it gets here, `created_at` when it began where it comes from."""
+class Standing:
+    """A repository as it stands in this transaction: `id` is its row here, `import_id` that of its import."""
 
     id: int
-    lease: int
-    name: str
-    created_at: datetime
-    keeps_untagged: bool = False
+    import_id: int
+    state: RepositoryState
+    mode: Mode
+    is_attached: bool
 
 
-class Lost(Exception):
-    """Some are somebody else's by now, or are not to be imported any more; `left` are the ids of the others."""
-
-    def __init__(self, left: set[int]) -> None:
-        super().__init__(f"{len(left)} are left")
-        self.left = left
-
-
-@dataclass(frozen=True, slots=True)
-class _Held:
-    id: int
-    repository_id: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Pair:
-    id: int
-    digest: Digest
-
-
-# A seal or a pause waits for the steps under way, and is seen by those that come later.
-_HOLD_SOURCE: Final = Statement(
-    "imports_hold_source",
-    int,
-    "SELECT id FROM import_sources WHERE id = :source_id AND state IN ('listing', 'open') FOR SHARE",
-)
-
-_CREATE_NAMESPACES: Final = Statement(
-    "imports_create_namespaces",
+# As old as what it has there: a new one would have gained all its bytes today.
+_CREATE: Final = Statement(
+    "imports_create_repository",
     int,
     """
-    INSERT INTO namespaces (name)
-    SELECT DISTINCT split_part(new.name, '/', 1) COLLATE "C" FROM unnest(CAST(:names AS text[])) AS new (name)
-     ORDER BY 1
+    INSERT INTO repositories (namespace_id, name, created_at)
+    SELECT namespaces.id, :repository,
+           coalesce((SELECT oldest FROM import_repositories WHERE name = :repository), now())
+      FROM namespaces WHERE namespaces.name = :namespace
     ON CONFLICT (name) DO NOTHING
     """,
 )
 
-# Those that are there are locked, though nothing of them changes: they keep their names until the end.
-_CREATE: Final = Statement(
-    "imports_create_repositories",
-    int,
+_HOLD: Final = Statement(
+    "imports_hold_repository", int, "SELECT id FROM repositories WHERE name = :repository FOR KEY SHARE"
+)
+
+_LOOK: Final = Statement(
+    "imports_look",
+    Standing,
     """
-    INSERT INTO repositories (namespace_id, name, created_at, keep_untagged)
-    SELECT namespaces.id, new.name, new.created_at, new.keep_untagged
-      FROM unnest(CAST(:names AS text[]), CAST(:created AS timestamptz[]), CAST(:keeps AS boolean[]))
-           AS new (name, created_at, keep_untagged)
-      JOIN namespaces ON namespaces.name = split_part(new.name, '/', 1) COLLATE "C"
-     ORDER BY new.name COLLATE "C"
-    ON CONFLICT (name) DO UPDATE SET created_at = repositories.created_at WHERE false
+    SELECT CAST(:repository_id AS bigint), old.id, old.state, import_mode(old.source_id, old.name),
+           old.repository_id IS NOT NULL AND old.asked_at IS NOT NULL
+      FROM import_repositories AS old
+      JOIN import_sources AS source ON source.id = old.source_id
+     WHERE old.name = :repository AND source.id = :source_id
+       AND source.state NOT IN ('added', 'opening', 'sealing', 'sealed')
     """,
 )
 
 _ATTACH: Final = Statement(
-    "imports_attach_repositories",
+    "imports_attach_repository",
     int,
     """
-    UPDATE import_repositories AS old SET repository_id = here.id
-      FROM repositories AS here
-     WHERE old.id = ANY (CAST(:ids AS bigint[])) AND old.repository_id IS NULL AND here.name = old.name
+    UPDATE import_repositories
+       SET repository_id = coalesce(repository_id, :repository_id), asked_at = coalesce(asked_at, now()),
+           due_at = least(due_at, now())
+     WHERE id = :import_id AND state IN ('listed', 'importing', 'imported')
     """,
 )
 
-_HOLD: Final = Statement(
-    "imports_hold_repositories",
+# Before anything is inserted: whoever deletes a tag locks it before the figures, and the other way round both would
+# wait.
+_LOCK_TAGS: Final = Statement(
+    "imports_lock_tags",
+    str,
+    """
+    SELECT name FROM tags
+     WHERE repository_id = :repository_id AND name = ANY (CAST(:tags AS text[]))
+     ORDER BY name
+       FOR UPDATE
+    """,
+)
+
+_DELETED_MANIFESTS: Final = Statement(
+    "imports_deleted_manifests",
+    Digest,
+    """
+    SELECT digest FROM import_deleted
+     WHERE repository = :repository AND tag = '' AND digest = ANY (CAST(:digests AS bytea[]))
+    """,
+)
+
+_PUT_TAGS: Final = Statement(
+    "imports_put_tags",
     int,
     """
-    SELECT here.id
-      FROM import_repositories AS old JOIN repositories AS here ON here.id = old.repository_id
-     WHERE old.id = ANY (CAST(:ids AS bigint[]))
-     ORDER BY here.name
-       FOR NO KEY UPDATE OF here
+    INSERT INTO tags (repository_id, name, manifest_id, created_at, updated_at)
+    SELECT manifests.repository_id, listed.name, manifests.id, listed.created_at, listed.updated_at
+      FROM import_tags AS listed
+      JOIN manifests ON manifests.repository_id = :repository_id AND manifests.digest = listed.digest
+     WHERE listed.import_id = :import_id AND listed.name = ANY (CAST(:tags AS text[])) AND listed.state = 'listed'
+       AND NOT EXISTS (SELECT FROM import_deleted AS gone
+                        WHERE gone.repository = :repository AND gone.tag = listed.name AND gone.digest = '')
+     ORDER BY listed.name
+    ON CONFLICT (repository_id, name) DO NOTHING
     """,
 )
 
-# In the statement after the repositories were locked: a deletion of one of them is seen, or waits.
-_FENCE: Final = Statement(
-    "imports_fence",
-    _Held,
+# Somebody pushed and deleted them between the look at what was deleted and the insertion: from that on nobody can.
+_RISEN: Final = Statement(
+    "imports_risen_tags",
+    str,
     """
-    SELECT old.id, old.repository_id
-      FROM unnest(CAST(:ids AS bigint[]), CAST(:leases AS bigint[])) AS mine (id, lease)
-      JOIN import_repositories AS old ON old.id = mine.id AND old.lease = mine.lease
-      JOIN repositories AS here ON here.id = old.repository_id
-     WHERE old.state IN ('importing', 'imported')
-     ORDER BY old.id
-       FOR NO KEY UPDATE OF old
+    SELECT listed.name
+      FROM import_tags AS listed
+      JOIN import_deleted AS gone
+        ON gone.repository = :repository AND gone.tag = listed.name AND gone.digest = ''
+      JOIN tags
+        ON tags.repository_id = :repository_id AND tags.name = listed.name AND tags.updated_at = listed.updated_at
+     WHERE listed.import_id = :import_id AND listed.name = ANY (CAST(:tags AS text[]))
     """,
 )
 
-_HERE: Final = Statement(
-    "imports_manifests_here",
-    _Pair,
+_SETTLE: Final = Statement(
+    "imports_settle_tags",
+    int,
     """
-    SELECT asked.id, manifests.digest
-      FROM unnest(CAST(:ids AS bigint[]), CAST(:digests AS bytea[])) AS asked (id, digest)
-      JOIN import_repositories AS old ON old.id = asked.id
-      JOIN manifests ON manifests.repository_id = old.repository_id AND manifests.digest = asked.digest
+    UPDATE import_tags AS listed
+       SET state = CASE WHEN manifests.digest = listed.digest THEN 'applied' ELSE 'overruled' END
+      FROM tags JOIN manifests ON manifests.id = tags.manifest_id
+     WHERE listed.import_id = :import_id AND listed.name = ANY (CAST(:tags AS text[])) AND listed.state = 'listed'
+       AND tags.repository_id = :repository_id AND tags.name = listed.name
     """,
 )
 
-_DELETED: Final = Statement(
-    "imports_manifests_deleted",
-    _Pair,
+
+def begin(session: Session, mode: Call[str], source_id: int, repository: RepositoryName) -> Standing:
+    """`mode` comes first. Raises Ended, also where the name belongs to another source, and BeginAnew if the repository
+    was renamed or deleted just now.
     """
-    SELECT asked.id, gone.digest
-      FROM unnest(CAST(:ids AS bigint[]), CAST(:digests AS bytea[])) AS asked (id, digest)
-      JOIN import_repositories AS old ON old.id = asked.id
-      JOIN import_deleted AS gone ON gone.repository = old.name AND gone.tag = '' AND gone.digest = asked.digest
-    """,
-)
+    outcomes = session.batch(
+        [
+            mode,
+            repositories.creating_namespace(repository.namespace),
+            _CREATE(repository=repository, namespace=repository.namespace),
+            _HOLD(repository=repository),
+        ]
+    )
+    held = _HOLD.read(outcomes[-1])
+    if not held:
+        raise BeginAnew
+    standing = session.one_or_none(_LOOK(repository=repository, repository_id=held[0], source_id=source_id))
+    if standing is None or standing.state in ("refused", "dropped"):
+        raise Ended
+    return standing
 
-_UNLINKED: Final = Statement(
-    "imports_unlinked",
-    _Pair,
+
+def attach(session: Session, standing: Standing) -> None:
+    """The repository here is that of the import, and is imported next. Nothing is written where that is so."""
+    if not standing.is_attached:
+        session.count(_ATTACH(repository_id=standing.id, import_id=standing.import_id))
+
+
+def lock_tags(session: Session, standing: Standing, tags: list[Tag]) -> None:
+    """Those that are here, before anything else is written."""
+    session.all(_LOCK_TAGS(repository_id=standing.id, tags=sorted(tags)))
+
+
+def deleted_manifests(session: Session, repository: RepositoryName, digests: list[Digest]) -> list[Digest]:
+    """Those that somebody deleted here: to be asked before they are inserted, and once more after it."""
+    return session.all(_DELETED_MANIFESTS(repository=repository, digests=digests))
+
+
+def put_tags(session: Session, standing: Standing, repository: RepositoryName, tags: list[Tag]) -> bool:
+    """The tags as they are listed, whose manifests are here. False if one was deleted meanwhile: then all of this
+    transaction is to be undone.
     """
-    SELECT asked.id, asked.digest
-      FROM unnest(CAST(:ids AS bigint[]), CAST(:digests AS bytea[])) AS asked (id, digest)
-      JOIN import_repositories AS old ON old.id = asked.id
-     WHERE NOT EXISTS (SELECT FROM repository_blobs AS link
-                        WHERE link.repository_id = old.repository_id AND link.digest = asked.digest)
-    """,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class _Size:
-    digest: Digest
-    size: int
-
-
-_SIZES: Final = Statement(
-    "imports_blob_sizes", _Size, "SELECT digest, size FROM blobs WHERE digest = ANY (CAST(:digests AS bytea[]))"
-)
-
-
-def begin(session: Session, source_id: int, targets: Sequence[Target], first: Call[Any]) -> dict[int, int]:
-    """Makes and holds them; gives the id here of each. `first` is the mode of the transaction. Raises Lost."""
-    names = [target.name for target in targets]
-    calls: list[Call[Any]] = [
-        first,
-        _HOLD_SOURCE(source_id=source_id),
-        _CREATE_NAMESPACES(names=names),
-        _CREATE(
-            names=names,
-            created=[target.created_at for target in targets],
-            keeps=[target.keeps_untagged for target in targets],
-        ),
-        _ATTACH(ids=[target.id for target in targets]),
-    ]
-    return _fence(session, targets, is_open=session.batch(calls)[1].count > 0)
-
-
-def begin_again(session: Session, source_id: int, targets: Sequence[Target]) -> dict[int, int]:
-    """As `begin`, for those that are imported: they may have other names by now. Raises Lost."""
-    calls: list[Call[Any]] = [
-        mode.importing(),
-        _HOLD_SOURCE(source_id=source_id),
-        _HOLD(ids=[target.id for target in targets]),
-    ]
-    return _fence(session, targets, is_open=session.batch(calls)[1].count > 0)
-
-
-def _fence(session: Session, targets: Sequence[Target], *, is_open: bool) -> dict[int, int]:
-    mine = {"ids": [target.id for target in targets], "leases": [target.lease for target in targets]}
-    held = {each.id: each.repository_id for each in session.all(_FENCE(**mine))} if is_open else {}
-    if len(held) < len(targets):
-        raise Lost(set(held))
-    return held
-
-
-Pairs = Iterable[tuple[int, Digest]]
-
-
-def manifests_here(session: Session | Database, asked: Pairs) -> set[tuple[int, Digest]]:
-    """Those that the repositories hold already; each is the id of a claimed repository, and a digest."""
-    return _pairs(session, _HERE, asked)
-
-
-def manifests_deleted(session: Session | Database, asked: Pairs) -> set[tuple[int, Digest]]:
-    """Those that somebody deleted here, and that are not to come back."""
-    return _pairs(session, _DELETED, asked)
-
-
-def unlinked(session: Session | Database, asked: Pairs) -> set[tuple[int, Digest]]:
-    """Those blobs to which the repositories have no link."""
-    return _pairs(session, _UNLINKED, asked)
-
-
-def _pairs(session: Session | Database, statement: Statement[_Pair], asked: Pairs) -> set[tuple[int, Digest]]:
-    pairs = list(asked)
-    if not pairs:
-        return set()
-    call = statement(ids=[id_ for id_, _ in pairs], digests=[digest for _, digest in pairs])
-    return {(pair.id, pair.digest) for pair in session.all(call)}
-
-
-def sizes(session: Session | Database, digests: Iterable[Digest]) -> dict[Digest, int]:
-    """How large the blobs are, of those that there are."""
-    asked = sorted(set(digests))
-    return {found.digest: found.size for found in session.all(_SIZES(digests=asked))} if asked else {}
+    where = {"import_id": standing.import_id, "repository_id": standing.id, "tags": sorted(tags)}
+    session.batch([_PUT_TAGS(**where, repository=repository)])
+    if session.all(_RISEN(**where, repository=repository)):
+        return False
+    session.count(_SETTLE(**where))
+    return True
