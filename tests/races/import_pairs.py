@@ -37,10 +37,9 @@ def _touch(reference: Tag | Digest) -> Callable[[Cast], str]:
 def _work(shelf: Shelf) -> Callable[[Cast], str]:
     def act(cast_: Cast) -> str:
         try:
-            work_at(cast_.database, shelf)
+            return "is through" if work_at(cast_.database, shelf) else "finds nothing to do"
         except Again:
             return "comes again later"
-        return "is through"
 
     return act
 

@@ -157,9 +157,11 @@ def touching(database: Database) -> Touching:
     return Touching(database, _Known(database), lambda: OLD, _LARGEST_MANIFEST)
 
 
-def work_at(database: Database, shelf: Shelf) -> None:
-    """One piece of a worker's: whatever is due of the source, imported or compared."""
-    (source,) = claims.sources_at_work(database)
+def work_at(database: Database, shelf: Shelf) -> bool:
+    """One piece of a worker's: whatever is due of the source, imported or compared. False if nothing is."""
+    source = next(iter(claims.sources_at_work(database)), None)
+    if source is None:
+        return False
     origin = Origin(source.id, shelf, LAYOUT_ROOT, "bucket", is_here=True)
     pool = cast(Any, _Inline())
     blobs = Blobs(origin, database, cast(Bucket, None), pool)
@@ -169,6 +171,7 @@ def work_at(database: Database, shelf: Shelf) -> None:
         part: Batch = batch.part(lambda member, state=state: member.claim.state == state)  # type: ignore[misc]
         if part.members:
             kind(part, Payloads(work), _DEADLINE).run()
+    return bool(batch.members)
 
 
 def _open(db: Database) -> None:
