@@ -34,6 +34,7 @@ from tests.support import Image
 
 NEWER: Final = Image(config=b'{"of": "a newer image"}', layers=(b"newer layer",))
 _THEN: Final = datetime(2021, 1, 1, tzinfo=UTC)
+SOURCE_ID: Final = 1
 _DEADLINE: Final = 1e12
 _LARGEST_MANIFEST: Final = 1 << 22
 
@@ -135,7 +136,7 @@ class _Known(OpenSources):
     def known(self) -> list[OpenSource]:
         return [
             OpenSource(
-                id=source_id(self._database),
+                id=SOURCE_ID,
                 kind="layout",
                 prefix=LAYOUT_ROOT,
                 is_listed=True,
@@ -143,14 +144,6 @@ class _Known(OpenSources):
                 renames={},
             )
         ]
-
-
-_SOURCE: Final[list[int]] = []
-
-
-def source_id(_: Database) -> int:
-    """The last one that was opened; all scenes are built in one database, one after the other."""
-    return _SOURCE[-1]
 
 
 def touching(database: Database) -> Touching:
@@ -175,11 +168,12 @@ def work_at(database: Database, shelf: Shelf) -> bool:
 
 
 def _open(db: Database) -> None:
+    # In each scene the same, for scenes are put back from copies.
+    query(db, "SELECT setval(pg_get_serial_sequence('import_sources', 'id'), :id, false)", id=SOURCE_ID)
     source = sources.add(db, NewSource("layout", "gs://bucket", LAYOUT_ROOT))
     sources.set_mode(db, source.id, "lead")
     sources.open_up(db, source.id)
     sources.begin_listing(db, source.id)
-    _SOURCE.append(source.id)
 
 
 def _list(db: Database) -> None:
@@ -190,7 +184,7 @@ def _list(db: Database) -> None:
         if (stored := OLD.find(LAYOUT_ROOT + names.current_link_name(APP, tag))) is not None
     ]
     noted = ListedRepository(str(APP), str(APP), tags, 3, 2, len(OLD.objects), _THEN, _THEN)
-    db.transaction(lambda session: listed.put(session, source_id(db), [noted], _THEN))
+    db.transaction(lambda session: listed.put(session, SOURCE_ID, [noted], _THEN))
     query(db, "UPDATE import_sources SET state = 'open', listed_at = now()")
 
 
