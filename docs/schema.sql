@@ -244,6 +244,12 @@ CREATE FUNCTION public.digest_bytes(digest text) RETURNS bytea
            END
 $_$;
 
+CREATE FUNCTION public.digest_text(digest bytea) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    SELECT CASE get_byte(digest, 0) WHEN 1 THEN 'sha256:' ELSE 'sha512:' END || encode(substr(digest, 2), 'hex')
+$$;
+
 CREATE FUNCTION public.drop_imported() RETURNS trigger
     LANGUAGE plpgsql
     AS $$ BEGIN

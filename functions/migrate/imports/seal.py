@@ -66,11 +66,15 @@ class Sealing:
         if source.prefix is None:
             return
         last: Awaited | None = None
-        asked: set[str] = set()
         while page := sealing.awaited(self.database, source.id, last, _PAGE):
             last = page[-1]
             for each in page:
-                name = source.prefix + names.blob_name(each.digest)
-                if name not in asked and self.place.find(name) is not None:
+                if self._is_there(source.prefix, each):
                     raise SealRefused(f"{each.path} needs {each.digest}, which lies in the bucket: import it once more")
-                asked.add(name)
+
+    def _is_there(self, prefix: str, awaited: Awaited) -> bool:
+        """Whether the repository there has it: the object alone may be another repository's."""
+        links = (names.layer_link_name, names.revision_link_name)
+        return any(self.place.find(prefix + link(awaited.path, awaited.digest)) is not None for link in links) and (
+            self.place.find(prefix + names.blob_name(awaited.digest)) is not None
+        )

@@ -173,6 +173,10 @@ CREATE INDEX import_problems_reasons ON import_problems (source_id, reason, id) 
 INSERT INTO gc_settings (event, grace) VALUES ('import', interval '90 days'), ('orphan', interval '30 days')
 ON CONFLICT (event) DO NOTHING;
 
+CREATE FUNCTION digest_text(digest bytea) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE get_byte(digest, 0) WHEN 1 THEN 'sha256:' ELSE 'sha512:' END || encode(substr(digest, 2), 'hex')
+$$;
+
 CREATE FUNCTION is_import_open() RETURNS boolean LANGUAGE sql STABLE AS $$
     SELECT EXISTS (SELECT FROM import_sources WHERE state NOT IN ('added', 'sealed'))
 $$;

@@ -56,6 +56,7 @@ _UNFINISHED: Final = Statement(
     """,
 )
 
+# But for what is reported: somebody knows of it.
 _AWAITED: Final = Statement(
     "imports_awaited",
     Awaited,
@@ -64,6 +65,9 @@ _AWAITED: Final = Statement(
       FROM sparse_references AS awaited
       JOIN import_repositories AS old ON old.repository_id = awaited.repository_id AND old.source_id = :id
      WHERE (awaited.repository_id, awaited.digest) > (:repository_id, CAST(:digest AS bytea))
+       AND NOT EXISTS (SELECT FROM import_problems AS reported
+                        WHERE reported.source_id = :id AND reported.repository = old.path
+                          AND reported.key = digest_text(awaited.digest) AND reported.gone_at IS NULL)
      ORDER BY awaited.repository_id, awaited.digest
      LIMIT :limit
     """,

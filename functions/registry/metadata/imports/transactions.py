@@ -14,9 +14,8 @@ from functions.registry.metadata.db import Database, Statement
 
 _PAUSE_SECONDS: Final = 0.1
 
-_NOW: Final = Statement(
-    "imports_transactions_now", int, "SELECT CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS text) AS bigint)"
-)
+# A number of its own, which is larger than those of all that have one by now.
+_NOW: Final = Statement("imports_transactions_now", int, "SELECT CAST(CAST(pg_current_xact_id() AS text) AS bigint)")
 
 _OLDEST: Final = Statement(
     "imports_oldest_transaction", int, "SELECT CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint)"
@@ -27,7 +26,7 @@ def wait_for_all(db: Database, seconds: float) -> bool:
     """Until every transaction that is open now is over; False if one is open for longer than that."""
     last = db.all(_NOW())[0]
     until = time.monotonic() + seconds
-    while db.all(_OLDEST())[0] < last:
+    while db.all(_OLDEST())[0] <= last:
         if time.monotonic() >= until:
             return False
         time.sleep(_PAUSE_SECONDS)
