@@ -294,7 +294,7 @@ def _import(url: str, server: int, repositories: int, workers: int, *, is_one_by
         "requests": sum(requests for requests, _, _ in told),
         "client": sum(cpu for _, cpu, _ in told),
         "peak": max(peak for _, _, peak in told),
-        "differences": len(recount.verify(database).differences),
+        "differences": len(recount.recount(database).differences),
     }
     for process in processes:
         process.join()

@@ -46,7 +46,7 @@ def _add_common(commands: Any, kind: str) -> None:
     for name, run, purpose in (
         ("disable", _disable, "nothing signs it in any more; tokens that it has end within minutes"),
         ("enable", _enable, "it may sign in again"),
-        ("remove", _remove, "with its secrets, trusts and grants"),
+        ("remove", _remove, "with its secrets, trusted publishers and grants"),
     ):
         command = add_command(commands, name, run, purpose)
         command.add_argument("name")

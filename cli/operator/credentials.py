@@ -1,4 +1,4 @@
-"""`secrets` and `trusts`: what signs users and robots in."""
+"""`secrets` and `trusted-publishers`: what signs users and robots in."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from cli.operator.shared import IDENTITY, CommandRefused, Desk, add_command, add_subject, number, show
 from functions.registry.auth import accounts
-from functions.registry.metadata.access import credentials, trusts
+from functions.registry.metadata.access import credentials, trusted_publishers
 
 
 def add_commands(subjects: Any) -> None:
@@ -23,16 +23,20 @@ def add_commands(subjects: Any) -> None:
     command = add_command(secrets, "remove", _revoke_secret, "revoke a secret, for good")
     command.add_argument("principal", help="the name of a user or a robot")
     command.add_argument("id", help="as `secrets list` shows it")
-    robots = add_subject(subjects, "trusts", "CI jobs and other identities of an issuer that act as a robot")
-    command = add_command(robots, "list", _list_trusts, "what a robot trusts")
+    robots = add_subject(
+        subjects, "trusted-publishers", "CI jobs and other identities of an issuer that act as a robot"
+    )
+    command = add_command(robots, "list", _list_trusted_publishers, "what a robot trusts")
     command.add_argument("robot")
-    command = add_command(robots, "add", _add_trust, "a job whose token makes all of these claims acts as the robot")
+    command = add_command(
+        robots, "add", _add_trusted_publisher, "a job whose token makes all of these claims acts as the robot"
+    )
     command.add_argument("robot")
     command.add_argument("issuer", help="such as https://token.actions.githubusercontent.com")
     command.add_argument("claims", nargs="+", type=_claim, metavar="NAME=VALUE", help="such as repository_id=123456")
-    command = add_command(robots, "remove", _remove_trust, "the robot trusts them no more")
+    command = add_command(robots, "remove", _remove_trusted_publisher, "the robot trusts them no more")
     command.add_argument("robot")
-    command.add_argument("id", type=IDENTITY, help="as `trusts list` shows it")
+    command.add_argument("id", type=IDENTITY, help="as `trusted-publishers list` shows it")
 
 
 def _claim(text: str) -> tuple[str, str]:
@@ -72,26 +76,29 @@ def _revoke_secret(desk: Desk, options: argparse.Namespace) -> None:
     print(f"{options.id} is revoked")
 
 
-def _list_trusts(desk: Desk, options: argparse.Namespace) -> None:
-    found = trusts.list_of(desk.database, desk.known(options.robot).id)
+def _list_trusted_publishers(desk: Desk, options: argparse.Namespace) -> None:
+    found = trusted_publishers.list_of(desk.database, desk.known(options.robot).id)
     show(
         ("id", "issuer", "claims"),
         [(each.id, each.issuer, " ".join(f"{name}={value}" for name, value in each.claims.items())) for each in found],
     )
 
 
-def _add_trust(desk: Desk, options: argparse.Namespace) -> None:
+def _add_trusted_publisher(desk: Desk, options: argparse.Namespace) -> None:
     principal, claims = desk.known(options.robot), dict(options.claims)
-    made = accounts.add_trust(desk.database, principal, options.issuer, claims, desk.settings)
-    desk.record("trust.add", principal.label, principal.namespace, id=made, issuer=options.issuer, claims=claims)
-    print(f"trust {made}: the job signs in as `oidc`, its token is the password")
+    made = accounts.add_trusted_publisher(desk.database, principal, options.issuer, claims, desk.settings)
+    desk.record(
+        "trusted-publisher.add", principal.label, principal.namespace, id=made, issuer=options.issuer, claims=claims
+    )
+    print(f"trusted publisher {made}: the job signs in as `oidc`, its token is the password")
 
 
-def _remove_trust(desk: Desk, options: argparse.Namespace) -> None:
+def _remove_trusted_publisher(desk: Desk, options: argparse.Namespace) -> None:
     principal = desk.known(options.robot)
-    if not trusts.remove(desk.database, principal.id, options.id):
+    if not trusted_publishers.remove(desk.database, principal.id, options.id):
         raise CommandRefused(
-            f"{principal.name} has no trust {options.id}: `trusts list {principal.name}` shows its own"
+            f"{principal.name} has no trusted publisher {options.id}:"
+            f" `trusted-publishers list {principal.name}` shows its own"
         )
-    desk.record("trust.remove", principal.label, principal.namespace, id=options.id)
-    print(f"trust {options.id} is gone")
+    desk.record("trusted-publisher.remove", principal.label, principal.namespace, id=options.id)
+    print(f"trusted publisher {options.id} is gone")

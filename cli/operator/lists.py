@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from cli.operator.shared import CommandRefused, Desk, add_command, add_subject, number, show
-from functions.registry.metadata.lists import namespaces as insights_namespaces
-from functions.registry.metadata.lists import repositories as insights
-from functions.registry.metadata.lists import tags as tag_details
+from functions.registry.metadata.lists import namespaces as listed_namespaces
+from functions.registry.metadata.lists import repositories as listed_repositories
+from functions.registry.metadata.lists import tags as listed_tags
 from functions.registry.metadata.lists.filters import (
     KINDS,
     NAMESPACE_ORDERS,
@@ -64,17 +64,17 @@ def _repository(text: str) -> RepositoryName:
 
 def _list_repositories(desk: Desk, options: argparse.Namespace) -> None:
     wanted = RepositoryFilter(namespace=options.namespace, name=options.name, kind=options.kind)
-    _show(_REPOSITORY, options, lambda order, walk: insights.page(desk.database, order, walk, wanted))
+    _show(_REPOSITORY, options, lambda order, walk: listed_repositories.page(desk.database, order, walk, wanted))
 
 
 def _list_tags(desk: Desk, options: argparse.Namespace) -> None:
     wanted = TagFilter(options.name, options.kind)
-    _show(_TAG, options, lambda order, walk: tag_details.page(desk.database, options.repository, order, walk, wanted))
+    _show(_TAG, options, lambda order, walk: listed_tags.page(desk.database, options.repository, order, walk, wanted))
 
 
 def _list_namespaces(desk: Desk, options: argparse.Namespace) -> None:
     wanted = NamespaceFilter(options.name)
-    _show(_NAMESPACE, options, lambda order, walk: insights_namespaces.page(desk.database, order, walk, wanted))
+    _show(_NAMESPACE, options, lambda order, walk: listed_namespaces.page(desk.database, order, walk, wanted))
 
 
 def _show(titles: Sequence[str], options: argparse.Namespace, walker: Callable[[str, Walk], Found | None]) -> None:

@@ -37,7 +37,7 @@ def add_commands(subjects: Any) -> None:
     command = add_command(grant, "remove", _remove_grant, "take a role away")
     command.add_argument("id", type=IDENTITY, help="as `grants list` shows it")
     rule = add_subject(
-        subjects, "rules", "protected and immutable tags, kept repositories: the first that matches decides"
+        subjects, "rules", "protected and immutable tags, delete-protected repositories: the first that matches decides"
     )
     command = add_command(rule, "list", _list_rules, "in the order in which they are asked")
     command.add_argument("--namespace", help=_OF_NAMESPACE)
@@ -47,7 +47,7 @@ def add_commands(subjects: Any) -> None:
         "kind",
         choices=KINDS,
         help="protected: to create, move or delete a tag takes the role; immutable: to move or delete one does;"
-        " free: an exception; kept: to delete anything takes the role",
+        " exempt: an exception; delete_protected: to delete anything takes the role",
     )
     command.add_argument("repositories", help="a pattern: * within a part of the name, ** across parts; quote it")
     command.add_argument("--tags", default=rules.ALL_TAGS, help="a pattern of tags; all if left out")

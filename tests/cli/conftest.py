@@ -1,4 +1,4 @@
-"""A registry whose garbage is due at once, as the tests of the collection have it."""
+"""A registry whose garbage is due at once, as the tests of garbage collection have it."""
 
 from __future__ import annotations
 

@@ -53,9 +53,7 @@ from tests.support import Image
 LONG_AGO: Final = datetime(2021, 1, 1, tzinfo=UTC)
 YEAR: Final = 24 * 365
 LEVELS: Final[list[tuple[Any, Any]]] = [
-    (reviews.claim_manifests, reviews.carry_out_manifests),
-    (reviews.claim_links, reviews.carry_out_links),
-    (reviews.claim_blobs, reviews.carry_out_blobs),
+    (level.claim, level.process) for level in (reviews.MANIFESTS, reviews.LINKS, reviews.BLOBS)
 ]
 
 

@@ -1,4 +1,4 @@
-"""Something happens between two steps of a request or of a collection: its process dies, or another comes in between.
+"""Something happens between two steps of a request or of a GC run: its process dies, or another comes in between.
 
 The steps are what crosses a boundary: each statement, by its name, and each call of the store.
 """
@@ -35,16 +35,16 @@ PUSH_STEPS: Final = (
     "uploads_commit",
     "manifests_put",
 )
-COLLECTION_STEPS: Final = (
+GC_STEPS: Final = (
     "reviews_claim_manifests",
     "reviews_delete_manifests",
-    "reviews_settle_manifests",
+    "reviews_complete_manifests",
     "reviews_claim_links",
     "reviews_delete_links",
-    "reviews_settle_links",
+    "reviews_complete_links",
     "reviews_claim_blobs",
     "reviews_delete_blobs",
-    "reviews_settle_blobs",
+    "reviews_complete_blobs",
     "totals_add",
     "uploads_expire",
     "deletions_claim",

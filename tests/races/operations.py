@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, cast
 
-from functions.api.v2 import upload_commit as finish
+from functions.api.v2 import upload_commit
 from functions.gc import deletions
 from functions.gc.reviews import BLOBS, LINKS, MANIFESTS
 from functions.registry.blobs.errors import ObjectMissing
@@ -132,7 +132,7 @@ def _head_then_put(cast_: Cast) -> str:
 def _commit(cast_: Cast) -> str:
     upload = cast_.props.uploads[cast_.who]
     try:
-        finish.commit(cast_.services, APP, upload, LAYER_DIGEST, *parts_of(upload))
+        upload_commit.commit(cast_.services, APP, upload, LAYER_DIGEST, *parts_of(upload))
     except UploadUnknown:
         return "finds no upload"
     return SUCCEEDS
@@ -173,7 +173,7 @@ def _remove(cast_: Cast) -> str:
 
 
 def _collect(level: Callable[[Services, int], int], name: str) -> Callable[[Cast], str]:
-    """A level of the collection, and what became of the reviews that were due at the start."""
+    """A level of garbage collection, and what became of the reviews that were due at the start."""
 
     def act(cast_: Cast) -> str:
         level(cast_.services, _BATCH)
@@ -260,9 +260,9 @@ OPERATIONS: Final = {
                 *(manifest(payload) for payload in (INDEX, SPARSE_INDEX, OTHER_IMAGE.manifest)),
             ),
         ),
-        Operation("collect manifests", ("untagged", "tagged", "listed"), _collect(MANIFESTS, "manifest")),
-        Operation("collect links", ("linked", "elsewhere", "untagged"), _collect(LINKS, "link"), also=_LOSSY),
-        Operation("collect blobs", ("unlinked", "elsewhere", "linked"), _collect(BLOBS, "blob"), also=_LOSSY),
+        Operation("collect manifests", ("untagged", "tagged", "listed"), _collect(MANIFESTS.collect, "manifest")),
+        Operation("collect links", ("linked", "elsewhere", "untagged"), _collect(LINKS.collect, "link"), also=_LOSSY),
+        Operation("collect blobs", ("unlinked", "elsewhere", "linked"), _collect(BLOBS.collect, "blob"), also=_LOSSY),
         Operation("delete object", ("untagged",), _delete_object, also=("unlinked", *_LOSSY)),
     )
 }

@@ -15,7 +15,7 @@ from tests.security.people import Guarded
 _PULLS = ("GET tags", "GET manifest", "HEAD manifest", "GET blob", "HEAD blob", "GET referrers")
 _LEAST = {
     **dict.fromkeys(("GET /v2/", "GET catalog", "GET repositories with figures"), "anonymous"),
-    **dict.fromkeys((*_PULLS, "GET collection of a repository", "GET tags with figures"), "reader"),
+    **dict.fromkeys((*_PULLS, "GET gc of a repository", "GET tags with figures"), "reader"),
     **dict.fromkeys(
         [name for name in OPERATIONS if name.startswith(("GET figures of a ", "GET days of a "))], "reader"
     ),
@@ -24,7 +24,7 @@ _LEAST = {
     ),
     **dict.fromkeys(("PATCH repository", "POST move"), "administrator"),
     **dict.fromkeys([name for name in OPERATIONS if " quota" in name], "administrator"),
-    "GET collection": "administrator",
+    "GET gc": "administrator",
     **dict.fromkeys(
         [name for name in OPERATIONS if name.endswith((" the namespace", " its robot"))], "namespace admin"
     ),

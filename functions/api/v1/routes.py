@@ -13,10 +13,10 @@ class GetDescription(Route):
 
 
 @dataclass(frozen=True, slots=True)
-class GetCollection(Route):
+class GetGc(Route):
     """How the garbage collection stands."""
 
 
 @dataclass(frozen=True, slots=True)
-class PreviewCollection(InRepository):
+class PreviewGc(InRepository):
     """What the garbage collection would take from a repository."""

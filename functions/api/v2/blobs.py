@@ -8,7 +8,7 @@ from http import HTTPStatus
 from flask import Response
 
 from functions.api.v2.routes import DeleteBlob, GetBlob, HeadBlob
-from functions.api.web import lost_objects as damage
+from functions.api.web import lost_objects
 from functions.api.web.conditions import has_same_etag, not_modified
 from functions.api.web.context import Context
 from functions.api.web.responses import empty
@@ -93,7 +93,7 @@ def _read(context: Context, digest: Digest, blob: blobs.Blob, wanted: ByteRange)
     try:
         first = next(pieces, b"")
     except ObjectMissing as missing:
-        damage.mark(context.services, digest, blob.object_name)
+        lost_objects.mark(context.services, digest, blob.object_name)
         raise BlobUnknown(digest=str(digest)) from missing
     return _to_the_end(digest, wanted.length, first, pieces)
 

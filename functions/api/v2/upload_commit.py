@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from functions.api.web import lost_objects as damage
+from functions.api.web import lost_objects
 from functions.registry.blobs import hashing
 from functions.registry.blobs.errors import ObjectMissing
 from functions.registry.blobs.gcs import MOST_COMPOSED, new_object_name
@@ -50,7 +50,7 @@ def commit(services: Services, repository: RepositoryName, upload: Upload, diges
         if older is None or older in (object_name, seen):
             raise UploadUnknown
         # Outside of any transaction: nobody waits for the store with us.
-        seen = older if damage.is_whole(services, digest, older, upload.received) else None
+        seen = older if lost_objects.is_whole(services, digest, older, upload.received) else None
 
 
 def _digest(services: Services, upload: Upload, parts: list[Stored], algorithm: str) -> Digest:

@@ -11,7 +11,7 @@ from flask import Response
 from functions.api.audit import access_changed
 from functions.api.v1.access import routes
 from functions.api.v1.access.principals import known
-from functions.api.web import json_body as document
+from functions.api.web import json_body
 from functions.api.web.context import Context
 from functions.api.web.errors import ParameterInvalid, ResourceExists, ResourceUnknown
 from functions.api.web.json_body import ROLE, choice, nullable, number, repositories, tags, text
@@ -50,7 +50,7 @@ def list_grants(context: Context, route: routes.ListGrants) -> Response:
 
 def add_grant(context: Context, _: routes.AddGrant) -> Response:
     """In place of the role that the principal had by the same pattern."""
-    fields = document.read(
+    fields = json_body.read(
         context,
         {"principal": nullable(text(_LONGEST_NAME)), "repositories": repositories, "role": ROLE},
         {"namespace": nullable(text(_LONGEST_NAME))},
@@ -90,7 +90,7 @@ def list_rules(context: Context, route: routes.ListRules) -> Response:
 
 
 def add_rule(context: Context, _: routes.AddRule) -> Response:
-    fields = document.read(
+    fields = json_body.read(
         context,
         {"name": text(_LONGEST_NAME), "kind": choice(*KINDS), "repositories": repositories},
         {"tags": tags, "role": nullable(ROLE), "position": number(0, _LAST_POSITION)},

@@ -14,7 +14,7 @@ from functions.api.v1.access.routes import (
     ListRules,
     RemoveGrant,
     RemoveRule,
-    RemoveTrust,
+    RemoveTrustedPublisher,
     RevokeSecret,
 )
 from functions.api.web.errors import ParameterInvalid, ResourceUnknown
@@ -24,8 +24,8 @@ PRINCIPALS: Final = r"/api/v1/principals"
 PRINCIPAL: Final = r"/api/v1/principals/(?P<principal>[^/]+)"
 SECRETS: Final = rf"{PRINCIPAL}/secrets"
 SECRET: Final = rf"{PRINCIPAL}/secrets/(?P<secret>[^/]+)"
-TRUSTS: Final = rf"{PRINCIPAL}/trusts"
-TRUST: Final = rf"{PRINCIPAL}/trusts/(?P<trust>[^/]+)"
+TRUSTED_PUBLISHERS: Final = rf"{PRINCIPAL}/trusted_publishers"
+TRUSTED_PUBLISHER: Final = rf"{PRINCIPAL}/trusted_publishers/(?P<trusted_publisher>[^/]+)"
 GRANTS: Final = r"/api/v1/grants"
 GRANT: Final = r"/api/v1/grants/(?P<grant>[^/]+)"
 RULES: Final = r"/api/v1/rules"
@@ -84,8 +84,8 @@ def of_principal(route: Callable[[str], Route]) -> Parser:
     return lambda match, _: route(_principal(match))
 
 
-def remove_trust(match: re.Match[str], _: Query) -> Route:
-    return RemoveTrust(_principal(match), _number(match, "trust"))
+def remove_trusted_publisher(match: re.Match[str], _: Query) -> Route:
+    return RemoveTrustedPublisher(_principal(match), _number(match, "trusted_publisher"))
 
 
 def list_grants(_: re.Match[str], query: Query) -> Route:

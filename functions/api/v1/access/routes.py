@@ -1,4 +1,4 @@
-"""The routes of access control: principals, their secrets and trusts, grants, rules, and the audit trail."""
+"""The routes of access control: principals, secrets, trusted publishers, grants, rules and the audit trail."""
 
 from __future__ import annotations
 
@@ -57,18 +57,18 @@ class RevokeSecret(OfPrincipal):
 
 
 @dataclass(frozen=True, slots=True)
-class ListTrusts(OfPrincipal):
+class ListTrustedPublishers(OfPrincipal):
     pass
 
 
 @dataclass(frozen=True, slots=True)
-class AddTrust(OfPrincipal):
+class AddTrustedPublisher(OfPrincipal):
     pass
 
 
 @dataclass(frozen=True, slots=True)
-class RemoveTrust(OfPrincipal):
-    trust: int
+class RemoveTrustedPublisher(OfPrincipal):
+    trusted_publisher: int
 
 
 @dataclass(frozen=True, slots=True)

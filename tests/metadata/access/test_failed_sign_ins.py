@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from functions.registry.metadata.access import failed_sign_ins as failures
+from functions.registry.metadata.access import failed_sign_ins
 from functions.registry.metadata.access.failed_sign_ins import Keys
 from functions.registry.metadata.db import Call, Database, Session
 from tests.metadata.build import deadlocks, query, value
@@ -42,7 +42,9 @@ def delay(database: Database, keys: Keys) -> int:
     """What the next attempt would have to wait. Nothing is counted."""
 
     def work(session: Session) -> None:
-        call: Call[Any] = failures._ATTEMPT(keys=keys.all(), free=failures._FREE, longest=failures._LONGEST)
+        call: Call[Any] = failed_sign_ins._ATTEMPT(
+            keys=keys.all(), free=failed_sign_ins._FREE, longest=failed_sign_ins._LONGEST
+        )
         raise Undone(session.one_or_none(call))
 
     with pytest.raises(Undone) as undone:
@@ -94,9 +96,9 @@ def test_an_address_waits_after_many_failures_whomever_it_guesses(database: Data
 
 def test_a_success_forgets_the_pair_and_the_user_but_not_the_address(database: Database) -> None:
     fail(database, 55)
-    failures.succeed(database, ELSEWHERE)
+    failed_sign_ins.succeed(database, ELSEWHERE)
     assert delay(database, ELSEWHERE) == 0
-    failures.succeed(database, GUESSED)
+    failed_sign_ins.succeed(database, GUESSED)
     assert delay(database, GUESSED) == delay(database, NEIGHBOUR) == 16, "but for the attempt that was right"
 
 
@@ -114,13 +116,13 @@ def test_old_rows_go_in_batches(database: Database) -> None:
         fail(database, 1, Keys.of(PEPPER, f"user {number}", f"address {number}"))
     pass_time(database, 3601)
     fail(database, 1)
-    assert [failures.expire(database, 10) for _ in range(3)] == [10, 5, 0]
+    assert [failed_sign_ins.expire(database, 10) for _ in range(3)] == [10, 5, 0]
     assert value(database, "SELECT count(*) FROM sign_in_failures") == 3
 
 
 def test_attempts_at_once_are_counted_before_they_are_looked_at(database: Database) -> None:
     with ThreadPoolExecutor(8) as pool:
-        waits = list(pool.map(lambda _: failures.attempt(database, GUESSED), range(40)))
+        waits = list(pool.map(lambda _: failed_sign_ins.attempt(database, GUESSED), range(40)))
     assert sum(seconds == 0 for seconds in waits) == 5
     assert value(database, "SELECT max(failures) FROM sign_in_failures") == 5
 
@@ -130,8 +132,8 @@ def test_attempts_of_many_at_once_wait_for_no_other_crosswise(database: Database
     others = [Keys.of(PEPPER, f"user {number % 4}", f"address {number % 3}") for number in range(40)]
 
     def sign_in(keys: Keys) -> None:
-        failures.attempt(database, keys)
-        failures.succeed(database, keys)
+        failed_sign_ins.attempt(database, keys)
+        failed_sign_ins.succeed(database, keys)
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(sign_in, others))
@@ -139,7 +141,7 @@ def test_attempts_of_many_at_once_wait_for_no_other_crosswise(database: Database
 
 
 def test_who_is_no_name_counts_for_the_address_alone(database: Database) -> None:
-    waits = [failures.attempt_from(database, GUESSED) for _ in range(60)]
+    waits = [failed_sign_ins.attempt_from(database, GUESSED) for _ in range(60)]
     assert waits[:50] == [0] * 50
     assert all(waits[50:])
     assert delay(database, NEIGHBOUR) == 1

@@ -120,7 +120,7 @@ def test_a_move_that_makes_no_sense_is_refused(registry: Registry, document: obj
 # ---- deletions
 
 
-def test_a_repository_is_deleted_and_the_collection_takes_its_bytes(hasty: Registry) -> None:
+def test_a_repository_is_deleted_and_garbage_collection_takes_its_bytes(hasty: Registry) -> None:
     shared = Image()
     hasty.push_image("team/app", "v1", shared)
     gone = hasty.push_image("team/app", "v2")
@@ -140,7 +140,7 @@ def test_a_rule_keeps_a_repository(guarded: Guarded) -> None:
     secret = guarded.robot("keeper", ("team/app", "maintainer"))
     keeper = {"Authorization": basic("keeper", secret)}
     push(guarded, guarded.as_bearer(guarded.token("keeper", secret, "repository:team/app:pull,push")))
-    rule = {"name": "archive", "kind": "kept", "repositories": "team/*", "role": "admin"}
+    rule = {"name": "archive", "kind": "delete_protected", "repositories": "team/*", "role": "admin"}
     assert guarded.request("POST", "/api/v1/rules", headers=root, json=rule).status_code == 201
     response = guarded.request("DELETE", REPOSITORY, headers=keeper)
     assert refused(guarded, response)[:2] == (403, "DENIED")

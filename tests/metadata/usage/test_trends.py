@@ -1,4 +1,4 @@
-"""What repositories are ranked by is, after each collection, what one adds up by hand; and both rankings show it."""
+"""What repositories are ranked by is, after each GC run, what one adds up by hand; and both rankings show it."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ import pytest
 from functions.registry.metadata.content import manifests, moves, removal
 from functions.registry.metadata.content.moves import NameTaken, NothingToMove
 from functions.registry.metadata.db import Database
-from functions.registry.metadata.lists import rankings as insights_rankings
-from functions.registry.metadata.usage import pulls_and_pushes as activity
-from functions.registry.metadata.usage import trends as ranks
-from functions.registry.metadata.usage.pulls_and_pushes import Activity
+from functions.registry.metadata.lists import rankings
+from functions.registry.metadata.usage import pulls_and_pushes, trends
+from functions.registry.metadata.usage.pulls_and_pushes import Counts
 from functions.registry.metadata.usage.trends import DAYS
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.name import RepositoryName
@@ -29,7 +28,7 @@ from tests.metadata.build import (
     value,
     wait_until_blocked,
 )
-from tests.metadata.insight_rows import collect
+from tests.metadata.list_rows import collect
 from tests.support import Image
 
 NAMES: Final = [RepositoryName(f"{namespace}/{name}") for namespace in ("ash", "beech") for name in ("a", "b", "c")]
@@ -39,7 +38,7 @@ _PASS: Final = """
     SET session_replication_role = replica;
     UPDATE repository_days SET day = day - 1000;
     UPDATE repository_days SET day = day + 1000 - {days};
-    UPDATE repository_ranks SET due_on = due_on - {days} WHERE due_on > '-infinity';
+    UPDATE repository_trends SET due_on = due_on - {days} WHERE due_on > '-infinity';
     UPDATE repositories SET created_at = created_at - interval '{days} days';
     UPDATE repository_usage SET pushed_at = pushed_at - interval '{days} days' WHERE pushed_at > '-infinity';
     SET session_replication_role = origin;
@@ -84,15 +83,15 @@ def _bytes_before(days: list[list[Any]], first: date, is_young: bool, size: int)
 def as_kept(database: Database, namespace: str | None = None) -> dict[str, tuple[int, int, int]]:
     """The same, by what the two rankings show."""
     found: dict[str, tuple[int, int, int]] = {}
-    for item in insights_rankings.most_active(database, 100, namespace):
+    for item in rankings.most_active(database, 100, namespace):
         found[item["name"]] = (0, item["recent_pushes"], item["recent_pulls"])
-    for item in insights_rankings.fastest_growing(database, 100, namespace):
+    for item in rankings.fastest_growing(database, 100, namespace):
         found[item["name"]] = (item["gained_bytes"], *found.get(item["name"], (0, 0, 0))[1:])
     return found
 
 
 def use(database: Database, name: RepositoryName, *, pushes: int = 0, pulls: int = 0, age: float = 0) -> None:
-    activity.add(database, [Activity(name, None, Digest.of(b"any"), pulls, pushes, age)])
+    pulls_and_pushes.add(database, [Counts(name, None, Digest.of(b"any"), pulls, pushes, age)])
 
 
 def assert_by_hand(database: Database) -> None:
@@ -165,16 +164,18 @@ def test_each_day_that_goes_by_without_any_use_changes_what_it_changes(database:
     seen = []
     for _ in range(DAYS + 3):
         let_pass(database, 1)
-        handled = ranks.add_up(database, 10)
+        handled = trends.add_up(database, 10)
         assert as_kept(database) == by_hand(database)
         seen.append((handled, as_kept(database).get(APP, (0, 0, 0))[2]))
     assert seen[0] == (1, 3)
     assert [number for number, (handled, _) in enumerate(seen) if handled] == [0, 24, 29, 30]
     assert seen[24:31] == [(1, 1), (0, 1), (0, 1), (0, 1), (0, 1), (1, 0), (1, 0)]
-    assert value(database, "SELECT due_on IS NULL FROM repository_ranks")
+    assert value(database, "SELECT due_on IS NULL FROM repository_trends")
 
 
-def test_a_survey_that_comes_late_changes_nothing_about_when_it_was_made_and_pushed_to(database: Database) -> None:
+def test_an_untagged_scan_that_comes_late_changes_nothing_about_when_it_was_made_and_pushed_to(
+    database: Database,
+) -> None:
     start_upload(database, APP)
     let_pass(database, 5)
     gained = []
@@ -186,7 +187,7 @@ def test_a_survey_that_comes_late_changes_nothing_about_when_it_was_made_and_pus
             gained.append(as_kept(database).get(APP, (0, 0, 0))[0])
             assert as_kept(database) == by_hand(database)
             let_pass(database, 1)
-            ranks.add_up(database, 10)
+            trends.add_up(database, 10)
     size = len(image.manifest) + sum(map(len, image.blobs))
     assert gained == [size] * 21 + [0] * 19 + [size] * 26 + [0] * 14
 
@@ -200,7 +201,7 @@ def test_one_that_shrinks_has_not_grown_until_the_days_before_are_long_past(data
     use(database, APP, pushes=1)
     collect(database)
     assert as_kept(database) == by_hand(database) == {APP: (0, 1, 0)}
-    assert value(database, "SELECT gained_bytes FROM repository_ranks") == -len(first.manifest)
+    assert value(database, "SELECT gained_bytes FROM repository_trends") == -len(first.manifest)
     let_pass(database, 20)
     push_image(database, APP, "v1", image=first)
     collect(database)
@@ -210,7 +211,7 @@ def test_one_that_shrinks_has_not_grown_until_the_days_before_are_long_past(data
     assert as_kept(database) == by_hand(database) == {APP: (len(first.manifest), 0, 0)}
 
 
-def test_what_has_been_emptied_is_not_shown_before_the_collection_either(database: Database) -> None:
+def test_what_has_been_emptied_is_not_shown_before_garbage_collection_either(database: Database) -> None:
     image = push_image(database, APP, "v1")
     use(database, APP, pulls=1)
     collect(database)
@@ -224,19 +225,19 @@ def test_several_collect_at_once_and_each_repository_is_added_up_by_one(database
         push_image(database, name, "v1")
         use(database, name, pulls=1)
     with OpenTransaction(database_url) as other:
-        other.run("SELECT FROM repository_ranks ORDER BY repository_id LIMIT 2 FOR NO KEY UPDATE")
-        assert ranks.add_up(database, 100) == len(NAMES) - 2
+        other.run("SELECT FROM repository_trends ORDER BY repository_id LIMIT 2 FOR NO KEY UPDATE")
+        assert trends.add_up(database, 100) == len(NAMES) - 2
         other.commit()
     with ThreadPoolExecutor(4) as pool:
-        assert sum(pool.map(lambda _: ranks.add_up(database, 1), range(4))) == 2
+        assert sum(pool.map(lambda _: trends.add_up(database, 1), range(4))) == 2
 
 
 def test_what_is_used_while_it_is_added_up_has_its_turn_again(database: Database, database_url: str) -> None:
     push_image(database, APP, "v1")
     use(database, APP, pulls=1)
     with OpenTransaction(database_url) as other, ThreadPoolExecutor(1) as pool:
-        assert ranks._CLAIM.read(other.batch([ranks._CLAIM(limit=10)])[0])
-        other.count(ranks._ADD_UP(ids=[value(database, "SELECT id FROM repositories")], days=DAYS))
+        assert trends._CLAIM.read(other.batch([trends._CLAIM(limit=10)])[0])
+        other.count(trends._ADD_UP(ids=[value(database, "SELECT id FROM repositories")], days=DAYS))
         using = pool.submit(use, database, APP, pulls=2)
         wait_until_blocked(database)
         other.commit()
@@ -254,4 +255,4 @@ def test_a_dry_move_leaves_a_rank_where_it_is(database: Database) -> None:
     assert set(as_kept(database, "ash")) == {NAMES[0]}
     moves.move(database, NAMES[0], NAMES[-1], with_below=False, dry_run=False)
     assert as_kept(database, "ash") == {}
-    assert set(as_kept(database, "beech")) == {NAMES[-1]}, "at once, not with the next collection"
+    assert set(as_kept(database, "beech")) == {NAMES[-1]}, "at once, not with the next GC run"

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from functions.registry.metadata.db import Database
-from functions.registry.metadata.usage import trends as ranks
-from functions.registry.metadata.usage import untagged as surveys
+from functions.registry.metadata.usage import trends, untagged
 from functions.registry.oci.name import RepositoryName
 from tests.metadata.build import put, query
 from tests.support import encode
@@ -93,10 +92,12 @@ def fill_tags(database: Database, count: int = 30) -> None:
 
 
 def collect(database: Database) -> None:
-    """What a run of the collection does about figures that are not kept at once."""
-    for (repository_id,) in query(database, "SELECT repository_id FROM repository_usage WHERE survey_due ORDER BY 1"):
-        surveys.survey(database, repository_id)
-    while ranks.add_up(database, 4):
+    """What a GC run does about figures that are not kept at once."""
+    for (repository_id,) in query(
+        database, "SELECT repository_id FROM repository_usage WHERE untagged_scan_due ORDER BY 1"
+    ):
+        untagged.scan(database, repository_id)
+    while trends.add_up(database, 4):
         pass
 
 

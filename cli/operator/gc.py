@@ -1,6 +1,6 @@
-"""For operators: how the collection stands, what it would do, and its settings.
+"""For operators: how garbage collection stands, what it would do, and its settings.
 
-Run as `python -m cli.operator.collection`, with SLIPWAY_DATABASE naming the database; on one machine, `make gc-status`.
+Run as `python -m cli.operator.gc`, with SLIPWAY_DATABASE naming the database; on one machine, `make gc-status`.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import Final
 from functions.registry.metadata.content import repository_settings
 from functions.registry.metadata.content.repository_settings import SettingsChange
 from functions.registry.metadata.db import Database, MetadataUnavailable
-from functions.registry.metadata.gc import status as collection
+from functions.registry.metadata.gc import status
 from functions.registry.metadata.gc.status import LONGEST_GRACE, SettingRefused
-from functions.registry.metadata.usage.recount import verify
+from functions.registry.metadata.usage.recount import recount
 from functions.registry.oci.errors import NameInvalid
 from functions.registry.oci.name import RepositoryName
 
@@ -46,7 +46,7 @@ def main(arguments: list[str], url: str | None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m cli.operator.collection", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m cli.operator.gc", description=__doc__)
     commands = parser.add_subparsers(required=True)
     commands.add_parser("status", help="how the queues stand, what failed, what was collected").set_defaults(
         run=_status
@@ -58,8 +58,8 @@ def _parser() -> argparse.ArgumentParser:
     grace.add_argument("event", help="push, untag, cascade, upload, lease, unlink or delete")
     grace.add_argument("duration", type=_duration, help="a number and a unit: 90s, 30m, 24h, 7d")
     grace.set_defaults(run=_grace)
-    commands.add_parser("verify", help="count all figures of usage anew; 1 if one of them is wrong").set_defaults(
-        run=_verify
+    commands.add_parser("recount", help="count all figures of usage anew; 1 if one of them is wrong").set_defaults(
+        run=_recount
     )
     repository = commands.add_parser("repository", help="settings of one repository")
     repository.add_argument("repository", type=RepositoryName.parse)
@@ -82,29 +82,29 @@ def _duration(text: str) -> timedelta:
 
 def _status(database: Database, _: argparse.Namespace) -> None:
     print(f"{'queue':<10}{'waiting':>10}{'due':>10}{'overdue':>10}{'failing':>10}  oldest")
-    for queue in collection.queues(database):
+    for queue in status.queues(database):
         oldest = f"{queue.oldest:%Y-%m-%d %H:%M:%S}" if queue.oldest else "-"
         counts = f"{queue.waiting:>10}{queue.due:>10}{queue.overdue:>10}{queue.failing:>10}"
         print(f"{queue.level:<10}{counts}  {oldest}")
-    print(f"\ncondemned: {_size(collection.condemned_bytes(database))}")
-    for failure in collection.failures(database):
+    print(f"\npending deletion: {_size(status.pending_deletion_bytes(database))}")
+    for failure in status.failures(database):
         print(f"failing: {failure.level} {failure.subject}: {failure.attempts} attempts, again at {failure.again_at}:")
         print(f"    {failure.error}")
     print(f"\n{'day':<12}{'collected':<12}{'after':<10}{'rows':>10}{'bytes':>14}")
-    for total in collection.totals(database):
+    for total in status.totals(database):
         print(f"{total.day!s:<12}{total.level:<12}{total.event:<10}{total.rows:>10}{_size(total.bytes):>14}")
 
 
 def _preview(database: Database, options: argparse.Namespace) -> None:
-    for manifest in collection.preview(database, options.repository):
+    for manifest in status.preview(database, options.repository):
         at = f"{manifest.review_after:%Y-%m-%d %H:%M:%S}"
         print(f"{at}  {manifest.event:<8}{_size(manifest.size):>10}  {manifest.digest}  {manifest.media_type}")
-    freed = collection.freed(database, options.repository)
+    freed = status.freed(database, options.repository)
     print(f"blobs freed: {_size(freed.in_repository)} in the repository, {_size(freed.in_registry)} in the bucket")
 
 
 def _grace(database: Database, options: argparse.Namespace) -> None:
-    collection.set_grace(database, options.event, options.duration)
+    status.set_grace(database, options.event, options.duration)
     print(f"{options.event}: {options.duration}, from the next event on")
 
 
@@ -120,8 +120,8 @@ def _repository(database: Database, options: argparse.Namespace) -> None:
     print(f"{options.repository}: done")
 
 
-def _verify(database: Database, _: argparse.Namespace) -> None:
-    found = verify(database)
+def _recount(database: Database, _: argparse.Namespace) -> None:
+    found = recount(database)
     for difference in found.differences:
         name = f"{difference.scope} {difference.name}".strip()
         print(f"{name}: {difference.figure} is {difference.kept}, and should be {difference.counted}")

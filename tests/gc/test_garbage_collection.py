@@ -1,4 +1,4 @@
-"""What goes and what stays, through the api and a whole run of the collection."""
+"""What goes and what stays, through the api and a whole GC run."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ def test_a_link_goes_though_another_repository_keeps_the_blob(hasty: Registry, s
     assert len(objects(hasty, storage_address)) == len(image.blobs)
 
 
-def test_a_digest_pushed_again_after_its_blob_was_condemned_has_an_object_of_its_own(
+def test_a_digest_pushed_again_after_its_blob_is_pending_deletion_has_an_object_of_its_own(
     hasty: Registry, storage_address: str
 ) -> None:
     execute(hasty, "UPDATE gc_settings SET grace = '1 hour' WHERE event = 'delete'")
@@ -249,11 +249,11 @@ def test_a_kept_repository_keeps_what_lost_its_tag_until_the_rule_goes(hasty: Re
     images = {name: hasty.push_image(name, "latest") for name in ("a/b", "other/b")}
     for name in images:
         hasty.push_image(name, "latest")
-    rule = rules.add(database, NewRule("archive", 0, "kept", "a/**", role="admin"))
+    rule = rules.add(database, NewRule("archive", 0, "delete_protected", "a/**", role="admin"))
     collect(hasty)
     assert_pulls(hasty, "a/b", images["a/b"].digest, images["a/b"])
     assert hasty.get(f"/v2/other/b/manifests/{images['other/b'].digest}").status_code == 404
-    assert hasty.get("/api/v1/repositories/a/b/-/collection").get_json()["manifests"] == []
+    assert hasty.get("/api/v1/repositories/a/b/-/gc").get_json()["manifests"] == []
     rules.remove(database, rule)
     execute(hasty, "UPDATE manifest_reviews SET review_after = now() - interval '1 second'")
     collect(hasty)

@@ -1,4 +1,4 @@
-"""What a collection costs: by the size of the registry, in a row on one collector, and for those who pull meanwhile."""
+"""What a GC run costs: by the size of the registry, in a row on one collector, and for those who pull meanwhile."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Side:
     registry: Registry
     services: Services
     manifests: int
-    surveying: float = 0.0
+    scanning: float = 0.0
     reviews: list[float] = field(default_factory=list)
 
 
@@ -52,8 +52,8 @@ def _side(folder: Path, manifests: int) -> Iterator[Side]:
         filling = timed(lambda: registry.grow(manifests))
         registry.execute("UPDATE gc_settings SET grace = '0' WHERE event = 'delete'")
         # Each repository as it is for the first time; then none for minutes, as in a registry that has run for long.
-        side.surveying = timed(lambda: _silently(lambda: _until_done(lambda: usage.survey(services, BATCH))))
-        print(f"{manifests} manifests after {filling:.0f} s, surveyed in {side.surveying:.1f} s", flush=True)
+        side.scanning = timed(lambda: _silently(lambda: _until_done(lambda: usage.scan_untagged(services, BATCH))))
+        print(f"{manifests} manifests after {filling:.0f} s, scanned in {side.scanning:.1f} s", flush=True)
         yield side
         services.database.close()
         registry.close()
@@ -71,7 +71,7 @@ def _until_done(work: Callable[[], int]) -> None:
 
 
 def review(side: Side, blobs: int) -> None:
-    """From links that are due to condemned objects."""
+    """From links that are due to objects pending deletion."""
     side.registry.dangle(blobs, with_objects=False)
     side.reviews.append(timed(lambda: _silently(lambda: _review(side.services))))
     print(f"{side.manifests} manifests: reviewed in {side.reviews[-1]:.2f} s", flush=True)
@@ -80,8 +80,8 @@ def review(side: Side, blobs: int) -> None:
 
 
 def _review(services: Services) -> None:
-    _until_done(lambda: LINKS(services, BATCH))
-    _until_done(lambda: BLOBS(services, BATCH))
+    _until_done(lambda: LINKS.collect(services, BATCH))
+    _until_done(lambda: BLOBS.collect(services, BATCH))
 
 
 def rates(side: Side, arguments: Any) -> tuple[list[float], list[float]]:
@@ -99,7 +99,7 @@ def rates(side: Side, arguments: Any) -> tuple[list[float], list[float]]:
 
 
 def pulls(side: Side, arguments: Any) -> Iterator[tuple[list[float], ...]]:
-    """Milliseconds of each pull: while nothing else happens, while a process computes, and during a collection."""
+    """Milliseconds of each pull: while nothing else happens, while a process computes, and during a GC run."""
     side.registry.tag()
     ports = side.running.ports
     for _ in range(arguments.runs):
@@ -122,7 +122,7 @@ def report_reviews(report: Report, sides: list[Side], blobs: int) -> None:
         f"## Reviewing and deleting {blobs:,} dangling blobs, by the registry's size",
         table(["registry of", "runs", "seconds"], rows),
         f"In turns. Ratio of the medians: {medians[1] / medians[0]:.2f}. What no tag reaches is counted apart from "
-        f"this, at most once in 10 ms for each manifest of a repository: {sides[1].surveying:.1f} s for "
+        f"this, at most once in 10 ms for each manifest of a repository: {sides[1].scanning:.1f} s for "
         f"{REPOSITORIES} repositories with {sides[1].manifests:,} manifests.",
     )
 
@@ -164,19 +164,19 @@ def measure(sides: list[Side], report: Report, arguments: Any) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.collection", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.gc", description=__doc__)
     parser.add_argument("--blobs", type=int, default=10_000, help="dangling blobs in each run (default 10000)")
     parser.add_argument("--runs", type=int, default=3, help="runs of each measurement (default 3)")
     arguments = parser.parse_args()
-    report = Report("Collection", "benchmarks.collection")
+    report = Report("Garbage collection", "benchmarks.gc")
     with (
         tempfile.TemporaryDirectory(prefix="slipway-bench-", ignore_cleanup_errors=True) as folder,
-        mock.patch.object(stack, "TICK_SECONDS", NEVER_SECONDS),
+        mock.patch.object(stack, "GC_SCHEDULE_SECONDS", NEVER_SECONDS),
         contextlib.ExitStack() as opened,
     ):
         sides = [opened.enter_context(_side(Path(folder) / str(size), size)) for size in SIZES]
         measure(sides, report, arguments)
-    report.write("collection")
+    report.write("gc")
 
 
 if __name__ == "__main__":

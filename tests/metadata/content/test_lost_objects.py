@@ -41,7 +41,7 @@ def object_of(database: Database, digest: Digest = DIGEST) -> str:
     return name
 
 
-def condemned(database: Database) -> set[str]:
+def pending_deletion(database: Database) -> set[str]:
     return {row[0] for row in query(database, "SELECT object_name FROM deletions")}
 
 
@@ -101,10 +101,10 @@ def test_a_known_blob_is_linked_only_to_an_object_that_was_seen(database: Databa
         assert commits.commit(database, OTHER, upload, DIGEST, new, seen) == Committed(False, older)
     assert blobs.confirm(database, OTHER, DIGEST) is None
     assert uploads.get(database, OTHER, upload.id) == upload
-    assert condemned(database) == set()
+    assert pending_deletion(database) == set()
     assert commits.commit(database, OTHER, upload, DIGEST, new, older) == Committed(True, older)
     assert blobs.confirm(database, OTHER, DIGEST) == len(CONTENT)
-    assert condemned(database) == {new}
+    assert pending_deletion(database) == {new}
 
 
 def test_of_eight_that_heal_a_blob_at_once_one_gives_it_its_object(database: Database) -> None:
@@ -116,7 +116,7 @@ def test_of_eight_that_heal_a_blob_at_once_one_gives_it_its_object(database: Dat
         assert all(healed)
     written = {name for upload in pushed for name in parts_of(upload)}
     assert object_of(database) in written
-    assert condemned(database) == {lost, *written} - {object_of(database)}
+    assert pending_deletion(database) == {lost, *written} - {object_of(database)}
 
 
 @pytest.mark.parametrize("is_damaged", [False, True], ids=["healthy", "damaged"])
@@ -148,7 +148,7 @@ def test_no_index_makes_the_object_part_of_a_key(database: Database) -> None:
     assert query(database, keys, column="digest") == [["blobs_pkey"]]
 
 
-def test_a_collection_that_takes_the_damaged_blob_is_waited_for(database: Database, database_url: str) -> None:
+def test_a_gc_run_that_takes_the_damaged_blob_is_waited_for(database: Database, database_url: str) -> None:
     lost = damage(database)
     assert blobs.delete(database, APP, DIGEST)
     upload = uploaded(database)
@@ -159,7 +159,7 @@ def test_a_collection_that_takes_the_damaged_blob_is_waited_for(database: Databa
         collector.commit()
         assert healed.result(PATIENCE)
     assert [object_of(database)] == parts_of(upload)
-    assert condemned(database) == {lost}
+    assert pending_deletion(database) == {lost}
     assert blobs.confirm(database, APP, DIGEST) == len(CONTENT)
 
 

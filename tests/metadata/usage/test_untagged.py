@@ -1,4 +1,4 @@
-"""Surveys find what no tag reaches, and the bytes that would go with it; and never keep a push waiting."""
+"""Untagged scans find what no tag reaches, and the bytes that would go with it; and never keep a push waiting."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from functions.gc import usage as collector
 from functions.registry.metadata.content import blobs, manifests, pushes, tags
 from functions.registry.metadata.content.pushes import Push
 from functions.registry.metadata.db import Conflict, Database, Session
-from functions.registry.metadata.usage import untagged as surveys
+from functions.registry.metadata.usage import untagged
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.manifest import parse_manifest
 from functions.registry.oci.name import Tag
@@ -63,19 +63,19 @@ def id_of(database: Database, repository: str = APP) -> int:
     return found
 
 
-def survey(database: Database, repository: str = APP) -> tuple[int, int]:
-    """Untagged manifests and bytes, after one survey."""
-    assert surveys.survey(database, id_of(database, repository)) is not None
-    ((untagged, size),) = query(
+def scan(database: Database, repository: str = APP) -> tuple[int, int]:
+    """Untagged manifests and bytes, after one untagged scan."""
+    assert untagged.scan(database, id_of(database, repository)) is not None
+    ((count, size),) = query(
         database,
         "SELECT untagged, untagged_bytes FROM repository_usage WHERE repository_id = :id",
         id=id_of(database, repository),
     )
-    return untagged, size
+    return count, size
 
 
 def is_due(database: Database, repository: str = APP) -> bool:
-    return id_of(database, repository) in surveys.due(database, 100)
+    return id_of(database, repository) in untagged.due(database, 100)
 
 
 def size_of(*images: Image) -> int:
@@ -84,9 +84,9 @@ def size_of(*images: Image) -> int:
 
 def test_what_no_tag_names_is_untagged(database: Database) -> None:
     kept, lost = push_image(database, APP, "v1"), push_image(database, APP)
-    assert survey(database) == (1, size_of(lost))
+    assert scan(database) == (1, size_of(lost))
     tags.delete(database, APP, Tag("v1"))
-    assert survey(database) == (2, size_of(kept, lost))
+    assert scan(database) == (2, size_of(kept, lost))
 
 
 def test_what_a_tag_reaches_through_indexes_and_subjects_is_not(database: Database) -> None:
@@ -94,9 +94,9 @@ def test_what_a_tag_reaches_through_indexes_and_subjects_is_not(database: Databa
     push_index(database, APP, "v1", of=children)
     signature = push_image(database, APP, image=signature_of(children[0].manifest))
     put(database, APP, artifact_of(signature.manifest))
-    assert survey(database) == (0, 0)
+    assert scan(database) == (0, 0)
     tags.delete(database, APP, Tag("v1"))
-    assert survey(database)[0] == 5
+    assert scan(database)[0] == 5
 
 
 def test_what_an_index_named_before_it_came_is_reached(database: Database) -> None:
@@ -105,7 +105,7 @@ def test_what_an_index_named_before_it_came_is_reached(database: Database) -> No
     push = Push(APP, Digest.of(payload), parse_manifest(payload, None), payload, [Tag("v1")], accepts_missing=True)
     pushes.put(database, push)
     push_image(database, APP, image=child)
-    assert survey(database) == (0, 0)
+    assert scan(database) == (0, 0)
 
 
 def test_blobs_count_where_nothing_else_names_them(database: Database) -> None:
@@ -114,7 +114,7 @@ def test_blobs_count_where_nothing_else_names_them(database: Database) -> None:
     lost = [push_image(database, APP, image=Image(config=b"{}", layers=(shared, own), more={"n": n})) for n in (1, 2)]
     push_blob(database, APP, b"named by nothing, and no manifest's to give back")
     push_image(database, OTHER, "v1", image=lost[0])
-    assert survey(database) == (2, sum(len(image.manifest) for image in lost) + len(own))
+    assert scan(database) == (2, sum(len(image.manifest) for image in lost) + len(own))
 
 
 def test_a_blob_that_a_tagged_manifest_waited_for_is_not_given_back(database: Database) -> None:
@@ -123,27 +123,27 @@ def test_a_blob_that_a_tagged_manifest_waited_for_is_not_given_back(database: Da
     push = Push(APP, Digest.of(payload), parse_manifest(payload, None), payload, [Tag("v1")], accepts_missing=True)
     pushes.put(database, push)
     lost = push_image(database, APP, image=Image(config=b"{}", layers=(late,), more={"n": 1}))
-    assert survey(database) == (1, len(lost.manifest))
+    assert scan(database) == (1, len(lost.manifest))
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_a_survey_finds_what_one_finds_by_hand(database: Database, seed: int) -> None:
+def test_an_untagged_scan_finds_what_one_finds_by_hand(database: Database, seed: int) -> None:
     client = Client(database, seed)
     for _ in range(5):
         client.act(20)
-        for repository_id in surveys.due(database, 100):
-            surveys.survey(database, repository_id)
-        query(database, "UPDATE repository_usage SET surveyed_at = NULL")
+        for repository_id in untagged.due(database, 100):
+            untagged.scan(database, repository_id)
+        query(database, "UPDATE repository_usage SET untagged_as_of = NULL")
         assert query(database, KEPT) == query(database, BY_HAND)
 
 
-def test_nothing_is_surveyed_twice_without_a_change(database: Database) -> None:
+def test_nothing_is_scanned_twice_without_a_change(database: Database) -> None:
     image = push_image(database, APP, "v1")
     assert is_due(database)
-    assert surveys.survey(database, id_of(database)) is not None
+    assert untagged.scan(database, id_of(database)) is not None
     assert not is_due(database)
-    assert surveys.survey(database, id_of(database)) is None
-    query(database, "UPDATE repository_usage SET surveyed_at = NULL")
+    assert untagged.scan(database, id_of(database)) is None
+    query(database, "UPDATE repository_usage SET untagged_as_of = NULL")
     changes: list[Callable[[], object]] = [
         lambda: tags.delete(database, APP, Tag("v1")),
         lambda: put(database, APP, image.manifest, "v2"),
@@ -156,18 +156,18 @@ def test_nothing_is_surveyed_twice_without_a_change(database: Database) -> None:
     for number, change in enumerate(changes):
         change()
         assert is_due(database), number
-        assert surveys.survey(database, id_of(database)) is not None
-        query(database, "UPDATE repository_usage SET surveyed_at = NULL")
+        assert untagged.scan(database, id_of(database)) is not None
+        query(database, "UPDATE repository_usage SET untagged_as_of = NULL")
 
 
-def test_a_large_repository_is_not_surveyed_all_the_time(database: Database) -> None:
+def test_a_large_repository_is_not_scanned_all_the_time(database: Database) -> None:
     push_image(database, APP, "v1")
-    surveys.survey(database, id_of(database))
-    query(database, "UPDATE repository_usage SET manifests = 200000, survey_due = true")
+    untagged.scan(database, id_of(database))
+    query(database, "UPDATE repository_usage SET manifests = 200000, untagged_scan_due = true")
     assert not is_due(database)
-    query(database, "UPDATE repository_usage SET surveyed_at = now() - interval '1999 s'")
+    query(database, "UPDATE repository_usage SET untagged_as_of = now() - interval '1999 s'")
     assert not is_due(database)
-    query(database, "UPDATE repository_usage SET surveyed_at = now() - interval '2001 s'")
+    query(database, "UPDATE repository_usage SET untagged_as_of = now() - interval '2001 s'")
     assert is_due(database)
 
 
@@ -176,27 +176,27 @@ def test_a_change_while_it_reads_makes_the_next_one_due(
 ) -> None:
     push_image(database, APP, "v1")
     lost = push_image(database, APP)
-    reached = surveys._reached
+    reached = untagged._reached
 
-    def change_meanwhile(read: surveys._Read) -> set[int]:
+    def change_meanwhile(read: untagged._Read) -> set[int]:
         with closing(Database(database_url, 1)) as other:
             push_image(other, APP, "v2")
         return reached(read)
 
-    monkeypatch.setattr(surveys, "_reached", change_meanwhile)
-    assert survey(database) == (1, size_of(lost)), "the figures are those of before, and pushes do not wait"
-    query(database, "UPDATE repository_usage SET surveyed_at = NULL")
+    monkeypatch.setattr(untagged, "_reached", change_meanwhile)
+    assert scan(database) == (1, size_of(lost)), "the figures are those of before, and pushes do not wait"
+    query(database, "UPDATE repository_usage SET untagged_as_of = NULL")
     assert is_due(database)
 
 
-def test_two_collectors_do_not_survey_the_same(database_url: str, database: Database) -> None:
+def test_two_collectors_do_not_scan_the_same(database_url: str, database: Database) -> None:
     push_image(database, APP, "v1")
     with OpenTransaction(database_url) as other:
-        assert surveys.survey(Holding(other), id_of(database)) is not None
+        assert untagged.scan(Holding(other), id_of(database)) is not None
         with ThreadPoolExecutor(1) as pool:
-            assert pool.submit(surveys.survey, database, id_of(database)).result(10) is None
+            assert pool.submit(untagged.scan, database, id_of(database)).result(10) is None
         other.rollback()
-    assert surveys.survey(database, id_of(database)) is not None
+    assert untagged.scan(database, id_of(database)) is not None
 
 
 class Holding(Database):
@@ -210,22 +210,22 @@ class Holding(Database):
         return self._holder._run(work)
 
 
-def test_a_survey_waits_for_a_push_that_has_not_ended_and_then_is_due_again(
+def test_an_untagged_scan_waits_for_a_push_that_has_not_ended_and_then_is_due_again(
     database_url: str, database: Database
 ) -> None:
     push_image(database, APP, "v1")
     with OpenTransaction(database_url) as other, ThreadPoolExecutor(1) as pool:
         put(other, APP, index_of(), "v2")
-        surveying = pool.submit(surveys.survey, database, id_of(database))
+        scanning = pool.submit(untagged.scan, database, id_of(database))
         wait_until_blocked(database)
         other.commit()
-        assert surveying.result(10) is not None
-    query(database, "UPDATE repository_usage SET surveyed_at = NULL")
+        assert scanning.result(10) is not None
+    query(database, "UPDATE repository_usage SET untagged_as_of = NULL")
     assert is_due(database)
 
 
-def test_a_repository_that_is_gone_is_not_surveyed(database: Database) -> None:
-    assert surveys.survey(database, 12345) is None
+def test_a_repository_that_is_gone_is_not_scanned(database: Database) -> None:
+    assert untagged.scan(database, 12345) is None
 
 
 def test_one_that_can_not_be_read_in_time_is_given_up_until_it_changes(
@@ -236,33 +236,33 @@ def test_one_that_can_not_be_read_in_time_is_given_up_until_it_changes(
     with OpenTransaction(database_url) as other:
         other.run("LOCK TABLE tags")
         query(database, "SET lock_timeout = '100ms'")
-        assert collector.survey(services, 10) == 0
+        assert collector.scan_untagged(services, 10) == 0
         other.rollback()
-    assert "a survey was given up" in capsys.readouterr().out
+    assert "an untagged scan was given up" in capsys.readouterr().out
     assert not is_due(database)
     push_image(database, APP, "v2")
     assert is_due(database)
 
 
 def test_a_push_is_not_kept_waiting(database: Database) -> None:
-    """What a survey holds while it computes is of no account to pushes: an advisory lock."""
+    """What an untagged scan holds while it computes is of no account to pushes: an advisory lock."""
     push_image(database, APP, "v1")
     chance = random.Random(1)  # noqa: S311  # a test's chance
     with ThreadPoolExecutor(2) as pool:
-        surveying = [pool.submit(surveys.survey, database, id_of(database)) for _ in range(5)]
+        scanning = [pool.submit(untagged.scan, database, id_of(database)) for _ in range(5)]
         for _ in range(5):
             with suppress(Conflict):
                 push_image(database, APP, f"v{chance.randint(1, 3)}")
-        for finished in surveying:
+        for finished in scanning:
             finished.result(10)
-    query(database, "UPDATE repository_usage SET survey_due = true, surveyed_at = NULL")
-    assert survey(database) == tuple(query(database, BY_HAND)[0][1:])
+    query(database, "UPDATE repository_usage SET untagged_scan_due = true, untagged_as_of = NULL")
+    assert scan(database) == tuple(query(database, BY_HAND)[0][1:])
 
 
-def test_a_manifest_of_an_unknown_type_is_surveyed_like_any(database: Database) -> None:
+def test_a_manifest_of_an_unknown_type_is_scanned_like_any(database: Database) -> None:
     blob = push_blob(database, APP, b"part")
     payload = encode({"schemaVersion": 2, "mediaType": "application/vnd.example+json", "blobs": [
         {"mediaType": "application/x", "digest": str(blob), "size": 4}
     ]})  # fmt: skip
     put(database, APP, payload)
-    assert survey(database) == (1, len(payload) + 4)
+    assert scan(database) == (1, len(payload) + 4)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from werkzeug.test import Client
 
-from functions.api.web import startup as started
+from functions.api.web import startup
 from functions.registry import wiring
 from functions.registry.metadata.db import Database
 from local.guard import choose_port
@@ -18,14 +18,14 @@ from tests.support import Registry
 
 
 def test_an_instance_is_ready_once_it_reaches_the_database(registry: Registry) -> None:
-    assert registry.get(started.PATH).status_code == 204
+    assert registry.get(startup.PATH).status_code == 204
 
 
 def test_it_is_ready_before_the_first_migration(postgres: Postgres) -> None:
     administer(postgres, "CREATE DATABASE without_schema")
     database = Database(postgres.url("without_schema"), size=1)
     try:
-        assert started.answer(database).status_code == 204
+        assert startup.answer(database).status_code == 204
     finally:
         database.close()
         administer(postgres, "DROP DATABASE without_schema WITH (FORCE)")
@@ -38,7 +38,7 @@ def test_without_a_database_it_is_not(
     with monkeypatch.context() as broken:
         broken.setenv("SLIPWAY_DATABASE", f"postgresql://postgres@127.0.0.1:{choose_port(0)}/none")
         wiring.services.cache_clear()
-        assert api_function.get(started.PATH).status_code == 503
+        assert api_function.get(startup.PATH).status_code == 503
     wiring.services.cache_clear()
 
 
@@ -57,10 +57,10 @@ class _Slow(Database):
 def test_a_probe_does_not_wait_behind_another() -> None:
     """They come each second, and each would hold a thread."""
     database, answers = _Slow(), []
-    first = threading.Thread(target=lambda: answers.append(started.answer(database).status_code))
+    first = threading.Thread(target=lambda: answers.append(startup.answer(database).status_code))
     first.start()
     assert database.asked.wait(10)
-    assert started.answer(database).status_code == 503
+    assert startup.answer(database).status_code == 503
     database.goes_on.set()
     first.join(10)
     assert answers == [204]
@@ -68,4 +68,4 @@ def test_a_probe_does_not_wait_behind_another() -> None:
 
 def test_it_is_the_path_that_is_probed() -> None:
     registry = Path(__file__).resolve().parents[2] / "terraform" / "registry.tf"
-    assert f'startup_path = "{started.PATH}"' in registry.read_text()
+    assert f'startup_path = "{startup.PATH}"' in registry.read_text()

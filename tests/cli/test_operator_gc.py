@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cli.operator import collection as admin
+from cli.operator import gc as admin
 from tests.gc.conftest import collect, execute, rows
 from tests.support import Registry
 
@@ -16,7 +16,7 @@ def run(registry: Registry, *arguments: str) -> int:
 def test_the_status_tells_how_the_queues_stand(registry: Registry) -> None:
     registry.push_image("a/b", "v1")
     execute(registry, "UPDATE link_reviews SET review_after = now() - interval '2 hours', attempts = 3, error = 'why'")
-    status = registry.get("/api/v1/collection").get_json()
+    status = registry.get("/api/v1/gc").get_json()
     queues = {queue["level"]: queue for queue in status["queues"]}
     assert {name: queues["link"][name] for name in ("waiting", "due", "overdue", "failing")} == {
         "waiting": 3,
@@ -26,24 +26,24 @@ def test_the_status_tells_how_the_queues_stand(registry: Registry) -> None:
     }
     assert queues["manifest"]["due"] == 0
     assert {failure["error"] for failure in status["failures"]} == {"why"}
-    assert status["condemned_bytes"] == 0
+    assert status["pending_deletion_bytes"] == 0
 
 
-def test_the_preview_tells_what_a_collection_then_takes(hasty: Registry) -> None:
+def test_the_preview_tells_what_garbage_collection_then_takes(hasty: Registry) -> None:
     kept, gone = hasty.push_image("a/b", "v1"), hasty.push_image("a/b")
     hasty.request("POST", f"/v2/c/d/blobs/uploads/?mount={gone.blob_digests[0]}&from=a/b")
-    preview = hasty.get("/api/v1/repositories/a/b/-/collection").get_json()
+    preview = hasty.get("/api/v1/repositories/a/b/-/gc").get_json()
     assert [manifest["digest"] for manifest in preview["manifests"]] == [str(gone.digest)]
     assert preview["bytes_freed_in_repository"] == sum(map(len, gone.blobs))
     assert preview["bytes_freed_in_registry"] == sum(map(len, gone.blobs[1:]))
     collect(hasty)
-    assert hasty.get("/api/v1/repositories/a/b/-/collection").get_json()["manifests"] == []
+    assert hasty.get("/api/v1/repositories/a/b/-/gc").get_json()["manifests"] == []
     assert rows(hasty, "manifests") == 1
     assert hasty.get(f"/v2/a/b/manifests/{kept.digest}").status_code == 200
 
 
 def test_a_repository_that_is_not_there_has_no_preview(registry: Registry) -> None:
-    response = registry.get("/api/v1/repositories/not/there/-/collection")
+    response = registry.get("/api/v1/repositories/not/there/-/gc")
     assert (response.status_code, registry.error_code(response)) == (404, "NAME_UNKNOWN")
 
 
@@ -98,10 +98,10 @@ def test_a_recount_on_the_command_line_tells_what_is_wrong(
     registry: Registry, capsys: pytest.CaptureFixture[str]
 ) -> None:
     registry.push_image("a/b", "v1")
-    assert run(registry, "verify") == 0
+    assert run(registry, "recount") == 0
     assert capsys.readouterr().out.endswith("1 repositories and 1 namespaces counted\n")
     execute(registry, "UPDATE repository_usage SET tags = 5")
-    assert run(registry, "verify") == 1
+    assert run(registry, "recount") == 1
     told = capsys.readouterr()
     assert "repository a/b: tags is 5, and should be 1" in told.out
     assert "3 figures are wrong" in told.err

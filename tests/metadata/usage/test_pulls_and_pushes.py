@@ -12,8 +12,8 @@ import pytest
 from functions.registry.metadata.content import manifests, tags
 from functions.registry.metadata.db import Database
 from functions.registry.metadata.usage import counters as usage
-from functions.registry.metadata.usage import pulls_and_pushes as activity
-from functions.registry.metadata.usage.pulls_and_pushes import MOST_TAGS, Activity
+from functions.registry.metadata.usage import pulls_and_pushes
+from functions.registry.metadata.usage.pulls_and_pushes import MOST_TAGS, Counts
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.name import RepositoryName, Tag
 from tests.metadata.build import (
@@ -40,8 +40,8 @@ def counted(
     pulls: int = 0,
     pushes: int = 0,
     age: float = 0,
-) -> Activity:
-    return Activity(repository, Tag(tag) if tag else None, digest, pulls, pushes, age)
+) -> Counts:
+    return Counts(repository, Tag(tag) if tag else None, digest, pulls, pushes, age)
 
 
 def of_tag(database: Database, name: str, repository: str = "team/app") -> int:
@@ -88,7 +88,7 @@ def test_a_pull_by_tag_counts_for_the_tag_the_manifest_the_repository_the_namesp
 ) -> None:
     image = push_image(database, APP, "a", "b")
     push_image(database, OTHER, "a")
-    assert activity.add(database, [counted(tag="a", digest=image.digest, pulls=3)]) == 1
+    assert pulls_and_pushes.add(database, [counted(tag="a", digest=image.digest, pulls=3)]) == 1
     assert (of_tag(database, "a"), of_tag(database, "b"), of_tag(database, "a", "team/other")) == (3, 0, 0)
     assert of_manifest(database, image.digest) == 3
     assert (of_repository(database), of_repository(database, "team/other"), of_namespace(database)) == (3, 0, 3)
@@ -102,7 +102,7 @@ def test_when_it_was_pulled_last_is_kept(database: Database) -> None:
     never = "SELECT count(*) FROM tags WHERE pulled_at = '-infinity'"
     assert value(database, never) == 1
     for age, expected in ((60.0, 60), (30.0, 30), (90.0, 30)):
-        activity.add(database, [counted(tag="a", digest=image.digest, pulls=1, age=age)])
+        pulls_and_pushes.add(database, [counted(tag="a", digest=image.digest, pulls=1, age=age)])
         for table in ("tags", "repository_usage", "namespace_usage"):
             ago = value(database, f"SELECT extract(epoch FROM now() - pulled_at) FROM {table}")  # noqa: S608
             assert expected <= float(ago) < expected + 10, table
@@ -111,7 +111,7 @@ def test_when_it_was_pulled_last_is_kept(database: Database) -> None:
 def test_a_push_is_no_pull(database: Database) -> None:
     image = push_image(database, APP, "a", "b")
     digest = image.digest
-    activity.add(database, [counted(tag="a", digest=digest, pushes=1), counted(tag="b", pushes=1)])
+    pulls_and_pushes.add(database, [counted(tag="a", digest=digest, pushes=1), counted(tag="b", pushes=1)])
     assert value(database, "SELECT count(*) FROM tags WHERE pulled_at > '-infinity' OR pulls > 0") == 0
     assert query(database, "SELECT tag, pushes, pulls FROM tag_days ORDER BY tag") == [["a", 1, 0], ["b", 1, 0]]
     for table in ("manifest_days", "repository_days", "namespace_days", "registry_days"):
@@ -121,7 +121,7 @@ def test_a_push_is_no_pull(database: Database) -> None:
 def test_a_pull_by_digest_counts_for_the_tags_that_name_it(database: Database) -> None:
     image = push_image(database, APP, "a", "b")
     push_image(database, APP, "c")
-    activity.add(database, [counted(digest=image.digest, pulls=2)])
+    pulls_and_pushes.add(database, [counted(digest=image.digest, pulls=2)])
     assert [of_tag(database, name) for name in "abc"] == [2, 2, 0]
     assert (of_repository(database), of_manifest(database, image.digest)) == (2, 2)
 
@@ -130,7 +130,7 @@ def test_a_manifest_with_very_many_tags_counts_for_the_latest(database: Database
     names = [f"t{number:04}" for number in range(MOST_TAGS + 5)]
     image = push_image(database, APP, *names)
     query(database, "UPDATE tags SET updated_at = now() + interval '1 hour' WHERE name = 't0104'")
-    activity.add(database, [counted(digest=image.digest, pulls=1)])
+    pulls_and_pushes.add(database, [counted(digest=image.digest, pulls=1)])
     assert value(database, "SELECT count(*) FROM tags WHERE pulls = 1") == MOST_TAGS
     assert of_tag(database, "t0104") == 1
 
@@ -138,7 +138,7 @@ def test_a_manifest_with_very_many_tags_counts_for_the_latest(database: Database
 def test_what_an_index_lists_counts_for_itself_alone(database: Database) -> None:
     listed, tagged = push_image(database, APP), push_image(database, APP, "amd64")
     index = push_index(database, APP, "a", of=[listed, tagged])
-    activity.add(
+    pulls_and_pushes.add(
         database,
         [
             counted(tag="a", digest=index, pulls=1),
@@ -150,14 +150,14 @@ def test_what_an_index_lists_counts_for_itself_alone(database: Database) -> None
     assert of_manifest(database, listed.digest) == of_manifest(database, tagged.digest) == 1
     assert of_tag(database, "amd64") == 0
     assert value(database, "SELECT pulled_at > '-infinity' FROM tags WHERE name = 'amd64'"), "it is in use"
-    activity.add(database, [counted(tag="amd64", digest=tagged.digest, pulls=1)])
+    pulls_and_pushes.add(database, [counted(tag="amd64", digest=tagged.digest, pulls=1)])
     assert (of_tag(database, "amd64"), of_repository(database)) == (1, 2)
 
 
 def test_each_day_has_its_own_row(database: Database) -> None:
     image = push_image(database, APP, "a")
     for age in (0, 0.1, 3 * DAY, 3 * DAY + 0.1):
-        activity.add(database, [counted(tag="a", digest=image.digest, pulls=1, age=age)])
+        pulls_and_pushes.add(database, [counted(tag="a", digest=image.digest, pulls=1, age=age)])
     for table in ("tag_days", "manifest_days", "repository_days", "namespace_days", "registry_days"):
         rows = query(database, f"SELECT CAST(sum(pulls) AS int), count(*) FROM {table}")  # noqa: S608
         assert rows[0][0] == 4
@@ -173,10 +173,10 @@ def test_what_is_gone_is_left_out(database: Database) -> None:
         counted(gone, tag="a", digest=image.digest, pulls=1),
         counted(tag="b", digest=kept.digest, pulls=1),
     ]
-    assert activity.add(database, activities) == 2
+    assert pulls_and_pushes.add(database, activities) == 2
     assert (of_tag(database, "b"), of_manifest(database, kept.digest)) == (1, 1)
     assert of_repository(database) == 2, "it was pulled, whatever became of it"
-    assert activity.add(database, []) == 0
+    assert pulls_and_pushes.add(database, []) == 0
 
 
 @pytest.mark.parametrize("gone", ["tag", "manifest"])
@@ -187,7 +187,7 @@ def test_what_goes_while_it_waits_is_left_out(database_url: str, database: Datab
             tags.delete(other, APP, Tag("a"))
         else:
             manifests.delete(other, APP, image.digest)
-        adding = pool.submit(activity.add, database, [counted(tag="a", digest=image.digest, pulls=1)])
+        adding = pool.submit(pulls_and_pushes.add, database, [counted(tag="a", digest=image.digest, pulls=1)])
         wait_until_blocked(database)
         other.commit()
         assert adding.result(10) == 1
@@ -199,7 +199,7 @@ def test_a_tag_that_moves_while_it_waits_is_counted(database_url: str, database:
     old, new = push_image(database, APP, "a"), push_image(database, APP)
     with OpenTransaction(database_url) as other, ThreadPoolExecutor(1) as pool:
         put(other, APP, new.manifest, "a")
-        adding = pool.submit(activity.add, database, [counted(tag="a", digest=old.digest, pulls=1)])
+        adding = pool.submit(pulls_and_pushes.add, database, [counted(tag="a", digest=old.digest, pulls=1)])
         wait_until_blocked(database)
         other.commit()
         assert adding.result(10) == 1
@@ -215,10 +215,10 @@ def test_a_pull_is_no_change_of_a_tag(database: Database) -> None:
     looked_at = "SELECT updated_at, manifest_id, size FROM tags"
     reviews = "SELECT manifest_id, review_after, event FROM manifest_reviews"
     before = query(database, looked_at), query(database, reviews)
-    query(database, "UPDATE repository_usage SET survey_due = false")
-    activity.add(database, [counted(tag="a", digest=image.digest, pulls=1)])
+    query(database, "UPDATE repository_usage SET untagged_scan_due = false")
+    pulls_and_pushes.add(database, [counted(tag="a", digest=image.digest, pulls=1)])
     assert (query(database, looked_at), query(database, reviews)) == before
-    assert not value(database, "SELECT survey_due FROM repository_usage")
+    assert not value(database, "SELECT untagged_scan_due FROM repository_usage")
 
 
 class _Chance:
@@ -244,7 +244,7 @@ class _Chance:
             counted(self.repository(), self.random.choice("abc"), self.random.choice(IMAGES).digest, pulls=1)
             for _ in range(self.random.randint(1, 8))
         ] + [counted(self.repository(), None, self.random.choice(IMAGES).digest, pulls=1)]
-        activity.add(self.database, activities)
+        pulls_and_pushes.add(self.database, activities)
         self.pulls += len(activities)
 
     def push(self) -> None:
@@ -275,5 +275,5 @@ def test_no_count_is_lost_whatever_happens_at_once(impatient_database: Database)
 
 def test_an_index_of_nothing_is_pulled_like_any(database: Database) -> None:
     digest = put(database, APP, index_of(), "empty")
-    activity.add(database, [counted(tag="empty", digest=digest, pulls=1)])
+    pulls_and_pushes.add(database, [counted(tag="empty", digest=digest, pulls=1)])
     assert of_tag(database, "empty") == of_manifest(database, digest) == 1

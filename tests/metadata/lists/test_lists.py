@@ -11,10 +11,7 @@ import pytest
 from functions.registry.metadata.access import grants, principals
 from functions.registry.metadata.access.grants import NOBODY
 from functions.registry.metadata.db import Database
-from functions.registry.metadata.lists import namespaces as insights_namespaces
-from functions.registry.metadata.lists import rankings as insights_rankings
-from functions.registry.metadata.lists import repositories as insights
-from functions.registry.metadata.lists import tags as tag_details
+from functions.registry.metadata.lists import namespaces, rankings, repositories, tags
 from functions.registry.metadata.lists.filters import (
     NAMESPACE_ORDERS,
     REPOSITORY_ORDERS,
@@ -26,7 +23,7 @@ from functions.registry.metadata.lists.filters import (
 from functions.registry.metadata.lists.keyset import Found, Walk
 from functions.registry.oci.name import RepositoryName
 from tests.metadata.build import APP, push_image, push_index, put, query
-from tests.metadata.insight_rows import (
+from tests.metadata.list_rows import (
     MANY_TAGS,
     NAMESPACES,
     collect,
@@ -68,10 +65,10 @@ def test_repositories_in_every_order_both_ways(database: Database, order: str) -
         grants.add(database, robot.id, f"{namespace}/**", "reader")
     for descending in (False, True):
         expected = known.sorted_by(order, descending=descending)
-        assert walked(partial(insights.page, database, order, wanted=ALL), descending=descending) == expected
-        of_ash = partial(insights.page, database, order, wanted=RepositoryFilter(namespace="ash"))
+        assert walked(partial(repositories.page, database, order, wanted=ALL), descending=descending) == expected
+        of_ash = partial(repositories.page, database, order, wanted=RepositoryFilter(namespace="ash"))
         assert walked(of_ash, descending=descending) == [name for name in expected if name.startswith("ash/")]
-        visible = partial(insights.page, database, order, wanted=ALL, visible_to=robot.id)
+        visible = partial(repositories.page, database, order, wanted=ALL, visible_to=robot.id)
         assert walked(visible, descending=descending) == [name for name in expected if "/" in name]
 
 
@@ -79,7 +76,7 @@ def test_repositories_in_every_order_both_ways(database: Database, order: str) -
 def test_tags_in_every_order_both_ways(database: Database, order: str) -> None:
     fill_tags(database)
     known = known_tags(database)
-    lister = partial(tag_details.page, database, MANY_TAGS, order, wanted=TagFilter())
+    lister = partial(tags.page, database, MANY_TAGS, order, wanted=TagFilter())
     for descending in (False, True):
         assert walked(lister, descending=descending) == known.sorted_by(order, descending=descending)
 
@@ -88,7 +85,7 @@ def test_tags_in_every_order_both_ways(database: Database, order: str) -> None:
 def test_namespaces_in_every_order_both_ways(database: Database, order: str) -> None:
     fill_repositories(database)
     known = known_namespaces(database)
-    lister = partial(insights_namespaces.page, database, order, wanted=NamespaceFilter())
+    lister = partial(namespaces.page, database, order, wanted=NamespaceFilter())
     for descending in (False, True):
         assert walked(lister, descending=descending) == known.sorted_by(order, descending=descending)
 
@@ -122,9 +119,9 @@ def test_a_filter_lets_through_what_it_says_in_every_order(database: Database, o
     for wanted, condition in FILTERS.items():
         sql = f"SELECT name FROM repositories JOIN repository_usage ON repository_id = id WHERE manifests > 0 AND {condition}"  # noqa: E501, S608  # a test's own
         expected = {name for (name,) in query(database, sql)}
-        least, most = insights.bounds(order, wanted)
+        least, most = repositories.bounds(order, wanted)
         for descending in (False, True):
-            found = insights.page(database, order, Walk(descending, 100, None, least, most), wanted)
+            found = repositories.page(database, order, Walk(descending, 100, None, least, most), wanted)
             names = [item["name"] for item in found.items]
             assert names == [name for name in known.sorted_by(order, descending=descending) if name in expected], wanted
             assert found.more is None
@@ -134,10 +131,10 @@ def test_a_filter_of_kinds(database: Database) -> None:
     image = push_image(database, APP, "image")
     push_index(database, APP, "index", of=[image])
     push_image(database, RepositoryName("team/plain"), "image")
-    found = insights.page(database, "name", Walk(descending=False, size=9), RepositoryFilter(kind="index"))
+    found = repositories.page(database, "name", Walk(descending=False, size=9), RepositoryFilter(kind="index"))
     assert [item["name"] for item in found.items] == [APP]
     assert found.items[0]["kinds"] == {"image": 1, "index": 1}
-    listed = tag_details.page(database, APP, "name", Walk(descending=False, size=9), TagFilter(kind="image"))
+    listed = tags.page(database, APP, "name", Walk(descending=False, size=9), TagFilter(kind="image"))
     assert listed is not None
     assert [item["name"] for item in listed.items] == ["image"]
 
@@ -149,7 +146,7 @@ def test_a_page_looks_no_further_than_its_reach_and_goes_on_there(
 ) -> None:
     fill_repositories(database, 18)
     rare = known_repositories(database).sorted_by("name")[7]
-    lister = partial(insights.page, database, order, wanted=RepositoryFilter(name=rare))
+    lister = partial(repositories.page, database, order, wanted=RepositoryFilter(name=rare))
     found = list(pages(lister, descending=descending, size=1, reach=4))
     assert [name for page in found for name in page] == [rare]
     assert 18 // 4 <= len(found) <= 18 // 4 + 2
@@ -174,34 +171,36 @@ def test_only_what_there_is_a_grant_for(database: Database, patterns: list[str],
         grants.add(database, robot.id, pattern, "reader")
     for order in REPOSITORY_ORDERS:
         expected = [name for name in known_repositories(database).sorted_by(order) if seen(name)]
-        lister = partial(insights.page, database, order, wanted=ALL, visible_to=robot.id)
+        lister = partial(repositories.page, database, order, wanted=ALL, visible_to=robot.id)
         assert walked(lister, descending=False, size=3) == expected
-        of_ash = partial(insights.page, database, order, wanted=RepositoryFilter(namespace="ash"), visible_to=robot.id)
+        of_ash = partial(
+            repositories.page, database, order, wanted=RepositoryFilter(namespace="ash"), visible_to=robot.id
+        )
         assert walked(of_ash, descending=False, size=3) == [name for name in expected if name.startswith("ash/")]
 
 
 def test_what_anyone_may_see_and_grants_in_many_namespaces(database: Database) -> None:
     fill_repositories(database, 27)
     grants.add(database, None, "ash/r03", "reader")
-    lister = partial(insights.page, database, "size", wanted=ALL, visible_to=NOBODY)
+    lister = partial(repositories.page, database, "size", wanted=ALL, visible_to=NOBODY)
     assert walked(lister, descending=True) == ["ash/r03"]
     robot = principals.create_robot(database, "ci")
     for number in range(25):
         grants.add(database, robot.id, f"elsewhere{number}/**", "reader")
-    lister = partial(insights.page, database, "size", wanted=ALL, visible_to=robot.id)
+    lister = partial(repositories.page, database, "size", wanted=ALL, visible_to=robot.id)
     assert walked(lister, descending=True) == ["ash/r03"]
 
 
 def test_a_page_stays_what_it_is_when_rows_come_and_go(database: Database) -> None:
     fill_repositories(database, 18)
     expected = known_repositories(database).sorted_by("name")
-    first = insights.page(database, "name", Walk(descending=False, size=5), ALL)
+    first = repositories.page(database, "name", Walk(descending=False, size=5), ALL)
     gone = "UPDATE repository_usage SET manifests = 0 WHERE repository_id IN (SELECT id FROM repositories WHERE name = :name)"  # noqa: E501
     query(database, gone, name=expected[4])
     put(database, RepositoryName("aaa/new"), manifest(1))
-    second = insights.page(database, "name", Walk(descending=False, size=5, after=first.more), ALL)
+    second = repositories.page(database, "name", Walk(descending=False, size=5, after=first.more), ALL)
     assert [item["name"] for item in second.items] == expected[5:10]
-    back = insights.page(database, "name", Walk(descending=True, size=9, after=second.positions[0]), ALL)
+    back = repositories.page(database, "name", Walk(descending=True, size=9, after=second.positions[0]), ALL)
     assert [item["name"] for item in back.items] == [*expected[3::-1], "aaa/new"]
 
 
@@ -209,7 +208,7 @@ def test_what_is_shown_of_a_repository(database: Database) -> None:
     image = push_image(database, APP, "v1")
     push_image(database, APP)
     query(database, "UPDATE repositories SET keep_untagged = true, grace = '2 hours' WHERE name = :name", name=APP)
-    shown = insights.repository(database, APP)
+    shown = repositories.repository(database, APP)
     assert shown is not None
     size = sum(len(content) for content in (*image.blobs, image.manifest))
     assert shown["bytes"] >= size
@@ -219,21 +218,21 @@ def test_what_is_shown_of_a_repository(database: Database) -> None:
     assert (shown["keep_untagged"], shown["grace_seconds"]) == (True, 7200)
     assert shown["pushed_at"] is not None
     assert datetime.fromisoformat(shown["pushed_at"]) <= datetime.now(UTC)
-    [listed] = insights.page(database, "name", Walk(descending=False, size=9), ALL).items
+    [listed] = repositories.page(database, "name", Walk(descending=False, size=9), ALL).items
     assert {**listed, "keep_untagged": True, "grace_seconds": 7200} == shown
-    assert insights.repository(database, RepositoryName("not/there")) is None
+    assert repositories.repository(database, RepositoryName("not/there")) is None
 
 
 def test_a_namespaces_figures_are_those_of_now(database: Database) -> None:
     push_image(database, APP, "v1")
     query(database, "INSERT INTO quotas (namespace, repositories) VALUES ('team', 5)")
-    shown = insights_namespaces.namespace(database, "team")
+    shown = namespaces.namespace(database, "team")
     assert shown is not None
     assert (shown["repositories"], shown["tags"], shown["manifests"], shown["blobs"]) == (1, 1, 1, 3)
     assert shown["quota"] == {"bytes": None, "repositories": 5}
-    [listed] = insights_namespaces.page(database, "size", Walk(descending=True, size=9), NamespaceFilter()).items
+    [listed] = namespaces.page(database, "size", Walk(descending=True, size=9), NamespaceFilter()).items
     assert listed == shown
-    assert insights_namespaces.namespace(database, "nowhere") is None
+    assert namespaces.namespace(database, "nowhere") is None
 
 
 DAYS = """
@@ -247,7 +246,7 @@ ACTIVITY = [  # repository, days ago, pushes, pulls
     ("beech/r01", 1, 1, 9),
     ("cedar/r02", 40, 99, 0),
 ]
-SURVEYS = [  # repository, days ago, bytes
+SCANS = [  # repository, days ago, bytes
     ("ash/r03", 45, 100),
     ("ash/r03", 31, 300),
     ("ash/r03", 3, 900),
@@ -262,14 +261,14 @@ def test_the_most_active_of_the_last_thirty_days(database: Database) -> None:
     fill_repositories(database, 6)
     for name, ago, pushed, pulled in ACTIVITY:
         query(database, DAYS, name=name, ago=ago, pushes=pushed, pulls=pulled, bytes=None)
-    assert insights_rankings.most_active(database, 10, None) == []
+    assert rankings.most_active(database, 10, None) == []
     collect(database)
-    ranked = insights_rankings.most_active(database, 10, None)
+    ranked = rankings.most_active(database, 10, None)
     shown = [(item["name"], item["recent_pushes"], item["recent_pulls"]) for item in ranked]
     assert shown == [("beech/r01", 1, 9), ("ash/r03", 2, 7)]
-    assert [item["name"] for item in insights_rankings.most_active(database, 1, None)] == ["beech/r01"]
-    assert [item["name"] for item in insights_rankings.most_active(database, 10, "ash")] == ["ash/r03"]
-    assert insights_rankings.most_active(database, 10, "nowhere") == []
+    assert [item["name"] for item in rankings.most_active(database, 1, None)] == ["beech/r01"]
+    assert [item["name"] for item in rankings.most_active(database, 10, "ash")] == ["ash/r03"]
+    assert rankings.most_active(database, 10, "nowhere") == []
 
 
 def test_the_fastest_growing_of_the_last_thirty_days(database: Database) -> None:
@@ -277,24 +276,24 @@ def test_the_fastest_growing_of_the_last_thirty_days(database: Database) -> None
     query(database, "UPDATE repository_usage SET pushed_at = now(), manifest_bytes = 1000")
     old = "UPDATE repositories SET created_at = now() - interval '1 year' WHERE name = ANY (CAST(:names AS text[]))"
     query(database, old, names=["ash/r03", "ash/r06", "beech/r01", "beech/r04", "beech/r07", "single00"])
-    for name, ago, size in SURVEYS:
+    for name, ago, size in SCANS:
         query(database, DAYS, name=name, ago=ago, pushes=0, pulls=0, bytes=size)
     quiet = "UPDATE repository_usage SET pushed_at = now() - interval '40 days' WHERE repository_id = (SELECT id FROM repositories WHERE name = 'beech/r07')"  # noqa: E501
     query(database, quiet)
-    assert insights_rankings.fastest_growing(database, 100, None) == []
+    assert rankings.fastest_growing(database, 100, None) == []
     collect(database)
-    ranked = {item["name"]: item["gained_bytes"] for item in insights_rankings.fastest_growing(database, 100, None)}
+    ranked = {item["name"]: item["gained_bytes"] for item in rankings.fastest_growing(database, 100, None)}
     young = {"cedar/r02", "cedar/r05", "cedar/r08"}
     assert {name: ranked.pop(name) for name in young} == dict.fromkeys(young, 1000)
     assert ranked == {"ash/r03": 700, "ash/r06": 400}
-    assert [item["name"] for item in insights_rankings.fastest_growing(database, 1, "ash")] == ["ash/r03"]
+    assert [item["name"] for item in rankings.fastest_growing(database, 1, "ash")] == ["ash/r03"]
 
 
 def test_a_tags_page_of_an_unknown_repository_and_of_an_empty_one(database: Database) -> None:
     query(database, "INSERT INTO namespaces (name) VALUES ('team')")
     query(database, "INSERT INTO repositories (namespace_id, name) SELECT id, 'team/app' FROM namespaces")
     part = Walk(descending=False, size=9)
-    assert tag_details.page(database, RepositoryName("not/there"), "size", part, TagFilter()) is None
-    found = tag_details.page(database, APP, "size", part, TagFilter())
+    assert tags.page(database, RepositoryName("not/there"), "size", part, TagFilter()) is None
+    found = tags.page(database, APP, "size", part, TagFilter())
     assert found is not None
     assert (found.items, found.more) == ([], None)

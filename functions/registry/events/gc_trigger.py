@@ -1,6 +1,6 @@
-"""Hints that wake a function: the collection, or the work on imports.
+"""Messages trigger garbage collection, and the work on imports.
 
-Losing one costs only time: the database knows what is due, and a clock ticks too.
+A lost one costs time alone: the database knows what is due.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def encode(kind: str = COLLECT) -> bytes:
     return json.dumps({kind: VERSION}).encode()
 
 
-def is_hint(data: bytes, kind: str = COLLECT) -> bool:
+def is_gc_trigger(data: bytes, kind: str = COLLECT) -> bool:
     """Whether a message is one of ours, of that kind and a version that we know."""
     try:
         document = json.loads(data)
@@ -46,7 +46,7 @@ def message_data(payload: Any) -> bytes:
         return b""
 
 
-class Hints:
+class GcTrigger:
     """At most one in `interval_seconds` from each process. Without a topic nothing is sent."""
 
     def __init__(self, topic: str, interval_seconds: float, kind: str = COLLECT) -> None:
@@ -65,7 +65,7 @@ class Hints:
             if now < self._next:
                 return
             self._next = now + self._interval_seconds
-        threading.Thread(target=self.publish, name="hint", daemon=True).start()
+        threading.Thread(target=self.publish, name="gc-trigger", daemon=True).start()
 
     def publish(self, times: int = 1) -> bool:
         """Now, waiting for the answer; False if it can't be done, which is logged."""
@@ -75,16 +75,17 @@ class Hints:
         from google.pubsub_v1 import PublisherClient, PubsubMessage  # noqa: PLC0415
 
         try:
-            # With a connection of its own. One that is kept is idle until the next hint, and then lost in silence.
+            # With a connection of its own. One that is kept is idle until the next trigger message, and then lost in
+            # silence.
             with PublisherClient() as publisher:
                 publisher.publish(
                     topic=self._topic,
-                    messages=[PubsubMessage(data=encode(self._kind), attributes={"kind": "hint"})] * times,
+                    messages=[PubsubMessage(data=encode(self._kind), attributes={"kind": "trigger"})] * times,
                     # Once: the client would go on trying for ten minutes, whatever the timeout says.
                     retry=None,
                     timeout=PUBLISH_SECONDS,
                 )
-        except Exception as error:  # noqa: BLE001  # nothing that goes wrong with a hint may go further
-            telemetry.log("WARNING", "a hint could not be sent", reason=type(error).__name__)
+        except Exception as error:  # noqa: BLE001  # nothing that goes wrong with a trigger message may go further
+            telemetry.log("WARNING", "a GC trigger could not be sent", reason=type(error).__name__)
             return False
         return True

@@ -13,7 +13,7 @@ from typing import Final
 
 from functions.registry import telemetry
 from functions.registry.metadata.db import Database
-from functions.registry.metadata.usage import pulls_and_pushes as activity
+from functions.registry.metadata.usage import pulls_and_pushes
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.name import RepositoryName, Tag
 
@@ -36,7 +36,7 @@ class _Count:
         self.last = 0.0
 
 
-class Activity:
+class PullsAndPushes:
     """Counts, and adds what is older than `interval_seconds` in a thread of its own. Any thread may call all of it."""
 
     def __init__(self, database: Database, interval_seconds: float) -> None:
@@ -80,7 +80,7 @@ class Activity:
             if self._is_adding or not (is_due or len(self._counts) >= MOST_KEYS):
                 return
             self._is_adding = True
-        threading.Thread(target=self._add_in_background, name="activity", daemon=True).start()
+        threading.Thread(target=self._add_in_background, name="pulls-and-pushes", daemon=True).start()
 
     def _add_in_background(self) -> None:
         try:
@@ -98,7 +98,7 @@ class Activity:
             left = list(counts)
             try:
                 while left:
-                    activity.add(self._database, [_told(key, counts[key]) for key in left[:_TOGETHER]])
+                    pulls_and_pushes.add(self._database, [_told(key, counts[key]) for key in left[:_TOGETHER]])
                     del left[:_TOGETHER]
             except Exception as error:  # noqa: BLE001  # nothing that goes wrong with a count may go further
                 self._take_back({key: counts[key] for key in left})
@@ -116,6 +116,6 @@ class Activity:
             self._due_at = time.monotonic() + self._interval_seconds
 
 
-def _told(key: _Key, count: _Count) -> activity.Activity:
+def _told(key: _Key, count: _Count) -> pulls_and_pushes.Counts:
     repository, tag, digest = key
-    return activity.Activity(repository, tag, digest, count.pulls, count.pushes, time.monotonic() - count.last)
+    return pulls_and_pushes.Counts(repository, tag, digest, count.pulls, count.pushes, time.monotonic() - count.last)
