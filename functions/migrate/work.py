@@ -27,7 +27,7 @@ BUDGET_SECONDS: Final = 240.0
 def work(event: CloudEvent) -> None:
     """Acknowledges what is no trigger of ours, for sending it again would not make it one; and what comes too early."""
     if not is_gc_trigger(message_data(event.data), WORK):
-        telemetry.log("WARNING", "not a trigger", event_id=event["id"], source=event["source"])
+        telemetry.log("WARNING", "not a trigger of work", event_id=event["id"], source=event["source"])
         return
     try:
         services().schema.require()
@@ -40,7 +40,7 @@ def work(event: CloudEvent) -> None:
 def run(services: Services, budget_seconds: float = BUDGET_SECONDS) -> int:
     """How many pieces of work were done. Several runs at once are fine: each claims its own.
 
-    Out of time, it triggers the next run itself. Raises MetadataUnavailable: then the message comes again.
+    Out of time, it sends the next trigger itself. Raises MetadataUnavailable: then the message comes again.
     """
     deadline = time.monotonic() + budget_seconds
     done = 0

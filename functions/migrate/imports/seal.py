@@ -51,7 +51,7 @@ class Sealing:
             self._wait()
             sealing.queue_garbage(self.database, source_id)
             sealing.end(self.database, source_id)
-        # Whoever condemned an object by what was true before has done so.
+        # Whoever queued the deletion of an object by what was true before has done so.
         self._wait()
         sealing.date_deletions(self.database, source_id)
         sealing.drop(self.database, source_id)

@@ -170,7 +170,7 @@ class Touching:
     def _look(self, repository: RepositoryName) -> list[Old]:
         """Where what isn't here may be."""
         sources = self.sources.in_bucket()
-        if not sources:
+        if not sources or repository == names.GUARD:
             return []
         return [old for old in lookups.find(self._database, repository, sources) if old.is_awaited]
 
