@@ -33,6 +33,7 @@ class Sealing:
     database: Database
     place: Place
     check: Callable[[], None] = lambda: None
+    wait_seconds: float = _WAIT_SECONDS
 
     def seal(self, source_id: int) -> None:
         """All of it. Raises SealRefused before anything has changed, and MetadataUnavailable and
@@ -57,8 +58,8 @@ class Sealing:
         sealing.drop(self.database, source_id)
 
     def _wait(self) -> None:
-        if not wait_for_all(self.database, _WAIT_SECONDS):
-            raise SealRefused("a transaction has been open for a minute: seal again once it is over")
+        if not wait_for_all(self.database, self.wait_seconds):
+            raise SealRefused("a transaction is open for long: seal again once it is over")
 
     def _require_complete(self, source: Source) -> None:
         if unfinished := sealing.unfinished(self.database, source.id, _MOST_NAMED):
