@@ -342,7 +342,7 @@ def secure(monkeypatch: pytest.MonkeyPatch) -> Iterator[Issuer]:
     """As if it were a public host that has a certificate."""
     with serve(is_secure=True) as running:
         monkeypatch.setattr(outgoing, "is_public", lambda _: True)
-        monkeypatch.setattr(outgoing, "_tls", lambda: ssl.create_default_context(cadata=certificate_of(rsa_key())))
+        monkeypatch.setattr(outgoing, "tls", lambda: ssl.create_default_context(cadata=certificate_of(rsa_key())))
         yield running
 
 
@@ -358,7 +358,7 @@ def test_a_certificate_for_another_host_is_refused(secure: Issuer) -> None:
 
 
 def test_a_certificate_that_nobody_vouches_for_is_refused(secure: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outgoing, "_tls", ssl.create_default_context)
+    monkeypatch.setattr(outgoing, "tls", ssl.create_default_context)
     with pytest.raises(OutgoingFailed, match="SSLCertVerificationError"):
         ask(secure.address)
     assert not secure.fetches

@@ -8,7 +8,6 @@ from http import HTTPStatus
 from flask import Response
 
 from functions.api.v2.routes import DeleteBlob, GetBlob, HeadBlob
-from functions.api.web import lost_objects
 from functions.api.web.conditions import has_same_etag, not_modified
 from functions.api.web.context import Context
 from functions.api.web.responses import empty
@@ -18,6 +17,7 @@ from functions.registry.metadata.content import blobs
 from functions.registry.oci.byte_range import ByteRange, parse_range
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.errors import BlobReferenced, BlobUnknown
+from functions.registry.uploading import lost_objects
 
 
 def get(context: Context, route: GetBlob) -> Response:

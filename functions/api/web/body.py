@@ -61,7 +61,7 @@ class Body:
         self.is_too_large = 0 < most < (self.announced or 0)
         self._is_read = False
         self._is_gone = False
-        self._drain_until: float | None = None
+        self._until: float | None = None
         self._socket = request.environ.get("gunicorn.socket")
         if self._socket is not None:
             # Of one read or write each: so of an answer that nobody takes, too.
@@ -83,9 +83,13 @@ class Body:
                 return None
         return bytes(content)
 
+    def finish_within(self, seconds: float) -> None:
+        """From now on no piece has a time of its own: what has not come in so long is cut."""
+        self._until = time.monotonic() + seconds
+
     def drain(self) -> bool:
         """Throws away what was not read; False if it did not come to the end: cut, too slow, or too much."""
-        self._drain_until = time.monotonic() + self._pace.drain_seconds
+        self.finish_within(self._pace.drain_seconds)
         is_too_long = self.is_too_large or (
             self.announced is not None and self.announced - self.received > _MOST_DRAINED
         )
@@ -136,7 +140,7 @@ class Body:
         size = self._pace.least_bytes
         if self._socket is None:
             return self._stream.read(size)
-        until = self._drain_until or time.monotonic() + self._pace.seconds
+        until = self._until or time.monotonic() + self._pace.seconds
         with WAITING.until(until, self._socket, self._address, self._pace.most_slow) as is_let_in:
             if not is_let_in:
                 self.is_cut = True

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import ipaddress
-import json
 import socket
 import ssl
 import threading
@@ -15,6 +14,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 from urllib.parse import urlsplit
+
+from functions.registry.oci.json_object import read_stored
 
 LARGEST_ANSWER: Final = 64 * 1024
 _LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -64,11 +65,11 @@ def ask(
     """
     host, port, path, is_secure = _target(url, may_be_loopback=may_be_loopback)
     try:
-        address = _resolve(host, port, is_local=not is_secure, may_be_private=host in private_hosts)
+        address = resolve(host, port, is_local=not is_secure, may_be_private=host in private_hosts)
         with _connected(address, port, seconds) as raw:
-            channel = _tls().wrap_socket(raw, server_hostname=host) if is_secure else raw
+            channel = tls().wrap_socket(raw, server_hostname=host) if is_secure else raw
             with channel:
-                return _exchange(channel, _host_header(host, port), path, form)
+                return _exchange(channel, host_header(host, port), path, form)
     except (OSError, http.client.HTTPException, UnicodeError) as error:
         raise OutgoingFailed(f"{host} doesn't answer: {type(error).__name__}") from error
 
@@ -88,7 +89,7 @@ def _target(url: str, *, may_be_loopback: bool) -> tuple[str, int, str, bool]:
     return host, port or (443 if is_secure else 80), path, is_secure
 
 
-def _resolve(host: str, port: int, *, is_local: bool, may_be_private: bool) -> str:
+def resolve(host: str, port: int, *, is_local: bool, may_be_private: bool) -> str:
     """One address that it may not have among good ones is enough to refuse the host."""
     found = [str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
     for text in found:
@@ -118,16 +119,27 @@ def is_of_a_network(address: Address) -> bool:
 @contextmanager
 def _connected(address: str, port: int, seconds: float) -> Iterator[socket.socket]:
     """Cut off when the time is over: a timeout of the socket's own begins anew with every byte."""
-    is_over, started = threading.Event(), time.monotonic()
-    with socket.create_connection((address, port), timeout=seconds) as raw, raw.dup() as same:
-        # Through a second handle: TLS takes the first one away.
-        timer = threading.Timer(max(0, started + seconds - time.monotonic()), _cut, [same, is_over])
-        timer.daemon = True
-        timer.start()
-        try:
-            yield raw
-        finally:
-            timer.cancel()
+    started = time.monotonic()
+    # Through a second handle: TLS takes the first one away.
+    with (
+        socket.create_connection((address, port), timeout=seconds) as raw,
+        raw.dup() as same,
+        time_limit(same, started + seconds - time.monotonic()),
+    ):
+        yield raw
+
+
+@contextmanager
+def time_limit(handle: socket.socket, seconds: float) -> Iterator[None]:
+    """Cuts the connection off when the time is over, and raises TimeoutError at the end of the block."""
+    is_over = threading.Event()
+    timer = threading.Timer(max(0, seconds), _cut, [handle, is_over])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
     # What was cut off may look like a whole answer.
     if is_over.is_set():
         raise TimeoutError
@@ -141,11 +153,11 @@ def _cut(connection: socket.socket, is_over: threading.Event) -> None:
 
 
 @cache
-def _tls() -> ssl.SSLContext:
+def tls() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-def _host_header(host: str, port: int) -> str:
+def host_header(host: str, port: int) -> str:
     name = f"[{host}]" if ":" in host else host
     return name if port in {80, 443} else f"{name}:{port}"
 
@@ -161,13 +173,5 @@ def _exchange(channel: socket.socket, host: str, path: str, form: str | None) ->
         data = response.read(LARGEST_ANSWER + 1)
         if len(data) > LARGEST_ANSWER:
             raise OutgoingFailed(f"{host} sent more than {LARGEST_ANSWER} bytes")
-        return Answer(response.status, _object(data))
-
-
-def _object(data: bytes) -> dict[str, Any]:
-    """Empty for what is not a JSON object: errors and redirects often aren't, and what is asked for can't be."""
-    try:
-        document = json.loads(data)
-    except (ValueError, RecursionError):
-        return {}
-    return document if isinstance(document, dict) else {}
+        # Errors and redirects are often no JSON object.
+        return Answer(response.status, read_stored(data))

@@ -62,7 +62,9 @@ class Pushed:
 
 
 # Locks the tags, whether they are there or not, and what else a push must find unchanged until it is over.
-_BEGIN: Final = Statement("manifests_begin_push", str, "SELECT begin_push(:repository, CAST(:tags AS text[]), :rank)")
+_BEGIN: Final = Statement(
+    "manifests_begin_push", str, "SELECT begin_push(:repository, CAST(:tags AS text[]), :rank)", is_hot=True
+)
 
 # A tag that is there already is locked before anything is written (counting makes that happen first): whoever takes it
 # away locks it before its manifest, and the other way round both would wait for each other. The repository is locked
@@ -75,7 +77,8 @@ _PUT: Final = Statement(
     WITH locked AS (
         SELECT tags.name
           FROM repositories
-          JOIN tags ON tags.repository_id = repositories.id AND tags.name = ANY (CAST(:tags AS text[]))
+         CROSS JOIN unnest(CAST(:tags AS text[])) AS pushed (name)
+          JOIN tags ON tags.repository_id = repositories.id AND tags.name = pushed.name
          WHERE repositories.name = :repository
          ORDER BY tags.name
            FOR UPDATE OF tags
@@ -90,6 +93,7 @@ _PUT: Final = Statement(
                                OR media_type_essence(manifests.media_type) = media_type_essence(excluded.media_type)
                              THEN manifests.media_type END
     """,
+    is_hot=True,
 )
 
 # In the order of their names: two pushes of the same tags never wait for each other crosswise.
@@ -106,6 +110,7 @@ _PUT_TAGS: Final = Statement(
      ORDER BY tag.name COLLATE "C"
     ON CONFLICT (repository_id, name) DO UPDATE SET manifest_id = excluded.manifest_id, updated_at = now()
     """,
+    is_hot=True,
 )
 
 _STORED_TYPE: Final = Statement(

@@ -1,0 +1,36 @@
+"""Bytes that come one after the other become a part of an upload, hashed while they stream into an object of its own.
+
+The object is named in the database before its first byte is written, and counts only once the database says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from functions.registry.blobs import hashing
+from functions.registry.blobs.errors import BlobStoreUnavailable
+from functions.registry.metadata.content import uploads
+from functions.registry.metadata.content.uploads import Part, Upload
+from functions.registry.metadata.db import ChangeRefused
+from functions.registry.wiring import Services
+
+
+def store(services: Services, upload: Upload, object_name: str, pieces: Iterator[bytes], algorithm: str) -> Part:
+    """Writes all pieces; `uploads.advance` or the upload's commit makes them count.
+
+    Raises BlobStoreUnavailable and, if `pieces` does, ChangeRefused; the object is queued for deletion then.
+    """
+    # Without a state to go on from, the finished object is hashed instead.
+    running = hashing.resume(algorithm, upload.hash_state) if upload.received else hashing.start(algorithm)
+    writer = services.bucket.start_object(object_name)
+    try:
+        for piece in pieces:
+            if running is not None:
+                running.update(piece)
+            writer.write(piece)
+        writer.close()
+    except (BlobStoreUnavailable, ChangeRefused):
+        writer.cancel()
+        uploads.discard_object(services.database, object_name)
+        raise
+    return Part(object_name, writer.size, algorithm, running.state() if running is not None else None)
