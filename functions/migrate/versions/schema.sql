@@ -1936,6 +1936,8 @@ CREATE INDEX grants_list ON public.grants USING btree (pattern, id);
 
 CREATE INDEX grants_namespace ON public.grants USING btree (namespace, principal_id);
 
+CREATE INDEX grants_of_principal ON public.grants USING btree (principal_id, pattern, id);
+
 CREATE INDEX import_modes_latest ON public.import_modes USING btree (source_id, id);
 
 CREATE INDEX import_problems_open ON public.import_problems USING btree (source_id, id) WHERE (gone_at IS NULL);
