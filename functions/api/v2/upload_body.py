@@ -19,7 +19,7 @@ from functions.registry.metadata.content import uploads
 from functions.registry.metadata.content.uploads import NewObject, Part, Upload
 from functions.registry.metadata.db import ChangeRefused
 from functions.registry.oci.byte_range import ByteRange
-from functions.registry.oci.errors import SizeInvalid, UploadInvalid
+from functions.registry.oci.errors import SizeInvalid, UploadInvalid, UploadUnknown
 from functions.registry.uploading.part import store
 from functions.registry.wiring import Services
 
@@ -28,7 +28,7 @@ from functions.registry.wiring import Services
 class Chunk:
     """A body that is to be received: where the client says that it belongs, and the object that it goes to.
 
-    An empty body has no object.
+    Without an announced body there is no object yet.
     """
 
     body: Body
@@ -40,7 +40,7 @@ def chunk_of(upload_id: uuid.UUID, body: Body, announced: ByteRange | None) -> C
     """Raises SizeInvalid if the body's length is not that of the range."""
     if announced is not None and body.announced is not None and body.announced != announced.length:
         raise SizeInvalid("Content-Length differs from Content-Range", content_length=body.announced)
-    if body.announced == 0:
+    if not body.is_announced:
         return Chunk(body, announced, None)
     first = announced.first if announced is not None else None
     return Chunk(body, announced, NewObject(new_object_name(upload_id), first))
@@ -54,13 +54,21 @@ def receive(services: Services, upload: Upload, chunk: Chunk, algorithm: str) ->
     """
     pieces = chunk.body.pieces()
     first = next(pieces, None)
-    if first is None or chunk.object is None:
+    if first is None:
         return None
-    part = store(services, upload, chunk.object.name, _within(upload.room, chain([first], pieces)), algorithm)
+    object_name = chunk.object.name if chunk.object else _named(services, upload)
+    part = store(services, upload, object_name, _within(upload.room, chain([first], pieces)), algorithm)
     if not chunk.body.is_cut and chunk.range is not None and chunk.range.length != chunk.body.received:
         uploads.discard_object(services.database, part.object_name)
         raise SizeInvalid("the body differs from its Content-Range", received=chunk.body.received)
     return part
+
+
+def _named(services: Services, upload: Upload) -> str:
+    object_name = new_object_name(upload.id)
+    if not uploads.name_object(services.database, upload, object_name):
+        raise UploadUnknown
+    return object_name
 
 
 def require_whole(settings: Settings, body: Body) -> None:

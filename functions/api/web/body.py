@@ -45,9 +45,12 @@ class Pace:
 
 
 class Body:
-    """`received` bytes so far; `is_cut` if the client went away, was too slow, stopped before the end, or
-    `is_too_large`: more than `most` bytes, which is what the platform lets through; 0 is no limit. Without a length
-    that is said of an eighth less, of which all is handed out: the platform has counted what is still under way.
+    """A body, of which `received` bytes have come.
+
+    It `is_announced` if any are to come; `announced` is how many, if that is known. It `is_cut` if the client went away,
+    was too slow, stopped before the end, or if it `is_too_large`: more than `most` bytes, which is what the platform
+    lets through; 0 is no limit. Without a length that is said of an eighth less, of which all is handed out: the
+    platform has counted what is still under way.
     """
 
     def __init__(self, request: Request, address: str, pace: Pace, most: int = 0) -> None:
@@ -55,6 +58,7 @@ class Body:
         self._address = address
         self._pace = pace
         self.announced = request.content_length
+        self.is_announced = bool(self.announced) or "Transfer-Encoding" in request.headers
         self.received = 0
         self.is_cut = False
         self._most_read = most if self.announced is not None else most - most // 8

@@ -32,7 +32,8 @@ BEGIN
     PERFORM claim_quota(split_part(of_repository, '/', 1), false);
     PERFORM FROM repositories WHERE name = of_repository FOR KEY SHARE;
     PERFORM refuse_followed(of_repository);
-    FOR key IN SELECT DISTINCT hashtextextended(of_repository || ':' || tag, 0) AS key FROM unnest(tags) AS tag ORDER BY key
+    FOR key IN
+        SELECT DISTINCT hashtextextended(of_repository || ':' || tag, 0) AS key FROM unnest(tags) AS tag ORDER BY key
     LOOP
         PERFORM pg_advisory_xact_lock(key);
     END LOOP;
@@ -653,7 +654,9 @@ BEGIN
        AND EXISTS (SELECT FROM tag_rules WHERE tag_rules.namespace IN ('', split_part(repositories.name, '/', 1)));
     IF NOT FOUND THEN RETURN coalesce(NEW, OLD); END IF;
     refusal := tag_refusal(repository, touched.name, TG_OP = 'INSERT', caller_rank());
-    IF TG_OP <> 'INSERT' THEN refusal := coalesce(refusal, deletion_refusal(repository, touched.name, caller_rank())); END IF;
+    IF TG_OP <> 'INSERT' THEN
+        refusal := coalesce(refusal, deletion_refusal(repository, touched.name, caller_rank()));
+    END IF;
     IF TG_OP = 'INSERT' AND refusal IS NOT NULL THEN
         PERFORM FROM tags WHERE repository_id = NEW.repository_id AND name = NEW.name FOR UPDATE;
         IF FOUND THEN RETURN NEW; END IF;
@@ -1935,6 +1938,8 @@ CREATE INDEX deletions_due ON public.deletions USING btree (not_before);
 CREATE INDEX grants_list ON public.grants USING btree (pattern, id);
 
 CREATE INDEX grants_namespace ON public.grants USING btree (namespace, principal_id);
+
+CREATE INDEX grants_of_principal ON public.grants USING btree (principal_id, pattern, id);
 
 CREATE INDEX import_modes_latest ON public.import_modes USING btree (source_id, id);
 

@@ -267,7 +267,8 @@ BEGIN
     PERFORM claim_quota(split_part(of_repository, '/', 1), false);
     PERFORM FROM repositories WHERE name = of_repository FOR KEY SHARE;
     PERFORM refuse_followed(of_repository);
-    FOR key IN SELECT DISTINCT hashtextextended(of_repository || ':' || tag, 0) AS key FROM unnest(tags) AS tag ORDER BY key
+    FOR key IN
+        SELECT DISTINCT hashtextextended(of_repository || ':' || tag, 0) AS key FROM unnest(tags) AS tag ORDER BY key
     LOOP
         PERFORM pg_advisory_xact_lock(key);
     END LOOP;
@@ -470,7 +471,9 @@ BEGIN
        AND EXISTS (SELECT FROM tag_rules WHERE tag_rules.namespace IN ('', split_part(repositories.name, '/', 1)));
     IF NOT FOUND THEN RETURN coalesce(NEW, OLD); END IF;
     refusal := tag_refusal(repository, touched.name, TG_OP = 'INSERT', caller_rank());
-    IF TG_OP <> 'INSERT' THEN refusal := coalesce(refusal, deletion_refusal(repository, touched.name, caller_rank())); END IF;
+    IF TG_OP <> 'INSERT' THEN
+        refusal := coalesce(refusal, deletion_refusal(repository, touched.name, caller_rank()));
+    END IF;
     IF TG_OP = 'INSERT' AND refusal IS NOT NULL THEN
         PERFORM FROM tags WHERE repository_id = NEW.repository_id AND name = NEW.name FOR UPDATE;
         IF FOUND THEN RETURN NEW; END IF;

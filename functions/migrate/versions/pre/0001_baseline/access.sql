@@ -66,6 +66,7 @@ CREATE TABLE grants (
 );
 CREATE INDEX grants_list ON grants (pattern, id);
 CREATE INDEX grants_namespace ON grants (namespace, principal_id);
+CREATE INDEX grants_of_principal ON grants (principal_id, pattern, id);
 
 -- What an earlier sign-in is remembered by. It dies with the secret or the trusted publisher that it came from.
 CREATE TABLE refresh_tokens (

@@ -12,7 +12,7 @@ INSERT INTO gc_settings VALUES
     ('upload', '24 hours'),
     ('push', '24 hours'),
     ('untag', '24 hours'),
-    ('cascade', '12 hours'),
+    ('cascade', '13 hours'),
     ('lease', '24 hours'),
     ('unlink', '0'),
     ('delete', '65 minutes');
