@@ -8,11 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from functions.registry.blobs import hashing
-from functions.registry.blobs.errors import BlobStoreUnavailable
 from functions.registry.blobs.gcs import new_object_name
 from functions.registry.metadata.content import uploads
 from functions.registry.metadata.content.uploads import Part, Upload
-from functions.registry.metadata.db import ChangeRefused
 from functions.registry.oci.errors import UploadUnknown
 from functions.registry.wiring import Services
 
@@ -20,7 +18,7 @@ from functions.registry.wiring import Services
 def store(services: Services, upload: Upload, pieces: Iterator[bytes], algorithm: str) -> Part:
     """Writes all pieces; `uploads.advance` makes them count.
 
-    Raises UploadUnknown, BlobStoreUnavailable and, if `pieces` does, ChangeRefused; the object is condemned then.
+    Raises UploadUnknown, BlobStoreUnavailable and what `pieces` raises; the object is condemned then.
     """
     object_name = new_object_name(upload.id)
     if not uploads.name_object(services.database, upload, object_name):
@@ -34,7 +32,7 @@ def store(services: Services, upload: Upload, pieces: Iterator[bytes], algorithm
                 running.update(piece)
             writer.write(piece)
         writer.close()
-    except (BlobStoreUnavailable, ChangeRefused):
+    except Exception:
         writer.cancel()
         uploads.discard_object(services.database, object_name)
         raise
