@@ -35,6 +35,7 @@ _GIVEN: Final = text(
 class Rights(NamedTuple):
     api: str
     gc: str
+    work: str = ""
 
 
 class Users(NamedTuple):
@@ -42,6 +43,7 @@ class Users(NamedTuple):
 
     api: str = ""
     gc: str = ""
+    work: str = ""
 
 
 NOBODY: Final = Users()
@@ -55,6 +57,13 @@ RIGHTS: Final[dict[str, Rights]] = {
     "deletions": Rights("ra", "rawd"),
     "gc_settings": Rights("r", "r"),
     "grants": Rights("rawd", ""),
+    "import_deleted": Rights("rad", "ra"),
+    "import_modes": Rights("r", "r"),
+    "import_problems": Rights("", ""),
+    "import_ranges": Rights("", ""),
+    "import_repositories": Rights("r", "r"),
+    "import_sources": Rights("r", "r"),
+    "import_tags": Rights("", ""),
     "link_reviews": Rights("raw", "rawd"),
     "manifest_blobs": Rights("ra", "r"),
     "manifest_children": Rights("rad", "r"),

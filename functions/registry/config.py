@@ -89,6 +89,7 @@ class Settings:
     database_lock_seconds: int = _setting(_number(1, 25), "3")
     database_api_user: str = _setting(_text, "")
     database_gc_user: str = _setting(_text, "")
+    database_work_user: str = _setting(_text, "")
     bucket: str = _setting(_text)
     blob_delivery: str = _setting(_one_of("redirect", "streaming"), "redirect")
     signer: str = _setting(_one_of("iam", "hmac", "key-file"), "iam")
