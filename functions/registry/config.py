@@ -130,6 +130,7 @@ class Settings:
     )
     tenant_claims: Mapping[str, tuple[str, ...]] = _setting(_tenant_claims, "")
     private_issuers: frozenset[str] = _setting(_hosts, "")
+    private_sources: frozenset[str] = _setting(_hosts, "")
     google_audiences: str = _setting(_text, "")
     requests_per_minute: int = _setting(_number(0, 1_000_000), "6000")
     uploads_per_principal: int = _setting(_number(1, 10_000), "1000")

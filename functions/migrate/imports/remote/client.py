@@ -5,13 +5,21 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Container, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
+from http.client import HTTPMessage
 from typing import Final
 from urllib.parse import quote, urlsplit
 
-from functions.migrate.imports.remote.errors import AnswerInvalid, RemoteMissing, RemoteRefused, RemoteUnavailable
+from functions.migrate.imports.remote.errors import (
+    AnswerInvalid,
+    RemoteMissing,
+    RemoteRefused,
+    RemoteResting,
+    RemoteUnavailable,
+    TimeOver,
+)
 from functions.migrate.imports.remote.rate import Rate
 from functions.migrate.imports.remote.sign_in import Credentials, SignIn
 from functions.migrate.imports.remote.wire import ANSWER_SECONDS, Answer, Wire
@@ -21,7 +29,7 @@ from functions.registry.oci.media_type import DOCKER_LIST, DOCKER_MANIFEST, OCI_
 from functions.registry.oci.name import Reference
 
 # All kinds by name, for some registries have nothing for who doesn't name it; then whatever else there is.
-_ACCEPT: Final = ", ".join((OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST, "*/*;q=0.5"))
+_ACCEPT: Final = f"{OCI_INDEX}, {OCI_MANIFEST}, {DOCKER_LIST}, {DOCKER_MANIFEST}, */*;q=0.5"
 _ATTEMPTS: Final = 4
 _FIRST_PAUSE_SECONDS: Final = 0.2
 _LARGEST_COMPLAINT: Final = 64 << 10
@@ -91,8 +99,8 @@ class Remote:
     def manifest(self, repository: str, reference: Reference, most: int) -> tuple[bytes, str | None]:
         """Its bytes, at most `most`, and what it is served as."""
         path = f"/v2/{_quoted(repository)}/manifests/{reference}"
-        with self._asking("GET", path, _pull(repository), {"Accept": _ACCEPT}) as answer:
-            return answer.read(most), answer.headers.get("Content-Type")
+        content, headers = self._read(path, _pull(repository), _ACCEPT, most)
+        return content, headers.get("Content-Type")
 
     def blob_size(self, repository: str, digest: Digest) -> int | None:
         """In bytes; None where the registry doesn't say."""
@@ -111,12 +119,25 @@ class Remote:
                 raise AnswerInvalid(f"{self.host} sends another range than it was asked for")
             yield begins, answer
 
-    @contextmanager
-    def page(self, path: str, repository: str | None) -> Iterator[Answer]:
-        """One page of a list; `repository` None is the catalog."""
+    def page(self, path: str, repository: str | None, most: int) -> tuple[bytes, str]:
+        """One page of a list, at most so many bytes, and its field `Link`; `repository` None is the catalog."""
         scope = _CATALOG_SCOPE if repository is None else _pull(repository)
-        with self._asking("GET", path, scope, {"Accept": f"application/json, {OCI_INDEX}"}) as answer:
-            yield answer
+        content, headers = self._read(path, scope, f"application/json, {OCI_INDEX}", most)
+        return content, headers.get("Link") or ""
+
+    def _read(self, path: str, scope: str, accept: str, most: int) -> tuple[bytes, HTTPMessage]:
+        """An answer that is read whole; tried again where it was cut."""
+        for attempt in range(_ATTEMPTS):
+            try:
+                with self._asking("GET", path, scope, {"Accept": accept}) as answer:
+                    return answer.read(most), answer.headers
+            except (TimeOver, RemoteResting):
+                raise
+            except RemoteUnavailable:
+                if attempt + 1 == _ATTEMPTS:
+                    raise
+                self._pause(attempt)
+        raise AssertionError  # the last attempt returns or raises
 
     @contextmanager
     def _asking(
@@ -125,21 +146,26 @@ class Remote:
         """An answer of success; others become what this class raises. What may pass is tried again."""
         for attempt in range(_ATTEMPTS):
             sign_in = self._sign_in.header(self._wire, scope, self._rate, self.until)
-            failure = None
-            try:
-                with self._wire.ask(
-                    method, self.address + path, {**headers, **sign_in}, self._rate, self.until, seconds
-                ) as answer:
-                    if answer.status in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
-                        yield answer
-                        return
-                    failure = answer.status
-                    challenge = answer.headers.get("WWW-Authenticate")
-                    _drain(answer)
-            except RemoteUnavailable:
-                if failure is None or attempt + 1 == _ATTEMPTS:
+            with ExitStack() as resources:
+                try:
+                    asked = self._wire.ask(
+                        method, self.address + path, {**headers, **sign_in}, self._rate, self.until, seconds
+                    )
+                    answer = resources.enter_context(asked)
+                except (TimeOver, RemoteResting):
                     raise
-            scope = self._again(failure, attempt, challenge, scope, sign_in.get("Authorization"))
+                except RemoteUnavailable:
+                    if attempt + 1 == _ATTEMPTS:
+                        raise
+                    self._pause(attempt)
+                    continue
+                if answer.status in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
+                    yield answer
+                    return
+                status, challenge = answer.status, answer.headers.get("WWW-Authenticate")
+                with suppress(RemoteUnavailable, AnswerInvalid):
+                    _drain(answer)
+            scope = self._again(status, attempt, challenge, scope, sign_in.get("Authorization"))
         raise RemoteUnavailable(f"{self.host} does not answer {method} {path[:200]}")
 
     def _again(self, status: int, attempt: int, challenge: str | None, scope: str, used: str | None) -> str:
@@ -153,9 +179,12 @@ class Remote:
         if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             if attempt + 1 == _ATTEMPTS:
                 raise RemoteUnavailable(f"{self.host} answers {status}")
-            time.sleep(min(_FIRST_PAUSE_SECONDS * 2**attempt, max(0.0, self.until - time.monotonic())))
+            self._pause(attempt)
             return scope
         raise AnswerInvalid(f"{self.host} answers {status}")
+
+    def _pause(self, attempt: int) -> None:
+        time.sleep(min(_FIRST_PAUSE_SECONDS * 2**attempt, max(0.0, self.until - time.monotonic())))
 
 
 def _drain(answer: Answer) -> None:

@@ -16,7 +16,7 @@ class RemoteResting(RemoteUnavailable):
 
 
 class TimeOver(RemoteUnavailable):
-    """This work's own time is over; what came so far is kept."""
+    """The time of the work itself is over; what came so far is kept."""
 
 
 class RemoteRefused(Exception):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from typing import Any, Final
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 from functions.migrate.imports.remote.client import Remote
 from functions.migrate.imports.remote.errors import AnswerInvalid, RemoteMissing
@@ -27,14 +27,14 @@ def repositories(remote: Remote, page_size: int = PAGE_SIZE) -> Iterator[str]:
 
 
 def tags(remote: Remote, repository: str, page_size: int = PAGE_SIZE) -> Iterator[str]:
-    yield from _names(remote, f"/v2/{repository}/tags/list?n={page_size}", repository, "tags")
+    yield from _names(remote, f"/v2/{quote(repository)}/tags/list?n={page_size}", repository, "tags")
 
 
 def referrers(remote: Remote, repository: str, subject: Digest) -> list[Digest] | None:
     """None if the registry has no such list."""
     found: dict[Digest, None] = {}
     try:
-        for document in _pages(remote, f"/v2/{repository}/referrers/{subject}", repository):
+        for document in _pages(remote, f"/v2/{quote(repository)}/referrers/{subject}", repository):
             entries = document.get("manifests")
             if not isinstance(entries, list):
                 return None
@@ -76,13 +76,12 @@ def _pages(remote: Remote, path: str, repository: str | None) -> Iterator[dict[s
     seen: set[str] = set()
     while len(seen) < _MOST_PAGES:
         seen.add(path)
-        with remote.page(path, repository) as answer:
-            content, link = answer.read(_LARGEST_PAGE), answer.headers.get("Link")
+        content, link = remote.page(path, repository, _LARGEST_PAGE)
         try:
             yield read_object(content, may_have_doubles=True)
         except Unreadable as error:
             raise AnswerInvalid(f"{remote.host} sends a list that can't be read: {error}") from error
-        following = _NEXT.search(link or "")
+        following = _NEXT.search(link)
         if following is None:
             return
         try:

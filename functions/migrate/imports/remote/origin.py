@@ -61,7 +61,9 @@ class Origin:
             is_local = is_known and outgoing.is_loopback(str(self))
             address = outgoing.resolve(self.host, self.port, is_local=is_local, may_be_private=is_known)
         except OutgoingFailed as error:
-            raise RemoteRefused(f"{error}: SLIPWAY_PRIVATE_SOURCES names those that may be asked all the same") from error
+            raise RemoteRefused(
+                f"{error}: SLIPWAY_PRIVATE_SOURCES names those that may be asked all the same"
+            ) from error
         raw = socket.create_connection((address, self.port), timeout=CONNECT_SECONDS)
         try:
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

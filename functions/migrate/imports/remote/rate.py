@@ -8,13 +8,16 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from http.client import HTTPMessage
 from typing import Final
 
-from functions.migrate.imports.remote.errors import RemoteResting
+from functions.migrate.imports.remote.errors import RemoteResting, TimeOver
 
 # Where a registry says that it has enough, and not for how long.
 _REST_SECONDS: Final = 60.0
 _LONGEST_REST_SECONDS: Final = 6 * 3600.0
+Headers = Mapping[str, str] | HTTPMessage
+
 _NUMBER: Final = re.compile(r"\s*(\d{1,10})(?:\.\d+)?\s*(?:;.*)?")
 
 
@@ -36,17 +39,19 @@ class Rate:
         self._next = self._rests_until = clock()
 
     def wait(self, until: float) -> None:
-        """Until it may be asked again; raises RemoteResting if that is after `until`, by the monotonic clock."""
+        """Until it may be asked again. Raises TimeOver, and RemoteResting if that is after `until` (monotonic)."""
         with self._lock:
             now = self._clock()
             begins = max(now, self._next, self._rests_until)
+            if now >= until:
+                raise TimeOver(f"no time is left to ask {self._host}")
             if begins > until:
                 raise RemoteResting(self._host, begins - now)
             self._next = begins + self._interval
         if begins > now:
             self._sleep(begins - now)
 
-    def heed(self, status: int, headers: Mapping[str, str]) -> None:
+    def heed(self, status: int, headers: Headers) -> None:
         """Notes what an answer says of the requests that will be answered."""
         seconds = _asked_rest(status, headers)
         if seconds is not None:
@@ -55,7 +60,7 @@ class Rate:
                 self._rests_until = max(self._rests_until, self._clock() + rest)
 
 
-def _asked_rest(status: int, headers: Mapping[str, str]) -> float | None:
+def _asked_rest(status: int, headers: Headers) -> float | None:
     """RFC 9110 section 10.2.3, and the fields RateLimit-Remaining and RateLimit-Reset as registries send them."""
     after = retry_after(headers.get("Retry-After"))
     if status in (429, 503) and after is not None:

@@ -20,7 +20,7 @@ _LARGEST_TOKEN: Final = 64 << 10
 _TOKEN_SECONDS: Final = 60.0
 # A token is not used in its last seconds: the request that carries it takes some.
 _MARGIN_SECONDS: Final = 5.0
-_CHALLENGE: Final = re.compile(r'\s*(bearer|basic)(?:\s+(.*))?', re.IGNORECASE | re.DOTALL)
+_CHALLENGE: Final = re.compile(r"\s*(bearer|basic)(?:\s+(.*))?", re.IGNORECASE | re.DOTALL)
 _PARAMETER: Final = re.compile(r'([A-Za-z0-9_-]+)\s*=\s*(?:"([^"\\]*)"|([^\s",]+))')
 _TOKEN: Final = re.compile(r"[\x21-\x7e]{1,16384}")
 

@@ -34,7 +34,7 @@ class Answer:
     """`origin` is who gave it; `is_whole` once the body came to the end that was announced."""
 
     status: int
-    headers: Mapping[str, str]
+    headers: http.client.HTTPMessage
     origin: Origin
     _response: http.client.HTTPResponse = field(repr=False)
     _is_over: threading.Event = field(repr=False)
@@ -98,7 +98,13 @@ class Wire:
 
     @contextmanager
     def ask(
-        self, method: str, url: str, headers: Mapping[str, str], rate: Rate, until: float, seconds: float = ANSWER_SECONDS
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        rate: Rate,
+        until: float,
+        seconds: float = ANSWER_SECONDS,
     ) -> Iterator[Answer]:
         """The answer, whatever its status; its body is to be read in the block.
 
