@@ -27,8 +27,8 @@ from functions.api.web.limit import require_within_limit
 from functions.registry import telemetry
 from functions.registry.auth.caller import IssuerUnavailable
 from functions.registry.blobs.errors import BlobStoreUnavailable
-from functions.registry.metadata.db import ChangeRefused, MetadataUnavailable
-from functions.registry.oci.errors import Denied, OciError
+from functions.registry.metadata.db import ChangeRefused, Followed, MetadataUnavailable
+from functions.registry.oci.errors import Denied, OciError, WritesElsewhere
 from functions.registry.wiring import Services
 
 ENDPOINTS: Final = Endpoints(
@@ -88,6 +88,9 @@ def _answer(services: Services, request: Request, body: Body, address: str) -> t
     except ChangeRefused as error:
         telemetry.note(code=Denied.code, reason=str(error))
         response = responses.refused(Denied(str(error)))
+    except Followed as error:
+        telemetry.note(code=WritesElsewhere.code, reason=str(error))
+        response = responses.refused(WritesElsewhere(str(error)))
     except (MetadataUnavailable, BlobStoreUnavailable, IssuerUnavailable) as error:
         telemetry.note(code="UNAVAILABLE", reason=f"{type(error).__name__}: {error}")
         response = responses.unavailable()

@@ -42,6 +42,7 @@ STATUSES: Final[dict[type[OciError], HTTPStatus]] = {
     api_errors.NameConflict: HTTPStatus.CONFLICT,
     errors.EndpointUnknown: HTTPStatus.NOT_FOUND,
     errors.MethodNotAllowed: HTTPStatus.METHOD_NOT_ALLOWED,
+    errors.WritesElsewhere: HTTPStatus.METHOD_NOT_ALLOWED,
     gitlab_errors.QueryValueInvalid: HTTPStatus.BAD_REQUEST,
     gitlab_errors.QueryTypeInvalid: HTTPStatus.BAD_REQUEST,
     gitlab_errors.BodyValueInvalid: HTTPStatus.BAD_REQUEST,

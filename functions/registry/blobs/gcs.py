@@ -41,7 +41,7 @@ class Bucket:
 
     def start_object(self, object_name: str) -> PartWriter:
         """A writer for a new object, which must not exist yet."""
-        with _translating():
+        with translating():
             url = self._object(object_name).create_resumable_upload_session(
                 content_type="application/octet-stream",
                 if_generation_match=0,
@@ -51,14 +51,14 @@ class Bucket:
         return PartWriter(url, self._settings.upload_chunk_bytes, self._settings.storage_timeout_seconds)
 
     def create_empty(self, object_name: str) -> None:
-        with _translating():
+        with translating():
             self._object(object_name).upload_from_string(
                 b"", content_type="application/octet-stream", if_generation_match=0, **self._patience()
             )
 
     def compose(self, object_name: str, sources: Sequence[str]) -> None:
         """Joins up to 32 objects, in order, into a new one. The sources stay. Raises ObjectMissing."""
-        with _translating():
+        with translating():
             target = self._object(object_name)
             target.content_type = "application/octet-stream"
             parts = [self._object(source) for source in sources]
@@ -66,7 +66,7 @@ class Bucket:
 
     def size(self, object_name: str) -> int:
         """In bytes. Raises ObjectMissing."""
-        with _translating():
+        with translating():
             found = self._object(object_name)
             found.reload(**self._patience())
             return int(found.size)
@@ -94,7 +94,7 @@ class Bucket:
         """One request; empty past the object's end."""
         from google.api_core.exceptions import RequestRangeNotSatisfiable  # noqa: PLC0415  # as below
 
-        with _translating():
+        with translating():
             try:
                 content: bytes = self._object(object_name).download_as_bytes(
                     start=first, end=last, raw_download=True, checksum=None, **patience
@@ -110,7 +110,7 @@ class Bucket:
         """
         content_type, body = batch.deletions(self._settings.bucket, object_names)
         try:
-            with _translating():
+            with translating():
                 response = self._post(batch.PATH, content_type, body)
             if response.status_code != HTTPStatus.OK:
                 raise BlobStoreUnavailable(f"{response.status_code} to a batch: {_shortened(response.text)}")
@@ -150,14 +150,19 @@ class Bucket:
 
     @cached_property
     def _bucket(self) -> Any:
-        # Imported here: most requests never touch the store, and the client costs a third of a second at a cold start.
-        from google.cloud.storage import Client  # noqa: PLC0415
+        return connect().bucket(self._settings.bucket)
 
-        from functions.registry.blobs.connections import distrusting  # noqa: PLC0415
 
-        client = Client()
-        distrusting(client._http)  # noqa: SLF001  # its session has no other name
-        return client.bucket(self._settings.bucket)
+def connect(at_once: int = 10) -> Any:
+    """Google's client, whose session keeps so many connections."""
+    # Imported here: most requests never touch the store, and the client costs a third of a second at a cold start.
+    from google.cloud.storage import Client  # noqa: PLC0415
+
+    from functions.registry.blobs.connections import distrusting  # noqa: PLC0415
+
+    client = Client()
+    distrusting(client._http, at_once)  # noqa: SLF001  # its session has no other name
+    return client
 
 
 def _shortened(text: str) -> str:
@@ -165,7 +170,7 @@ def _shortened(text: str) -> str:
 
 
 @contextmanager
-def _translating() -> Iterator[None]:
+def translating() -> Iterator[None]:
     from google.api_core.exceptions import GoogleAPIError, NotFound  # noqa: PLC0415  # as above
     from google.auth.exceptions import GoogleAuthError  # noqa: PLC0415
     from requests.exceptions import RequestException  # noqa: PLC0415

@@ -6,16 +6,20 @@
 -- where it lies elsewhere. It always ends as a layout does: an empty one would hold back all objects of ours.
 -- `mark` is what is written beside the layout, so that no second registry takes the same bucket.
 -- `listed_at` tells whether all names are known; until then a name that isn't here may be the source's all the same.
--- `state` paused: nobody works at it, for the `reason`; what is held stays held.
+-- added: nothing happens yet
+-- opening: what it has is held; nothing is taken over before the last deletion from before is over
+-- listing: its names are being read; open: they all are
+-- paused: nobody works at it, for the `reason`; what is held stays held, and what is asked for is fetched
+-- sealing, sealed: the last steps, and the end of it
 CREATE TABLE import_sources (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     kind text NOT NULL CHECK (kind IN ('layout', 'registry')),
-    address text COLLATE "C" NOT NULL UNIQUE,
+    address text COLLATE "C" NOT NULL,
     prefix text COLLATE "C" CHECK (prefix LIKE '%docker/registry/v2/'),
     mark uuid NOT NULL DEFAULT gen_random_uuid(),
     mode text NOT NULL DEFAULT 'follow' CHECK (mode IN ('follow', 'lead')),
     state text NOT NULL DEFAULT 'added'
-          CHECK (state IN ('added', 'listing', 'open', 'paused', 'sealing', 'sealed')),
+          CHECK (state IN ('added', 'opening', 'listing', 'open', 'paused', 'sealing', 'sealed')),
     reason text,
     untagged text NOT NULL DEFAULT 'grace' CHECK (untagged IN ('grace', 'keep', 'skip')),
     workers int NOT NULL DEFAULT 8 CHECK (workers BETWEEN 1 AND 64),
@@ -26,6 +30,7 @@ CREATE TABLE import_sources (
     listed_at timestamptz,
     sealed_at timestamptz
 );
+CREATE UNIQUE INDEX import_sources_address ON import_sources (address) WHERE state <> 'sealed';
 -- Asked by each collection and by each write: without a source it is an index without entries.
 CREATE INDEX import_sources_open ON import_sources (id) WHERE state NOT IN ('added', 'sealed');
 
@@ -161,7 +166,7 @@ CREATE FUNCTION is_import_open() RETURNS boolean LANGUAGE sql STABLE AS $$
     SELECT EXISTS (SELECT FROM import_sources WHERE state NOT IN ('added', 'sealed'))
 $$;
 
--- Whether this transaction is an import's own. Only import statements set it; no request can.
+-- Whether this transaction is an import's own. Only import statements set it, to `links` or `content`; no request can.
 CREATE FUNCTION is_importing() RETURNS boolean LANGUAGE sql STABLE AS $$
     SELECT coalesce(current_setting('slipway.importing', true), '') <> ''
 $$;
@@ -170,6 +175,14 @@ $$;
 CREATE FUNCTION is_held(object text) RETURNS boolean LANGUAGE sql STABLE AS $$
     SELECT EXISTS (SELECT FROM import_sources
                     WHERE state NOT IN ('added', 'sealed') AND prefix IS NOT NULL AND starts_with(object, prefix))
+$$;
+
+-- Whether somebody may still be deleting the object: an attempt was made, and less than an hour ago. An attempt puts the
+-- next one off by 1, 2, 4, … minutes, at most a day.
+CREATE FUNCTION is_being_deleted(attempts int, not_before timestamptz) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT attempts > 0
+       AND not_before - least(interval '1 minute' * power(2, least(attempts - 1, 20)), interval '1 day')
+           > now() - interval '1 hour'
 $$;
 
 -- follow: the source decides about the repository; lead: this registry does.
@@ -198,10 +211,51 @@ BEGIN
     RETURN EXISTS (SELECT FROM import_sources WHERE state NOT IN ('added', 'sealed') AND listed_at IS NULL);
 END $$;
 
+-- Whether the source decides about the repository of that name, so that it takes no writes here. Of a name that nobody has
+-- listed yet that is so until there is a repository of that name.
+CREATE FUNCTION is_followed(of_repository text) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+DECLARE theirs record;
+BEGIN
+    IF is_importing() OR NOT is_import_open() THEN RETURN false; END IF;
+    SELECT old.state, import_mode(old.source_id, old.name) AS mode INTO theirs
+      FROM import_repositories AS old
+      JOIN import_sources AS source ON source.id = old.source_id AND source.state NOT IN ('added', 'sealed')
+     WHERE old.repository_id = (SELECT here.id FROM repositories AS here WHERE here.name = of_repository)
+        OR (old.repository_id IS NULL AND old.name = of_repository);
+    IF FOUND THEN RETURN theirs.state <> 'dropped' AND theirs.mode = 'follow'; END IF;
+    RETURN EXISTS (SELECT FROM import_sources
+                    WHERE state NOT IN ('added', 'sealed') AND listed_at IS NULL
+                      AND import_mode(id, of_repository) = 'follow')
+       AND NOT EXISTS (SELECT FROM repositories WHERE name = of_repository);
+END $$;
+
+CREATE FUNCTION refuse_followed(of_repository text) RETURNS void LANGUAGE plpgsql STABLE AS $$ BEGIN
+    IF is_followed(of_repository) THEN
+        RAISE EXCEPTION USING ERRCODE = 'SW002',
+            MESSAGE = format('%s is still decided about by the registry that it is imported from: write there',
+                             of_repository);
+    END IF;
+END $$;
+
+CREATE OR REPLACE FUNCTION begin_push(of_repository text, tags text[], rank text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE key bigint;
+BEGIN
+    PERFORM claim_quota(split_part(of_repository, '/', 1), false);
+    PERFORM FROM repositories WHERE name = of_repository FOR KEY SHARE;
+    PERFORM refuse_followed(of_repository);
+    FOR key IN SELECT DISTINCT hashtextextended(of_repository || ':' || tag, 0) AS key FROM unnest(tags) AS tag ORDER BY key
+    LOOP
+        PERFORM pg_advisory_xact_lock(key);
+    END LOOP;
+    RETURN set_config('slipway.rank', rank, true);
+END $$;
+
 -- A tag that somebody deletes. Of a repository that was dropped one row says it all; and one that has a name which an
 -- imported one had before is another.
 CREATE FUNCTION remember_deleted_tags() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
     IF is_importing() OR NOT is_import_open() THEN RETURN NULL; END IF;
+    PERFORM refuse_followed(here.name)
+       FROM (SELECT DISTINCT repository_id AS id FROM old_rows) AS changed JOIN repositories AS here USING (id);
     INSERT INTO import_deleted (repository, tag)
     SELECT coalesce(theirs.name, here.name), old_rows.name
       FROM old_rows
@@ -221,6 +275,8 @@ CREATE TRIGGER remember_deleted AFTER DELETE ON tags REFERENCING OLD TABLE AS ol
 -- A manifest that somebody deletes where it would be fetched again. A collection passes those by, so it was a person.
 CREATE FUNCTION remember_deleted_manifests() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
     IF is_importing() OR NOT is_import_open() THEN RETURN NULL; END IF;
+    PERFORM refuse_followed(here.name)
+       FROM (SELECT DISTINCT repository_id AS id FROM old_rows) AS changed JOIN repositories AS here USING (id);
     INSERT INTO import_deleted (repository, digest)
     SELECT here.name, old_rows.digest
       FROM old_rows
@@ -267,8 +323,10 @@ END $$;
 -- it takes the times as they are in the source, what exists is not refused by a quota or by a rule about new tags, and
 -- configs are read at a rate that a collection manages by the way.
 
+-- Links come before the manifests that name them, in a transaction of their own: each has its review as after an upload,
+-- so that a crash, a move or a deletion between the two leaves nothing that nobody looks at.
 CREATE OR REPLACE FUNCTION review_new_links() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-    IF is_importing() THEN RETURN NULL; END IF;
+    IF current_setting('slipway.importing', true) = 'content' THEN RETURN NULL; END IF;
     INSERT INTO link_reviews AS review (repository_id, digest, review_after, event)
     SELECT repository_id, digest, now() + grace('upload', repository_id), 'upload'
       FROM new_rows ORDER BY repository_id, digest

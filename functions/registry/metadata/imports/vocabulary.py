@@ -14,7 +14,7 @@ from uuid import UUID
 from functions.registry.oci.digest import Digest
 
 SourceKind = Literal["layout", "registry"]
-SourceState = Literal["added", "listing", "open", "paused", "sealing", "sealed"]
+SourceState = Literal["added", "opening", "listing", "open", "paused", "sealing", "sealed"]
 Mode = Literal["follow", "lead"]
 Untagged = Literal["grace", "keep", "skip"]
 Tree = Literal["blobs", "repositories"]
