@@ -31,6 +31,7 @@ DECLARE key bigint;
 BEGIN
     PERFORM claim_quota(split_part(of_repository, '/', 1), false);
     PERFORM FROM repositories WHERE name = of_repository FOR KEY SHARE;
+    PERFORM refuse_followed(of_repository);
     FOR key IN SELECT DISTINCT hashtextextended(of_repository || ':' || tag, 0) AS key FROM unnest(tags) AS tag ORDER BY key
     LOOP
         PERFORM pg_advisory_xact_lock(key);
@@ -363,6 +364,35 @@ BEGIN
         RETURN theirs.state IN ('listed', 'importing') OR (theirs.state <> 'dropped' AND theirs.mode = 'follow');
     END IF;
     RETURN EXISTS (SELECT FROM import_sources WHERE state NOT IN ('added', 'sealed') AND listed_at IS NULL);
+END $$;
+
+CREATE FUNCTION public.is_being_deleted(attempts integer, not_before timestamp with time zone) RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT attempts > 0
+       AND not_before - least(interval '1 minute' * power(2, least(attempts - 1, 20)), interval '1 day')
+           > now() - interval '1 hour'
+$$;
+
+CREATE FUNCTION public.is_followed(of_repository text) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    AS $$
+DECLARE theirs record;
+BEGIN
+    -- What is copied over the other registry's API is pushed as all else is, but for this.
+    IF is_importing() OR current_setting('slipway.copying', true) = 'on' OR NOT is_import_open() THEN
+        RETURN false;
+    END IF;
+    SELECT old.state, import_mode(old.source_id, old.name) AS mode INTO theirs
+      FROM import_repositories AS old
+      JOIN import_sources AS source ON source.id = old.source_id AND source.state NOT IN ('added', 'sealed')
+     WHERE old.repository_id = (SELECT here.id FROM repositories AS here WHERE here.name = of_repository)
+        OR (old.repository_id IS NULL AND old.name = of_repository);
+    IF FOUND THEN RETURN theirs.state <> 'dropped' AND theirs.mode = 'follow'; END IF;
+    RETURN EXISTS (SELECT FROM import_sources
+                    WHERE state NOT IN ('added', 'sealed') AND listed_at IS NULL
+                      AND import_mode(id, of_repository) = 'follow')
+       AND NOT EXISTS (SELECT FROM repositories WHERE name = of_repository);
 END $$;
 
 CREATE FUNCTION public.is_held(object text) RETURNS boolean
@@ -726,10 +756,22 @@ CREATE FUNCTION public.refuse(reason text) RETURNS void
     IF reason IS NOT NULL THEN RAISE EXCEPTION USING ERRCODE = 'SW001', MESSAGE = reason; END IF;
 END $$;
 
+CREATE FUNCTION public.refuse_followed(of_repository text) RETURNS void
+    LANGUAGE plpgsql STABLE
+    AS $$ BEGIN
+    IF is_followed(of_repository) THEN
+        RAISE EXCEPTION USING ERRCODE = 'SW002',
+            MESSAGE = format('%s is still decided about by the registry that it is imported from: write there',
+                             of_repository);
+    END IF;
+END $$;
+
 CREATE FUNCTION public.remember_deleted_manifests() RETURNS trigger
     LANGUAGE plpgsql
     AS $$ BEGIN
     IF is_importing() OR NOT is_import_open() THEN RETURN NULL; END IF;
+    PERFORM refuse_followed(here.name)
+       FROM (SELECT DISTINCT repository_id AS id FROM old_rows) AS changed JOIN repositories AS here USING (id);
     INSERT INTO import_deleted (repository, digest)
     SELECT here.name, old_rows.digest
       FROM old_rows
@@ -745,6 +787,8 @@ CREATE FUNCTION public.remember_deleted_tags() RETURNS trigger
     LANGUAGE plpgsql
     AS $$ BEGIN
     IF is_importing() OR NOT is_import_open() THEN RETURN NULL; END IF;
+    PERFORM refuse_followed(here.name)
+       FROM (SELECT DISTINCT repository_id AS id FROM old_rows) AS changed JOIN repositories AS here USING (id);
     INSERT INTO import_deleted (repository, tag)
     SELECT coalesce(theirs.name, here.name), old_rows.name
       FROM old_rows
@@ -815,7 +859,7 @@ END $$;
 CREATE FUNCTION public.review_new_links() RETURNS trigger
     LANGUAGE plpgsql
     AS $$ BEGIN
-    IF is_importing() THEN RETURN NULL; END IF;
+    IF current_setting('slipway.importing', true) = 'content' THEN RETURN NULL; END IF;
     INSERT INTO link_reviews AS review (repository_id, digest, review_after, event)
     SELECT repository_id, digest, now() + grace('upload', repository_id), 'upload'
       FROM new_rows ORDER BY repository_id, digest
@@ -1196,7 +1240,7 @@ CREATE TABLE public.import_sources (
     CONSTRAINT import_sources_kind_check CHECK ((kind = ANY (ARRAY['layout'::text, 'registry'::text]))),
     CONSTRAINT import_sources_mode_check CHECK ((mode = ANY (ARRAY['follow'::text, 'lead'::text]))),
     CONSTRAINT import_sources_prefix_check CHECK ((prefix ~~ '%docker/registry/v2/'::text)),
-    CONSTRAINT import_sources_state_check CHECK ((state = ANY (ARRAY['added'::text, 'listing'::text, 'open'::text, 'paused'::text, 'sealing'::text, 'sealed'::text]))),
+    CONSTRAINT import_sources_state_check CHECK ((state = ANY (ARRAY['added'::text, 'opening'::text, 'listing'::text, 'open'::text, 'paused'::text, 'sealing'::text, 'sealed'::text]))),
     CONSTRAINT import_sources_untagged_check CHECK ((untagged = ANY (ARRAY['grace'::text, 'keep'::text, 'skip'::text]))),
     CONSTRAINT import_sources_workers_check CHECK (((workers >= 1) AND (workers <= 64)))
 );
@@ -1706,9 +1750,6 @@ ALTER TABLE ONLY public.import_repositories
     ADD CONSTRAINT import_repositories_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.import_sources
-    ADD CONSTRAINT import_sources_address_key UNIQUE (address);
-
-ALTER TABLE ONLY public.import_sources
     ADD CONSTRAINT import_sources_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.import_tags
@@ -1871,6 +1912,8 @@ CREATE INDEX import_repositories_here ON public.import_repositories USING btree 
 CREATE INDEX import_repositories_old ON public.import_repositories USING btree (name) WHERE (state = ANY (ARRAY['listed'::text, 'importing'::text]));
 
 CREATE INDEX import_repositories_states ON public.import_repositories USING btree (source_id, state, id);
+
+CREATE UNIQUE INDEX import_sources_address ON public.import_sources USING btree (address) WHERE (state <> 'sealed'::text);
 
 CREATE INDEX import_sources_open ON public.import_sources USING btree (id) WHERE (state <> ALL (ARRAY['added'::text, 'sealed'::text]));
 

@@ -9,12 +9,15 @@ from typing import Any
 
 import pytest
 
+from functions.migrate.imports.remote.blobs import Place
 from functions.migrate.imports.remote.client import Remote
 from functions.migrate.imports.remote.rate import Rate
-from functions.migrate.imports.remote.repository import Choices, Passed, RepositoryPass
+from functions.migrate.imports.remote.repository import Choices, Keeping, Passed, RepositoryPass
 from functions.migrate.imports.remote.sign_in import Credentials
 from functions.registry.metadata.db import Statement
-from functions.registry.metadata.imports.vocabulary import ImportedRepository, Problem
+from functions.registry.metadata.imports.claims import Claim
+from functions.registry.metadata.imports.vocabulary import Problem
+from functions.registry.oci.name import RepositoryName
 from functions.registry.wiring import Services
 from tests.imports.remote.other_registry import Other, serve
 
@@ -64,22 +67,21 @@ class Copying:
             private_hosts=more.get("private_hosts", {host, "localhost"}),
         )
 
-    def claim(self, path: str, name: str | None = None, cursor: str = "") -> ImportedRepository:
+    def claim(self, path: str, name: str | None = None) -> Claim:
         call = _ADD_REPOSITORY(source=self.source_id, path=path, name=name or path)
         id_ = self.services.database.one_or_none(call)
         lease = self.services.database.one_or_none(_LEASE(id=id_))
         assert id_ is not None
         assert lease is not None
-        return ImportedRepository(id_, self.source_id, path, name or path, None, "importing", cursor, lease)
+        return Claim(id_, path, name or path, None, "importing", lease, 0, None)
 
     def run(self, path: str, name: str | None = None, *, remote: Remote | None = None, **choices: Any) -> Passed:
         remote = remote or self.remote()
-        theirs = self.claim(path, name, self.cursors[-1] if self.cursors else "")
+        theirs = self.claim(path, name)
+        place = Place(self.source_id, path, RepositoryName(name or path))
+        keeping = Keeping(self.cursors[-1] if self.cursors else "", self.cursors.append, self.problems.append)
         try:
-            passing = RepositoryPass(
-                self.services, remote, theirs, Choices(**choices), self.problems.append, self.cursors.append
-            )
-            return passing.run()
+            return RepositoryPass(self.services, remote, place, theirs, Choices(**choices), keeping).run()
         finally:
             remote.close()
 

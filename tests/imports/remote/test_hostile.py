@@ -79,7 +79,7 @@ def test_lists_have_an_end(copying: Copying, other: Other, mood: str, monkeypatc
     other.odd["/tags/list"] = other.odd["_catalog"] = lambda handler: getattr(handler, mood)()
     remote = copying.remote(seconds=2)
     started = time.monotonic()
-    for names in (lists.tags(remote, "a/b"), lists.repositories(remote)):
+    for names in (lists.tags(remote, "a/b"), lists.catalog_pages(remote, lists.catalog_path())):
         with pytest.raises((AnswerInvalid, RemoteUnavailable)):
             list(names)
     assert time.monotonic() - started < 10
@@ -98,7 +98,7 @@ def test_a_link_leads_nowhere_else(copying: Copying, other: Other, link: str, co
     other.odd["_catalog"] = lambda handler: handler._answer(200, content, {"Link": f'{link}; rel="next"'})
     remote = copying.remote()
     with pytest.raises(AnswerInvalid):
-        list(lists.repositories(remote))
+        list(lists.catalog_pages(remote, lists.catalog_path()))
     assert {path.partition("?")[0] for _, path in other.asked} == {"/v2/_catalog"}
     remote.close()
 
@@ -112,7 +112,7 @@ def test_a_list_that_always_goes_on_is_given_up(copying: Copying, other: Other) 
     other.odd["_catalog"] = more
     remote = copying.remote()
     with pytest.raises(AnswerInvalid, match="without an end"):
-        list(lists.repositories(remote))
+        list(lists.catalog_pages(remote, lists.catalog_path()))
     assert len(other.asked) < 10
     remote.close()
 

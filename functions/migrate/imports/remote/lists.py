@@ -21,20 +21,28 @@ _MOST_IDLE_PAGES: Final = 3
 _NEXT: Final = re.compile(r'<([^<>]{1,4096})>[^,<]*;\s*rel="?next"?', re.IGNORECASE)
 
 
-def repositories(remote: Remote, page_size: int = PAGE_SIZE) -> Iterator[str]:
-    """The catalog's names, as they stand there. Raises RemoteMissing where there is no catalog."""
-    yield from _names(remote, f"/v2/_catalog?n={page_size}", None, "repositories")
+def catalog_path(page_size: int = PAGE_SIZE) -> str:
+    return f"/v2/_catalog?n={page_size}"
+
+
+def catalog_pages(remote: Remote, path: str) -> Iterator[tuple[list[str], str | None]]:
+    """From the page at `path` on: the names on it, as they stand there, and where the next page is.
+
+    Raises RemoteMissing where there is no catalog.
+    """
+    return _names(remote, path, None, "repositories")
 
 
 def tags(remote: Remote, repository: str, page_size: int = PAGE_SIZE) -> Iterator[str]:
-    yield from _names(remote, f"/v2/{quote(repository)}/tags/list?n={page_size}", repository, "tags")
+    for names, _ in _names(remote, f"/v2/{quote(repository)}/tags/list?n={page_size}", repository, "tags"):
+        yield from names
 
 
 def referrers(remote: Remote, repository: str, subject: Digest) -> list[Digest] | None:
     """None if the registry has no such list."""
     found: dict[Digest, None] = {}
     try:
-        for document in _pages(remote, f"/v2/{quote(repository)}/referrers/{subject}", repository):
+        for document, _ in _pages(remote, f"/v2/{quote(repository)}/referrers/{subject}", repository):
             entries = document.get("manifests")
             if not isinstance(entries, list):
                 return None
@@ -54,41 +62,50 @@ def referrers(remote: Remote, repository: str, subject: Digest) -> list[Digest] 
     return list(found)
 
 
-def _names(remote: Remote, path: str, repository: str | None, field: str) -> Iterator[str]:
+def _names(remote: Remote, path: str, repository: str | None, field: str) -> Iterator[tuple[list[str], str | None]]:
     seen: set[int] = set()
     idle = 0
-    for document in _pages(remote, path, repository):
-        names = document.get(field)
-        if names is not None and not isinstance(names, list):
+    for document, then in _pages(remote, path, repository):
+        listed = document.get(field)
+        if listed is not None and not isinstance(listed, list):
             raise AnswerInvalid(f"{remote.host} sends a list without {field}")
-        before = len(seen)
-        for name in names or []:
-            if isinstance(name, str) and hash(name) not in seen:
-                seen.add(hash(name))
-                yield name
-        idle = idle + 1 if len(seen) == before else 0
+        names = [name for name in listed or [] if isinstance(name, str) and hash(name) not in seen]
+        seen.update(map(hash, names))
+        yield names, then
+        idle = 0 if names else idle + 1
         if idle > _MOST_IDLE_PAGES:
             raise AnswerInvalid(f"{remote.host} sends a list of {field} without an end")
 
 
-def _pages(remote: Remote, path: str, repository: str | None) -> Iterator[dict[str, Any]]:
-    """Each page; the next is where the last one says, at this registry whatever host it names."""
+def _pages(remote: Remote, path: str, repository: str | None) -> Iterator[tuple[dict[str, Any], str | None]]:
+    """Each page, and where the next is: as the page says, but at this registry whatever host it names."""
     seen: set[str] = set()
     while len(seen) < _MOST_PAGES:
         seen.add(path)
         content, link = remote.page(path, repository, _LARGEST_PAGE)
         try:
-            yield read_object(content, may_have_doubles=True)
+            document = read_object(content, may_have_doubles=True)
         except Unreadable as error:
             raise AnswerInvalid(f"{remote.host} sends a list that can't be read: {error}") from error
-        following = _NEXT.search(link)
-        if following is None:
+        then = _next(remote, path, link)
+        yield document, then
+        if then is None:
             return
-        try:
-            target = urlsplit(urljoin(path, following[1]))
-        except ValueError as error:
-            raise AnswerInvalid(f"{remote.host} sends a link that can't be read") from error
-        path = f"{target.path}?{target.query}" if target.query else target.path
-        if path in seen or not target.path.startswith("/v2/") or not path.isascii() or not path.isprintable():
-            raise AnswerInvalid(f"{remote.host} sends a list without an end, or a link that leads out of it")
+        if then in seen:
+            raise AnswerInvalid(f"{remote.host} sends a list without an end")
+        path = then
     raise AnswerInvalid(f"{remote.host} sends a list of more than {_MOST_PAGES} pages")
+
+
+def _next(remote: Remote, path: str, link: str) -> str | None:
+    following = _NEXT.search(link)
+    if following is None:
+        return None
+    try:
+        target = urlsplit(urljoin(path, following[1]))
+    except ValueError as error:
+        raise AnswerInvalid(f"{remote.host} sends a link that can't be read") from error
+    then = f"{target.path}?{target.query}" if target.query else target.path
+    if not target.path.startswith("/v2/") or not then.isascii() or not then.isprintable():
+        raise AnswerInvalid(f"{remote.host} sends a link that leads out of the list")
+    return then

@@ -152,9 +152,7 @@ class ManifestCopy:
         listed = [each for each in manifest.listed if each.digest not in self._here]
         is_whole = self._bring_blobs(digest, [*manifest.blobs, *listed], set(manifest.optional_blobs))
         accepts_missing = bool(absent) or not is_whole
-        push = Push(
-            self._place.name, digest, manifest, read.payload, (), accepts_missing=accepts_missing, rank=Role.ADMIN
-        )
+        push = Push(self._place.name, digest, manifest, read.payload, (), accepts_missing, Role.ADMIN, is_copy=True)
         try:
             pushes.put(self._services.database, push)
         except TypeDiffers as differs:

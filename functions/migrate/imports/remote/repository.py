@@ -23,11 +23,12 @@ from functions.migrate.imports.remote.errors import (
 )
 from functions.migrate.imports.remote.manifests import Copied, ManifestCopy
 from functions.registry.metadata.imports import copied_tags, copies
+from functions.registry.metadata.imports.claims import Claim
 from functions.registry.metadata.imports.copied_tags import Stretch, TagsApplied
-from functions.registry.metadata.imports.vocabulary import ImportedRepository, Problem
+from functions.registry.metadata.imports.vocabulary import Problem
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.errors import ManifestInvalid
-from functions.registry.oci.name import RepositoryName, Tag
+from functions.registry.oci.name import Tag
 from functions.registry.wiring import Services
 
 AT_ONCE: Final = 8
@@ -39,7 +40,7 @@ _REFERRERS: Final = "referrers:"
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """How a source is copied: whether what is deleted there goes here too, and whether referrers are asked for."""
+    """How a source is copied: whether what is deleted there stays here, and how many names a page of a list has."""
 
     keeps_deleted: bool = False
     page_size: int = lists.PAGE_SIZE
@@ -58,40 +59,49 @@ class Passed:
         return self.copied.is_nothing and not self.changed
 
 
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """`cursor` is where the pass goes on; `save` keeps the next one, and `note` is told of each problem."""
+
+    cursor: str
+    save: Callable[[str], None]
+    note: Callable[[Problem], None]
+
+
 class RepositoryPass:
-    """`save` keeps the cursor after each stretch; `note` is told of each problem."""
+    """Raises what RemoteUnavailable is for where the registry fails, and leaves out what it can't have."""
 
     def __init__(
         self,
         services: Services,
         remote: Remote,
-        theirs: ImportedRepository,
+        place: Place,
+        theirs: Claim,
         choices: Choices,
-        note: Callable[[Problem], None],
-        save: Callable[[str], None],
+        keeping: Keeping,
     ) -> None:
         self._services, self._remote, self._theirs, self._choices = services, remote, theirs, choices
-        self._note, self._save = note, save
-        self._place = Place(theirs.source_id, theirs.path, RepositoryName(theirs.name or ""))
-        self._passed = Passed()
+        self._place, self._keeping = place, keeping
+        self._note, self._save = keeping.note, keeping.save
+        self.passed = Passed()
 
     def run(self) -> Passed:
         """Raises Overtaken, TimeOver and RemoteUnavailable, after which the next pass goes on from the cursor."""
         with ThreadPoolExecutor(AT_ONCE) as pool:
             copy = ManifestCopy(self._services, self._remote, self._place, pool, self._note)
-            self._passed.copied = copy.copied
-            cursor = self._theirs.cursor
+            self.passed.copied = copy.copied
+            cursor = self._keeping.cursor
             if not cursor.startswith(_REFERRERS):
                 self._pass_tags(copy, pool, cursor)
                 cursor = _REFERRERS
                 self._save(cursor)
             self._pass_referrers(copy, cursor.removeprefix(_REFERRERS))
         self._save("")
-        return self._passed
+        return self.passed
 
     def _pass_tags(self, copy: ManifestCopy, pool: ThreadPoolExecutor, after: str) -> None:
         names = sorted(self._tags())
-        self._passed.tags = len(names)
+        self.passed.tags = len(names)
         left = [name for name in names if name > after]
         for first in range(0, len(left) or 1, _STRETCH):
             some = left[first : first + _STRETCH]
@@ -142,7 +152,7 @@ class RepositoryPass:
         return None
 
     def _tell(self, applied: TagsApplied) -> None:
-        self._passed.changed += applied.changed
+        self.passed.changed += applied.changed
         for name in applied.conflicts:
             self._note(Problem(self._theirs.path, "tag", name, "conflict", "changed there and here: ours stays"))
         for name in applied.refused:

@@ -216,7 +216,10 @@ END $$;
 CREATE FUNCTION is_followed(of_repository text) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
 DECLARE theirs record;
 BEGIN
-    IF is_importing() OR NOT is_import_open() THEN RETURN false; END IF;
+    -- What is copied over the other registry's API is pushed as all else is, but for this.
+    IF is_importing() OR current_setting('slipway.copying', true) = 'on' OR NOT is_import_open() THEN
+        RETURN false;
+    END IF;
     SELECT old.state, import_mode(old.source_id, old.name) AS mode INTO theirs
       FROM import_repositories AS old
       JOIN import_sources AS source ON source.id = old.source_id AND source.state NOT IN ('added', 'sealed')

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Final
 
 from functions.registry.metadata.db import Database, Session, Statement
-from functions.registry.metadata.imports.vocabulary import ImportedRepository
+from functions.registry.metadata.imports.claims import Claim
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.name import Tag
 
@@ -167,7 +167,7 @@ class Stretch:
     left_out: frozenset[str] = frozenset()
 
 
-def apply(db: Database, theirs: ImportedRepository, stretch: Stretch, *, removes: bool) -> TagsApplied:
+def apply(db: Database, theirs: Claim, stretch: Stretch, *, removes: bool) -> TagsApplied:
     """All in one transaction. With `removes`, a tag that is gone there goes here too. Raises Overtaken."""
 
     def work(session: Session) -> TagsApplied:
