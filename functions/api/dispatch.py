@@ -85,12 +85,10 @@ def _answer(services: Services, request: Request, body: Body, address: str) -> t
     except OciError as error:
         telemetry.note(code=error.code, reason=error.reason)
         response = responses.refused(error)
-    except ChangeRefused as error:
-        telemetry.note(code=Denied.code, reason=str(error))
-        response = responses.refused(Denied(str(error)))
-    except Followed as error:
-        telemetry.note(code=WritesElsewhere.code, reason=str(error))
-        response = responses.refused(WritesElsewhere(str(error)))
+    except (ChangeRefused, Followed) as error:
+        refusal = Denied(str(error)) if isinstance(error, ChangeRefused) else WritesElsewhere(str(error))
+        telemetry.note(code=refusal.code, reason=str(error))
+        response = responses.refused(refusal)
     except (MetadataUnavailable, BlobStoreUnavailable, IssuerUnavailable) as error:
         telemetry.note(code="UNAVAILABLE", reason=f"{type(error).__name__}: {error}")
         response = responses.unavailable()

@@ -6,6 +6,7 @@ import atexit
 import weakref
 from dataclasses import dataclass
 from functools import cache
+from typing import Final
 
 from functions.registry.auth.guard import Guard
 from functions.registry.auth.rate import RateLimit, Sparing
@@ -14,8 +15,14 @@ from functions.registry.blobs.signing import SignedUrls, signer_from
 from functions.registry.config import Settings
 from functions.registry.events.activity import Activity
 from functions.registry.events.hints import Hints
+from functions.registry.imports.places import Place
+from functions.registry.imports.sources import OpenSources
+from functions.registry.imports.touch import MOST_AT_ONCE, Touching
 from functions.registry.metadata.db import Database
 from functions.registry.metadata.schema_version import SchemaCheck
+
+# How long a client that waits for an answer lets the store look for something.
+_TOUCH_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +37,7 @@ class Services:
     guard: Guard
     rate_limit: RateLimit
     refusals: Sparing
+    imports: Touching
 
 
 def build(settings: Settings) -> Services:
@@ -50,7 +58,16 @@ def build(settings: Settings) -> Services:
         guard=Guard(settings, database),
         rate_limit=RateLimit(settings.requests_per_minute),
         refusals=Sparing(settings.refusals_per_minute),
+        imports=Touching(database, OpenSources(database), lambda: _stored(settings), settings.largest_manifest_bytes),
     )
+
+
+def _stored(settings: Settings) -> Place:
+    # Imported here: without an import nobody needs it.
+    from functions.registry.blobs.objects import StoredObjects  # noqa: PLC0415
+
+    timeout = min(settings.storage_timeout_seconds, _TOUCH_SECONDS)
+    return StoredObjects(settings.bucket, timeout, at_once=MOST_AT_ONCE)
 
 
 @cache

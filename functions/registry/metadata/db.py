@@ -188,8 +188,8 @@ class Session:
 class Database:
     """Statements on connections of a small pool, which a thread waits for no longer than `wait_seconds`.
 
-    A lock is waited for as long as `lock_seconds`. All methods raise MetadataUnavailable, and Conflict, ChangeRefused or
-    Followed where a constraint, a rule or an import can refuse.
+    A lock is waited for as long as `lock_seconds`. All methods raise MetadataUnavailable, and Conflict, ChangeRefused
+    or Followed where a constraint, a rule or an import can refuse.
     """
 
     def __init__(

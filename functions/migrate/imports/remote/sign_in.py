@@ -127,7 +127,7 @@ class SignIn:
         with wire.ask("GET", url, headers, rate, until) as answer:
             status, content = answer.status, answer.read(_LARGEST_TOKEN)
         if status in (400, 401, 403):
-            raise RemoteRefused(f"no token is given for {scope or 'anything'}: {status}")
+            raise RemoteRefused(f"the name and the secret get no token for {scope or 'anything'}: {status}")
         if status != 200:  # noqa: PLR2004  # OK
             raise RemoteUnavailable(f"tokens can't be had now: {status}")
         return _read_token(content)

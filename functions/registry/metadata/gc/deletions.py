@@ -19,8 +19,8 @@ class Deletion:
     attempts: int
 
 
-# This is the one door to the store: what a blob uses is passed by, however it came to be here, and so is what belongs to a
-# registry that is being moved in.
+# This is the one door to the store: what a blob uses is passed by, however it came to be here, and so is what belongs
+# to a registry that is being moved in.
 # The due rows are chosen once, in a list of their own: as a plain sub-query they might be chosen anew for each row.
 # Claiming puts the next attempt off: another collector passes the row by, and a crash costs only that time.
 # 1, 2, 4, … minutes after the last attempt, at most a day.

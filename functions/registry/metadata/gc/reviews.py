@@ -42,9 +42,9 @@ _CLAIM_MANIFESTS: Final = Statement(
     """,
 )
 
-# One that an index lists goes after the index: a foreign key holds it, and the index's end queues it again. Of a repository
-# that isn't imported as a whole yet nothing goes: what holds it may not be here. Its end, or the end of the import, queues
-# it again.
+# One that an index lists goes after the index: a foreign key holds it, and the index's end queues it again. Of a
+# repository that isn't imported as a whole yet nothing goes: what holds it may not be here. Its end, or the end of the
+# import, queues it again.
 _DELETE_MANIFESTS: Final = Statement(
     "reviews_delete_manifests",
     _DeletedManifest,

@@ -35,22 +35,22 @@ _ADOPT: Final = Statement(
         SELECT * FROM unnest(CAST(:digests AS bytea[]), CAST(:sizes AS bigint[]), CAST(:object_names AS text[]),
                              CAST(:created AS timestamptz[])) AS found (digest, size, object_name, created_at)
     ), condemned AS MATERIALIZED (
-        SELECT object_name, attempts FROM deletions
+        SELECT object_name, is_being_deleted(attempts, not_before) AS is_leaving FROM deletions
          WHERE object_name = ANY (CAST(:object_names AS text[])) ORDER BY object_name
            FOR UPDATE
     ), taken AS (
         DELETE FROM deletions USING condemned
-         WHERE deletions.object_name = condemned.object_name AND condemned.attempts = 0
+         WHERE deletions.object_name = condemned.object_name AND NOT condemned.is_leaving
     ), adopted AS (
         INSERT INTO blobs (digest, size, object_name, created_at)
         SELECT found.digest, found.size, found.object_name, found.created_at
           FROM found
          WHERE NOT EXISTS (SELECT FROM condemned
-                            WHERE condemned.object_name = found.object_name AND condemned.attempts > 0)
+                            WHERE condemned.object_name = found.object_name AND condemned.is_leaving)
          ORDER BY found.digest
         ON CONFLICT DO NOTHING
     )
-    SELECT object_name FROM condemned WHERE attempts > 0
+    SELECT object_name FROM condemned WHERE is_leaving
     """,
 )
 

@@ -73,8 +73,8 @@ _OPEN: Final = Statement(
     """,
 )
 
-# Of the sources that lie in this registry's bucket. One that is only opening gives nothing yet, one that is sealed nothing
-# any more.
+# Of the sources that lie in this registry's bucket. One that is only opening gives nothing yet, one that is sealed
+# nothing any more.
 _FIND: Final = Statement(
     "imports_find_repository",
     Old,
@@ -116,13 +116,17 @@ _DELETED: Final = Statement(
     """,
 )
 
+_REFUSE_FOLLOWED: Final = Statement("imports_refuse_followed", int, "SELECT 1 FROM refuse_followed(:repository)")
+
 
 def open_sources(db: Database) -> list[OpenSource]:
     return db.all(_OPEN())
 
 
 def find(db: Database, repository: RepositoryName, sources: list[OpenSource]) -> list[Old]:
-    """Where the repository of that name may lie: one row of a source, or each source that isn't listed to its end yet."""
+    """Where the repository of that name may lie: one row of a source, or each source that isn't listed to its end
+    yet.
+    """
     found = db.all(
         _FIND(
             repository=repository,
@@ -140,6 +144,11 @@ def find_tag(db: Database, old: Old, repository: RepositoryName, tag: Tag) -> Ta
 def is_deleted(db: Database, repository: RepositoryName, digest: Digest) -> bool:
     """Whether somebody deleted the manifest here, so that it must not come back."""
     return db.one_or_none(_DELETED(repository=repository, digest=digest)) is not None
+
+
+def refuse_followed(db: Database, repository: RepositoryName) -> None:
+    """Raises Followed if the source decides about the repository of that name."""
+    db.all(_REFUSE_FOLLOWED(repository=repository))
 
 
 def _path(source: OpenSource, repository: RepositoryName) -> str | None:

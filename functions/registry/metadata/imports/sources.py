@@ -23,7 +23,8 @@ class SourceExists(Exception):
 class NewSource:
     """`prefix` is what its objects' names begin with in this registry's bucket; None if it lies elsewhere.
 
-    `renames` has the names that repositories are to get instead of those that they have there.
+    `renames` has the names that repositories are to get instead of those that they have there. `options` are whatever
+    else was chosen, by name.
     """
 
     kind: SourceKind
@@ -32,6 +33,7 @@ class NewSource:
     untagged: Untagged = "grace"
     workers: int = 8
     renames: Mapping[str, str] | None = None
+    options: Mapping[str, Any] | None = None
 
 
 _COLUMNS: Final = "id, kind, address, prefix, mark, mode, state, reason, untagged, workers, listed_at"
@@ -66,13 +68,20 @@ _OPEN: Final = Statement(
     "UPDATE import_sources SET state = 'opening', opened_at = now() WHERE id = :id AND state = 'added'",
 )
 
+_CHOOSE: Final = Statement(
+    "imports_choose",
+    int,
+    "UPDATE import_sources SET options = options || CAST(:options AS jsonb) WHERE id = :id AND state <> 'sealed'",
+)
+
 _BEING_DELETED: Final = Statement(
     "imports_being_deleted",
     int,
     """
     SELECT count(*)
       FROM import_sources AS source
-      JOIN deletions ON deletions.object_name >= source.prefix AND deletions.object_name < rtrim(source.prefix, '/') || '0'
+      JOIN deletions
+        ON deletions.object_name >= source.prefix AND deletions.object_name < rtrim(source.prefix, '/') || '0'
      WHERE source.id = :id AND is_being_deleted(deletions.attempts, deletions.not_before)
     """,
 )
@@ -124,7 +133,7 @@ def add(db: Database, new: NewSource) -> Source:
         prefix=new.prefix,
         untagged=new.untagged,
         workers=new.workers,
-        options=json.dumps({"renames": dict(new.renames or {})}),
+        options=json.dumps({**(new.options or {}), "renames": dict(new.renames or {})}),
     )
     try:
         return _ADD.read(db.batch([call])[0])[0]
@@ -143,6 +152,11 @@ def list_all(db: Database, after: int = 0, limit: int = 100) -> list[Source]:
     return db.all(_LIST(after=after, limit=limit))
 
 
+def choose(db: Database, source_id: int, options: Mapping[str, Any]) -> bool:
+    """Changes those options; the others stay."""
+    return db.count(_CHOOSE(id=source_id, options=json.dumps(dict(options)))) > 0
+
+
 def open_up(db: Database, source_id: int) -> bool:
     """From now on its objects are held, and its repositories belong to it; False unless it was only added.
 
@@ -157,8 +171,8 @@ def open_up(db: Database, source_id: int) -> bool:
 
 
 def begin_listing(db: Database, source_id: int) -> bool:
-    """Once no deletion from before it was opened may still be under way. Until then nothing may be taken over: an object
-    that is seen may be gone a moment later. False if that is so, or if it is not opening.
+    """Once no deletion from before it was opened may still be under way. Until then nothing may be taken over: an
+    object that is seen may be gone a moment later. False if that is so, or if it is not opening.
     """
     if db.one_or_none(_BEING_DELETED(id=source_id)):
         return False
