@@ -134,7 +134,7 @@ def test_one_that_lets_nobody_in_pauses_the_source(services: Services, other: Ot
 def test_one_that_is_down_is_come_back_to(services: Services, other: Other) -> None:
     other.hold_image("a/b", "v1")
     which = source(services, other)
-    run(services, which, seconds=5.5)  # lists, and has no time for more
+    run(services, which, seconds=4.9)  # lists, and has no time for more
     other.odd["/v2/a"] = lambda handler: handler.failing()
     other.odd["/v2/"] = lambda handler: handler.failing()
     run(services, which)
