@@ -1139,6 +1139,13 @@ ALTER TABLE public.import_modes ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY
     CACHE 1
 );
 
+CREATE TABLE public.import_places (
+    source_id bigint NOT NULL,
+    number integer NOT NULL,
+    lease bigint DEFAULT 0 NOT NULL,
+    lease_until timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL
+);
+
 CREATE TABLE public.import_problems (
     id bigint NOT NULL,
     source_id bigint NOT NULL,
@@ -1731,6 +1738,9 @@ ALTER TABLE ONLY public.import_modes
 ALTER TABLE ONLY public.import_modes
     ADD CONSTRAINT import_modes_source_id_pattern_key UNIQUE (source_id, pattern);
 
+ALTER TABLE ONLY public.import_places
+    ADD CONSTRAINT import_places_pkey PRIMARY KEY (source_id, number);
+
 ALTER TABLE ONLY public.import_problems
     ADD CONSTRAINT import_problems_once UNIQUE (source_id, repository, kind, key);
 
@@ -1910,6 +1920,8 @@ CREATE INDEX import_repositories_due ON public.import_repositories USING btree (
 CREATE INDEX import_repositories_here ON public.import_repositories USING btree (repository_id) WHERE (repository_id IS NOT NULL);
 
 CREATE INDEX import_repositories_old ON public.import_repositories USING btree (name) WHERE (state = ANY (ARRAY['listed'::text, 'importing'::text]));
+
+CREATE INDEX import_repositories_order ON public.import_repositories USING btree (source_id, ((path || '/_'::text)));
 
 CREATE INDEX import_repositories_states ON public.import_repositories USING btree (source_id, state, id);
 
@@ -2141,6 +2153,9 @@ ALTER TABLE ONLY public.grants
 
 ALTER TABLE ONLY public.import_modes
     ADD CONSTRAINT import_modes_source_id_fkey FOREIGN KEY (source_id) REFERENCES public.import_sources(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.import_places
+    ADD CONSTRAINT import_places_source_id_fkey FOREIGN KEY (source_id) REFERENCES public.import_sources(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.import_problems
     ADD CONSTRAINT import_problems_source_id_fkey FOREIGN KEY (source_id) REFERENCES public.import_sources(id) ON DELETE CASCADE;

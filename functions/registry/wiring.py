@@ -14,7 +14,7 @@ from functions.registry.blobs.gcs import Bucket
 from functions.registry.blobs.signing import SignedUrls, signer_from
 from functions.registry.config import Settings
 from functions.registry.events.activity import Activity
-from functions.registry.events.hints import Hints
+from functions.registry.events.hints import WORK, Hints
 from functions.registry.imports.places import Place
 from functions.registry.imports.sources import OpenSources
 from functions.registry.imports.touch import MOST_AT_ONCE, Touching
@@ -33,6 +33,7 @@ class Services:
     bucket: Bucket
     signed_urls: SignedUrls
     hints: Hints
+    work_hints: Hints
     activity: Activity
     guard: Guard
     rate_limit: RateLimit
@@ -54,6 +55,7 @@ def build(settings: Settings) -> Services:
         bucket=Bucket(settings),
         signed_urls=SignedUrls(settings, signer_from(settings)),
         hints=Hints(settings.topic, settings.hint_interval_seconds),
+        work_hints=Hints(settings.work_topic, settings.hint_interval_seconds, WORK),
         activity=Activity(database, settings.activity_interval_seconds),
         guard=Guard(settings, database),
         rate_limit=RateLimit(settings.requests_per_minute),

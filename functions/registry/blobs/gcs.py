@@ -64,6 +64,16 @@ class Bucket:
             parts = [self._object(source) for source in sources]
             target.compose(parts, if_generation_match=0, **self._patience())
 
+    def copy(self, object_name: str, bucket: str, source: str) -> None:
+        """Copies an object of that bucket into a new one, within the store. Raises ObjectMissing."""
+        with translating():
+            target = self._object(object_name)
+            found = self._bucket.client.bucket(bucket).blob(source)
+            # One that was written by an attempt whose answer was lost is the same: nobody else knows the name.
+            token, _, _ = target.rewrite(found, **self._patience())
+            while token is not None:
+                token, _, _ = target.rewrite(found, token=token, **self._patience())
+
     def size(self, object_name: str) -> int:
         """In bytes. Raises ObjectMissing."""
         with translating():

@@ -1,11 +1,16 @@
-"""Hints that wake the collection. Losing one costs only time: the database knows what is due, and a clock ticks too."""
+"""Hints that wake a function: the collection, or the work on imports.
+
+Losing one costs only time: the database knows what is due, and a clock ticks too.
+"""
 
 from __future__ import annotations
 
+import base64
+import binascii
 import json
 import threading
 import time
-from typing import Final
+from typing import Any, Final
 
 from functions.registry import telemetry
 
@@ -13,25 +18,40 @@ VERSION: Final = 1
 PUBLISH_SECONDS: Final = 5.0
 
 
-def encode() -> bytes:
+COLLECT: Final = "collect"
+WORK: Final = "work"
+
+
+def encode(kind: str = COLLECT) -> bytes:
     """Always with data: a message without any does not reach a function."""
-    return json.dumps({"collect": VERSION}).encode()
+    return json.dumps({kind: VERSION}).encode()
 
 
-def is_hint(data: bytes) -> bool:
-    """Whether a message is one of ours, of a version that we know."""
+def is_hint(data: bytes, kind: str = COLLECT) -> bool:
+    """Whether a message is one of ours, of that kind and a version that we know."""
     try:
         document = json.loads(data)
     except (ValueError, RecursionError):
         return False
-    return isinstance(document, dict) and document.get("collect") == VERSION
+    return isinstance(document, dict) and document.get(kind) == VERSION
+
+
+def message_data(payload: Any) -> bytes:
+    """What the message holds, whichever way it was delivered; nothing if it can't be read."""
+    message = payload.get("message") if isinstance(payload, dict) else None
+    encoded = message.get("data") if isinstance(message, dict) else None
+    try:
+        return base64.b64decode(encoded or "", validate=True)
+    except (binascii.Error, TypeError, ValueError):
+        return b""
 
 
 class Hints:
     """At most one in `interval_seconds` from each process. Without a topic nothing is sent."""
 
-    def __init__(self, topic: str, interval_seconds: float) -> None:
+    def __init__(self, topic: str, interval_seconds: float, kind: str = COLLECT) -> None:
         self._topic = topic
+        self._kind = kind
         self._interval_seconds = interval_seconds
         self._next = 0.0
         self._lock = threading.Lock()
@@ -47,7 +67,7 @@ class Hints:
             self._next = now + self._interval_seconds
         threading.Thread(target=self.publish, name="hint", daemon=True).start()
 
-    def publish(self) -> bool:
+    def publish(self, times: int = 1) -> bool:
         """Now, waiting for the answer; False if it can't be done, which is logged."""
         if not self._topic:
             return False
@@ -59,7 +79,7 @@ class Hints:
             with PublisherClient() as publisher:
                 publisher.publish(
                     topic=self._topic,
-                    messages=[PubsubMessage(data=encode(), attributes={"kind": "hint"})],
+                    messages=[PubsubMessage(data=encode(self._kind), attributes={"kind": "hint"})] * times,
                     # Once: the client would go on trying for ten minutes, whatever the timeout says.
                     retry=None,
                     timeout=PUBLISH_SECONDS,

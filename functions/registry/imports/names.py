@@ -26,6 +26,8 @@ _KNOWN: Final = re.compile(
     r"|_manifests/revisions/[^/]+/[^/]+/signatures/[^/]+/[^/]+/link"
 )
 _FIRST_LETTERS: Final = 2
+# In bytes: two of them fit into an entry of an index.
+_LONGEST_SHOWN: Final = 1200
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +162,13 @@ def after_repository(repository: str) -> str:
 
 
 def shown(name: str) -> str:
-    """The name as a database and a terminal can hold it: what is no UTF-8, or can't be printed, is escaped."""
-    if name.isprintable():
-        return name
-    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+    """The name as a database and a terminal can hold it: what is no UTF-8, or can't be printed, is escaped.
+
+    One that is longer than any good name is cut.
+    """
+    text = name
+    if not name.isprintable():
+        readable = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        text = "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in readable)
+    encoded = text.encode()
+    return text if len(encoded) <= _LONGEST_SHOWN else f"{encoded[:_LONGEST_SHOWN].decode(errors='ignore')}…"

@@ -64,6 +64,15 @@ CREATE TABLE import_ranges (
 CREATE UNIQUE INDEX import_ranges_pieces ON import_ranges (source_id, tree, start);
 CREATE INDEX import_ranges_due ON import_ranges (source_id, lease_until, id);
 
+-- As many rows as workers may be at a source at once. Whoever takes one has it until `lease_until`, or leaves it before.
+CREATE TABLE import_places (
+    source_id bigint NOT NULL REFERENCES import_sources ON DELETE CASCADE,
+    number int NOT NULL,
+    lease bigint NOT NULL DEFAULT 0,
+    lease_until timestamptz NOT NULL DEFAULT '-infinity',
+    PRIMARY KEY (source_id, number)
+);
+
 -- One row for each repository of a source. `path` is its name there, `name` the one that it gets here: no two sources
 -- have the same; NULL if it is refused. `repository_id` is the repository here, once something of it is here; it stays
 -- when that is renamed.
@@ -109,6 +118,8 @@ CREATE INDEX import_repositories_old ON import_repositories (name) WHERE state I
 CREATE INDEX import_repositories_due ON import_repositories (source_id, due_at, objects) WHERE due_at IS NOT NULL;
 CREATE INDEX import_repositories_asked ON import_repositories (source_id, asked_at)
  WHERE asked_at IS NOT NULL AND state IN ('listed', 'importing');
+-- In the order in which a listing of objects has them.
+CREATE INDEX import_repositories_order ON import_repositories (source_id, (path || '/_'));
 CREATE INDEX import_repositories_states ON import_repositories (source_id, state, id);
 
 -- One row for each tag of a source, until that is sealed: what the tag names there, and since when. It is the list before

@@ -98,6 +98,24 @@ _PUT_TAGS: Final = Statement(
 )
 
 
+# Of the repositories that sort there, by the names of what they hold, those that were not listed.
+_NOTE_VANISHED: Final = Statement(
+    "imports_note_vanished",
+    int,
+    """
+    UPDATE import_repositories SET due_at = now()
+     WHERE source_id = :source_id AND (path || '/_') COLLATE "C" > :after
+       AND (CAST(:upto AS text) IS NULL OR (path || '/_') COLLATE "C" <= :upto)
+       AND state = 'imported' AND due_at IS NULL AND objects > 0 AND NOT path = ANY (CAST(:paths AS text[]))
+    """,
+)
+
+
+def note_vanished(session: Session, source_id: int, paths: Sequence[str], after: str, upto: str | None) -> None:
+    """Between two names all repositories of the source were listed, and these are they: any other is to be compared."""
+    session.count(_NOTE_VANISHED(source_id=source_id, paths=list(paths), after=after, upto=upto))
+
+
 def put(session: Session, source_id: int, listed: Sequence[ListedRepository], due_at: datetime) -> list[Known]:
     """Notes them, each path once. `due_at` is when they are to be imported; small ones first."""
     if not listed:
@@ -152,14 +170,30 @@ class Range:
     lease: int
 
 
+# The whole of a tree begins with no name; whoever claims it may cut it into pieces.
+_ADD_WHOLE: Final = Statement(
+    "imports_add_whole_ranges",
+    int,
+    """
+    INSERT INTO import_ranges (source_id, tree, start)
+    SELECT :source_id, asked.tree, '' FROM unnest(CAST(:trees AS text[])) AS asked (tree)
+     WHERE NOT EXISTS (SELECT FROM import_ranges AS known
+                        WHERE known.source_id = :source_id AND known.tree = asked.tree)
+     ORDER BY asked.tree
+    ON CONFLICT (source_id, tree, start) DO NOTHING
+    """,
+)
+
 _ADD_RANGES: Final = Statement(
     "imports_add_ranges",
     int,
     """
     INSERT INTO import_ranges (source_id, tree, start, stop)
-    SELECT :source_id, piece.tree, piece.start, piece.stop
-      FROM unnest(CAST(:trees AS text[]), CAST(:starts AS text[]), CAST(:stops AS text[])) AS piece (tree, start, stop)
-     ORDER BY piece.tree, piece.start
+    SELECT whole.source_id, whole.tree, piece.start, piece.stop
+      FROM import_ranges AS whole
+     CROSS JOIN unnest(CAST(:starts AS text[]), CAST(:stops AS text[])) AS piece (start, stop)
+     WHERE whole.id = :id AND whole.lease = :lease
+     ORDER BY piece.start
     ON CONFLICT (source_id, tree, start) DO NOTHING
     """,
 )
@@ -184,7 +218,8 @@ _ADVANCE: Final = Statement(
     "imports_advance_range",
     int,
     """
-    UPDATE import_ranges SET cursor = :cursor, lease_until = now() + interval '5 minutes', error = NULL
+    UPDATE import_ranges
+       SET cursor = coalesce(:cursor, cursor), lease_until = now() + interval '5 minutes', error = NULL
      WHERE id = :id AND lease = :lease
     """,
 )
@@ -211,36 +246,43 @@ _COMPLETE: Final = Statement(
 )
 
 
-def add_ranges(db: Database, source_id: int, pieces: Sequence[tuple[str, str, str | None]]) -> int:
-    """Pieces to list: tree, first name, and the name that is past them, None for the tree's end."""
-    return db.count(
-        _ADD_RANGES(
-            source_id=source_id,
-            trees=[tree for tree, _, _ in pieces],
-            starts=[start for _, start, _ in pieces],
-            stops=[stop for _, _, stop in pieces],
-        )
-    )
+def add_whole(db: Database, source_id: int, trees: Sequence[str]) -> None:
+    """The trees `blobs`, `repositories` or both are to be listed, unless they are being listed."""
+    db.count(_ADD_WHOLE(source_id=source_id, trees=list(trees)))
 
 
 def claim_range(db: Database, source_id: int) -> Range | None:
     return db.one_or_none(_CLAIM_RANGE(source_id=source_id))
 
 
-def advancing(piece: Range, cursor: str) -> Call[int]:
-    """First in a step's transaction: the step ends if this touches no row, for another has the range."""
+def advancing(piece: Range, cursor: str | None) -> Call[int]:
+    """First in a step's transaction: the step ends if this touches no row, for another has the range.
+
+    `cursor` is the last name that was read; None leaves it where it stands.
+    """
     return _ADVANCE(id=piece.id, lease=piece.lease, cursor=cursor)
 
 
 def end_range(db: Database, piece: Range) -> None:
-    db.count(_END_RANGE(id=piece.id, lease=piece.lease))
+    """It is listed; if it was the last, all names of the source are known now."""
+    db.batch([_END_RANGE(id=piece.id, lease=piece.lease), _COMPLETE(source_id=piece.source_id)])
+
+
+def cut_range(db: Database, piece: Range, edges: Sequence[tuple[str, str | None]]) -> None:
+    """Pieces instead of the whole: of each the first name, and the name that is past it, None for the end."""
+    db.batch(
+        [
+            _ADD_RANGES(
+                id=piece.id,
+                lease=piece.lease,
+                starts=[start for start, _ in edges],
+                stops=[stop for _, stop in edges],
+            ),
+            _END_RANGE(id=piece.id, lease=piece.lease),
+        ]
+    )
 
 
 def return_range(db: Database, piece: Range, seconds: float, error: str | None = None) -> None:
     """Somebody may claim it again, so much later."""
     db.count(_RETURN_RANGE(id=piece.id, lease=piece.lease, seconds=seconds, error=error))
-
-
-def complete(db: Database, source_id: int) -> bool:
-    """Whether this was the last: all names of the source are known now."""
-    return db.count(_COMPLETE(source_id=source_id)) > 0
