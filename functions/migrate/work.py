@@ -13,6 +13,7 @@ import functions_framework
 from cloudevents.http import CloudEvent
 
 from functions.migrate.imports.layouts import Layouts
+from functions.migrate.imports.remote.work import Remotes
 from functions.registry import telemetry
 from functions.registry.events.hints import WORK, is_hint, message_data
 from functions.registry.metadata.db import MetadataUnavailable, NotMigrated
@@ -44,8 +45,8 @@ def run(services: Services, budget_seconds: float = BUDGET_SECONDS) -> int:
     """
     deadline = time.monotonic() + budget_seconds
     done = 0
-    with telemetry.recording() as record, Layouts(services) as layouts:
-        while time.monotonic() < deadline and (pieces := layouts.work(deadline)):
+    with telemetry.recording() as record, Layouts(services) as layouts, Remotes(services) as remotes:
+        while time.monotonic() < deadline and (pieces := layouts.work(deadline) + remotes.work(deadline)):
             done += pieces
         is_out_of_time = time.monotonic() >= deadline
         if is_out_of_time:

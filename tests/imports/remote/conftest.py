@@ -13,7 +13,7 @@ from functions.migrate.imports.remote.blobs import Place
 from functions.migrate.imports.remote.client import Remote
 from functions.migrate.imports.remote.rate import Rate
 from functions.migrate.imports.remote.repository import Choices, Keeping, Passed, RepositoryPass
-from functions.migrate.imports.remote.sign_in import Credentials
+from functions.registry.auth.source_credentials import Credentials
 from functions.registry.metadata.db import Statement
 from functions.registry.metadata.imports.claims import Claim
 from functions.registry.metadata.imports.vocabulary import Problem
@@ -26,7 +26,7 @@ _ADD = Statement(
     int,
     """
     INSERT INTO import_sources (kind, address, mode, state, opened_at)
-    VALUES ('registry', :address, 'follow', 'open', now()) RETURNING id
+    VALUES ('registry', :address, 'lead', 'open', now()) RETURNING id
     """,
 )
 _ADD_REPOSITORY = Statement(
@@ -73,7 +73,7 @@ class Copying:
         lease = self.services.database.one_or_none(_LEASE(id=id_))
         assert id_ is not None
         assert lease is not None
-        return Claim(id_, path, name or path, None, "importing", lease, 0, None)
+        return Claim(id_, path, name or path, None, "importing", lease, 0, 0, None)
 
     def run(self, path: str, name: str | None = None, *, remote: Remote | None = None, **choices: Any) -> Passed:
         remote = remote or self.remote()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from functions.migrate.imports.remote.errors import RemoteUnavailable, TimeOver
-from functions.migrate.imports.remote.sign_in import Credentials
+from functions.registry.auth.source_credentials import Credentials
 from functions.registry.metadata.imports.copied_tags import Overtaken
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.media_type import OCI_INDEX, OCI_MANIFEST

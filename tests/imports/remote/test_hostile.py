@@ -18,7 +18,7 @@ from functions.migrate.imports.remote.errors import (
     RemoteUnavailable,
 )
 from functions.migrate.imports.remote.rate import Rate
-from functions.migrate.imports.remote.sign_in import Credentials
+from functions.registry.auth.source_credentials import Credentials
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.name import Tag
 from tests.imports.remote.conftest import Copying

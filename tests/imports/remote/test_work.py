@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from functions.migrate.imports.remote import work
-from functions.migrate.imports.remote.sign_in import Credentials
 from functions.migrate.imports.remote.work import RemoteWork
+from functions.registry.auth.source_credentials import Credentials
 from functions.registry.metadata.db import Statement
 from functions.registry.metadata.imports import sources
 from functions.registry.metadata.imports.sources import NewSource
@@ -122,7 +121,7 @@ def test_one_that_lets_nobody_in_pauses_the_source(services: Services, other: Ot
     paused = get(services, which.id)
     assert paused.state == "paused"
     assert "name and the secret" in (paused.reason or "")
-    sealed = work.seal(services, Credentials("reader", "s3cret"))
+    sealed = Credentials("reader", "s3cret").sealed(services.settings.pepper)
     assert "s3cret" not in sealed
     sources.choose(services.database, which.id, {"credentials": sealed})
     sources.resume(services.database, which.id)

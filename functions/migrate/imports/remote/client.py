@@ -21,8 +21,9 @@ from functions.migrate.imports.remote.errors import (
     TimeOver,
 )
 from functions.migrate.imports.remote.rate import Rate
-from functions.migrate.imports.remote.sign_in import Credentials, SignIn
+from functions.migrate.imports.remote.sign_in import SignIn
 from functions.migrate.imports.remote.wire import ANSWER_SECONDS, Answer, Wire
+from functions.registry.auth.source_credentials import Credentials
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.errors import DigestInvalid
 from functions.registry.oci.media_type import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST

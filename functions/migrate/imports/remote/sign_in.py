@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 import threading
@@ -14,6 +13,7 @@ from urllib.parse import urlencode, urlsplit
 from functions.migrate.imports.remote.errors import AnswerInvalid, RemoteRefused, RemoteUnavailable
 from functions.migrate.imports.remote.rate import Rate
 from functions.migrate.imports.remote.wire import Wire
+from functions.registry.auth.source_credentials import Credentials
 
 _LARGEST_TOKEN: Final = 64 << 10
 # Where an answer doesn't say (Docker's token specification).
@@ -23,20 +23,6 @@ _MARGIN_SECONDS: Final = 5.0
 _CHALLENGE: Final = re.compile(r"\s*(bearer|basic)(?:\s+(.*))?", re.IGNORECASE | re.DOTALL)
 _PARAMETER: Final = re.compile(r'([A-Za-z0-9_-]+)\s*=\s*(?:"([^"\\]*)"|([^\s",]+))')
 _TOKEN: Final = re.compile(r"[\x21-\x7e]{1,16384}")
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """A user's name and secret at the other registry; both empty for nobody in particular."""
-
-    username: str = ""
-    secret: str = field(default="", repr=False)
-
-    @property
-    def basic(self) -> str | None:
-        if not self.username and not self.secret:
-            return None
-        return "Basic " + base64.b64encode(f"{self.username}:{self.secret}".encode()).decode()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,11 @@
-"""A worker's share of a copy: the catalog page by page, then one repository after the other, until the time is over."""
+"""A worker's share of a copy: the catalog page by page, then one repository after the other."""
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
-from typing import Any, Final
+from types import TracebackType
+from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
 from functions.migrate.imports.remote import lists
@@ -21,9 +21,9 @@ from functions.migrate.imports.remote.errors import (
 )
 from functions.migrate.imports.remote.rate import Rate
 from functions.migrate.imports.remote.repository import Choices, Keeping, Passed, RepositoryPass
-from functions.migrate.imports.remote.sign_in import Credentials
 from functions.registry import telemetry
-from functions.registry.auth.sealing import Seal, SealBroken
+from functions.registry.auth import source_credentials
+from functions.registry.auth.source_credentials import Credentials, CredentialsLost
 from functions.registry.blobs.errors import BlobStoreUnavailable
 from functions.registry.metadata.db import ChangeRefused, MetadataUnavailable
 from functions.registry.metadata.imports import claims, passes, problems, sources
@@ -35,21 +35,54 @@ from functions.registry.oci.errors import NameInvalid
 from functions.registry.oci.name import RepositoryName
 from functions.registry.wiring import Services
 
-# What the credentials of a source are sealed for.
-SEALED_FOR: Final = "import credentials"
 # A repository that could not be copied is tried again after so long, and longer each time it can't.
 _FIRST_PAUSE_SECONDS: Final = 15.0
 _LONGEST_PAUSE_SECONDS: Final = 900.0
 # Less than this is not worth beginning a repository in.
 _LEAST_SECONDS: Final = 5.0
+# A place is free again that much after the run that took it must be over.
+PLACE_SECONDS: Final = 300.0
 _WHOLE: Final = 1 << 62
 
 
+class Remotes:
+    """A worker: it has a place at each registry that it copies from, and leaves all of them at the end of the block."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._places: dict[int, claims.Place] = {}
+        # Those at which nothing more can be done in this run.
+        self._left: set[int] = set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for place in self._places.values():
+            claims.leave_place(self._services.database, place)
+
+    def work(self, deadline: float) -> int:
+        """One piece for each registry that has something to do. Returns how many pieces were done."""
+        ids = [each for each in passes.sources_at_work(self._services.database) if each not in self._left]
+        return sum(self._work_at(source_id, deadline) for source_id in ids)
+
+    def _work_at(self, source_id: int, deadline: float) -> int:
+        database = self._services.database
+        source = sources.get(database, source_id)
+        if source_id not in self._places and (place := claims.take_place(database, source_id, PLACE_SECONDS)):
+            self._places[source_id] = place
+        is_any = source is not None and source_id in self._places and RemoteWork(self._services, source, deadline).run()
+        if not is_any:
+            self._left.add(source_id)
+        return int(is_any)
+
+
 class RemoteWork:
-    """Of one source, in one process."""
+    """Of one source, in one process, until `until`, by the monotonic clock."""
 
     def __init__(self, services: Services, source: Source, until: float) -> None:
-        """Until then, by the monotonic clock."""
         self._services, self._source, self._until = services, source, until
         self._options = passes.options(services.database, source.id)
         host = urlsplit(source.address).hostname or ""
@@ -63,7 +96,10 @@ class RemoteWork:
         )
 
     def run(self) -> bool:
-        """Whether there was anything to do. A registry that lets nobody in pauses its source, with the reason."""
+        """One repository; True if there was anything to do.
+
+        A registry that lets nobody in pauses its source, with the reason.
+        """
         try:
             return self._list() | self._copy()
         except RemoteRefused as error:
@@ -108,27 +144,27 @@ class RemoteWork:
         return named, refused
 
     def _copy(self) -> bool:
-        """Repositories, one after the other; True if there was one."""
-        is_any = False
-        while time.monotonic() < self._until - _LEAST_SECONDS:
-            claimed = claims.claim(self._services.database, self._source.id, limit=1, objects=_WHOLE)
-            if not claimed:
-                return is_any
-            is_any = True
-            self._copy_one(claimed[0])
-        return is_any
+        """A repository; False if there is none, or no time for it."""
+        if time.monotonic() > self._until - _LEAST_SECONDS:
+            return False
+        claimed = claims.claim(self._services.database, self._source.id, limit=1, objects=_WHOLE)
+        for claim in claimed:
+            self._copy_one(claim)
+        return bool(claimed)
 
     def _copy_one(self, claim: Claim) -> None:
         database, source_id = self._services.database, self._source.id
-        begun = passes.begin(database, claim)
-        if begun is None:
+        cursor = passes.begin(database, claim)
+        if cursor is None:
             return
         place = Place(source_id, claim.path, RepositoryName(claim.name))
-        keeping = Keeping(
-            begun.cursor,
-            lambda cursor: passes.save(database, claim, cursor),
-            lambda problem: _note(self._services, source_id, problem),
-        )
+        seen: set[tuple[str, str]] = set()
+
+        def note(problem: Problem) -> None:
+            seen.add((problem.kind, problem.key))
+            database.batch(problems.noting(source_id, [problem]))
+
+        keeping = Keeping(cursor, lambda cursor: passes.save(database, claim, cursor), note)
         choices = Choices(bool(self._options.get("keeps_deleted")), self._page_size)
         passing = RepositoryPass(self._services, self._remote, place, claim, choices, keeping)
         try:
@@ -144,9 +180,10 @@ class RemoteWork:
             claims.put_off(database, [claim], 0)
             raise
         except (RemoteUnavailable, AnswerInvalid, ChangeRefused, BlobStoreUnavailable, MetadataUnavailable) as error:
-            claims.put_off(database, [claim], _pause(begun.attempts), f"{error}"[:1000])
+            claims.put_off(database, [claim], _pause(claim.attempts), f"{error}"[:1000])
         else:
-            passes.finish(database, source_id, claim, passed.tags, _travelled(passed))
+            is_whole = not cursor
+            passes.finish(database, source_id, claim, passed.tags, _travelled(passed), seen if is_whole else None)
             return
         passes.count(database, source_id, _travelled(passing.passed))
 
@@ -155,29 +192,15 @@ class RemoteWork:
         return int(self._options.get("page_size") or lists.PAGE_SIZE)
 
 
-def seal(services: Services, credentials: Credentials) -> str:
-    """What of them is kept in the database."""
-    content = json.dumps([credentials.username, credentials.secret]).encode()
-    return Seal(services.settings.pepper).close(content, SEALED_FOR)
-
-
 def _credentials(services: Services, options: Mapping[str, Any]) -> Credentials:
-    sealed = options.get("credentials")
-    if not sealed:
-        return Credentials()
     try:
-        username, secret = json.loads(Seal(services.settings.pepper).open(sealed, SEALED_FOR))
-    except SealBroken as error:
+        return source_credentials.opened(services.settings.pepper, options.get("credentials"))
+    except CredentialsLost as error:
         raise RemoteRefused("the name and the secret can't be read any more: give them again") from error
-    return Credentials(username, secret)
 
 
 def _pause(attempts: int) -> float:
     return min(_FIRST_PAUSE_SECONDS * 1.5 ** min(attempts, 12), _LONGEST_PAUSE_SECONDS)
-
-
-def _note(services: Services, source_id: int, problem: Problem) -> None:
-    services.database.batch(problems.noting(source_id, [problem]))
 
 
 def _travelled(passed: Passed) -> Travelled:

@@ -20,13 +20,15 @@ class Named:
     name: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Begun:
-    """Where the pass goes on, and how often it was begun without coming to its end."""
-
-    cursor: str
-    attempts: int
-
+_AT_WORK: Final = Statement(
+    "passes_sources_at_work",
+    int,
+    """
+    SELECT id FROM import_sources
+     WHERE state NOT IN ('added', 'sealed') AND state IN ('opening', 'listing', 'open') AND kind = 'registry'
+     ORDER BY id
+    """,
+)
 
 _OPTIONS: Final = Statement("passes_options", dict, "SELECT options FROM import_sources WHERE id = :id")
 
@@ -58,6 +60,12 @@ _TAKEN: Final = Statement(
     """,
 )
 
+_LIST_AGAIN: Final = Statement(
+    "passes_list_again",
+    int,
+    "UPDATE import_sources SET state = 'listing' WHERE id = :id AND state = 'open' AND kind = 'registry'",
+)
+
 _TURN: Final = Statement(
     "passes_turn_page",
     int,
@@ -72,7 +80,7 @@ _TURN: Final = Statement(
 )
 
 _BEGIN: Final = Statement(
-    "passes_begin", Begun, "SELECT cursor, attempts FROM import_repositories WHERE id = :id AND lease = :lease"
+    "passes_begin", str, "SELECT cursor FROM import_repositories WHERE id = :id AND lease = :lease"
 )
 
 _SAVE: Final = Statement(
@@ -89,13 +97,27 @@ _FINISH: Final = Statement(
     int,
     """
     UPDATE import_repositories AS theirs
-       SET state = 'imported', cursor = '', tags = :tags, lease_until = now(), attempts = 0, error = NULL,
+       SET state = 'imported', cursor = '', tags = :tags, objects = :tags, lease_until = now(), attempts = 0,
+           error = NULL,
            asked_at = NULL, compared_at = now(), imported_at = coalesce(theirs.imported_at, now()),
            due_at = now() + CAST(source.options ->> 'every' AS interval),
            repository_id = coalesce((SELECT id FROM repositories AS here WHERE here.name = theirs.name),
                                     theirs.repository_id)
       FROM import_sources AS source
      WHERE theirs.id = :id AND theirs.lease = :lease AND source.id = theirs.source_id
+    """,
+)
+
+# What a whole pass did not come upon again. What changed on both sides stays told.
+_END_PROBLEMS: Final = Statement(
+    "passes_end_problems",
+    int,
+    """
+    UPDATE import_problems AS known SET gone_at = now()
+     WHERE known.source_id = :source_id AND known.repository = :path AND known.gone_at IS NULL
+       AND known.reason <> 'conflict'
+       AND NOT EXISTS (SELECT FROM unnest(CAST(:kinds AS text[]), CAST(:keys AS text[])) AS seen (kind, key)
+                        WHERE seen.kind = known.kind AND seen.key = known.key)
     """,
 )
 
@@ -128,6 +150,11 @@ class Travelled:
         return not (self.manifests or self.blobs or self.tags)
 
 
+def sources_at_work(db: Database) -> list[int]:
+    """The registries behind an API that are to be copied."""
+    return db.all(_AT_WORK())
+
+
 def options(db: Database, source_id: int) -> Mapping[str, Any]:
     """What somebody chose for the source when it was added."""
     return db.one_or_none(_OPTIONS(id=source_id)) or {}
@@ -156,9 +183,14 @@ def take_page(db: Database, source_id: int, named: Sequence[Named], found: Seque
     return db.batch(calls)[0].count
 
 
-def begin(db: Database, claim: Claim) -> Begun | None:
-    """None if somebody else has claimed the repository meanwhile."""
+def begin(db: Database, claim: Claim) -> str | None:
+    """Where the pass goes on; None if somebody else has claimed the repository meanwhile."""
     return db.one_or_none(_BEGIN(id=claim.id, lease=claim.lease))
+
+
+def list_again(db: Database, source_id: int) -> bool:
+    """The catalog is gone through once more, for what came since."""
+    return db.count(_LIST_AGAIN(id=source_id)) > 0
 
 
 def save(db: Database, claim: Claim, cursor: str) -> None:
@@ -166,9 +198,17 @@ def save(db: Database, claim: Claim, cursor: str) -> None:
     db.count(_SAVE(id=claim.id, lease=claim.lease, cursor=cursor))
 
 
-def finish(db: Database, source_id: int, claim: Claim, tags: int, travelled: Travelled) -> None:
-    """The pass came to its end: the repository has `tags` there."""
+def finish(
+    db: Database, source_id: int, claim: Claim, tags: int, travelled: Travelled, seen: set[tuple[str, str]] | None
+) -> None:
+    """The pass came to its end: the repository has `tags` there.
+
+    `seen` are the kinds and keys of all problems there are; None if the pass was not a whole one, and can't tell.
+    """
     calls: list[Call[Any]] = [_FINISH(id=claim.id, lease=claim.lease, tags=tags)]
+    if seen is not None:
+        which = {"source_id": source_id, "path": claim.path}
+        calls.append(_END_PROBLEMS(**which, kinds=[kind for kind, _ in seen], keys=[key for _, key in seen]))
     db.batch(calls)
     count(db, source_id, travelled)
 

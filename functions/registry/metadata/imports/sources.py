@@ -71,7 +71,12 @@ _OPEN: Final = Statement(
 _CHOOSE: Final = Statement(
     "imports_choose",
     int,
-    "UPDATE import_sources SET options = options || CAST(:options AS jsonb) WHERE id = :id AND state <> 'sealed'",
+    """
+    UPDATE import_sources
+       SET options = options || CAST(:options AS jsonb), workers = coalesce(:workers, workers),
+           untagged = coalesce(:untagged, untagged)
+     WHERE id = :id AND state <> 'sealed'
+    """,
 )
 
 _BEING_DELETED: Final = Statement(
@@ -152,9 +157,16 @@ def list_all(db: Database, after: int = 0, limit: int = 100) -> list[Source]:
     return db.all(_LIST(after=after, limit=limit))
 
 
-def choose(db: Database, source_id: int, options: Mapping[str, Any]) -> bool:
-    """Changes those options; the others stay."""
-    return db.count(_CHOOSE(id=source_id, options=json.dumps(dict(options)))) > 0
+def choose(
+    db: Database,
+    source_id: int,
+    options: Mapping[str, Any],
+    workers: int | None = None,
+    untagged: Untagged | None = None,
+) -> bool:
+    """Changes those options, and the others that are given. False if there is no such source, or it is sealed."""
+    call = _CHOOSE(id=source_id, options=json.dumps(dict(options)), workers=workers, untagged=untagged)
+    return db.count(call) > 0
 
 
 def open_up(db: Database, source_id: int) -> bool:
