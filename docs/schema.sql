@@ -244,6 +244,19 @@ CREATE FUNCTION public.digest_bytes(digest text) RETURNS bytea
            END
 $_$;
 
+CREATE FUNCTION public.drop_imported() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$ BEGIN
+    IF is_importing() OR NOT is_import_open() THEN RETURN NULL; END IF;
+    PERFORM refuse_followed(name) FROM old_rows;
+    UPDATE import_repositories AS theirs
+       SET state = 'dropped', repository_id = NULL, due_at = NULL, asked_at = NULL
+      FROM old_rows
+     WHERE (theirs.repository_id = old_rows.id OR (theirs.repository_id IS NULL AND theirs.name = old_rows.name))
+       AND theirs.state <> 'refused';
+    RETURN NULL;
+END $$;
+
 CREATE FUNCTION public.end_repository_usage() RETURNS trigger
     LANGUAGE plpgsql
     AS $$ BEGIN
@@ -778,6 +791,16 @@ CREATE FUNCTION public.remember_deleted_manifests() RETURNS trigger
       JOIN (SELECT DISTINCT repository_id AS id FROM old_rows) AS changed ON changed.id = old_rows.repository_id
       JOIN repositories AS here ON here.id = changed.id
      WHERE is_awaiting_import(here.id)
+     ORDER BY 1, 2
+    ON CONFLICT DO NOTHING;
+    -- With the tags that it has there, and not here yet.
+    INSERT INTO import_deleted (repository, tag)
+    SELECT theirs.name, listed.name
+      FROM old_rows
+      JOIN repositories AS here ON here.id = old_rows.repository_id
+      JOIN import_repositories AS theirs ON theirs.name = here.name AND theirs.state IN ('listed', 'importing')
+      JOIN import_tags AS listed
+        ON listed.import_id = theirs.id AND listed.digest = old_rows.digest AND listed.state = 'listed'
      ORDER BY 1, 2
     ON CONFLICT DO NOTHING;
     RETURN NULL;
@@ -2086,6 +2109,8 @@ CREATE TRIGGER count_updated AFTER UPDATE ON public.manifests REFERENCING OLD TA
 CREATE TRIGGER describe BEFORE INSERT OR UPDATE ON public.manifests FOR EACH ROW EXECUTE FUNCTION public.describe_manifest();
 
 CREATE TRIGGER describe BEFORE INSERT OR UPDATE OF manifest_id ON public.tags FOR EACH ROW EXECUTE FUNCTION public.describe_tag();
+
+CREATE TRIGGER drop_imported AFTER DELETE ON public.repositories REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.drop_imported();
 
 CREATE TRIGGER end_usage AFTER DELETE ON public.repositories REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.end_repository_usage();
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from unittest import mock
+from urllib.parse import quote, unquote
 
 import requests
 
 from functions.migrate import work
+from functions.registry.blobs.objects import StoredObjects
 from functions.registry.metadata.imports import sources
 from functions.registry.metadata.imports.sources import NewSource
 from functions.registry.metadata.imports.vocabulary import Source
@@ -59,4 +62,19 @@ def problems(services: Services) -> set[tuple[str, str, str, str]]:
 
 
 def states(services: Services) -> dict[str, str]:
-    return dict(query(services.database, "SELECT path, state FROM import_repositories"))  # type: ignore[arg-type]
+    return dict(query(services.database, "SELECT path, state FROM import_repositories"))
+
+
+@contextmanager
+def requests_counted() -> Iterator[list[str]]:
+    """What the store of a source is asked meanwhile: `list`, or the name of the object that is looked at or read."""
+    asked: list[str] = []
+    get = StoredObjects._get
+
+    def counting(self: StoredObjects, path: str, *arguments: Any) -> Any:
+        name = path.partition("/o/")[2]
+        asked.append(f"{'read' if path.startswith('/download') else 'find'} {unquote(name)}" if name else "list")
+        return get(self, path, *arguments)
+
+    with mock.patch.object(StoredObjects, "_get", counting):
+        yield asked

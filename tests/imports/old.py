@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 import requests
 
@@ -75,7 +76,7 @@ class OldRegistry:
         self.tags[repository].pop(tag)
 
     def _object(self, name: str) -> str:
-        return f"{self.address}/storage/v1/b/{self.bucket}/o/{requests.utils.quote(ROOT + name, safe='')}"
+        return f"{self.address}/storage/v1/b/{self.bucket}/o/{quote(ROOT + name, safe='')}"
 
 
 def open_source(database: Database, mode: Any = "lead") -> int:

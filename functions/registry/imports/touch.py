@@ -156,13 +156,16 @@ class Touching:
             if old.id is not None:
                 touches.ask_for(self._database, old.id)
 
-    def know(self, repository: RepositoryName) -> None:
-        """Makes sure that a repository which nobody has listed yet is known to be one of a source, if it is."""
+    def make_here(self, repository: RepositoryName) -> None:
+        """Makes the repository here, empty, if only an older registry has it: then it can be deleted, and stays so."""
         for old in self._look(repository):
-            if old.id is None:
-                with self._one_of_few():
-                    if self._place.page(old.prefix + names.repository_prefix(old.path)).objects:
-                        touches.note_repository(self._database, old.source_id, old.path, repository)
+            with self._one_of_few():
+                is_there = (
+                    old.id is not None or self._place.page(old.prefix + names.repository_prefix(old.path)).objects
+                )
+            if is_there:
+                self._know(old, repository)
+                touches.place(self._database, old.source_id, repository)
 
     def _look(self, repository: RepositoryName) -> list[Old]:
         """Where what isn't here may be."""

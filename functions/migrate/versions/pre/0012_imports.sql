@@ -299,6 +299,16 @@ CREATE FUNCTION remember_deleted_manifests() RETURNS trigger LANGUAGE plpgsql AS
      WHERE is_awaiting_import(here.id)
      ORDER BY 1, 2
     ON CONFLICT DO NOTHING;
+    -- With the tags that it has there, and not here yet.
+    INSERT INTO import_deleted (repository, tag)
+    SELECT theirs.name, listed.name
+      FROM old_rows
+      JOIN repositories AS here ON here.id = old_rows.repository_id
+      JOIN import_repositories AS theirs ON theirs.name = here.name AND theirs.state IN ('listed', 'importing')
+      JOIN import_tags AS listed
+        ON listed.import_id = theirs.id AND listed.digest = old_rows.digest AND listed.state = 'listed'
+     ORDER BY 1, 2
+    ON CONFLICT DO NOTHING;
     RETURN NULL;
 END $$;
 CREATE TRIGGER remember_deleted AFTER DELETE ON manifests REFERENCING OLD TABLE AS old_rows
@@ -314,6 +324,20 @@ CREATE FUNCTION forget_deleted_manifests() RETURNS trigger LANGUAGE plpgsql AS $
 END $$;
 CREATE TRIGGER forget_deleted AFTER INSERT ON manifests REFERENCING NEW TABLE AS new_rows
     FOR EACH STATEMENT EXECUTE FUNCTION forget_deleted_manifests();
+
+-- A repository that somebody deletes, whatever of it was here: nothing of it comes back.
+CREATE FUNCTION drop_imported() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF is_importing() OR NOT is_import_open() THEN RETURN NULL; END IF;
+    PERFORM refuse_followed(name) FROM old_rows;
+    UPDATE import_repositories AS theirs
+       SET state = 'dropped', repository_id = NULL, due_at = NULL, asked_at = NULL
+      FROM old_rows
+     WHERE (theirs.repository_id = old_rows.id OR (theirs.repository_id IS NULL AND theirs.name = old_rows.name))
+       AND theirs.state <> 'refused';
+    RETURN NULL;
+END $$;
+CREATE TRIGGER drop_imported AFTER DELETE ON repositories REFERENCING OLD TABLE AS old_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION drop_imported();
 
 -- Objects of an open source are kept out of the way of whoever claims deletions, which passes them by; its seal dates
 -- them.

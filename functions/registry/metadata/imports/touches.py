@@ -7,6 +7,7 @@ what is there already.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -97,6 +98,16 @@ def note_repository(db: Database, source_id: int, path: str, name: RepositoryNam
 def ask_for(db: Database, import_id: int) -> None:
     """It is imported before those that nobody asked for."""
     db.count(_ASK(id=import_id))
+
+
+def place(db: Database, source_id: int, repository: RepositoryName) -> None:
+    """Makes the repository, empty, unless it is here or must not be. Raises BeginAnew."""
+
+    def work(session: Session) -> None:
+        steps.begin(session, mode.importing(), source_id, repository)
+
+    with suppress(Ended):
+        db.transaction(work)
 
 
 def touch_manifest(db: Database, touch: Touch) -> bool:
