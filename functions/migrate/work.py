@@ -12,6 +12,7 @@ from typing import Any, Final
 import functions_framework
 from cloudevents.http import CloudEvent
 
+from functions.migrate.imports.exporting.work import export_one
 from functions.migrate.imports.layouts import Layouts
 from functions.migrate.imports.remote.work import Remotes
 from functions.registry import telemetry
@@ -46,7 +47,11 @@ def run(services: Services, budget_seconds: float = BUDGET_SECONDS) -> int:
     deadline = time.monotonic() + budget_seconds
     done = 0
     with telemetry.recording() as record, Layouts(services) as layouts, Remotes(services) as remotes:
-        while time.monotonic() < deadline and (pieces := layouts.work(deadline) + remotes.work(deadline)):
+
+        def work_on() -> int:
+            return layouts.work(deadline) + remotes.work(deadline) + export_one(services)
+
+        while time.monotonic() < deadline and (pieces := work_on()):
             done += pieces
         is_out_of_time = time.monotonic() >= deadline
         if is_out_of_time:

@@ -43,9 +43,11 @@ CHOICES: Final[Mapping[str, Reader]] = {
     "keeps_deleted": flag,
     "repair": flag,
     "every_seconds": nullable(_INTERVAL_SECONDS),
+    "export_every_seconds": nullable(_INTERVAL_SECONDS),
     "username": text(255),
     "secret": _secret,
 }
+_INTERVALS: Final = frozenset({"every_seconds", "export_every_seconds"})
 # Those that are columns of their own.
 _COLUMNS: Final = frozenset({"workers", "untagged"})
 
@@ -58,17 +60,18 @@ def options_of(context: Context, fields: Mapping[str, Any]) -> dict[str, Any]:
         raise ParameterInvalid("username and secret are given together")
     if username is not None and secret is not None:
         options["credentials"] = Credentials(username, secret).sealed(context.services.settings.pepper)
-    seconds = options.pop("every_seconds", None)
-    if "every_seconds" in fields:
-        options["every"] = None if seconds is None else f"{seconds} seconds"
+    for name in _INTERVALS & options.keys():
+        seconds = options.pop(name)
+        options[name.removesuffix("_seconds")] = None if seconds is None else f"{seconds} seconds"
     return options
 
 
 def shown(options: Mapping[str, Any]) -> dict[str, Any]:
     """As it was chosen, but for the secret, and without what was not."""
     known = {name: value for name, value in options.items() if name in CHOICES}
-    if options.get("every"):
-        known["every_seconds"] = int(str(options["every"]).partition(" ")[0])
+    for name in _INTERVALS:
+        if interval := options.get(name.removesuffix("_seconds")):
+            known[name] = int(str(interval).partition(" ")[0])
     return known
 
 

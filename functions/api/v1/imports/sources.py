@@ -21,7 +21,7 @@ from functions.api.web.rows import plain, rows
 from functions.registry.imports import addresses
 from functions.registry.imports.addresses import AddressInvalid
 from functions.registry.metadata.db import Database
-from functions.registry.metadata.imports import overview, passes, sources
+from functions.registry.metadata.imports import exports, overview, passes, sources
 from functions.registry.metadata.imports.overview import Overview
 from functions.registry.metadata.imports.sources import NewSource, SourceExists
 
@@ -145,6 +145,23 @@ def _retry(database: Database, found: Overview, _: str | None) -> None:
     overview.retry(database, found.id)
 
 
+def _export(database: Database, found: Overview, pattern: str | None) -> None:
+    _require_layout(found)
+    exports.ask(database, found.id, pattern)
+
+
+def _hand_back(database: Database, found: Overview, pattern: str | None) -> None:
+    """From now on the other registry decides; then it is given what differs."""
+    _require_layout(found)
+    sources.set_mode(database, found.id, "follow", pattern)
+    exports.ask(database, found.id, pattern, is_handing_back=True)
+
+
+def _require_layout(found: Overview) -> None:
+    if found.kind != "layout":
+        raise ParameterInvalid("only what lies in a bucket is written back: push to the other registry instead")
+
+
 _ACTS: Final[Mapping[Act, Callable[[Database, Overview, str | None], None]]] = {
     "start": _start,
     "pause": _pause,
@@ -152,8 +169,10 @@ _ACTS: Final[Mapping[Act, Callable[[Database, Overview, str | None], None]]] = {
     "lead": _lead,
     "follow": _follow,
     "retry": _retry,
+    "export": _export,
+    "hand-back": _hand_back,
 }
-_BY_PATTERN: Final = frozenset({"start", "lead", "follow"})
+_BY_PATTERN: Final = frozenset({"start", "lead", "follow", "export", "hand-back"})
 
 
 def _known(context: Context, source_id: int) -> Overview:
