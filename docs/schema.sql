@@ -244,6 +244,12 @@ CREATE FUNCTION public.digest_bytes(digest text) RETURNS bytea
            END
 $_$;
 
+CREATE FUNCTION public.digest_text(digest bytea) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    SELECT CASE get_byte(digest, 0) WHEN 1 THEN 'sha256:' ELSE 'sha512:' END || encode(substr(digest, 2), 'hex')
+$$;
+
 CREATE FUNCTION public.drop_imported() RETURNS trigger
     LANGUAGE plpgsql
     AS $$ BEGIN
@@ -405,7 +411,8 @@ BEGIN
     RETURN EXISTS (SELECT FROM import_sources
                     WHERE state NOT IN ('added', 'sealed') AND listed_at IS NULL
                       AND import_mode(id, of_repository) = 'follow')
-       AND NOT EXISTS (SELECT FROM repositories WHERE name = of_repository);
+       AND NOT EXISTS (SELECT FROM repositories AS here JOIN repository_usage AS held ON held.repository_id = here.id
+                        WHERE here.name = of_repository AND held.manifests > 0);
 END $$;
 
 CREATE FUNCTION public.is_held(object text) RETURNS boolean
@@ -492,6 +499,12 @@ CREATE FUNCTION public.listed_bytes(repository bigint, listed json) RETURNS nume
              GROUP BY 1) AS entry
       LEFT JOIN manifests AS child ON child.repository_id = repository AND child.digest = entry.digest
 $$;
+
+CREATE FUNCTION public.lock_deletions() RETURNS void
+    LANGUAGE plpgsql
+    AS $$ BEGIN
+    LOCK TABLE deletions IN SHARE ROW EXCLUSIVE MODE;
+END $$;
 
 CREATE FUNCTION public.lock_usage(ids bigint[]) RETURNS void
     LANGUAGE sql

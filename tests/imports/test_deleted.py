@@ -1,4 +1,4 @@
-"""What somebody deletes here while a source is open never comes back from it, whatever was listed or imported by then."""
+"""What somebody deletes here while a source is open never comes back, whatever was listed or imported by then."""
 
 from __future__ import annotations
 

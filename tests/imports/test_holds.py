@@ -41,6 +41,7 @@ from tests.metadata.build import (
     pass_time,
     push_blob,
     push_image,
+    put,
     query,
     start_upload,
     value,
@@ -180,12 +181,13 @@ def heal_over_an_old_object(database: Database) -> set[str]:
     return {name for name in collect(database) if name.startswith(ROOT)}
 
 
-def collect_a_tagged_image_that_was_touched(database: Database) -> set[str]:
+def collect_what_an_index_over_there_may_list(database: Database) -> set[str]:
     """Manifests that are gone although an index of their repository that isn't here yet lists them."""
     source, image = open_source(database), Image()
     end_listing(database)
     listed(database, source, APP)
     assert touch(database, source, APP, image)
+    put(database, APP, image.manifest)
     collect(database)
     return set() if manifests.get(database, APP, image.digest) else {str(image.digest)}
 
@@ -204,7 +206,7 @@ SCENES: Final = [
     import_collect_and_import_again,
     collect_what_only_an_old_repository_names,
     heal_over_an_old_object,
-    collect_a_tagged_image_that_was_touched,
+    collect_what_an_index_over_there_may_list,
     collect_before_the_repository_is_listed,
 ]
 
@@ -229,9 +231,11 @@ def test_without_the_holds_it_would_be(postgres: Postgres, scene: Callable[[Data
     url = postgres.url("holds_nothing")
     with closing(Connection(url)) as connection:
         connection.simple(_AS_IT_WAS)
-    with closing(Database(url, size=2)) as database:
-        assert scene(database) != set()
-    administer(postgres, "DROP DATABASE holds_nothing WITH (FORCE)")
+    try:
+        with closing(Database(url, size=2)) as database:
+            assert scene(database) != set()
+    finally:
+        administer(postgres, "DROP DATABASE holds_nothing WITH (FORCE)")
 
 
 def test_a_deletion_that_was_queued_before_is_taken_out(database: Database, source: int) -> None:

@@ -49,10 +49,10 @@ for _module in pkgutil.walk_packages(metadata.__path__, f"{metadata.__name__}.")
     importlib.import_module(_module.name)
 
 CROWD: Final = Path(__file__).with_name("crowd.sql")
-# A handful of rows, one for each event, that never grow more.
-SMALL: Final = {"gc_settings"}
-# An index of what is hardly ever there: damaged blobs, registries that are moved in.
-RARE: Final = {"blobs_damaged", "import_sources_open"}
+# A handful of rows that never grow more: one for each event, and for each registry that is moved in.
+SMALL: Final = {"gc_settings", "import_sources", "import_sources_address", "import_sources_open", "import_modes"}
+# An index of what is hardly ever there.
+RARE: Final = {"blobs_damaged"}
 # What an operator asks now and then reads whole queues, or the last of them in order: never on a request.
 REPORTS: Final = {
     "collection_queues",

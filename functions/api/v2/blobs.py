@@ -24,7 +24,7 @@ def get(context: Context, route: GetBlob) -> Response:
     """One statement and one signature; the store answers the rest, ranges too."""
     services = context.services
     blob = blobs.get(services.database, route.repository, route.digest)
-    if blob is None and services.imports.blob(route.repository, route.digest):
+    if blob is None and services.imports.fetch_blob(route.repository, route.digest):
         blob = blobs.get(services.database, route.repository, route.digest)
     if blob is None:
         raise BlobUnknown(digest=str(route.digest))
@@ -44,7 +44,7 @@ def get(context: Context, route: GetBlob) -> Response:
 def head(context: Context, route: HeadBlob) -> Response:
     services = context.services
     size = blobs.confirm(services.database, route.repository, route.digest)
-    if size is None and services.imports.blob(route.repository, route.digest):
+    if size is None and services.imports.fetch_blob(route.repository, route.digest):
         size = blobs.confirm(services.database, route.repository, route.digest)
     if size is None:
         raise BlobUnknown(digest=str(route.digest))

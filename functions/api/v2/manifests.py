@@ -67,7 +67,7 @@ def _found(
         return None
     database = context.services.database
     found = find(database, repository, reference)
-    if found is None and context.services.imports.manifest(repository, reference):
+    if found is None and context.services.imports.fetch_manifest(repository, reference):
         found = find(database, repository, reference)
     return found
 
@@ -124,7 +124,7 @@ def _pushed(context: Context, push: Push) -> pushes.Pushed:
             return pushes.put(context.services.database, push)
         except pushes.ReferenceMissing as missing:
             new = set(missing.digests) - fetched
-            if not new or not context.services.imports.references(push.repository, sorted(new)):
+            if not new or not context.services.imports.fetch_references(push.repository, sorted(new)):
                 raise
             fetched |= new
 
@@ -154,7 +154,7 @@ def delete(context: Context, route: DeleteManifest) -> Response:
     rank = context.caller.rank(route.repository)
     try:
         is_deleted = _deleted(database, route, rank)
-        if not is_deleted and context.services.imports.manifest(route.repository, reference):
+        if not is_deleted and context.services.imports.fetch_manifest(route.repository, reference):
             is_deleted = _deleted(database, route, rank)
     except manifests.ListedByIndex as listed:
         raise ManifestReferenced([str(digest) for digest in listed.holders]) from listed

@@ -66,7 +66,7 @@ def _is_mounted(context: Context, route: StartUpload, digest: Digest) -> bool:
     if route.source is not None and not context.caller.may(route.source, "pull"):
         return False
     is_there = _is_linked(services.database, route, digest)
-    if not is_there and services.imports.blob(route.source or route.repository, digest):
+    if not is_there and services.imports.fetch_blob(route.source or route.repository, digest):
         is_there = _is_linked(services.database, route, digest)
     return is_there
 

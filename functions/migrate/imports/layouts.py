@@ -11,7 +11,8 @@ from typing import Final, Self
 
 from functions.migrate.imports import ranges
 from functions.migrate.imports.batch import Work, list_batch
-from functions.migrate.imports.bulk import OutOfTime, import_batch
+from functions.migrate.imports.bulk import Importing, OutOfTime
+from functions.migrate.imports.delta import Delta
 from functions.migrate.imports.pace import Pace
 from functions.migrate.imports.ranges import RangeLost
 from functions.migrate.imports.reading import Payloads
@@ -161,6 +162,9 @@ def _import_together(opened: _Opened, claimed: Sequence[Claim], deadline: float)
     first = batch.part(lambda member: member.claim.state == "importing")
     last_steps.end_empty(opened.work.database, first.take_empty())
     if first.members:
-        import_batch(first, opened.payloads, deadline)
+        Importing(first, opened.payloads, deadline).run()
+    later = batch.part(lambda member: member.claim.state == "imported")
+    if later.members:
+        Delta(later, opened.payloads, deadline).run()
     if time.monotonic() > deadline:
         raise OutOfTime

@@ -24,7 +24,7 @@ class OpenSources:
         self._ask_at = 0.0
         self._asking = threading.Lock()
 
-    def all(self) -> list[OpenSource]:
+    def known(self) -> list[OpenSource]:
         """Raises MetadataUnavailable."""
         if self._known is not None and time.monotonic() < self._ask_at:
             return self._known
@@ -39,9 +39,9 @@ class OpenSources:
         finally:
             self._asking.release()
 
-    def touchable(self) -> list[OpenSource]:
+    def in_bucket(self) -> list[OpenSource]:
         """Those that lie in this registry's own bucket: from there single objects are fetched."""
-        return [source for source in self.all() if source.prefix is not None]
+        return [source for source in self.known() if source.prefix is not None]
 
     def is_any_followed(self) -> bool:
-        return any(source.is_followed for source in self.touchable())
+        return any(source.is_followed for source in self.in_bucket())

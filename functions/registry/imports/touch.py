@@ -88,7 +88,7 @@ class Touching:
                 return None
         return reference
 
-    def manifest(self, repository: RepositoryName, reference: Reference) -> bool:
+    def fetch_manifest(self, repository: RepositoryName, reference: Reference) -> bool:
         """Whether there is a manifest to be had after all: it is here now, with its links, and with the tag."""
         for old in self._look(repository):
             if not isinstance(reference, Tag):
@@ -110,11 +110,11 @@ class Touching:
                 return True
         return False
 
-    def blob(self, repository: RepositoryName, digest: Digest) -> bool:
+    def fetch_blob(self, repository: RepositoryName, digest: Digest) -> bool:
         """Whether the blob is to be had after all: the repository links it now."""
         return any(self._touch_link(old, repository, digest) for old in self._look(repository))
 
-    def references(self, repository: RepositoryName, digests: Sequence[Digest]) -> bool:
+    def fetch_references(self, repository: RepositoryName, digests: Sequence[Digest]) -> bool:
         """Whether any of these, which a push found to be missing, is here now: a blob or a manifest."""
         olds = self._look(repository)
         fetched = [
@@ -124,7 +124,7 @@ class Touching:
         ]
         return any(fetched)
 
-    def referrers(self, repository: RepositoryName, subject: Digest) -> None:
+    def fetch_referrers(self, repository: RepositoryName, subject: Digest) -> None:
         """What clients of the older registry have noted as referrers under a tag made of the digest, for want of a
         list.
         """
@@ -169,7 +169,7 @@ class Touching:
 
     def _look(self, repository: RepositoryName) -> list[Old]:
         """Where what isn't here may be."""
-        sources = self.sources.touchable()
+        sources = self.sources.in_bucket()
         if not sources:
             return []
         return [old for old in lookups.find(self._database, repository, sources) if old.is_awaited]

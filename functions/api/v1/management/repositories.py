@@ -81,7 +81,7 @@ def delete_tags(context: Context, route: routes.DeleteTags) -> Response:
     rank = context.caller.rank(route.repository)
     asked = [tag for tag in fields["tags"] if tag not in kept]
     for tag in asked:
-        context.services.imports.manifest(route.repository, tag)
+        context.services.imports.fetch_manifest(route.repository, tag)
     done = removal.delete_tags(context.services.database, route.repository, asked, rank, dry_run=dry_run)
     if done is None:
         raise NameUnknown(name=route.repository)

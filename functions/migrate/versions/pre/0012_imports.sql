@@ -178,9 +178,19 @@ CREATE INDEX import_problems_reasons ON import_problems (source_id, reason, id) 
 INSERT INTO gc_settings (event, grace) VALUES ('import', interval '90 days'), ('orphan', interval '30 days')
 ON CONFLICT (event) DO NOTHING;
 
+CREATE FUNCTION digest_text(digest bytea) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE get_byte(digest, 0) WHEN 1 THEN 'sha256:' ELSE 'sha512:' END || encode(substr(digest, 2), 'hex')
+$$;
+
 CREATE FUNCTION is_import_open() RETURNS boolean LANGUAGE sql STABLE AS $$
     SELECT EXISTS (SELECT FROM import_sources WHERE state NOT IN ('added', 'sealed'))
 $$;
+
+-- Whoever claims deletions at this moment decides by what it saw before: it is waited for, and whoever comes later sees
+-- what this transaction has written.
+CREATE FUNCTION lock_deletions() RETURNS void LANGUAGE plpgsql AS $$ BEGIN
+    LOCK TABLE deletions IN SHARE ROW EXCLUSIVE MODE;
+END $$;
 
 -- Whether this transaction is an import's own. Only import statements set it, to `links` or `content`; no request can.
 CREATE FUNCTION is_importing() RETURNS boolean LANGUAGE sql STABLE AS $$
@@ -228,7 +238,7 @@ BEGIN
 END $$;
 
 -- Whether the source decides about the repository of that name, so that it takes no writes here. Of a name that nobody has
--- listed yet that is so until there is a repository of that name.
+-- listed yet that is so unless the repository of that name holds something already.
 CREATE FUNCTION is_followed(of_repository text) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
 DECLARE theirs record;
 BEGIN
@@ -245,7 +255,8 @@ BEGIN
     RETURN EXISTS (SELECT FROM import_sources
                     WHERE state NOT IN ('added', 'sealed') AND listed_at IS NULL
                       AND import_mode(id, of_repository) = 'follow')
-       AND NOT EXISTS (SELECT FROM repositories WHERE name = of_repository);
+       AND NOT EXISTS (SELECT FROM repositories AS here JOIN repository_usage AS held ON held.repository_id = here.id
+                        WHERE here.name = of_repository AND held.manifests > 0);
 END $$;
 
 CREATE FUNCTION refuse_followed(of_repository text) RETURNS void LANGUAGE plpgsql STABLE AS $$ BEGIN

@@ -12,7 +12,6 @@ from datetime import datetime
 from typing import Any, Final
 
 from functions.registry.metadata.db import Call, Database, Session, Statement
-from functions.registry.metadata.imports import mode
 from functions.registry.oci.digest import Digest
 
 
@@ -180,10 +179,10 @@ def begin(session: Session, source_id: int, targets: Sequence[Target], first: Ca
     return _fence(session, targets, is_open=session.batch(calls)[1].count > 0)
 
 
-def begin_again(session: Session, source_id: int, targets: Sequence[Target]) -> dict[int, int]:
+def begin_again(session: Session, source_id: int, targets: Sequence[Target], first: Call[Any]) -> dict[int, int]:
     """As `begin`, for those that are imported: they may have other names by now. Raises Lost."""
     calls: list[Call[Any]] = [
-        mode.importing(),
+        first,
         _HOLD_SOURCE(source_id=source_id),
         _HOLD(ids=[target.id for target in targets]),
     ]

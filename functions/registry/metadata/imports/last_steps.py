@@ -293,7 +293,6 @@ def finish(session: Session, done: Sequence[Done], bases: Bases, problems: Seque
                 newest=[each.newest for each in done],
                 compared=[each.compared_at for each in done],
             ),
-            _BASELINE(ids=ids),
             _GONE(
                 ids=ids,
                 seen_repositories=[problem.repository for problem in problems],
@@ -302,6 +301,11 @@ def finish(session: Session, done: Sequence[Done], bases: Bases, problems: Seque
             ),
         ]
     )
+
+
+def note_baseline(session: Session, done: Sequence[Done]) -> None:
+    """What they have now is no gain of today's."""
+    session.count(_BASELINE(ids=[each.id for each in done]))
 
 
 def end_empty(db: Database, done: Sequence[Done]) -> None:

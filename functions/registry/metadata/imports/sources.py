@@ -56,11 +56,8 @@ _LIST: Final = Statement(
     f"SELECT {_COLUMNS} FROM import_sources WHERE id > :after ORDER BY id LIMIT :limit",  # noqa: S608  # as above
 )
 
-# Whoever claims deletions at this moment decides by what it saw before: it is waited for, and whoever comes later sees
-# the source. Others queue behind a lock that waits, so it doesn't wait long.
-_LOCK_DELETIONS: Final = Statement(
-    "imports_lock_deletions", int, "LOCK TABLE deletions IN SHARE ROW EXCLUSIVE MODE", is_brief=False
-)
+# Others queue behind a lock that waits, so it doesn't wait long.
+_LOCK_DELETIONS: Final = Statement("imports_lock_deletions", str, "SELECT lock_deletions()")
 
 _OPEN: Final = Statement(
     "imports_open_source",
