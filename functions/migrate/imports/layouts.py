@@ -134,6 +134,14 @@ def _list(work: Work, piece: Range, deadline: float) -> None:
     except (BlobStoreUnavailable, MetadataUnavailable) as error:
         listed.return_range(work.database, piece, _AGAIN_SECONDS, str(error))
         raise
+    except Exception as error:  # noqa: BLE001  # whatever it is, nobody else is to wait for it
+        listed.return_range(work.database, piece, _later(piece.attempts), f"{type(error).__name__}: {error}")
+        telemetry.log_exception("a part of a source can't be listed", error, source=piece.source_id, start=piece.start)
+
+
+def _later(attempts: int) -> float:
+    """In seconds: twice as long after each attempt."""
+    return min(_AGAIN_SECONDS * 2.0 ** min(attempts, 20), _LONGEST_AGAIN_SECONDS)
 
 
 def _import(opened: _Opened, claimed: Sequence[Claim], deadline: float) -> None:
@@ -152,8 +160,7 @@ def _import(opened: _Opened, claimed: Sequence[Claim], deadline: float) -> None:
                 _import(opened, [claim], deadline)
             return
         (claim,) = claimed
-        seconds = min(_AGAIN_SECONDS * 2 ** min(claim.attempts, 20), _LONGEST_AGAIN_SECONDS)
-        claims.put_off(work.database, claimed, seconds, f"{type(error).__name__}: {error}")
+        claims.put_off(work.database, claimed, _later(claim.attempts), f"{type(error).__name__}: {error}")
         telemetry.log_exception("a repository can't be imported", error, source=work.source.id, path=claim.path)
 
 

@@ -58,7 +58,11 @@ _PUT: Final = Statement(
                CASE WHEN is_taken OR name IS NULL THEN 'refused' ELSE 'listed' END,
                tags, manifests, links, objects, oldest, newest,
                CASE WHEN NOT is_taken AND name IS NOT NULL THEN CAST(:due_at AS timestamptz) END
-          FROM listed ORDER BY path
+          FROM listed
+         WHERE NOT EXISTS (SELECT FROM import_repositories AS here
+                            WHERE here.source_id = :source_id AND here.path = listed.path
+                              AND here.state NOT IN ('listed', 'importing', 'refused'))
+         ORDER BY path
         ON CONFLICT (source_id, path) DO UPDATE
            SET tags = excluded.tags, manifests = excluded.manifests, links = excluded.links,
                objects = excluded.objects, oldest = excluded.oldest, newest = excluded.newest
@@ -168,6 +172,7 @@ class Range:
     stop: str | None
     cursor: str
     lease: int
+    attempts: int
 
 
 # The whole of a tree begins with no name; whoever claims it may cut it into pieces.
@@ -210,7 +215,8 @@ _CLAIM_RANGE: Final = Statement(
              ORDER BY lease_until, id LIMIT 1
                FOR UPDATE SKIP LOCKED) AS due
      WHERE piece.id = due.id
-    RETURNING piece.id, piece.source_id, piece.tree, piece.start, piece.stop, piece.cursor, piece.lease
+    RETURNING piece.id, piece.source_id, piece.tree, piece.start, piece.stop, piece.cursor, piece.lease,
+              piece.attempts
     """,
 )
 
@@ -219,7 +225,8 @@ _ADVANCE: Final = Statement(
     int,
     """
     UPDATE import_ranges
-       SET cursor = coalesce(:cursor, cursor), lease_until = now() + interval '5 minutes', error = NULL
+       SET cursor = coalesce(:cursor, cursor), lease_until = now() + interval '5 minutes', attempts = 0,
+           error = NULL
      WHERE id = :id AND lease = :lease
     """,
 )
