@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH PYTHONOPTIMIZE PYTHONWARNINGS PIP_USER PIP_TARGET PIP_PREFIX
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up reset seed gc-status verify access check format test test-slow test-fuzz test-security test-clients test-clients-more test-terraform rehearsal conformance conformance-all soak starts schema bench bench-counters bench-gc bench-front bench-lists bench-moves bench-neighbours lock
+.PHONY: help setup up reset seed gc-status recount access check format test test-slow test-fuzz test-security test-clients test-clients-more test-terraform rehearsal conformance conformance-all soak starts schema bench bench-counters bench-gc bench-front bench-lists bench-moves bench-neighbours lock
 
 help:  ## Show what this Makefile can do
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*?## "} {printf "  make %-14s %s\n", $$1, $$2}'
@@ -31,7 +31,7 @@ setup: $(VENV)/.made  ## Make the virtual environment
 
 # What was typed reaches the program as it is, whatever signs are in it: make doesn't look into it, and the shell reads it
 # from its environment.
-PROGRAMS := up reset seed gc-status verify access
+PROGRAMS := up reset seed gc-status recount access
 $(PROGRAMS): override export PORT := $(value PORT)
 $(PROGRAMS): override export DATA := $(value DATA)
 $(PROGRAMS): override export ACCESS := $(value ACCESS)
@@ -50,8 +50,8 @@ seed: $(VENV)/.made  ## Fill the running registry with made-up content (N=10000 
 gc-status: $(VENV)/.made  ## How the garbage collection of the running registry stands
 	@$(BIN)/python -m local gc --data "$$DATA" status
 
-verify: $(VENV)/.made  ## Count all figures of the running registry anew, and compare
-	@$(BIN)/python -m local gc --data "$$DATA" verify
+recount: $(VENV)/.made  ## Count all figures of the running registry anew, and compare
+	@$(BIN)/python -m local gc --data "$$DATA" recount
 
 access: $(VENV)/.made  ## Users, robots, grants and rules of the running registry (ARGS="users list")
 	@$(BIN)/python -m local access --data "$$DATA" --words "$$ARGS"
@@ -60,7 +60,7 @@ check: $(VENV)/.made-dev  ## Lint, types, and the one-way rule of imports
 	@$(BIN)/ruff format --check --quiet . || { echo "run: make format"; exit 1; }
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy functions cli local tests benchmarks deploy
-	@$(BIN)/lint-imports --no-logo
+	@PYTHONPATH=cli $(BIN)/lint-imports --no-logo
 
 format: $(VENV)/.made-dev  ## Format the code
 	@$(BIN)/ruff format .
@@ -77,17 +77,17 @@ SECURITY_TESTS := tests/api/test_browsers.py \
 	tests/api/v2/test_bad_input.py \
 	tests/api/v2/test_manifest_types.py \
 	tests/faults/test_slow_bodies.py \
-	tests/gc/test_collection.py \
+	tests/gc/test_garbage_collection.py \
 	tests/gc/test_platforms.py \
 	tests/gitlab/test_repositories.py \
 	tests/gitlab/test_rules.py \
 	tests/metadata/access/test_audit.py \
-	tests/metadata/access/test_failures.py \
+	tests/metadata/access/test_failed_sign_ins.py \
 	tests/metadata/access/test_grants.py \
 	tests/metadata/access/test_patterns.py \
 	tests/metadata/access/test_principals.py \
 	tests/metadata/access/test_rules.py \
-	tests/metadata/access/test_trusts.py \
+	tests/metadata/access/test_trusted_publishers.py \
 	tests/metadata/content/test_manifest_races.py \
 	tests/metadata/content/test_referrers.py \
 	tests/metadata/test_rights.py \
@@ -168,7 +168,7 @@ bench-counters: $(VENV)/.made-dev  ## Measure what counting costs pushes and pul
 	@$(BIN)/python -m benchmarks.counting_pulls
 
 bench-gc: $(VENV)/.made-dev  ## Measure the garbage collection; writes benchmarks/results
-	@$(BIN)/python -m benchmarks.collection
+	@$(BIN)/python -m benchmarks.gc
 
 bench-front: $(VENV)/.made-dev  ## Measure uploads through the HTTP/2 front; writes benchmarks/results
 	@$(BIN)/python -m benchmarks.front

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from benchmarks.measure import Report, percentile, table
 from functions.migrate.schema import upgrade
-from functions.registry.events.activity import Activity
+from functions.registry.events.pulls_and_pushes import PullsAndPushes
 from functions.registry.metadata.db import Database
 from functions.registry.metadata.driver import Connection
 from functions.registry.oci.digest import Digest
@@ -40,7 +40,7 @@ Pulled = tuple[RepositoryName, Tag, Digest]
 
 def counted(database: Database, pulled: list[Pulled], count: int) -> float:
     """Microseconds that a pull is held up by being counted, and by the look whether it is time to add."""
-    counting = Activity(database, _NEVER)
+    counting = PullsAndPushes(database, _NEVER)
     started = time.perf_counter()
     for number in range(count):
         counting.pulled(*pulled[number % len(pulled)])
@@ -53,7 +53,7 @@ def added(database: Database, pulled: list[Pulled], rounds: int) -> list[float]:
     """Seconds that it takes to add one pull of each."""
     taken: list[float] = []
     for _ in range(rounds):
-        counting = Activity(database, _NEVER)
+        counting = PullsAndPushes(database, _NEVER)
         for each in pulled:
             counting.pulled(*each)
         started = time.perf_counter()

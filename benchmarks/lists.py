@@ -29,7 +29,7 @@ from functions.registry import wiring
 from functions.registry.config import Settings
 from functions.registry.metadata.driver import Connection
 from functions.registry.metadata.lists.filters import NAMESPACE_ORDERS, REPOSITORY_ORDERS, TAG_ORDERS
-from functions.registry.metadata.usage import trends as ranks
+from functions.registry.metadata.usage import trends
 from local.postgres import Postgres
 from local.processes import Children
 from local.seed import Seeded, seed
@@ -156,7 +156,7 @@ def registry_of(url: str, seeded: Seeded) -> Iterator[Registry]:
     services = wiring.build(Settings.from_environment({"SLIPWAY_DATABASE": url, **_NO_BUCKET}))
     application = Flask("lists")
     application.add_url_rule("/<path:_>", view_func=lambda _: handle(services, request))
-    while ranks.add_up(services.database, BATCH):
+    while trends.add_up(services.database, BATCH):
         pass
     yield Registry(Client(application, Response), seeded)
     services.database.close()

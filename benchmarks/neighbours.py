@@ -1,7 +1,7 @@
 """What one tenant does beside another: each is asked without and with them.
 
-An outsider's catalog, search and token for 30 names, beside the largest set of grants, rules and trusts that a
-namespace may have, of the worst kind; and a pull of another namespace beside a hundred bodies that trickle.
+An outsider's catalog, search and token for 30 names, beside the largest set of grants, rules and trusted publishers
+that a namespace may have, of the worst kind; and a pull of another namespace beside a hundred bodies that trickle.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import requests
 from benchmarks.measure import Report, percentile, table
 from functions.registry.auth.secrets import Peppers, make_secret
 from functions.registry.config import Settings
-from functions.registry.metadata.access import credentials, grants, principals, rules, trusts
+from functions.registry.metadata.access import credentials, grants, principals, rules, trusted_publishers
 from functions.registry.metadata.access.rules import NewRule
 from functions.registry.metadata.db import Database
 from functions.registry.oci.digest import Digest
@@ -90,8 +90,8 @@ def fill(database: Database, outsider: Tenant, repositories: list[str], settings
         rules.add(database, NewRule(str(number), 1, "immutable", pattern, "*a*b*c*d"))
     robot = principals.create_robot(database, f"{_EVIL}+ci", _EVIL)
     more = {f"claim{number:02d}": "y" * 255 for number in range(19)}
-    for _ in range(settings.trusts_per_namespace):
-        trusts.add(database, robot.id, _ISSUER, {"project_id": "1", **more})
+    for _ in range(settings.trusted_publishers_per_namespace):
+        trusted_publishers.add(database, robot.id, _ISSUER, {"project_id": "1", **more})
 
 
 def lists(address: str, database: Database, settings: Settings, count: int, times: int) -> list[list[str]]:

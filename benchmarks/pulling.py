@@ -1,4 +1,4 @@
-"""Pulls, one after the other, beside what may slow them down: a collection, or a process that merely computes."""
+"""Pulls, one after the other, beside what may slow them down: a GC run, or a process that merely computes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Final
 
 from benchmarks.measure import timed
 from benchmarks.registry_data import TAGS
-from functions.registry.events import hints
+from functions.registry.events import gc_trigger
 from local.guard import HOST
 from local.programs import LOWEST_PRIORITY
 
@@ -61,8 +61,8 @@ def _pull(connection: http.client.HTTPConnection, path: str) -> None:
 
 
 def _wake(port: int) -> None:
-    """Returns when the collection is over."""
-    message = {"messageId": "1", "data": base64.b64encode(hints.encode()).decode()}
+    """Returns when garbage collection is over."""
+    message = {"messageId": "1", "data": base64.b64encode(gc_trigger.encode()).decode()}
     connection = http.client.HTTPConnection(HOST, port, timeout=_FUNCTION_PATIENCE)
     body = json.dumps({"message": message, "subscription": "projects/p/subscriptions/s"})
     connection.request("POST", "/projects/p/topics/t", body, {"Content-Type": "application/json"})
@@ -70,7 +70,7 @@ def _wake(port: int) -> None:
     said = answer.read()
     connection.close()
     if answer.status != http.HTTPStatus.OK:
-        raise RuntimeError(f"the collection was answered {answer.status}: {said[:200]!r}")
+        raise RuntimeError(f"garbage collection was answered {answer.status}: {said[:200]!r}")
 
 
 @contextlib.contextmanager

@@ -36,7 +36,7 @@ _PATIENCE_SECONDS: Final = 120
 _WITHOUT: Final = """
     DO $$ DECLARE it record; BEGIN
         FOR it IN SELECT tgname, tgrelid::regclass AS relation FROM pg_trigger
-                   WHERE NOT tgisinternal AND tgname ~ '^(count|describe|survey)' LOOP
+                   WHERE NOT tgisinternal AND tgname ~ '^(count|describe|untagged)' LOOP
             EXECUTE format('DROP TRIGGER %I ON %s', it.tgname, it.relation);
         END LOOP;
         FOR it IN SELECT indexrelid::regclass AS index FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid

@@ -1,6 +1,6 @@
 """Registries of any size, written straight into the tables, where a manifest costs a tenth of a millisecond.
 
-Triggers and foreign keys are off meanwhile; what a collection looks at is as the registry would have left it.
+Triggers and foreign keys are off meanwhile; what a GC run looks at is as the registry would have left it.
 """
 
 from __future__ import annotations

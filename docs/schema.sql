@@ -63,37 +63,6 @@ BEGIN
     END IF;
 END $$;
 
-CREATE FUNCTION public.condemn_blobs() RETURNS trigger
-    LANGUAGE plpgsql
-    AS $$ BEGIN
-    INSERT INTO deletions (object_name, size, not_before)
-    SELECT object_name, size, CASE WHEN is_held(object_name) THEN 'infinity' ELSE now() + grace('delete') END
-      FROM old_rows ORDER BY object_name
-    ON CONFLICT (object_name) DO NOTHING;
-    RETURN NULL;
-END $$;
-
-CREATE FUNCTION public.condemn_replaced() RETURNS trigger
-    LANGUAGE plpgsql
-    AS $$ BEGIN
-    INSERT INTO deletions (object_name, size, not_before)
-    VALUES (OLD.object_name, OLD.size,
-            CASE WHEN is_held(OLD.object_name) THEN 'infinity' ELSE now() + grace('delete') END)
-    ON CONFLICT (object_name) DO NOTHING;
-    RETURN NULL;
-END $$;
-
-CREATE FUNCTION public.condemn_upload_objects() RETURNS trigger
-    LANGUAGE plpgsql
-    AS $$ BEGIN
-    INSERT INTO deletions (object_name, size, not_before)
-    SELECT object_name, size, now() + grace('delete') FROM old_rows
-     WHERE NOT EXISTS (SELECT FROM blobs WHERE blobs.object_name = old_rows.object_name)
-     ORDER BY object_name
-    ON CONFLICT (object_name) DO NOTHING;
-    RETURN NULL;
-END $$;
-
 CREATE FUNCTION public.count_blobs() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -115,7 +84,7 @@ BEGIN
     PERFORM lock_usage(ids);
     UPDATE repository_usage AS usage
        SET blobs = usage.blobs + sign * delta.count, blob_bytes = usage.blob_bytes + sign * delta.bytes,
-           survey_due = true
+           untagged_scan_due = true
       FROM (SELECT repository_id, count(*) AS count, sum(size) AS bytes FROM changed GROUP BY 1) AS delta
      WHERE usage.repository_id = delta.repository_id;
     -- Upserted in key order: two repositories that link the same blob at once wait for each other here alone.
@@ -144,7 +113,7 @@ BEGIN
         UPDATE repository_usage AS usage
            SET manifests = usage.manifests + sign * delta.count,
                manifest_bytes = usage.manifest_bytes + sign * delta.bytes,
-               pushed_at = greatest(usage.pushed_at, delta.moment), survey_due = true
+               pushed_at = greatest(usage.pushed_at, delta.moment), untagged_scan_due = true
           FROM (SELECT repository_id, count(*) AS count, sum(length(payload)) AS bytes,
                        CASE TG_OP WHEN 'INSERT' THEN max(pushed_at) ELSE '-infinity' END AS moment
                   FROM changed GROUP BY 1) AS delta
@@ -187,7 +156,7 @@ BEGIN
     IF ids = '{}' THEN RETURN NULL; END IF;
     IF cardinality(ids) > 1 THEN PERFORM lock_usage(ids); END IF;
     WITH counted AS (
-        UPDATE repository_usage AS usage SET tags = usage.tags + sign * delta.count, survey_due = true
+        UPDATE repository_usage AS usage SET tags = usage.tags + sign * delta.count, untagged_scan_due = true
           FROM (SELECT repository_id, count(*) AS count FROM changed GROUP BY 1) AS delta
          WHERE usage.repository_id = delta.repository_id
         RETURNING usage.namespace_id, delta.count
@@ -195,6 +164,22 @@ BEGIN
     INSERT INTO usage_changes (namespace_id, tags) SELECT namespace_id, sign * sum(count) FROM counted GROUP BY 1;
     RETURN NULL;
 END $$;
+
+CREATE FUNCTION public.deletion_refusal(repository text, tag text, rank integer) RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT CASE
+           WHEN kind = 'exempt' OR role_rank(role) <= rank THEN NULL
+           ELSE format('repository %s is delete-protected by rule "%s": %s', repository, name,
+                       coalesce('to delete takes the role ' || role, 'nobody may delete'))
+           END
+      FROM tag_rules
+     WHERE namespace IN ('', split_part(repository, '/', 1)) AND kind IN ('delete_protected', 'exempt')
+       AND repository LIKE repositories_like AND (tags = '*' OR tag LIKE tags_like)
+       AND glob_fits(repository, repositories, repositories_form, repositories_regex)
+     ORDER BY position, id
+     LIMIT 1
+$$;
 
 CREATE FUNCTION public.describe_manifest() RETURNS trigger
     LANGUAGE plpgsql
@@ -467,22 +452,6 @@ BEGIN
     RETURN false;
 END $$;
 
-CREATE FUNCTION public.kept_refusal(repository text, tag text, rank integer) RETURNS text
-    LANGUAGE sql STABLE
-    AS $$
-    SELECT CASE
-           WHEN kind = 'free' OR role_rank(role) <= rank THEN NULL
-           ELSE format('repository %s is kept by rule "%s": %s', repository, name,
-                       coalesce('to delete takes the role ' || role, 'nobody may delete'))
-           END
-      FROM tag_rules
-     WHERE namespace IN ('', split_part(repository, '/', 1)) AND kind IN ('kept', 'free')
-       AND repository LIKE repositories_like AND (tags = '*' OR tag LIKE tags_like)
-       AND glob_fits(repository, repositories, repositories_form, repositories_regex)
-     ORDER BY position, id
-     LIMIT 1
-$$;
-
 CREATE FUNCTION public.listed_bytes(repository bigint, listed json) RETURNS numeric
     LANGUAGE sql STABLE
     AS $$
@@ -544,13 +513,13 @@ CREATE FUNCTION public.media_type_essence(media_type text) RETURNS text
     SELECT lower(btrim(split_part(media_type, ';', 1)))
 $$;
 
-CREATE FUNCTION public.move_ranks() RETURNS trigger
+CREATE FUNCTION public.move_trends() RETURNS trigger
     LANGUAGE plpgsql
     AS $$ BEGIN
-    UPDATE repository_ranks AS ranks SET namespace_id = moved.namespace_id
+    UPDATE repository_trends AS trends SET namespace_id = moved.namespace_id
       FROM (SELECT new_rows.id, new_rows.namespace_id FROM old_rows JOIN new_rows USING (id)
              WHERE old_rows.namespace_id <> new_rows.namespace_id) AS moved
-     WHERE ranks.repository_id = moved.id;
+     WHERE trends.repository_id = moved.id;
     RETURN NULL;
 END $$;
 
@@ -687,7 +656,7 @@ BEGIN
        AND EXISTS (SELECT FROM tag_rules WHERE tag_rules.namespace IN ('', split_part(repositories.name, '/', 1)));
     IF NOT FOUND THEN RETURN coalesce(NEW, OLD); END IF;
     refusal := tag_refusal(repository, touched.name, TG_OP = 'INSERT', caller_rank());
-    IF TG_OP <> 'INSERT' THEN refusal := coalesce(refusal, kept_refusal(repository, touched.name, caller_rank())); END IF;
+    IF TG_OP <> 'INSERT' THEN refusal := coalesce(refusal, deletion_refusal(repository, touched.name, caller_rank())); END IF;
     IF TG_OP = 'INSERT' AND refusal IS NOT NULL THEN
         PERFORM FROM tags WHERE repository_id = NEW.repository_id AND name = NEW.name FOR UPDATE;
         IF FOUND THEN RETURN NEW; END IF;
@@ -714,6 +683,37 @@ CREATE FUNCTION public.place_upload() RETURNS trigger
     AS $$ BEGIN
     NEW.namespace_id := (SELECT namespace_id FROM repositories WHERE id = NEW.repository_id);
     RETURN NEW;
+END $$;
+
+CREATE FUNCTION public.queue_deletion_of_blobs() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$ BEGIN
+    INSERT INTO deletions (object_name, size, not_before)
+    SELECT object_name, size, CASE WHEN is_held(object_name) THEN 'infinity' ELSE now() + grace('delete') END
+      FROM old_rows ORDER BY object_name
+    ON CONFLICT (object_name) DO NOTHING;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.queue_deletion_of_replaced() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$ BEGIN
+    INSERT INTO deletions (object_name, size, not_before)
+    VALUES (OLD.object_name, OLD.size,
+            CASE WHEN is_held(OLD.object_name) THEN 'infinity' ELSE now() + grace('delete') END)
+    ON CONFLICT (object_name) DO NOTHING;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.queue_deletion_of_upload_objects() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$ BEGIN
+    INSERT INTO deletions (object_name, size, not_before)
+    SELECT object_name, size, now() + grace('delete') FROM old_rows
+     WHERE NOT EXISTS (SELECT FROM blobs WHERE blobs.object_name = old_rows.object_name)
+     ORDER BY object_name
+    ON CONFLICT (object_name) DO NOTHING;
+    RETURN NULL;
 END $$;
 
 CREATE FUNCTION public.queue_platforms() RETURNS trigger
@@ -748,11 +748,11 @@ CREATE FUNCTION public.quota_reserve() RETURNS bigint
 CREATE FUNCTION public.rank_again() RETURNS trigger
     LANGUAGE plpgsql
     AS $$ BEGIN
-    INSERT INTO repository_ranks AS ranks (repository_id, namespace_id)
+    INSERT INTO repository_trends AS trends (repository_id, namespace_id)
     SELECT usage.repository_id, usage.namespace_id
       FROM (SELECT DISTINCT repository_id FROM new_rows) AS changed JOIN repository_usage AS usage USING (repository_id)
      ORDER BY usage.repository_id
-    ON CONFLICT (repository_id) DO UPDATE SET due_on = '-infinity' WHERE ranks.due_on IS DISTINCT FROM '-infinity';
+    ON CONFLICT (repository_id) DO UPDATE SET due_on = '-infinity' WHERE trends.due_on IS DISTINCT FROM '-infinity';
     RETURN NULL;
 END $$;
 
@@ -1015,39 +1015,39 @@ CREATE FUNCTION public.start_repository_usage() RETURNS trigger
     RETURN NULL;
 END $$;
 
-CREATE FUNCTION public.survey_moved() RETURNS trigger
-    LANGUAGE plpgsql
-    AS $$ BEGIN
-    UPDATE repository_usage SET survey_due = true
-     WHERE NOT survey_due AND repository_id IN (
-           SELECT repository_id FROM old_rows JOIN new_rows USING (repository_id, name)
-            WHERE old_rows.manifest_id <> new_rows.manifest_id);
-    RETURN NULL;
-END $$;
-
 CREATE FUNCTION public.tag_refusal(repository text, tag text, creates boolean, rank integer) RETURNS text
     LANGUAGE sql STABLE
     AS $$
     SELECT CASE
-           WHEN kind = 'free' OR (kind = 'immutable' AND creates) OR role_rank(role) <= rank THEN NULL
+           WHEN kind = 'exempt' OR (kind = 'immutable' AND creates) OR role_rank(role) <= rank THEN NULL
            ELSE format('tag %s is %s by rule "%s": %s', tag, kind, name,
                        coalesce('it takes the role ' || role, 'nobody may change it'))
            END
       FROM tag_rules
-     WHERE namespace IN ('', split_part(repository, '/', 1)) AND kind <> 'kept'
+     WHERE namespace IN ('', split_part(repository, '/', 1)) AND kind <> 'delete_protected'
        AND repository LIKE repositories_like AND tag LIKE tags_like
        AND glob_fits(repository, repositories, repositories_form, repositories_regex)
      ORDER BY position, id
      LIMIT 1
 $$;
 
-CREATE FUNCTION public.trusts_in(of_namespace text) RETURNS bigint
+CREATE FUNCTION public.trusted_publishers_in(of_namespace text) RETURNS bigint
     LANGUAGE plpgsql
     AS $$ BEGIN
     IF of_namespace IS NULL THEN RETURN 0; END IF;
     PERFORM pg_advisory_xact_lock(hashtextextended(of_namespace, 5));
-    RETURN (SELECT count(*) FROM principals JOIN trusts ON trusts.principal_id = principals.id
+    RETURN (SELECT count(*) FROM principals JOIN trusted_publishers ON trusted_publishers.principal_id = principals.id
              WHERE principals.namespace = of_namespace);
+END $$;
+
+CREATE FUNCTION public.untagged_scan_after_move() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$ BEGIN
+    UPDATE repository_usage SET untagged_scan_due = true
+     WHERE NOT untagged_scan_due AND repository_id IN (
+           SELECT repository_id FROM old_rows JOIN new_rows USING (repository_id, name)
+            WHERE old_rows.manifest_id <> new_rows.manifest_id);
+    RETURN NULL;
 END $$;
 
 CREATE FUNCTION public.used_bytes(of_namespace text) RETURNS bigint
@@ -1500,7 +1500,7 @@ CREATE TABLE public.refresh_tokens (
     hash bytea NOT NULL,
     principal_id bigint NOT NULL,
     secret_id text COLLATE pg_catalog."C",
-    trust_id bigint,
+    trusted_publisher_id bigint,
     via text NOT NULL,
     is_read_only boolean NOT NULL,
     claims jsonb NOT NULL,
@@ -1587,7 +1587,7 @@ CREATE TABLE public.repository_kinds (
 )
 WITH (fillfactor='50');
 
-CREATE TABLE public.repository_ranks (
+CREATE TABLE public.repository_trends (
     repository_id bigint NOT NULL,
     namespace_id bigint NOT NULL,
     gained_bytes bigint DEFAULT 0 NOT NULL,
@@ -1612,8 +1612,8 @@ CREATE TABLE public.repository_usage (
     pulls bigint DEFAULT 0 NOT NULL,
     untagged bigint DEFAULT 0 NOT NULL,
     untagged_bytes bigint DEFAULT 0 NOT NULL,
-    surveyed_at timestamp with time zone,
-    survey_due boolean DEFAULT true NOT NULL
+    untagged_as_of timestamp with time zone,
+    untagged_scan_due boolean DEFAULT true NOT NULL
 )
 WITH (fillfactor='50');
 
@@ -1663,9 +1663,9 @@ CREATE TABLE public.tag_rules (
     repositories_like text GENERATED ALWAYS AS (public.glob_like(repositories)) STORED NOT NULL COLLATE pg_catalog."C",
     repositories_form text GENERATED ALWAYS AS (public.glob_form(repositories)) STORED NOT NULL COLLATE pg_catalog."C",
     tags_like text GENERATED ALWAYS AS (public.glob_like(tags)) STORED NOT NULL COLLATE pg_catalog."C",
-    CONSTRAINT tag_rules_free CHECK (((kind <> 'free'::text) OR (role IS NULL))),
-    CONSTRAINT tag_rules_kept CHECK (((kind <> 'kept'::text) OR (tags = '*'::text))),
-    CONSTRAINT tag_rules_kind_check CHECK ((kind = ANY (ARRAY['protected'::text, 'immutable'::text, 'free'::text, 'kept'::text]))),
+    CONSTRAINT tag_rules_delete_protected CHECK (((kind <> 'delete_protected'::text) OR (tags = '*'::text))),
+    CONSTRAINT tag_rules_exempt CHECK (((kind <> 'exempt'::text) OR (role IS NULL))),
+    CONSTRAINT tag_rules_kind_check CHECK ((kind = ANY (ARRAY['protected'::text, 'immutable'::text, 'exempt'::text, 'delete_protected'::text]))),
     CONSTRAINT tag_rules_role_check CHECK (((role IS NULL) OR (public.role_rank(role) IS NOT NULL)))
 );
 
@@ -1689,17 +1689,17 @@ CREATE TABLE public.tags (
     pulled_at timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL
 );
 
-CREATE TABLE public.trusts (
+CREATE TABLE public.trusted_publishers (
     id bigint NOT NULL,
     principal_id bigint NOT NULL,
     issuer text NOT NULL COLLATE pg_catalog."C",
     claims jsonb NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT trusts_claims_check CHECK (((jsonb_typeof(claims) = 'object'::text) AND (claims <> '{}'::jsonb)))
+    CONSTRAINT trusted_publishers_claims_check CHECK (((jsonb_typeof(claims) = 'object'::text) AND (claims <> '{}'::jsonb)))
 );
 
-ALTER TABLE public.trusts ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
-    SEQUENCE NAME public.trusts_id_seq
+ALTER TABLE public.trusted_publishers ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.trusted_publishers_id_seq
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
@@ -1876,8 +1876,8 @@ ALTER TABLE ONLY public.repository_days
 ALTER TABLE ONLY public.repository_kinds
     ADD CONSTRAINT repository_kinds_pkey PRIMARY KEY (repository_id, kind);
 
-ALTER TABLE ONLY public.repository_ranks
-    ADD CONSTRAINT repository_ranks_pkey PRIMARY KEY (repository_id);
+ALTER TABLE ONLY public.repository_trends
+    ADD CONSTRAINT repository_trends_pkey PRIMARY KEY (repository_id);
 
 ALTER TABLE ONLY public.repository_usage
     ADD CONSTRAINT repository_usage_pkey PRIMARY KEY (repository_id);
@@ -1903,8 +1903,8 @@ ALTER TABLE ONLY public.tag_rules
 ALTER TABLE ONLY public.tags
     ADD CONSTRAINT tags_pkey PRIMARY KEY (repository_id, name);
 
-ALTER TABLE ONLY public.trusts
-    ADD CONSTRAINT trusts_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY public.trusted_publishers
+    ADD CONSTRAINT trusted_publishers_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.upload_objects
     ADD CONSTRAINT upload_objects_pkey PRIMARY KEY (object_name);
@@ -2012,7 +2012,7 @@ CREATE INDEX refresh_tokens_principal ON public.refresh_tokens USING btree (prin
 
 CREATE INDEX refresh_tokens_secret ON public.refresh_tokens USING btree (secret_id) WHERE (secret_id IS NOT NULL);
 
-CREATE INDEX refresh_tokens_trust ON public.refresh_tokens USING btree (trust_id) WHERE (trust_id IS NOT NULL);
+CREATE INDEX refresh_tokens_trusted_publisher ON public.refresh_tokens USING btree (trusted_publisher_id) WHERE (trusted_publisher_id IS NOT NULL);
 
 CREATE INDEX repositories_namespace ON public.repositories USING btree (namespace_id, name);
 
@@ -2020,15 +2020,15 @@ CREATE INDEX repository_blobs_digest ON public.repository_blobs USING btree (dig
 
 CREATE INDEX repository_days_day ON public.repository_days USING btree (day);
 
-CREATE INDEX repository_ranks_due ON public.repository_ranks USING btree (due_on, repository_id) WHERE (due_on IS NOT NULL);
+CREATE INDEX repository_trends_due ON public.repository_trends USING btree (due_on, repository_id) WHERE (due_on IS NOT NULL);
 
-CREATE INDEX repository_ranks_gained ON public.repository_ranks USING btree (gained_bytes DESC, repository_id) WHERE (gained_bytes > 0);
+CREATE INDEX repository_trends_gained ON public.repository_trends USING btree (gained_bytes DESC, repository_id) WHERE (gained_bytes > 0);
 
-CREATE INDEX repository_ranks_of_gained ON public.repository_ranks USING btree (namespace_id, gained_bytes DESC, repository_id) WHERE (gained_bytes > 0);
+CREATE INDEX repository_trends_of_gained ON public.repository_trends USING btree (namespace_id, gained_bytes DESC, repository_id) WHERE (gained_bytes > 0);
 
-CREATE INDEX repository_ranks_of_recent ON public.repository_ranks USING btree (namespace_id, recent DESC, repository_id) WHERE (recent > 0);
+CREATE INDEX repository_trends_of_recent ON public.repository_trends USING btree (namespace_id, recent DESC, repository_id) WHERE (recent > 0);
 
-CREATE INDEX repository_ranks_recent ON public.repository_ranks USING btree (recent DESC, repository_id) WHERE (recent > 0);
+CREATE INDEX repository_trends_recent ON public.repository_trends USING btree (recent DESC, repository_id) WHERE (recent > 0);
 
 CREATE INDEX repository_usage_bytes ON public.repository_usage USING btree (bytes, repository_id) WHERE (manifests > 0);
 
@@ -2050,11 +2050,11 @@ CREATE INDEX repository_usage_pulls ON public.repository_usage USING btree (pull
 
 CREATE INDEX repository_usage_pushed ON public.repository_usage USING btree (pushed_at, repository_id) WHERE (manifests > 0);
 
-CREATE INDEX repository_usage_survey ON public.repository_usage USING btree (repository_id) WHERE survey_due;
-
 CREATE INDEX repository_usage_tags ON public.repository_usage USING btree (tags, repository_id) WHERE (manifests > 0);
 
 CREATE INDEX repository_usage_untagged ON public.repository_usage USING btree (untagged_bytes, repository_id) WHERE (manifests > 0);
+
+CREATE INDEX repository_usage_untagged_scan ON public.repository_usage USING btree (repository_id) WHERE untagged_scan_due;
 
 CREATE INDEX secrets_principal ON public.secrets USING btree (principal_id, created_at);
 
@@ -2076,11 +2076,11 @@ CREATE INDEX tags_size ON public.tags USING btree (repository_id, size, name);
 
 CREATE INDEX tags_updated ON public.tags USING btree (repository_id, updated_at, name);
 
-CREATE INDEX trusts_claims ON public.trusts USING gin (claims jsonb_path_ops);
+CREATE INDEX trusted_publishers_claims ON public.trusted_publishers USING gin (claims jsonb_path_ops);
 
-CREATE INDEX trusts_issuer ON public.trusts USING btree (issuer, id);
+CREATE INDEX trusted_publishers_issuer ON public.trusted_publishers USING btree (issuer, id);
 
-CREATE INDEX trusts_principal ON public.trusts USING btree (principal_id, id);
+CREATE INDEX trusted_publishers_principal ON public.trusted_publishers USING btree (principal_id, id);
 
 CREATE INDEX upload_objects_upload ON public.upload_objects USING btree (upload_id, number);
 
@@ -2095,12 +2095,6 @@ CREATE INDEX uploads_repository ON public.uploads USING btree (repository_id);
 CREATE INDEX usage_changes_namespace ON public.usage_changes USING btree (namespace_id);
 
 CREATE INDEX used_tokens_expiry ON public.used_tokens USING btree (expires_at);
-
-CREATE TRIGGER condemn AFTER DELETE ON public.blobs REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.condemn_blobs();
-
-CREATE TRIGGER condemn AFTER DELETE ON public.upload_objects REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.condemn_upload_objects();
-
-CREATE TRIGGER condemn_replaced AFTER UPDATE OF object_name ON public.blobs FOR EACH ROW WHEN ((old.object_name IS DISTINCT FROM new.object_name)) EXECUTE FUNCTION public.condemn_replaced();
 
 CREATE TRIGGER count_deleted AFTER DELETE ON public.blobs REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.count_blobs();
 
@@ -2134,7 +2128,7 @@ CREATE TRIGGER end_usage AFTER DELETE ON public.repositories REFERENCING OLD TAB
 
 CREATE TRIGGER forget_deleted AFTER INSERT ON public.manifests REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.forget_deleted_manifests();
 
-CREATE TRIGGER move_ranks AFTER UPDATE ON public.repositories REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.move_ranks();
+CREATE TRIGGER move_trends AFTER UPDATE ON public.repositories REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.move_trends();
 
 CREATE TRIGGER move_uploads AFTER UPDATE OF namespace_id ON public.repositories FOR EACH ROW WHEN ((old.namespace_id <> new.namespace_id)) EXECUTE FUNCTION public.move_uploads();
 
@@ -2145,6 +2139,12 @@ CREATE TRIGGER obey_quota AFTER UPDATE OF received ON public.uploads FOR EACH RO
 CREATE TRIGGER obey_rules BEFORE INSERT OR DELETE OR UPDATE ON public.tags FOR EACH ROW EXECUTE FUNCTION public.obey_tag_rules();
 
 CREATE TRIGGER place BEFORE INSERT ON public.uploads FOR EACH ROW EXECUTE FUNCTION public.place_upload();
+
+CREATE TRIGGER queue_deletion AFTER DELETE ON public.blobs REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.queue_deletion_of_blobs();
+
+CREATE TRIGGER queue_deletion AFTER DELETE ON public.upload_objects REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.queue_deletion_of_upload_objects();
+
+CREATE TRIGGER queue_deletion_of_replaced AFTER UPDATE OF object_name ON public.blobs FOR EACH ROW WHEN ((old.object_name IS DISTINCT FROM new.object_name)) EXECUTE FUNCTION public.queue_deletion_of_replaced();
 
 CREATE TRIGGER queue_platforms AFTER INSERT ON public.manifests REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.queue_platforms();
 
@@ -2186,7 +2186,7 @@ CREATE TRIGGER start_usage AFTER INSERT ON public.namespaces REFERENCING NEW TAB
 
 CREATE TRIGGER start_usage AFTER INSERT ON public.repositories REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.start_repository_usage();
 
-CREATE TRIGGER survey_moved AFTER UPDATE ON public.tags REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.survey_moved();
+CREATE TRIGGER untagged_scan_after_move AFTER UPDATE ON public.tags REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.untagged_scan_after_move();
 
 ALTER TABLE ONLY public.blob_reviews
     ADD CONSTRAINT blob_reviews_digest_fkey FOREIGN KEY (digest) REFERENCES public.blobs(digest) ON DELETE CASCADE;
@@ -2255,7 +2255,7 @@ ALTER TABLE ONLY public.refresh_tokens
     ADD CONSTRAINT refresh_tokens_secret_id_fkey FOREIGN KEY (secret_id) REFERENCES public.secrets(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.refresh_tokens
-    ADD CONSTRAINT refresh_tokens_trust_id_fkey FOREIGN KEY (trust_id) REFERENCES public.trusts(id) ON DELETE CASCADE;
+    ADD CONSTRAINT refresh_tokens_trusted_publisher_id_fkey FOREIGN KEY (trusted_publisher_id) REFERENCES public.trusted_publishers(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.repositories
     ADD CONSTRAINT repositories_namespace_id_fkey FOREIGN KEY (namespace_id) REFERENCES public.namespaces(id);
@@ -2272,8 +2272,8 @@ ALTER TABLE ONLY public.repository_days
 ALTER TABLE ONLY public.repository_kinds
     ADD CONSTRAINT repository_kinds_repository_id_fkey FOREIGN KEY (repository_id) REFERENCES public.repositories(id) ON DELETE CASCADE;
 
-ALTER TABLE ONLY public.repository_ranks
-    ADD CONSTRAINT repository_ranks_repository_id_fkey FOREIGN KEY (repository_id) REFERENCES public.repositories(id) ON DELETE CASCADE;
+ALTER TABLE ONLY public.repository_trends
+    ADD CONSTRAINT repository_trends_repository_id_fkey FOREIGN KEY (repository_id) REFERENCES public.repositories(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.repository_usage
     ADD CONSTRAINT repository_usage_namespace_id_fkey FOREIGN KEY (namespace_id) REFERENCES public.namespaces(id);
@@ -2296,8 +2296,8 @@ ALTER TABLE ONLY public.tags
 ALTER TABLE ONLY public.tags
     ADD CONSTRAINT tags_repository_id_fkey FOREIGN KEY (repository_id) REFERENCES public.repositories(id);
 
-ALTER TABLE ONLY public.trusts
-    ADD CONSTRAINT trusts_principal_id_fkey FOREIGN KEY (principal_id) REFERENCES public.principals(id) ON DELETE CASCADE;
+ALTER TABLE ONLY public.trusted_publishers
+    ADD CONSTRAINT trusted_publishers_principal_id_fkey FOREIGN KEY (principal_id) REFERENCES public.principals(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.upload_objects
     ADD CONSTRAINT upload_objects_upload_id_fkey FOREIGN KEY (upload_id) REFERENCES public.uploads(id) ON DELETE CASCADE;

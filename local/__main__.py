@@ -13,8 +13,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from cli.operator import __main__ as access_admin
-from cli.operator import collection as gc_admin
 from functions.registry.metadata.driver import ConnectionFailed, DriverError
 from local.endings import end_with_parent, heed_signals
 from local.guard import StartRefused
@@ -24,6 +22,8 @@ from local.processes import ChildFailed
 from local.programs import ACCESS_SECRETS, Data
 from local.reset import reset
 from local.stack import Options, Stack
+from slipway_cli.operator import __main__ as access_admin
+from slipway_cli.operator import gc as gc_admin
 
 WATCH_SECONDS: Final = 0.5
 # Each connection takes one, and each module that is imported late.
@@ -101,9 +101,11 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--detached", action="store_true", help="go on when the process that started it has ended")
     emptied = commands.add_parser("reset", help="empty the data folder")
     emptied.add_argument("--data", type=Path, default=Path(".slipway"), help="the folder to empty")
-    gc = commands.add_parser("gc", help="how the collection of a running registry stands; --help after it tells more")
+    gc = commands.add_parser(
+        "gc", help="how garbage collection of a running registry stands; --help after it tells more"
+    )
     gc.add_argument("--data", type=Path, default=Path(".slipway"), help="the data folder of the registry")
-    commands_of_gc = "status, preview, grace, repository or verify"
+    commands_of_gc = "status, preview, grace, repository or recount"
     gc.add_argument("rest", nargs=argparse.REMAINDER, metavar="COMMAND", help=commands_of_gc)
     access = commands.add_parser("access", help="who may do what in a running registry; --help after it tells more")
     access.add_argument("--data", type=Path, default=Path(".slipway"), help="the data folder of the registry")

@@ -1,4 +1,4 @@
-"""The topics that wake functions, their push subscriptions, and the ticks: as terraform/ makes them in the cloud."""
+"""The topics that wake functions, their push subscriptions and schedules, as terraform/ makes them in the cloud."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fills a database with a registry of any size, to try lists, figures and collections on: a million tags in minutes.
+"""Fills a database with a registry of any size, to try lists, figures and GC runs on: a million tags in minutes.
 
 Rows are copied in past triggers and foreign keys; they are what pushes would have left, down to the last counter. The
 manifests can be pulled; their blobs are known, but lie in no bucket.

@@ -45,7 +45,7 @@ TABLES: Final = {
     "tags": "repository_id, name, manifest_id, created_at, updated_at, size, pulls, pulled_at",
     "repository_kinds": "repository_id, kind, manifests",
     "repository_usage": "repository_id, namespace_id, tags, manifests, manifest_bytes, blobs, blob_bytes, pushed_at,"
-    " pulled_at, pulls, untagged, untagged_bytes, surveyed_at, survey_due",
+    " pulled_at, pulls, untagged, untagged_bytes, untagged_as_of, untagged_scan_due",
 }
 
 

@@ -54,9 +54,9 @@ _REPOSITORY_DAYS: Final = f"""
       JOIN generate_series(0, 59) AS age ON used.number <= {BUSY} OR (used.number + age) % 7 = 0
 """  # noqa: S608  # a constant of this module
 
-# The collection adds them up.
-_RANKS: Final = """
-    INSERT INTO repository_ranks (repository_id, namespace_id)
+# Garbage collection adds them up.
+_TRENDS: Final = """
+    INSERT INTO repository_trends (repository_id, namespace_id)
     SELECT repository_id, namespace_id FROM repository_usage WHERE namespace_id = ANY (CAST(:namespaces AS bigint[]))
 """
 
@@ -102,7 +102,7 @@ STATEMENTS: Final = (
     _NAMESPACE_USAGE,
     _REGISTRY_USAGE,
     _REPOSITORY_DAYS,
-    _RANKS,
+    _TRENDS,
     _NAMESPACE_DAYS,
     _REGISTRY_DAYS,
     _TAG_DAYS,
@@ -111,5 +111,13 @@ STATEMENTS: Final = (
 
 # Visible to index-only scans at once, and known to the planner.
 ANALYZE: Final = "VACUUM (ANALYZE) " + ", ".join(
-    [*TABLES, "repositories", "namespaces", "namespace_usage", "namespace_blobs", "repository_days", "repository_ranks"]
+    [
+        *TABLES,
+        "repositories",
+        "namespaces",
+        "namespace_usage",
+        "namespace_blobs",
+        "repository_days",
+        "repository_trends",
+    ]
 )

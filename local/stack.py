@@ -1,8 +1,9 @@
-"""The whole registry on one machine: PostgreSQL, the fakes, the functions, and a tick."""
+"""The whole registry on one machine: PostgreSQL, the fakes, the functions, and a schedule."""
 
 from __future__ import annotations
 
 import json
+import os
 import socket
 import urllib.error
 import urllib.request
@@ -17,10 +18,11 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from functions.registry.config import SettingInvalid, Settings
-from functions.registry.events import hints
+from functions.registry.events import gc_trigger
 from local import programs
 from local.data_lock import locked
 from local.guard import HOST, StartRefused, require_loopback, require_writable
+from local.kept import write_whole
 from local.listening import listen, port_of, reserve
 from local.postgres import Postgres
 from local.processes import Child, ChildFailed, Children, tail
@@ -28,7 +30,7 @@ from local.programs import BUCKET, Data, Ports
 
 # How long a child may take that lives: a machine with much else to do is slow, and no reason to give up.
 READY_SECONDS: Final = 300
-TICK_SECONDS: Final = 60
+GC_SCHEDULE_SECONDS: Final = 60
 # For what is left of a run that was killed.
 _PORT_SECONDS: Final = 10
 # Whatever proxy the environment names, every address here is on loopback.
@@ -103,6 +105,13 @@ class Stack:
         for name, child in woken.items():
             self._wait(child, partial(answers, child, getattr(self.ports, name), "/"))
         self._wait(api, lambda: answers(api, self.ports.api, "/v2/"))
+        self._tell(postgres.url())
+
+    def _tell(self, database: str) -> None:
+        """Where it runs, for the command line: it finds a registry nearby by itself."""
+        told = {"process": os.getpid(), "registry": f"http://{self.address}", "database": database}
+        write_whole(self._data.run, json.dumps(told))
+        self._resources.callback(self._data.run.unlink, missing_ok=True)
 
     def _listen(self) -> None:
         """Locks the data and takes the ports."""
@@ -164,9 +173,10 @@ class Stack:
         except GoogleAPIError as error:
             failure = f"{pubsub.name} can't be used ({error}). The end of {pubsub.log}:\n{tail(pubsub.log)}"
             raise ChildFailed(failure) from error
-        for topic, kind in ((programs.TOPIC, hints.COLLECT), (programs.WORK_TOPIC, hints.WORK)):
+        for topic, kind in ((programs.TOPIC, gc_trigger.COLLECT), (programs.WORK_TOPIC, gc_trigger.WORK)):
             publish = partial(messages.publish, topic)
-            self._resources.enter_context(Scheduler(TICK_SECONDS, publish, hints.encode(kind), {"kind": "tick"}))
+            message = gc_trigger.encode(kind)
+            self._resources.enter_context(Scheduler(GC_SCHEDULE_SECONDS, publish, message, {"kind": "schedule"}))
 
     def __enter__(self) -> Self:
         return self.start()

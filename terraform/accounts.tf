@@ -6,7 +6,7 @@ locals {
     api     = "Slipway: answers the registry's requests"
     gc      = "Slipway: collects garbage"
     migrate = "Slipway: moves the schema"
-    push    = "Slipway: delivers Pub/Sub's messages to the collection"
+    push    = "Slipway: delivers Pub/Sub's messages to garbage collection"
     build   = "Slipway: builds the functions"
   }
 }

@@ -7,8 +7,8 @@ resource "google_storage_bucket" "blobs" {
   # What is pulled lies here: a bucket with objects in it can't be destroyed.
   force_destroy = false
 
-  # Left out, it would be seven days, billed: the collection would free nothing for a week. No versioning, and no
-  # lifecycle rule that deletes, for the same reason: what goes and when is the collection's to say.
+  # Left out, it would be seven days, billed: garbage collection would free nothing for a week. No versioning, and no
+  # lifecycle rule that deletes, for the same reason: what goes and when is garbage collection's to say.
   soft_delete_policy {
     retention_duration_seconds = var.blob_soft_delete_days * 86400
   }
@@ -50,7 +50,7 @@ resource "google_project_iam_custom_role" "api_blobs" {
 resource "google_project_iam_custom_role" "gc_blobs" {
   role_id     = "${replace(var.name, "-", "_")}_gc_blobs"
   title       = "Slipway gc: blobs"
-  description = "Delete what the database has condemned, and read what images run on from their configs."
+  description = "Delete what the database has queued for deletion, and read what images run on from their configs."
   permissions = ["storage.objects.delete", "storage.objects.get"]
 
   depends_on = [google_project_service.api]

@@ -1,8 +1,8 @@
-# What wakes the collection: the api's hints, and a clock as the net under them. A message is delivered by Pub/Sub
+# What wakes garbage collection: the api's trigger messages, and a schedule as the net under them. A message is delivered by Pub/Sub
 # itself, without a trigger between: fewer parts, and the subscription is ours to set.
 
-resource "google_pubsub_topic" "hints" {
-  name                       = "${var.name}-hints"
+resource "google_pubsub_topic" "gc_trigger" {
+  name                       = "${var.name}-gc-trigger"
   kms_key_name               = var.kms_key
   message_retention_duration = "86400s"
 
@@ -10,19 +10,19 @@ resource "google_pubsub_topic" "hints" {
 }
 
 resource "google_pubsub_topic_iam_member" "publishes" {
-  # The collection sends the next hint itself when it runs out of time.
+  # Garbage collection sends the next trigger message itself when it runs out of time.
   for_each = toset(["api", "gc"])
 
-  topic  = google_pubsub_topic.hints.id
+  topic  = google_pubsub_topic.gc_trigger.id
   role   = "roles/pubsub.publisher"
   member = google_service_account.this[each.key].member
 }
 
-resource "google_pubsub_subscription" "hints" {
+resource "google_pubsub_subscription" "gc_trigger" {
   name                 = "${var.name}-collect"
-  topic                = google_pubsub_topic.hints.id
+  topic                = google_pubsub_topic.gc_trigger.id
   ack_deadline_seconds = local.ack_deadline_seconds
-  # The database knows what is due: an old hint says nothing that a newer one doesn't.
+  # The database knows what is due: an old trigger says nothing that a newer one doesn't.
   message_retention_duration = "3600s"
 
   # Without this a subscription that was idle for a month is gone.
@@ -79,23 +79,23 @@ resource "google_pubsub_topic_iam_member" "agent_publishes_dead" {
 }
 
 resource "google_pubsub_subscription_iam_member" "agent_takes_dead" {
-  subscription = google_pubsub_subscription.hints.id
+  subscription = google_pubsub_subscription.gc_trigger.id
   role         = "roles/pubsub.subscriber"
   member       = local.pubsub_agent
 }
 
-resource "google_cloud_scheduler_job" "tick" {
-  name        = "${var.name}-tick"
+resource "google_cloud_scheduler_job" "gc" {
+  name        = "${var.name}-gc-schedule"
   region      = var.region
-  description = "Wakes the collection, should every hint be lost."
-  schedule    = var.tick_schedule
+  description = "Wakes garbage collection, should every trigger message be lost."
+  schedule    = var.gc_schedule
   time_zone   = "Etc/UTC"
 
   pubsub_target {
-    topic_name = google_pubsub_topic.hints.id
-    # What functions/registry/events/hints.py sends: a message without data would not reach the function.
+    topic_name = google_pubsub_topic.gc_trigger.id
+    # What functions/registry/events/gc_trigger.py sends: a message without data would not reach the function.
     data       = base64encode(jsonencode({ collect = 1 }))
-    attributes = { kind = "tick" }
+    attributes = { kind = "schedule" }
   }
 
   depends_on = [google_project_service.api]

@@ -17,7 +17,7 @@ locals {
       timeout       = local.gc_seconds
       min_instances = 0
       max_instances = local.size.gc_max_instances
-      # A collection fills an instance.
+      # A GC run fills an instance.
       concurrency = 1
       # A push subscription's deliveries count as internal.
       ingress = "ALLOW_INTERNAL_ONLY"

@@ -31,7 +31,7 @@ locals {
     {
       SLIPWAY_DATABASE           = local.database_urls["api"]
       SLIPWAY_BUCKET             = google_storage_bucket.blobs.name
-      SLIPWAY_TOPIC              = google_pubsub_topic.hints.id
+      SLIPWAY_TOPIC              = google_pubsub_topic.gc_trigger.id
       SLIPWAY_PROJECT            = var.project_id
       SLIPWAY_SIGNER             = "iam"
       SLIPWAY_SIGNER_IDENTITY    = google_service_account.this["api"].email
@@ -56,7 +56,7 @@ locals {
       var.http2 ? { SLIPWAY_REGISTRY_HOST = local.host } : {},
     )
     gc = merge(
-      # Of the rest it reads nothing: the collection makes no URL, opens no upload and trims the audit trail.
+      # Of the rest it reads nothing: garbage collection makes no URL, opens no upload and trims the audit trail.
       {
         for name, value in var.settings : name => value
         if contains(["SLIPWAY_AUDIT_REFUSALS", "SLIPWAY_AUDIT_ROWS", "SLIPWAY_STORAGE_TIMEOUT_SECONDS"], name)
@@ -64,10 +64,10 @@ locals {
       {
         SLIPWAY_DATABASE             = local.database_urls["gc"]
         SLIPWAY_DATABASE_CONNECTIONS = tostring(local.size.gc_connections)
-        # Nobody waits for a collection: it may wait longer than a push.
+        # Nobody waits for a GC run: it may wait longer than a push.
         SLIPWAY_DATABASE_LOCK_SECONDS = "10"
         SLIPWAY_BUCKET                = google_storage_bucket.blobs.name
-        SLIPWAY_TOPIC                 = google_pubsub_topic.hints.id
+        SLIPWAY_TOPIC                 = google_pubsub_topic.gc_trigger.id
       },
     )
     migrate = merge(

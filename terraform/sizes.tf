@@ -86,7 +86,7 @@ locals {
 
   # A push of a large layer is one request. The front, the service and nginx have to agree on how long it may last.
   registry_seconds = 3600
-  # Longer than the collection's own budget (BUDGET_SECONDS of functions/gc/run.py), and shorter than Pub/Sub waits
+  # Longer than garbage collection's own budget (BUDGET_SECONDS of functions/gc/run.py), and shorter than Pub/Sub waits
   # before it delivers again.
   gc_seconds           = 540
   ack_deadline_seconds = 600

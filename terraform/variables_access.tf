@@ -92,7 +92,7 @@ variable "settings" {
   # What isn't listed here is derived from the other variables.
   validation {
     condition = alltrue([for name in keys(var.settings) : contains([
-      "SLIPWAY_ACTIVITY_INTERVAL_SECONDS",
+      "SLIPWAY_PULLS_AND_PUSHES_INTERVAL_SECONDS",
       "SLIPWAY_AUDIT_REFUSALS",
       "SLIPWAY_AUDIT_ROWS",
       "SLIPWAY_BLOB_DELIVERY",
@@ -103,7 +103,7 @@ variable "settings" {
       "SLIPWAY_GOOGLE_AUDIENCES",
       "SLIPWAY_GRANTS_PER_GRANTEE",
       "SLIPWAY_GRANTS_PER_NAMESPACE",
-      "SLIPWAY_HINT_INTERVAL_SECONDS",
+      "SLIPWAY_GC_TRIGGER_INTERVAL_SECONDS",
       "SLIPWAY_LARGEST_ANNOTATIONS_BYTES",
       "SLIPWAY_LARGEST_MANIFEST_BYTES",
       "SLIPWAY_OIDC_ISSUERS",
@@ -120,7 +120,7 @@ variable "settings" {
       "SLIPWAY_STORAGE_TIMEOUT_SECONDS",
       "SLIPWAY_TENANT_CLAIMS",
       "SLIPWAY_TOKEN_SECONDS",
-      "SLIPWAY_TRUSTS_PER_NAMESPACE",
+      "SLIPWAY_TRUSTED_PUBLISHERS_PER_NAMESPACE",
       "SLIPWAY_UPLOADS_PER_PRINCIPAL",
       "SLIPWAY_UPLOAD_EXPIRY_SECONDS",
     ], name)])

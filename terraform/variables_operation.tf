@@ -99,14 +99,14 @@ variable "budget" {
   }
 }
 
-variable "tick_schedule" {
-  description = "When the collection is woken besides hints, as a cron line in UTC."
+variable "gc_schedule" {
+  description = "When garbage collection is woken besides trigger messages, as a cron line in UTC."
   type        = string
   default     = "*/5 * * * *"
   nullable    = false
 
   validation {
-    condition     = length(split(" ", var.tick_schedule)) == 5
+    condition     = length(split(" ", var.gc_schedule)) == 5
     error_message = "Five fields."
   }
 }

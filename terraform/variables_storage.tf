@@ -84,7 +84,7 @@ variable "subnetwork_range" {
 }
 
 variable "blob_soft_delete_days" {
-  description = "For how long Cloud Storage keeps deleted blobs, and bills them: 0, or 7 to 90, as a net under the collection."
+  description = "For how long Cloud Storage keeps deleted blobs, and bills them: 0, or 7 to 90, as a net under garbage collection."
   type        = number
   default     = 0
   nullable    = false

@@ -71,27 +71,27 @@ locals {
         message     = "ingress"
         labels      = ["status"]
       }
-      collections = {
-        description = "Runs of the collection."
+      gc_runs = {
+        description = "GC runs."
         program     = "gc"
-        message     = "collection"
+        message     = "gc run"
         labels      = ["out_of_time"]
       }
-      overdue_collections = {
-        description = "Runs of the collection that left something which has been due for an hour."
+      overdue_gc_runs = {
+        description = "GC runs that left something which has been due for an hour."
         program     = "gc"
-        message     = "collection"
+        message     = "gc run"
         where       = "jsonPayload.overdue>0"
       }
       oldest_seconds = {
         description = "For how long the first of what a run left had been due."
         program     = "gc"
-        message     = "collection"
+        message     = "gc run"
         value       = "oldest_seconds"
         unit        = "s"
       }
       reclaimed_bytes = {
-        description = "Bytes that a batch of the collection condemned."
+        description = "Bytes that a batch of garbage collection queued for deletion."
         program     = "gc"
         message     = "reviewed"
         where       = "jsonPayload.bytes>0"
@@ -102,7 +102,7 @@ locals {
       failed_reviews = {
         description = "Reviews that failed and were put off."
         program     = "gc"
-        message     = "a review failed and was put off"
+        message     = "a review failed and was rescheduled"
         labels      = ["level"]
       }
       poison_reviews = {
@@ -131,7 +131,7 @@ locals {
     refused_sign_ins    = { title = "Many refused sign-ins", severity = "WARNING", metric = "refused_sign_ins", above = 300, minutes = 10 }
     damaged_blobs       = { title = "A blob is damaged", severity = "ERROR", metric = "damaged_blobs", above = 0, minutes = 0 }
     audit_events_lost   = { title = "Audit events lost", severity = "ERROR", metric = "audit_events_lost", above = 0, minutes = 0 }
-    overdue             = { title = "The collection can't keep up", severity = "WARNING", metric = "overdue_collections", above = 0, minutes = 60 }
+    overdue             = { title = "Garbage collection can't keep up", severity = "WARNING", metric = "overdue_gc_runs", above = 0, minutes = 60 }
     failed_reviews      = { title = "Reviews fail", severity = "WARNING", metric = "failed_reviews", above = 0, minutes = 30 }
     poison_reviews      = { title = "A review fails again and again", severity = "ERROR", metric = "poison_reviews", above = 0, minutes = 0 }
     undeletable_objects = { title = "Objects can't be deleted", severity = "ERROR", metric = "undeletable_objects", above = 0, minutes = 0 }
@@ -179,10 +179,10 @@ locals {
       above    = 86400
       minutes  = 10
     }
-    hints_wait = {
-      title    = "Hints wait"
+    gc_triggers_wait = {
+      title    = "GcTrigger wait"
       severity = "WARNING"
-      filter   = "resource.type = \"pubsub_subscription\" AND resource.labels.subscription_id = \"${google_pubsub_subscription.hints.name}\" AND metric.type = \"pubsub.googleapis.com/subscription/oldest_unacked_message_age\""
+      filter   = "resource.type = \"pubsub_subscription\" AND resource.labels.subscription_id = \"${google_pubsub_subscription.gc_trigger.name}\" AND metric.type = \"pubsub.googleapis.com/subscription/oldest_unacked_message_age\""
       aligner  = "ALIGN_MAX"
       reducer  = "REDUCE_MAX"
       above    = 1800
@@ -395,22 +395,22 @@ resource "google_monitoring_alert_policy" "threshold" {
 }
 
 # The clock wakes it every few minutes: an hour without a run is a fault.
-resource "google_monitoring_alert_policy" "no_collection" {
-  display_name          = "${var.name}: No collection"
+resource "google_monitoring_alert_policy" "no_gc_run" {
+  display_name          = "${var.name}: No GC run"
   combiner              = "OR"
   severity              = "ERROR"
   notification_channels = local.channels
 
   documentation {
     mime_type = "text/markdown"
-    content   = "What it means and what to do: docs/operations.md, \"No collection\"."
+    content   = "What it means and what to do: docs/operations.md, \"No GC run\"."
   }
 
   conditions {
-    display_name = "No collection"
+    display_name = "No GC run"
 
     condition_absent {
-      filter   = local.of_logs["collections"]
+      filter   = local.of_logs["gc_runs"]
       duration = "3600s"
 
       aggregations {

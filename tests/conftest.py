@@ -36,7 +36,7 @@ _END_OTHER_SESSIONS: Final = """
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity
      WHERE datname = current_database() AND pid <> pg_backend_pid();
 """
-# Without triggers and foreign keys: everything goes, in any order, and nothing is queued for collection.
+# Without triggers and foreign keys: everything goes, in any order, and nothing is queued for garbage collection.
 _EMPTY: Final = """
     SET session_replication_role = replica;
     DO $$ DECLARE name text; BEGIN

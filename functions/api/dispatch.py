@@ -61,7 +61,7 @@ def handle(services: Services, request: Request) -> Response:
             response.headers["Connection"] = "close"
         response.headers["Docker-Distribution-Api-Version"] = "registry/2.0"
         audit.record(services, request, endpoint, record.fields, response.status_code)
-        services.activity.add_if_due()
+        services.pulls_and_pushes.add_if_due()
         _log(request, response, body, record, services.settings.project)
         return response
 
@@ -100,7 +100,7 @@ def _answer(services: Services, request: Request, body: Body, address: str) -> t
         response = responses.failed()
     else:
         if endpoint.leaves_garbage:
-            services.hints.send()
+            services.gc_trigger.send()
     return endpoint, response
 
 

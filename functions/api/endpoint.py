@@ -48,7 +48,7 @@ class Endpoint:
     needs_schema: bool = True
     # Whether requests count against the rate limit. Clients find out what a registry is by endpoints that don't.
     is_rate_limited: bool = True
-    # Whether a success may leave garbage: the collection is woken then.
+    # Whether a success may leave garbage: garbage collection is woken then.
     leaves_garbage: bool = False
     # Whether HEAD is answered as GET is.
     answers_head: bool = True

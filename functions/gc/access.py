@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from functions.registry.metadata.access import audit, credentials
-from functions.registry.metadata.access import failed_sign_ins as failures
+from functions.registry.metadata.access import audit, credentials, failed_sign_ins
 from functions.registry.wiring import Services
 
 AUDIT_DAYS: Final = 400
@@ -14,7 +13,7 @@ AUDIT_DAYS: Final = 400
 def collect(services: Services, limit: int) -> int:
     """At most about `limit` rows of each kind. Returns how many there were."""
     database = services.database
-    expired = credentials.expire(database, limit) + failures.expire(database, limit)
+    expired = credentials.expire(database, limit) + failed_sign_ins.expire(database, limit)
     settings = services.settings
     bounds = audit.Bounds(settings.audit_refusals, settings.audit_rows, AUDIT_DAYS)
     return expired + audit.trim(database, bounds, limit)

@@ -1,4 +1,4 @@
-"""Condemned objects: first the object goes, then its row, so that a crash leaves a row to try again."""
+"""Objects pending deletion: first the object goes, then its row, so that a crash leaves a row to try again."""
 
 from __future__ import annotations
 

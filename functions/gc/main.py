@@ -1,6 +1,6 @@
 """The function `collect`: woken by Pub/Sub, it collects what is due.
 
-A message is a hint, which may be lost, doubled or late: the database knows what is due.
+A message is a mere trigger, which may be lost, doubled or late: the database knows what is due.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from cloudevents.http import CloudEvent
 
 from functions.gc.run import run
 from functions.registry import telemetry
-from functions.registry.events.hints import is_hint, message_data
+from functions.registry.events.gc_trigger import is_gc_trigger, message_data
 from functions.registry.metadata.db import MetadataUnavailable, NotMigrated
 from functions.registry.metadata.schema_version import SchemaUnknown
 from functions.registry.wiring import services
@@ -21,15 +21,15 @@ from functions.registry.wiring import services
 
 @functions_framework.cloud_event
 def collect(event: CloudEvent) -> None:
-    """Acknowledges what is no hint of ours, for sending it again would not make it one; and what comes too early."""
-    if not is_hint(message_data(event.data)):
-        telemetry.log("WARNING", "not a hint", event_id=event["id"], source=event["source"])
+    """Acknowledges what is no trigger of ours, for sending it again would not make it one; and what comes too early."""
+    if not is_gc_trigger(message_data(event.data)):
+        telemetry.log("WARNING", "not a GC trigger", event_id=event["id"], source=event["source"])
         return
     try:
         services().schema.require()
     except (SchemaUnknown, NotMigrated) as error:
-        # Whoever deploys calls migrate next, and the clock ticks again: until then no message is worth keeping.
-        telemetry.log("WARNING", "no collection without the schema", reason=str(error))
+        # Whoever deploys calls migrate next, and the schedule sends another: until then no message is worth keeping.
+        telemetry.log("WARNING", "no GC run without the schema", reason=str(error))
         return
     run(services())
 
@@ -53,7 +53,7 @@ def failed(error: Exception) -> tuple[dict[str, str], int]:
         # The framework's own: another path or method, or a redirect to one.
         return {"error": "POST an event to /"}, max(status, HTTPStatus.NOT_FOUND)
     if isinstance(error, MetadataUnavailable):
-        telemetry.log("ERROR", "no collection", reason=str(error))
+        telemetry.log("ERROR", "no GC run", reason=str(error))
         return {"error": "temporarily unavailable: send it again"}, 503
     telemetry.log_exception("unexpected error", error)
     return {"error": "unknown error"}, 500

@@ -8,8 +8,7 @@ from typing import Final, Generic, TypeVar
 
 from functions.registry import telemetry
 from functions.registry.metadata.db import Database, Session
-from functions.registry.metadata.gc import collected as totals
-from functions.registry.metadata.gc import reviews
+from functions.registry.metadata.gc import collected, reviews
 from functions.registry.metadata.gc.collected import Outcome
 from functions.registry.wiring import Services
 
@@ -40,7 +39,7 @@ class Level(Generic[Review]):
                 raise  # no review is to blame
             if len(claimed) > 1:
                 return sum(self(services, 1) for _ in range(len(claimed)))
-            telemetry.log_exception("a review failed and was put off", error, level=self.name)
+            telemetry.log_exception("a review failed and was rescheduled", error, level=self.name)
             self._put_off(services.database, claimed[0], f"{type(error).__name__}: {error}")
         return len(claimed)
 
@@ -63,7 +62,7 @@ class Level(Generic[Review]):
             claimed[:] = self.claim(session, limit)
             outcome = self.carry_out(session, claimed) if claimed else Outcome()
             if outcome.rows:
-                session.count(totals.adding(self.name, outcome))
+                session.count(collected.adding(self.name, outcome))
             return outcome
 
         outcome = services.database.transaction(work)

@@ -1,4 +1,4 @@
-"""One run of the collection: level after level, batch after batch, until nothing is due or the time is over."""
+"""One GC run: level after level, batch after batch, until nothing is due or the time is over."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _COLLECTORS: Final[dict[str, Callable[[Services, int], int]]] = {
     "deletions": deletions.collect,
     "access": access.collect,
     "usage": usage.collect,
-    "surveys": usage.survey,
-    # By what surveys counted, among others.
-    "ranks": usage.rank,
+    "untagged": usage.scan_untagged,
+    # By what untagged scans counted, among others.
+    "trends": usage.add_up_trends,
     "days": usage.trim,
     # Last, for nothing waits for it.
     "platforms": platforms.collect,
@@ -37,7 +37,7 @@ _COLLECTORS: Final[dict[str, Callable[[Services, int], int]]] = {
 def run(services: Services, budget_seconds: float = BUDGET_SECONDS) -> dict[str, int]:
     """What each collector handled. Several runs at once are fine: each claims its own batches.
 
-    Out of time, it sends the next hint itself. Raises MetadataUnavailable: then the message comes again.
+    Out of time, it sends the next trigger message itself. Raises MetadataUnavailable: then the message comes again.
     """
     deadline = time.monotonic() + budget_seconds
     handled = dict.fromkeys(_COLLECTORS, 0)
@@ -47,11 +47,11 @@ def run(services: Services, budget_seconds: float = BUDGET_SECONDS) -> dict[str,
                 handled[name] += count
         is_out_of_time = time.monotonic() >= deadline
         if is_out_of_time:
-            services.hints.publish()
+            services.gc_trigger.publish()
         left = backlog.left(services.database)
         telemetry.log(
             "INFO",
-            "collection",
+            "gc run",
             ms=record.milliseconds,
             statements=len(record.statements),
             out_of_time=is_out_of_time,

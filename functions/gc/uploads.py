@@ -1,4 +1,4 @@
-"""Uploads that nobody finished: their rows go, and a trigger condemns what they wrote."""
+"""Uploads that nobody finished: their rows go, and a trigger queues for deletion what they wrote."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The function `work`: woken by Pub/Sub, it goes on with what takes long, such as moving a registry in.
 
-A message is a hint, which may be lost, doubled or late: the database knows what is to be done.
+A message may be lost, doubled or late: the database knows what is to be done.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from functions.migrate.imports.exporting.work import export_one
 from functions.migrate.imports.layouts import Layouts
 from functions.migrate.imports.remote.work import Remotes
 from functions.registry import telemetry
-from functions.registry.events.hints import WORK, is_hint, message_data
+from functions.registry.events.gc_trigger import WORK, is_gc_trigger, message_data
 from functions.registry.metadata.db import MetadataUnavailable, NotMigrated
 from functions.registry.metadata.schema_version import SchemaUnknown
 from functions.registry.wiring import Services, services
@@ -27,9 +27,9 @@ BUDGET_SECONDS: Final = 240.0
 
 @functions_framework.cloud_event
 def work(event: CloudEvent) -> None:
-    """Acknowledges what is no hint of ours, for sending it again would not make it one; and what comes too early."""
-    if not is_hint(message_data(event.data), WORK):
-        telemetry.log("WARNING", "not a hint", event_id=event["id"], source=event["source"])
+    """Acknowledges what is no trigger of ours, for sending it again would not make it one; and what comes too early."""
+    if not is_gc_trigger(message_data(event.data), WORK):
+        telemetry.log("WARNING", "not a trigger", event_id=event["id"], source=event["source"])
         return
     try:
         services().schema.require()
@@ -42,7 +42,7 @@ def work(event: CloudEvent) -> None:
 def run(services: Services, budget_seconds: float = BUDGET_SECONDS) -> int:
     """How many pieces of work were done. Several runs at once are fine: each claims its own.
 
-    Out of time, it sends the next hint itself. Raises MetadataUnavailable: then the message comes again.
+    Out of time, it sends the next trigger itself. Raises MetadataUnavailable: then the message comes again.
     """
     deadline = time.monotonic() + budget_seconds
     done = 0
@@ -55,7 +55,7 @@ def run(services: Services, budget_seconds: float = BUDGET_SECONDS) -> int:
             done += pieces
         is_out_of_time = time.monotonic() >= deadline
         if is_out_of_time:
-            services.work_hints.publish()
+            services.work_trigger.publish()
         if done:
             telemetry.log(
                 "INFO",

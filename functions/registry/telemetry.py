@@ -1,4 +1,4 @@
-"""Structured logs: one JSON line per request or collection, in the form Cloud Logging reads.
+"""Structured logs: one JSON line per request or GC run, in the form Cloud Logging reads.
 
 A `Record` is opened around a piece of work; whatever happens meanwhile on that thread adds to it.
 """

@@ -13,8 +13,8 @@ from functions.registry.auth.rate import RateLimit, Sparing
 from functions.registry.blobs.gcs import Bucket
 from functions.registry.blobs.signing import SignedUrls, signer_from
 from functions.registry.config import Settings
-from functions.registry.events.activity import Activity
-from functions.registry.events.hints import WORK, Hints
+from functions.registry.events.pulls_and_pushes import PullsAndPushes
+from functions.registry.events.gc_trigger import WORK, GcTrigger
 from functions.registry.imports.places import Place
 from functions.registry.imports.sources import OpenSources
 from functions.registry.imports.touch import MOST_AT_ONCE, Touching
@@ -32,9 +32,9 @@ class Services:
     schema: SchemaCheck
     bucket: Bucket
     signed_urls: SignedUrls
-    hints: Hints
-    work_hints: Hints
-    activity: Activity
+    gc_trigger: GcTrigger
+    work_trigger: GcTrigger
+    pulls_and_pushes: PullsAndPushes
     guard: Guard
     rate_limit: RateLimit
     refusals: Sparing
@@ -54,9 +54,9 @@ def build(settings: Settings) -> Services:
         schema=SchemaCheck(database),
         bucket=Bucket(settings),
         signed_urls=SignedUrls(settings, signer_from(settings)),
-        hints=Hints(settings.topic, settings.hint_interval_seconds),
-        work_hints=Hints(settings.work_topic, settings.hint_interval_seconds, WORK),
-        activity=Activity(database, settings.activity_interval_seconds),
+        gc_trigger=GcTrigger(settings.topic, settings.gc_trigger_interval_seconds),
+        work_trigger=GcTrigger(settings.work_topic, settings.gc_trigger_interval_seconds, WORK),
+        pulls_and_pushes=PullsAndPushes(database, settings.pulls_and_pushes_interval_seconds),
         guard=Guard(settings, database),
         rate_limit=RateLimit(settings.requests_per_minute),
         refusals=Sparing(settings.refusals_per_minute),
@@ -77,10 +77,10 @@ def services() -> Services:
     """One set for each process, made at its first request: so after the fork, where a server forks."""
     made = build(Settings.from_environment())
     # A server that is told to stop ends its processes in order: they add what they have counted.
-    atexit.register(_end, weakref.ref(made.activity))
+    atexit.register(_end, weakref.ref(made.pulls_and_pushes))
     return made
 
 
-def _end(activity: weakref.ref[Activity]) -> None:
-    if (counting := activity()) is not None:
+def _end(counts: weakref.ref[PullsAndPushes]) -> None:
+    if (counting := counts()) is not None:
         counting.add()

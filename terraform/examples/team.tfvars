@@ -13,7 +13,7 @@ settings = {
 # The team's own page of its images reads the registry in the browser.
 cors_origins = ["https://images.example.com"]
 
-# A net under the collection: a week in which a blob can be had back, at its price.
+# A net under garbage collection: a week in which a blob can be had back, at its price.
 blob_soft_delete_days = 7
 
 deployers    = ["group:platform@example.com", "serviceAccount:deploy@example-registry.iam.gserviceaccount.com"]

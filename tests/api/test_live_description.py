@@ -14,6 +14,7 @@ from functions.registry import wiring
 from functions.registry.auth import accounts
 from functions.registry.auth.accounts import NewAccount
 from functions.registry.auth.federation import GITHUB
+from functions.registry.events.gc_trigger import GcTrigger
 from functions.registry.metadata.access import audit, grants, rules
 from functions.registry.metadata.access.audit import Event
 from functions.registry.metadata.access.rules import NewRule
@@ -55,8 +56,8 @@ EVERYWHERE: Final = {
 
 @dataclass(frozen=True)
 class Example:
-    """`{upload}` in a path is an upload that is open; `{secret}`, `{trust}`, `{grant}` and `{rule}` are ids of what is
-    there. `document` is a body in JSON.
+    """`{upload}` in a path is an upload that is open; `{secret}`, `{trusted_publisher}`, `{grant}` and `{rule}` are ids
+    of what is there. `document` is a body in JSON.
     """
 
     status: int
@@ -91,11 +92,13 @@ EXAMPLES: Final = {
         Example(201, "/api/v1/principals/ci/secrets", settings=PEPPERED, document={"name": "new"})
     ],
     "DELETE /api/v1/principals/{principal}/secrets/{secret}": [Example(204, "/api/v1/principals/ci/secrets/{secret}")],
-    "GET /api/v1/principals/{principal}/trusts": [Example(200, "/api/v1/principals/ci/trusts")],
-    "POST /api/v1/principals/{principal}/trusts": [
-        Example(201, "/api/v1/principals/ci/trusts", document={"issuer": GITHUB, "claims": CLAIMS})
+    "GET /api/v1/principals/{principal}/trusted_publishers": [Example(200, "/api/v1/principals/ci/trusted_publishers")],
+    "POST /api/v1/principals/{principal}/trusted_publishers": [
+        Example(201, "/api/v1/principals/ci/trusted_publishers", document={"issuer": GITHUB, "claims": CLAIMS})
     ],
-    "DELETE /api/v1/principals/{principal}/trusts/{trust}": [Example(204, "/api/v1/principals/ci/trusts/{trust}")],
+    "DELETE /api/v1/principals/{principal}/trusted_publishers/{trusted_publisher}": [
+        Example(204, "/api/v1/principals/ci/trusted_publishers/{trusted_publisher}")
+    ],
     "GET /api/v1/grants": [Example(200, "/api/v1/grants?n=1")],
     "POST /api/v1/grants": [
         Example(201, "/api/v1/grants", document={"principal": "ci", "repositories": "a/*", "role": "admin"})
@@ -107,8 +110,12 @@ EXAMPLES: Final = {
     ],
     "DELETE /api/v1/rules/{rule}": [Example(204, "/api/v1/rules/{rule}")],
     "GET /api/v1/audit": [Example(200, "/api/v1/audit?n=1")],
-    "GET /api/v1/collection": [Example(200, "/api/v1/collection")],
-    "GET /api/v1/repositories/{name}/-/collection": [Example(200, "/api/v1/repositories/a/b/-/collection")],
+    "GET /api/v1/whoami": [Example(200, "/api/v1/whoami")],
+    "GET /api/v1/explain": [Example(200, "/api/v1/explain?principal=ci&action=push&repository=a/b&tag=v1")],
+    "GET /api/v1/search": [Example(200, "/api/v1/search?q=b")],
+    "POST /api/v1/gc/runs": [Example(202, "/api/v1/gc/runs", document={}, settings={"SLIPWAY_TOPIC": "a-topic"})],
+    "GET /api/v1/gc": [Example(200, "/api/v1/gc")],
+    "GET /api/v1/repositories/{name}/-/gc": [Example(200, "/api/v1/repositories/a/b/-/gc")],
     "PATCH /api/v1/repositories/{name}": [
         Example(200, "/api/v1/repositories/a/b", document={"keep_untagged": True, "grace_seconds": 60})
     ],
@@ -135,16 +142,16 @@ EXAMPLES: Final = {
     "GET /api/v1/namespaces": [Example(200, "/api/v1/namespaces?n=1")],
     "GET /api/v1/namespaces/{namespace}": [Example(200, "/api/v1/namespaces/a")],
     "GET /api/v1/usage": [Example(200, "/api/v1/usage")],
-    "GET /api/v1/repositories/{name}/-/days": [Example(200, "/api/v1/repositories/a/b/-/days?to=2026-01-31")],
-    "GET /api/v1/repositories/{name}/-/tags/{tag}/days": [Example(200, "/api/v1/repositories/a/b/-/tags/v1/days")],
-    "GET /api/v1/repositories/{name}/-/manifests/{digest}/days": [
-        Example(200, f"/api/v1/repositories/a/b/-/manifests/{IMAGE.digest}/days")
+    "GET /api/v1/repositories/{name}/-/daily": [Example(200, "/api/v1/repositories/a/b/-/daily?to=2026-01-31")],
+    "GET /api/v1/repositories/{name}/-/tags/{tag}/daily": [Example(200, "/api/v1/repositories/a/b/-/tags/v1/daily")],
+    "GET /api/v1/repositories/{name}/-/manifests/{digest}/daily": [
+        Example(200, f"/api/v1/repositories/a/b/-/manifests/{IMAGE.digest}/daily")
     ],
-    "GET /api/v1/namespaces/{namespace}/days": [
-        Example(200, "/api/v1/namespaces/a/days?from=2026-01-31&to=2026-01-31")
+    "GET /api/v1/namespaces/{namespace}/daily": [
+        Example(200, "/api/v1/namespaces/a/daily?from=2026-01-31&to=2026-01-31")
     ],
-    "GET /api/v1/usage/days": [Example(200, "/api/v1/usage/days")],
-    "POST /api/v1/usage/verify": [Example(200, "/api/v1/usage/verify", document={})],
+    "GET /api/v1/usage/daily": [Example(200, "/api/v1/usage/daily")],
+    "POST /api/v1/usage/recount": [Example(200, "/api/v1/usage/recount", document={})],
     "GET /api/v1/rankings/{ranking}": [Example(200, "/api/v1/rankings/most-active")],
     "GET /v2/_catalog": [Example(200, "/v2/_catalog"), Example(200, "/v2/_catalog?n=1")],
     "GET /v2/{name}/tags/list": [Example(200, "/v2/a/b/tags/list"), Example(200, "/v2/a/b/tags/list?n=1")],
@@ -228,6 +235,7 @@ HEADER_EFFECTS: Final = {
 @pytest.fixture
 def stocked(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> Registry:
     monkeypatch.setattr(referrers, "PAGE_SIZE", 1)
+    monkeypatch.setattr(GcTrigger, "publish", lambda _: True)
     registry.push_image("z", "v1")
     registry.push_image("a/z", "v1")
     registry.push_image("a/b", "v1", IMAGE)
@@ -251,7 +259,9 @@ def made(registry: Registry) -> dict[str, str]:
         quotas.put(database, Quota(namespace, 10**12, None))
     return {
         "secret": accounts.add_secret(database, robot, "one", "a pepper").id,
-        "trust": str(accounts.add_trust(database, robot, GITHUB, CLAIMS, registry.services.settings)),
+        "trusted_publisher": str(
+            accounts.add_trusted_publisher(database, robot, GITHUB, CLAIMS, registry.services.settings)
+        ),
         "grant": str(grants.add(database, robot.id, "a/b", "reader")),
         "rule": str(rules.add(database, NewRule("releases", 0, "immutable", "none/*"))),
     }

@@ -91,10 +91,13 @@ def test_an_index_is_one_batch(registry: Registry) -> None:
 def test_deletes(registry: Registry, image: Image) -> None:
     assert registry.statements("DELETE", "/v2/a/b/manifests/v1") == ["set_rank", "tags_delete"]
     path = f"/v2/a/b/manifests/{image.digest}"
-    unless_kept = ["set_rank", "rules_unless_kept"]
+    unless_delete_protected = ["set_rank", "rules_unless_kept"]
     statements = registry.statements("DELETE", path)
-    assert statements == [*unless_kept, "repositories_hold", "manifests_delete_tags", "manifests_delete"]
-    assert registry.statements("DELETE", f"/v2/a/b/blobs/{Digest.of(b'layer')}") == [*unless_kept, "blobs_delete_link"]
+    assert statements == [*unless_delete_protected, "repositories_hold", "manifests_delete_tags", "manifests_delete"]
+    assert registry.statements("DELETE", f"/v2/a/b/blobs/{Digest.of(b'layer')}") == [
+        *unless_delete_protected,
+        "blobs_delete_link",
+    ]
 
 
 def test_a_manifest_without_references_in_a_new_repository(registry: Registry) -> None:

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 import pytest
 
-from cli.operator import __main__ as admin
 from functions.registry.auth.secrets import Peppers
 from functions.registry.metadata.access import audit, credentials, grants, principals, rules
 from functions.registry.metadata.access.audit import Filter
 from functions.registry.metadata.db import Database, MetadataUnavailable
-from functions.registry.metadata.lists import namespaces as insights_namespaces
+from functions.registry.metadata.lists import namespaces
 from functions.registry.oci.name import RepositoryName
+from slipway_cli.operator import __main__ as admin
 from tests.conftest import ROOT
 from tests.metadata.build import push_image
 
@@ -95,7 +95,7 @@ def test_lists_may_be_of_a_namespace(line: Line) -> None:
 
 def test_lists_go_on_beyond_a_page(line: Line, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("functions.registry.oci.page.Page.__init__.__defaults__", (2, ""))
-    monkeypatch.setattr("cli.operator.rules._PAGE", 2)
+    monkeypatch.setattr("slipway_cli.operator.rules._PAGE", 2)
     for name in ("a", "b", "c", "d", "e"):
         principals.create_robot(database, name)
         grants.add(database, None, name, "reader")
@@ -133,13 +133,13 @@ def test_a_secret_is_all_that_is_said_so_that_a_script_can_take_it(line: Line, d
 
 def test_a_robot_trusts_a_job(line: Line) -> None:
     line.run("robots", "add", "ci")
-    line.run("trusts", "add", "ci", GITHUB, "repository_id=42", "ref=refs/heads/main")
-    [[trust_id, issuer, *claims]] = line.rows("trusts", "list", "ci")
+    line.run("trusted-publishers", "add", "ci", GITHUB, "repository_id=42", "ref=refs/heads/main")
+    [[trusted_publisher_id, issuer, *claims]] = line.rows("trusted-publishers", "list", "ci")
     assert (issuer, set(claims)) == (GITHUB, {"repository_id=42", "ref=refs/heads/main"})
-    assert "repository_id" in line.refused("trusts", "add", "ci", GITHUB, "ref=main")
-    assert "SLIPWAY_OIDC_ISSUERS" in line.refused("trusts", "add", "ci", "https://evil.example", "sub=1")
-    line.run("trusts", "remove", "ci", trust_id)
-    assert "`trusts list ci`" in line.refused("trusts", "remove", "ci", trust_id)
+    assert "repository_id" in line.refused("trusted-publishers", "add", "ci", GITHUB, "ref=main")
+    assert "SLIPWAY_OIDC_ISSUERS" in line.refused("trusted-publishers", "add", "ci", "https://evil.example", "sub=1")
+    line.run("trusted-publishers", "remove", "ci", trusted_publisher_id)
+    assert "`trusted-publishers list ci`" in line.refused("trusted-publishers", "remove", "ci", trusted_publisher_id)
 
 
 def test_grants_are_given_and_taken(line: Line, database: Database) -> None:
@@ -160,8 +160,8 @@ def test_rules_hold_and_end(line: Line, database: Database) -> None:
     line.run("rules", "add", "releases", "immutable", "team/*", "--tags", "v*", "--role", "admin", "--position", "5")
     [[rule_id, *rest]] = line.rows("rules", "list")
     assert rest == ["releases", "5", "immutable", "team/*", "v*", "admin"]
-    assert "a rule releases already" in line.refused("rules", "add", "releases", "free", "team/**")
-    assert "all tags" in line.refused("rules", "add", "x", "kept", "**", "--tags", "v*")
+    assert "a rule releases already" in line.refused("rules", "add", "releases", "exempt", "team/**")
+    assert "all tags" in line.refused("rules", "add", "x", "delete_protected", "**", "--tags", "v*")
     line.run("rules", "remove", rule_id)
     assert rules.list_all(database) == []
     assert "`rules list`" in line.refused("rules", "remove", rule_id)
@@ -214,7 +214,7 @@ def test_it_needs_to_know_the_database(capsys: pytest.CaptureFixture[str]) -> No
         ["grants", "remove", "x"],
         ["grants", "remove", "9" * 30],
         ["secrets", "add", "ci", "x", "--days", "0"],
-        ["trusts", "add", "ci", GITHUB, "repository_id"],
+        ["trusted-publishers", "add", "ci", GITHUB, "repository_id"],
         ["rules", "add", "x", "locked", "a"],
         ["audit", "list", "--count", "1001"],
         ["users"],
@@ -227,7 +227,7 @@ def test_arguments_that_make_no_sense_are_refused_before_anything_is_asked(argum
     assert ended.value.code == 2
 
 
-SUBJECTS = ("users", "robots", "secrets", "trusts", "grants", "rules", "audit")
+SUBJECTS = ("users", "robots", "secrets", "trusted-publishers", "grants", "rules", "audit")
 
 
 @pytest.mark.parametrize("arguments", [[], *([subject] for subject in SUBJECTS), *([s, "list"] for s in SUBJECTS)])
@@ -235,11 +235,11 @@ def test_help_is_everywhere(arguments: list[str], capsys: pytest.CaptureFixture[
     with pytest.raises(SystemExit) as ended:
         admin.main([*arguments, "--help"], {})
     assert ended.value.code == 0
-    assert "usage: python -m cli.operator" in capsys.readouterr().out
+    assert "usage: python -m slipway_cli.operator" in capsys.readouterr().out
 
 
 def test_it_runs_as_a_program(line: Line) -> None:
-    command = [sys.executable, "-m", "cli.operator", "robots", "add", "ci"]
+    command = [sys.executable, "-m", "slipway_cli.operator", "robots", "add", "ci"]
     ran = subprocess.run(
         command, cwd=ROOT, env={**os.environ, **line.environment}, capture_output=True, text=True, check=False
     )
@@ -251,7 +251,7 @@ def test_quotas_are_set_shown_and_taken_away(line: Line, database: Database) -> 
     push_image(database, RepositoryName("team/app"), "v1")
     line.run("quotas", "set", "team", "--bytes", "3GiB", "--repositories", "5")
     line.run("quotas", "set", "other", "--bytes", "1000")
-    used = insights_namespaces.namespace(database, "team")
+    used = namespaces.namespace(database, "team")
     assert used is not None
     assert line.rows("quotas", "list") == [
         ["other", "1000", "0", "-", "0"],

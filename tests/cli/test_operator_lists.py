@@ -8,7 +8,7 @@ from functions.registry.metadata.db import Database
 from functions.registry.metadata.lists.filters import REPOSITORY_ORDERS
 from tests.cli.test_operator import Line, line
 from tests.metadata.build import APP, push_image, query
-from tests.metadata.insight_rows import (
+from tests.metadata.list_rows import (
     MANY_TAGS,
     fill_repositories,
     fill_tags,

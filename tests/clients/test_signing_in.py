@@ -276,7 +276,7 @@ def test_regctl_deletes_no_tag_of_a_kept_repository(
     regctl = Client(require_program("regctl"), home(environment, folder, writer), ("--host", given))
     name = f"{writer.reference}:{writer.tag}"
     regctl.run("image", "copy", f"ocidir://{layout.folder}:one", name)
-    rule = {"name": writer.name, "kind": "kept", "repositories": writer.repository.name, "role": "admin"}
+    rule = {"name": writer.name, "kind": "delete_protected", "repositories": writer.repository.name, "role": "admin"}
     answer = requests.post(
         f"http://{registry.address}/api/v1/rules", json=rule, auth=("admin", secret), timeout=_SECONDS
     )

@@ -1,4 +1,4 @@
-"""What is killed in mid-work: each operation of the api, and a whole collection.
+"""What is killed in mid-work: each operation of the api, and a whole GC run.
 
 `arrange` brings about what the operation starts from; `act` is what may die, and what a client that got no answer does
 again from its beginning. The same seed gives the same contents in every process.

@@ -63,7 +63,7 @@ class World:
         return self.registry.get(f"/v2/{repository}/tags/list").get_json().get("tags") or []
 
     def delete_tags(self, *repositories: str) -> None:
-        """What they kept goes with the next collection."""
+        """What they kept goes with the next GC run."""
         for name in repositories:
             for tag in self.tags(name):
                 self.registry.request("DELETE", f"/v2/{name}/manifests/{tag}")
@@ -111,7 +111,7 @@ class World:
             self.execute(_PASS_TIME)
             if not any(run(self.registry.services).values()):
                 return
-        raise AssertionError("the collection does not come to an end")
+        raise AssertionError("garbage collection does not come to an end")
 
     def require_nothing_leaked(self, reached: set[Digest]) -> None:
         """Invariant 2, after the grace: rows and objects of what tags reach, and no other."""

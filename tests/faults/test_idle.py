@@ -17,7 +17,7 @@ from google.pubsub_v1 import PublisherClient
 
 from functions.registry import idle
 from functions.registry.blobs.gcs import Bucket, new_object_name
-from functions.registry.events.hints import Hints
+from functions.registry.events.gc_trigger import GcTrigger
 from functions.registry.metadata.content import repositories
 from functions.registry.metadata.db import Database
 from functions.registry.oci.name import RepositoryName
@@ -114,14 +114,14 @@ def test_the_topic(monkeypatch: pytest.MonkeyPatch) -> None:
         host, _, port = fake.address.rpartition(":")
         with forgetful((host, int(port))) as network:
             monkeypatch.setenv("PUBSUB_EMULATOR_HOST", f"127.0.0.1:{network.port}")
-            topic = "projects/idle/topics/hints"
+            topic = "projects/idle/topics/gc-trigger"
             with PublisherClient(credentials=AnonymousCredentials()) as client:
                 client.create_topic(name=topic)
-            hints = Hints(topic, 0)
-            assert hints.publish()
-            assert hints.publish()
+            trigger = GcTrigger(topic, 0)
+            assert trigger.publish()
+            assert trigger.publish()
             network.forget()
             time.sleep(TRUSTED * 1.5)
             began = time.monotonic()
-            assert hints.publish()
+            assert trigger.publish()
             assert time.monotonic() - began < SOON

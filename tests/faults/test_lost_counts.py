@@ -11,8 +11,8 @@ from typing import Final
 import pytest
 import requests
 
-from functions.registry.events import activity
-from functions.registry.events.activity import Activity
+from functions.registry.events import pulls_and_pushes
+from functions.registry.events.pulls_and_pushes import PullsAndPushes
 from functions.registry.metadata.db import Database
 from functions.registry.oci.name import RepositoryName, Tag
 from local.processes import Children
@@ -43,7 +43,7 @@ def pulls(database: Database) -> int:
 def test_a_process_that_is_told_to_stop_adds_what_it_has_counted(
     database: Database, environment: dict[str, str], tmp_path: Path, children: Children
 ) -> None:
-    server = serve(environment, tmp_path, children, SLIPWAY_ACTIVITY_INTERVAL_SECONDS="3600")
+    server = serve(environment, tmp_path, children, SLIPWAY_PULLS_AND_PUSHES_INTERVAL_SECONDS="3600")
     pull(server)
     assert pulls(database) == 0
     server.child.ask_to_stop()
@@ -56,7 +56,7 @@ def test_a_process_that_is_told_to_stop_adds_what_it_has_counted(
 def test_what_a_process_had_counted_when_it_was_killed_is_lost(
     database: Database, environment: dict[str, str], tmp_path: Path, children: Children
 ) -> None:
-    server = serve(environment, tmp_path, children, SLIPWAY_ACTIVITY_INTERVAL_SECONDS="3600")
+    server = serve(environment, tmp_path, children, SLIPWAY_PULLS_AND_PUSHES_INTERVAL_SECONDS="3600")
     pull(server)
     assert server.child.process is not None
     os.killpg(server.child.process.pid, signal.SIGKILL)
@@ -68,7 +68,7 @@ def test_what_a_process_had_counted_when_it_was_killed_is_lost(
 def test_counts_are_added_by_and_by_once_requests_come(
     database: Database, environment: dict[str, str], tmp_path: Path, children: Children
 ) -> None:
-    server = serve(environment, tmp_path, children, SLIPWAY_ACTIVITY_INTERVAL_SECONDS="1")
+    server = serve(environment, tmp_path, children, SLIPWAY_PULLS_AND_PUSHES_INTERVAL_SECONDS="1")
     pull(server)
     time.sleep(1.1)
     assert requests.get(f"{server.url}/v2/", timeout=10).status_code == 200
@@ -78,7 +78,7 @@ def test_counts_are_added_by_and_by_once_requests_come(
 def test_counts_are_kept_while_they_can_not_be_added(
     database: Database, image: Image, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    counting = Activity(database, _LONG)
+    counting = PullsAndPushes(database, _LONG)
     counting.pulled(APP, Tag("v1"), image.digest)
     query(database, "ALTER TABLE tag_days RENAME TO elsewhere")
     try:
@@ -96,8 +96,8 @@ def test_counts_are_kept_while_they_can_not_be_added(
 
 
 def test_counts_that_nobody_takes_do_not_grow_without_end(image: Image, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(activity, "_TOO_MANY_KEYS", 3)
-    counting = Activity(Database("postgresql://nobody@/none?host=/nowhere", 1), _LONG)
+    monkeypatch.setattr(pulls_and_pushes, "_TOO_MANY_KEYS", 3)
+    counting = PullsAndPushes(Database("postgresql://nobody@/none?host=/nowhere", 1), _LONG)
     for number in range(5):
         counting.pulled(APP, Tag(f"t{number}"), image.digest)
         assert not counting.add()
@@ -110,9 +110,9 @@ def test_counts_that_nobody_takes_do_not_grow_without_end(image: Image, monkeypa
 def test_very_many_kinds_of_pulls_are_added_before_their_time(
     database: Database, image: Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(activity, "MOST_KEYS", 3)
-    monkeypatch.setattr(activity, "_TOGETHER", 2)
-    counting = Activity(database, _LONG)
+    monkeypatch.setattr(pulls_and_pushes, "MOST_KEYS", 3)
+    monkeypatch.setattr(pulls_and_pushes, "_TOGETHER", 2)
+    counting = PullsAndPushes(database, _LONG)
     for number in range(3):
         counting.add_if_due()
         counting.pulled(RepositoryName("team/app"), Tag(f"v{number}"), image.digest)

@@ -30,7 +30,9 @@ def hasty(registry: Registry) -> Registry:
 def garbage(handled: Mapping[str, int]) -> dict[str, int]:
     """What was collected, without what was added up and looked at by the way."""
     return {
-        name: count for name, count in handled.items() if name not in {"usage", "surveys", "ranks", "days", "platforms"}
+        name: count
+        for name, count in handled.items()
+        if name not in {"usage", "untagged", "trends", "days", "platforms"}
     }
 
 

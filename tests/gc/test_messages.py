@@ -1,4 +1,4 @@
-"""Messages that wake the collection, through the framework; and the hints that the api sends."""
+"""Messages that wake garbage collection, through the framework; and the trigger messages that the api sends."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from werkzeug.serving import make_server
 from werkzeug.test import Client, TestResponse
 
 from functions.registry import wiring
-from functions.registry.events import hints
-from functions.registry.events.hints import Hints, encode, is_hint
+from functions.registry.events import gc_trigger
+from functions.registry.events.gc_trigger import GcTrigger, encode, is_gc_trigger
 from functions.registry.oci.digest import Digest
 from local.guard import choose_port
 from local.postgres import Postgres
@@ -64,7 +64,7 @@ def garbage(hasty: Registry) -> Registry:
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_hint_runs_the_collection(garbage: Registry, function: Any, form: str) -> None:
+def test_a_gc_trigger_runs_garbage_collection(garbage: Registry, function: Any, form: str) -> None:
     assert deliver(function, form, encode()).status_code == 200
     assert (rows(garbage, "blobs"), rows(garbage, "deletions")) == (0, 0)
 
@@ -87,11 +87,11 @@ def test_a_hint_runs_the_collection(garbage: Registry, function: Any, form: str)
         pytest.param(b"[" * 100_000, id="deep"),
     ],
 )
-def test_what_is_no_hint_is_acknowledged_and_told_and_nothing_is_collected(
+def test_what_is_no_gc_trigger_is_acknowledged_and_told_and_nothing_is_collected(
     garbage: Registry, function: Any, form: str, data: bytes, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert deliver(function, form, data).status_code == 200
-    assert [line["severity"] for line in logged(capsys, "not a hint")] == ["WARNING"]
+    assert [line["severity"] for line in logged(capsys, "not a GC trigger")] == ["WARNING"]
     assert rows(garbage, "blobs") == 1
 
 
@@ -133,7 +133,7 @@ def test_a_message_that_comes_before_the_first_migration_is_acknowledged(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """The clock ticks from the apply on; a message that comes again and again would end as a dead letter."""
+    """Runs are scheduled from the apply on; a message that comes again and again would end as a dead letter."""
     administer(postgres, "CREATE DATABASE not_migrated")
     garbage.services.database.close()
     with monkeypatch.context() as early:
@@ -143,7 +143,7 @@ def test_a_message_that_comes_before_the_first_migration_is_acknowledged(
         wiring.services().database.close()
     wiring.services.cache_clear()
     administer(postgres, "DROP DATABASE not_migrated")
-    assert len(logged(capsys, "no collection without the schema")) == 1
+    assert len(logged(capsys, "no GC run without the schema")) == 1
 
 
 def test_without_a_database_the_message_comes_again(
@@ -172,7 +172,7 @@ def served(function: Any) -> Iterator[str]:
         server.server_close()
 
 
-def test_hints_that_come_doubled_out_of_order_and_at_once_are_harmless(
+def test_gc_triggers_that_come_doubled_out_of_order_and_at_once_are_harmless(
     hasty: Registry, function: Any, pubsub: Project, fake_pubsub: FakePubSub, storage_address: str
 ) -> None:
     kept = hasty.push_image("a/b", "v1")
@@ -190,21 +190,21 @@ def test_hints_that_come_doubled_out_of_order_and_at_once_are_harmless(
     assert rows(hasty, "collected WHERE level = 'object' AND rows = 15") == 1
 
 
-# ---- hints from the api
+# ---- trigger messages from the api
 
 
 class Sending:
-    """The registry, with a topic to send hints to."""
+    """The registry, with a topic to send trigger messages to."""
 
     def __init__(self, registry: Registry, project: Project, interval: float = 0) -> None:
         self.registry = registry
         self._project = project
         self.topic = project.topic()
         self._subscription = project.subscription(self.topic)
-        self.set_hints(self.topic, interval)
+        self.set_gc_trigger(self.topic, interval)
 
-    def set_hints(self, topic: str, interval: float = 0) -> None:
-        object.__setattr__(self.registry.services, "hints", Hints(topic, interval))
+    def set_gc_trigger(self, topic: str, interval: float = 0) -> None:
+        object.__setattr__(self.registry.services, "gc_trigger", GcTrigger(topic, interval))
 
     def received(self, count: int) -> list[bytes]:
         return [message.data for message in self._project.pull_until(self._subscription, count)]
@@ -244,23 +244,23 @@ def act(registry: Registry, what: str) -> None:
         "an upload is cancelled",
     ],
 )
-def test_a_hint_is_sent_after(sending: Sending, what: str) -> None:
+def test_a_gc_trigger_is_sent_after(sending: Sending, what: str) -> None:
     registry = sending.registry
-    sending.set_hints("")
+    sending.set_gc_trigger("")
     registry.push_image("a/b", "v1", Image(config=b"{}", layers=()))
     registry.push_blob("a/b", b"loose")
-    sending.set_hints(sending.topic)
+    sending.set_gc_trigger(sending.topic)
     act(registry, what)
     [data] = sending.received(1)
     assert data
-    assert is_hint(data)
+    assert is_gc_trigger(data)
 
 
-def test_no_hint_is_sent_after_reads_nor_after_refusals(sending: Sending) -> None:
+def test_no_gc_trigger_is_sent_after_reads_nor_after_refusals(sending: Sending) -> None:
     registry = sending.registry
-    sending.set_hints("")
+    sending.set_gc_trigger("")
     image = registry.push_image("a/b", "v1")
-    sending.set_hints(sending.topic)
+    sending.set_gc_trigger(sending.topic)
     for path in ("_catalog", "a/b/tags/list", "a/b/manifests/v1", f"a/b/blobs/{Digest.of(image.config)}"):
         registry.get(f"/v2/{path}")
         registry.request("HEAD", f"/v2/{path}")
@@ -271,13 +271,13 @@ def test_no_hint_is_sent_after_reads_nor_after_refusals(sending: Sending) -> Non
     sending.require_none()
 
 
-def test_hints_are_held_back_to_one_in_an_interval(sending: Sending) -> None:
-    sending.set_hints(sending.topic, 60)
+def test_gc_triggers_are_held_back_to_one_in_an_interval(sending: Sending) -> None:
+    sending.set_gc_trigger(sending.topic, 60)
     for _ in range(3):
         sending.registry.push_image("a/b", "v1")
     assert len(sending.received(1)) == 1
     sending.require_none()
-    sending.set_hints(sending.topic, 0.05)
+    sending.set_gc_trigger(sending.topic, 0.05)
     sending.registry.push_blob("a/b", b"1")
     time.sleep(0.06)
     sending.registry.push_blob("a/b", b"2")
@@ -304,25 +304,25 @@ def quickest_push(registry: Registry) -> float:
 
 
 @pytest.mark.parametrize("trouble", ["no topic", "refused", "silent"])
-def test_a_hint_that_can_t_be_sent_neither_fails_nor_slows_a_request(
+def test_a_gc_trigger_that_can_t_be_sent_neither_fails_nor_slows_a_request(
     sending: Sending, trouble: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     registry = sending.registry
-    sending.set_hints("")
+    sending.set_gc_trigger("")
     registry.push_blob("a/b", b"{}")
-    monkeypatch.setattr(hints, "PUBLISH_SECONDS", 1.0)
+    monkeypatch.setattr(gc_trigger, "PUBLISH_SECONDS", 1.0)
     with hole() as silent:
         if trouble != "no topic":
             address = silent if trouble == "silent" else f"127.0.0.1:{choose_port(0)}"
             monkeypatch.setenv("PUBSUB_EMULATOR_HOST", address)
-        sending.set_hints("projects/nowhere/topics/none")
+        sending.set_gc_trigger("projects/nowhere/topics/none")
         assert quickest_push(registry) < 0.1
-        eventually(lambda: not any(thread.name == "hint" for thread in threading.enumerate()), timeout=30)
-    warnings = logged(capsys, "a hint could not be sent")
+        eventually(lambda: not any(thread.name == "gc-trigger" for thread in threading.enumerate()), timeout=30)
+    warnings = logged(capsys, "a GC trigger could not be sent")
     assert len(warnings) == 8
     assert {line["severity"] for line in warnings} == {"WARNING"}
 
 
-def test_a_hint_always_has_data_of_a_version() -> None:
+def test_a_gc_trigger_always_has_data_of_a_version() -> None:
     assert json.loads(encode()) == {"collect": 1}
-    assert is_hint(encode())
+    assert is_gc_trigger(encode())

@@ -73,7 +73,7 @@ def store(storage_address: str, bucket_name: str) -> Iterator[Store]:
 # ---- what is found
 
 
-def test_an_image_tells_its_platform_after_the_next_collection(
+def test_an_image_tells_its_platform_after_the_next_gc_run(
     registry: Registry, capsys: pytest.CaptureFixture[str]
 ) -> None:
     registry.push_image(REPOSITORY, "one", amd64())
@@ -108,7 +108,7 @@ def logs(capsys: pytest.CaptureFixture[str]) -> tuple[list[dict[str, Any]], list
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
     return (
         [line for line in lines if line["message"] == "platforms"],
-        [line for line in lines if line["message"] == "collection"],
+        [line for line in lines if line["message"] == "gc run"],
     )
 
 

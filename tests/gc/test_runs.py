@@ -1,4 +1,4 @@
-"""Runs of a collection that go wrong in the database, run out of time, or run at once."""
+"""GC runs that go wrong in the database, run out of time, or run at once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from functions.gc import run as runs
 from functions.gc.run import run
-from functions.registry.events.hints import Hints, is_hint
+from functions.registry.events.gc_trigger import GcTrigger, is_gc_trigger
 from functions.registry.metadata.db import Database, MetadataUnavailable
 from functions.registry.oci.digest import Digest
 from local.guard import choose_port
@@ -64,7 +64,7 @@ def test_a_review_that_fails_is_put_off_and_the_queue_goes_on(
     assert rows(poisonable, f"{level}_reviews WHERE review_after < now()") == 0
     assert rows(poisonable, "manifests") == (1 if level == "manifest" else 0)
     assert rows(poisonable, "blobs") == (3 if level == "manifest" else 1)
-    [report] = logged(capsys, "a review failed and was put off")
+    [report] = logged(capsys, "a review failed and was rescheduled")
     assert (report["severity"], report["level"], report["error"]) == ("ERROR", level, "Conflict")
     execute(poisonable, f"DROP TABLE poison; {due.format(level)}")
     collect(poisonable)
@@ -98,12 +98,12 @@ SLOW_BATCHES = """
 # ---- time
 
 
-def test_out_of_time_it_stops_between_batches_and_sends_the_next_hint(
+def test_out_of_time_it_stops_between_batches_and_sends_the_next_gc_trigger(
     hasty: Registry, pubsub: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     topic = pubsub.topic()
     subscription = pubsub.subscription(topic)
-    services = replace(hasty.services, hints=Hints(topic, 0))
+    services = replace(hasty.services, gc_trigger=GcTrigger(topic, 0))
     for number in range(5):
         hasty.push_blob("a/b", b"%d" % number)
     ticks = count()
@@ -112,19 +112,19 @@ def test_out_of_time_it_stops_between_batches_and_sends_the_next_hint(
     # One tick starts the run, one finds no manifest, then one for each link.
     left = {"manifests": 0, "blobs": 0, "uploads": 0, "deletions": 0, "access": 0}
     assert garbage(run(services, 4.5)) == {"links": 3, **left}
-    assert [is_hint(message.data) for message in pubsub.pull_until(subscription, 1)] == [True]
-    [line] = logged(capsys, "collection")
+    assert [is_gc_trigger(message.data) for message in pubsub.pull_until(subscription, 1)] == [True]
+    [line] = logged(capsys, "gc run")
     assert line["out_of_time"] is True
     run(services, 1000)
     assert pubsub.pull(subscription, timeout=0.3) == []
     assert rows(hasty, "blobs") == 0
 
 
-def test_without_any_time_nothing_is_done_but_to_send_the_hint(hasty: Registry, pubsub: Project) -> None:
+def test_without_any_time_nothing_is_done_but_to_send_the_gc_trigger(hasty: Registry, pubsub: Project) -> None:
     topic = pubsub.topic()
     subscription = pubsub.subscription(topic)
     hasty.push_blob("a/b", b"1")
-    assert not any(run(replace(hasty.services, hints=Hints(topic, 0)), 0).values())
+    assert not any(run(replace(hasty.services, gc_trigger=GcTrigger(topic, 0)), 0).values())
     assert len(pubsub.pull_until(subscription, 1)) == 1
     assert rows(hasty, "blobs") == 1
 
@@ -132,12 +132,12 @@ def test_without_any_time_nothing_is_done_but_to_send_the_hint(hasty: Registry, 
 def test_out_of_time_without_pubsub_is_no_failure(
     hasty: Registry, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The clock's tick comes anyway. Nor does it wait: the client alone would try for ten minutes."""
+    """The scheduled run comes anyway. Nor does it wait: the client alone would try for ten minutes."""
     monkeypatch.setenv("PUBSUB_EMULATOR_HOST", f"127.0.0.1:{choose_port(0)}")
     started = time.monotonic()
-    run(replace(hasty.services, hints=Hints("projects/p/topics/t", 0)), 0)
+    run(replace(hasty.services, gc_trigger=GcTrigger("projects/p/topics/t", 0)), 0)
     assert time.monotonic() - started < 10
-    assert len(logged(capsys, "a hint could not be sent")) == 1
+    assert len(logged(capsys, "a GC trigger could not be sent")) == 1
 
 
 # ---- several at once
@@ -161,7 +161,7 @@ def test_a_run_says_what_it_did(hasty: Registry, capsys: pytest.CaptureFixture[s
     digest = hasty.push_blob("a/b", b"1")
     run(hasty.services)
     assert hasty.get(f"/v2/a/b/blobs/{digest}").status_code == 404
-    [line] = logged(capsys, "collection")
+    [line] = logged(capsys, "gc run")
     assert {name: line[name] for name in ("manifests", "links", "blobs", "uploads", "deletions", "out_of_time")} == {
         "manifests": 0,
         "links": 1,

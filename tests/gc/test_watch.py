@@ -1,4 +1,4 @@
-"""What terraform/watch.tf makes metrics of is what the collection writes when it happens: messages, fields, types."""
+"""What terraform/watch.tf makes metrics of is what garbage collection writes: messages, fields, types."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _POISON: Final = """
 
 
 def _metrics() -> dict[str, dict[str, Any]]:
-    """Those of the collection: message, fields that are labels or the value, fields that `where` compares."""
+    """Those of garbage collection: message, fields that are labels or the value, fields that `where` compares."""
     metrics = {}
     for name, body in _METRIC.findall(_WATCH):
         entries = dict(re.findall(r"^ +(\w+) += (.+)$", body, re.MULTILINE))
@@ -43,7 +43,7 @@ def _metrics() -> dict[str, dict[str, Any]]:
 def lines(
     hasty: Registry, storage_address: str, bucket_name: str, capsys: pytest.CaptureFixture[str]
 ) -> dict[str, list[dict[str, Any]]]:
-    """By message: a collection with a manifest that can't go, an object that can't, and a review of long ago."""
+    """By message: a GC run with a manifest that can't go, an object that can't, and a review of long ago."""
     store = Store(storage_address, bucket_name)
     hasty.push_image("a/b")
     hasty.push_blob("a/b", b"loose")
@@ -68,9 +68,9 @@ def lines(
     return found
 
 
-def test_every_metric_of_the_collection_is_of_a_line_that_it_writes(lines: dict[str, list[dict[str, Any]]]) -> None:
+def test_every_metric_of_garbage_collection_is_of_a_line_that_it_writes(lines: dict[str, list[dict[str, Any]]]) -> None:
     metrics = _metrics()
-    assert {"overdue_collections", "oldest_seconds", "failed_reviews", "poison_reviews", "undeletable_objects"} <= set(
+    assert {"overdue_gc_runs", "oldest_seconds", "failed_reviews", "poison_reviews", "undeletable_objects"} <= set(
         metrics
     )
     for name, metric in metrics.items():
@@ -83,7 +83,7 @@ def test_every_metric_of_the_collection_is_of_a_line_that_it_writes(lines: dict[
 
 
 def test_a_review_that_waits_is_told_with_its_age(lines: dict[str, list[dict[str, Any]]]) -> None:
-    hurried, last = next(line for line in lines["collection"] if line["out_of_time"]), lines["collection"][-1]
+    hurried, last = next(line for line in lines["gc run"] if line["out_of_time"]), lines["gc run"][-1]
     assert hurried["overdue"] == 1
     assert hurried["oldest_seconds"] == pytest.approx(2 * 86_400, abs=60)
     assert (last["overdue"], last["oldest_seconds"]) == (0, 0)
@@ -95,4 +95,4 @@ def test_a_poison_review_is_told_from_the_sixth_time_on(lines: dict[str, list[di
     assert {(line["severity"], line["level"], line["reason"]) for line in again} == {
         ("ERROR", "manifest", "Conflict: poisoned")
     }
-    assert len(lines["a review failed and was put off"]) == 7
+    assert len(lines["a review failed and was rescheduled"]) == 7

@@ -1,4 +1,4 @@
-"""Looking at a collection from outside: the store with its faults, the rows, the log."""
+"""Looking at a GC run from outside: the store with its faults, the rows, the log."""
 
 from __future__ import annotations
 

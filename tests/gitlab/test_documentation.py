@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any, Final
 
-from functions.api.gitlab import paths as gitlab_routing
+from functions.api.gitlab import paths
 from functions.registry.metadata.gitlab import repositories as gitlab
-from functions.registry.metadata.gitlab import tags as gitlab_tags
+from functions.registry.metadata.gitlab import tags
 from tests.api.description import DOCUMENT, OPERATIONS
 from tests.conftest import ROOT
 
@@ -59,10 +59,10 @@ def test_every_parameter_has_a_row() -> None:
 
 def test_numbers_are_those_of_the_code() -> None:
     assert f"Beyond {gitlab.MOST_LOOKED_AT:,} of them" in SECTION
-    assert f"{gitlab_tags.MOST_IMAGES} of them at most" in SECTION
-    assert f"shows {gitlab_tags.MOST_REFERRERS} referrers at most" in SECTION
+    assert f"{tags.MOST_IMAGES} of them at most" in SECTION
+    assert f"shows {tags.MOST_REFERRERS} referrers at most" in SECTION
     [size] = [parameter for operation in OPERATIONS if operation.path.endswith("/tags/list/")
               for name, parameter in operation.parameters("query").items() if name == "n"]  # fmt: skip
     assert size["schema"] == {
-        "type": "integer", "minimum": 1, "maximum": gitlab_routing.LARGEST_SIZE, "default": gitlab_routing.DEFAULT_SIZE,
+        "type": "integer", "minimum": 1, "maximum": paths.LARGEST_SIZE, "default": paths.DEFAULT_SIZE,
     }  # fmt: skip

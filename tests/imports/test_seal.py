@@ -79,7 +79,7 @@ def test_what_is_tagged_stays_with_its_objects_and_the_rest_goes_in_its_time(
     assert sorted(gone) == sorted([*expected, orphan.object_name])
     assert known_objects(database) == {found(blob).object_name for blob in kept.blobs}
     assert manifests.get(database, APP, Tag("v1")) is not None
-    assert recount.verify(database).differences == []
+    assert recount.recount(database).differences == []
 
 
 def test_what_was_condemned_while_it_was_held_goes_after_the_seal(

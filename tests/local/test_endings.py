@@ -28,7 +28,7 @@ def test_a_run_ends_with_make_whatever_its_folder_is_called(tmp_path: Path) -> N
     variables = [f"DATA={data}", "PORT=0", "ACCESS=token"]
     with up(data, command=["make", "--no-print-directory", "up", *variables]) as run:
         assert names_in(tmp_path) == [_ODD]
-        assert make("verify", DATA=str(data)).stdout == "0 repositories and 0 namespaces counted\n"
+        assert make("recount", DATA=str(data)).stdout == "0 repositories and 0 namespaces counted\n"
         assert make("gc-status", DATA=str(data)).returncode == 0
         assert make("access", DATA=str(data), ARGS="robots add 'a;b'").stderr.startswith("slipway: ")
         assert make("access", DATA=str(data), ARGS="robots add ci").returncode == 0

@@ -6,14 +6,13 @@ import pytest
 
 from functions.registry.metadata.content import manifests, tags
 from functions.registry.metadata.db import Database
-from functions.registry.metadata.usage import trends as ranks
-from functions.registry.metadata.usage import untagged as surveys
+from functions.registry.metadata.usage import trends, untagged
 from functions.registry.oci.manifest import parse_manifest
 from functions.registry.oci.name import RepositoryName, Tag
 from functions.registry.oci.page import Page
 from local.seed import Seeded, seed
 from tests.metadata.build import push_image, query, value
-from tests.metadata.usage.test_ranks import as_kept, by_hand
+from tests.metadata.usage.test_trends import as_kept, by_hand
 from tests.metadata.usage.test_usage import assert_exact
 
 TAGS, REPOSITORIES, LARGEST = 3000, 60, 1200
@@ -81,20 +80,20 @@ def test_nobody_looks_for_its_platforms(database: Database) -> None:
 
 
 @pytest.mark.usefixtures("seeded")
-def test_its_surveys_find_what_it_says(database: Database) -> None:
+def test_its_untagged_scans_find_what_it_says(database: Database) -> None:
     kept = query(database, "SELECT repository_id, untagged, untagged_bytes FROM repository_usage ORDER BY 1")
     assert sum(untagged for _, untagged, _ in kept) > 0
-    assert surveys.due(database, 100) == []
-    query(database, "UPDATE repository_usage SET survey_due = true, surveyed_at = NULL, untagged = 0")
+    assert untagged.due(database, 100) == []
+    query(database, "UPDATE repository_usage SET untagged_scan_due = true, untagged_as_of = NULL, untagged = 0")
     for repository_id, _, _ in kept:
-        surveys.survey(database, repository_id)
+        untagged.scan(database, repository_id)
     assert query(database, "SELECT repository_id, untagged, untagged_bytes FROM repository_usage ORDER BY 1") == kept
 
 
 @pytest.mark.usefixtures("seeded")
-def test_every_repository_has_a_rank_once_the_collection_has_run(database: Database) -> None:
+def test_every_repository_has_a_rank_once_garbage_collection_has_run(database: Database) -> None:
     assert as_kept(database) == {}
-    assert ranks.add_up(database, 2 * REPOSITORIES) == REPOSITORIES
+    assert trends.add_up(database, 2 * REPOSITORIES) == REPOSITORIES
     assert len(as_kept(database)) == REPOSITORIES
     assert as_kept(database) == by_hand(database)
 

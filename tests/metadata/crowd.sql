@@ -4,7 +4,7 @@ SET session_replication_role = replica;
 INSERT INTO namespaces (name) SELECT 'n' || n FROM generate_series(1, 20) AS n;
 INSERT INTO repositories (namespace_id, name)
 SELECT namespaces.id, namespaces.name || '/r' || n FROM namespaces, generate_series(1, 100) AS n;
-INSERT INTO repository_usage (repository_id, namespace_id, manifests, tags, pulls, survey_due)
+INSERT INTO repository_usage (repository_id, namespace_id, manifests, tags, pulls, untagged_scan_due)
 SELECT id, namespace_id, 10, 10 + id % 7, id % 97, id % 50 = 0 FROM repositories;
 INSERT INTO repository_kinds (repository_id, kind, manifests)
 SELECT id, kind, 5 FROM repositories, unnest(ARRAY['image', 'index']) AS kind;
@@ -39,7 +39,7 @@ SELECT repository_id, 'v' || row_number() OVER (PARTITION BY repository_id), id 
 
 INSERT INTO repository_days (repository_id, day)
 SELECT id, date '2026-01-01' + n FROM repositories, generate_series(1, 10) AS n;
-INSERT INTO repository_ranks (repository_id, namespace_id, gained_bytes, recent_pulls, due_on)
+INSERT INTO repository_trends (repository_id, namespace_id, gained_bytes, recent_pulls, due_on)
 SELECT id, namespace_id, id % 97, id % 89, CASE WHEN id % 50 > 0 THEN current_date + id::int % 30 END FROM repositories;
 INSERT INTO namespace_days (namespace_id, day)
 SELECT id, date '2026-01-01' + n FROM namespaces, generate_series(1, 10) AS n;
@@ -65,7 +65,7 @@ INSERT INTO principals (kind, name, namespace, is_admin)
 SELECT 'robot', 'robot-' || n, 'n' || n % 20, n % 1000 = 0 FROM generate_series(1, 5000) AS n;
 INSERT INTO secrets (id, principal_id, name, hash)
 SELECT 'secret-' || id || '-' || n, id, 'ci', sha256(int8send(id)) FROM principals, generate_series(1, 2) AS n;
-INSERT INTO trusts (principal_id, issuer, claims)
+INSERT INTO trusted_publishers (principal_id, issuer, claims)
 SELECT id, 'https://issuer-' || id % 500, jsonb_build_object('sub', id::text) FROM principals;
 INSERT INTO grants (principal_id, pattern, pattern_regex, role)
 SELECT principals.id, repositories.name, '^' || repositories.name || '$', 'writer'

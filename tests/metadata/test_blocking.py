@@ -109,8 +109,8 @@ def test_a_write_waits_three_seconds_for_a_lock_and_a_move_longer(database: Data
     database.transaction(note)
     database.transaction(note, is_long=True)
     database.transaction(note)
-    with closing(Database(database_url, size=1, lock_seconds=10)) as collection:
-        collection.transaction(note)
+    with closing(Database(database_url, size=1, lock_seconds=10)) as collector:
+        collector.transaction(note)
     assert waits == ["3s", "10s", "3s", "10s"]
     push_image(database, APP, "v1")
     with OpenTransaction(database_url) as other, ThreadPoolExecutor() as threads:

@@ -21,11 +21,8 @@ from functions.registry.metadata.content import blobs, manifests, moves, removal
 from functions.registry.metadata.db import STATEMENTS, ChangeRefused, Database
 from functions.registry.metadata.driver import Connection
 from functions.registry.metadata.gc import deletions
-from functions.registry.metadata.usage import pulls_and_pushes as activity
-from functions.registry.metadata.usage import quotas
-from functions.registry.metadata.usage import trends as ranks
-from functions.registry.metadata.usage import untagged as surveys
-from functions.registry.metadata.usage.pulls_and_pushes import Activity
+from functions.registry.metadata.usage import pulls_and_pushes, quotas, trends, untagged
+from functions.registry.metadata.usage.pulls_and_pushes import Counts
 from functions.registry.metadata.usage.quotas import Quota
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.name import RepositoryName, Tag
@@ -55,12 +52,12 @@ SMALL: Final = {"gc_settings", "import_sources", "import_sources_address", "impo
 RARE: Final = {"blobs_damaged"}
 # What an operator asks now and then reads whole queues, or the last of them in order: never on a request.
 REPORTS: Final = {
-    "collection_queues",
-    "collection_failures",
-    "collection_condemned_bytes",
-    "collection_totals",
+    "gc_queues",
+    "gc_failures",
+    "gc_pending_deletion_bytes",
+    "gc_totals",
     "rules_list",
-    "verification_registry",
+    "recount_registry",
 }
 INDEX_SCANS: Final = {"Index Scan", "Index Only Scan", "Bitmap Index Scan"}
 # Every statement's plan, and those of the statements that it sets off, come back as notices.
@@ -156,17 +153,17 @@ def test_triggers_and_foreign_keys_find_their_rows_by_an_index(crowded: str) -> 
 def live(database: Database, of_gc: Database) -> None:
     """All that may happen to a repository or a principal in the crowd, so that every trigger fires with rows.
 
-    What the collection does is done through `of_gc`.
+    What garbage collection does is done through `of_gc`.
     """
     crowded_one = RepositoryName("n7/r7")
     first, second = push_image(database, APP, "a", "b"), push_image(database, APP)
     index = push_index(database, APP, "index", of=[first, second])
     push_image(database, APP, "a")
-    counted = [Activity(APP, Tag("b"), first.digest, 1, 1, 0), Activity(APP, None, second.digest, 1, 0, 0)]
-    assert activity.add(database, counted) == len(counted)
+    counted = [Counts(APP, Tag("b"), first.digest, 1, 1, 0), Counts(APP, None, second.digest, 1, 0, 0)]
+    assert pulls_and_pushes.add(database, counted) == len(counted)
     repository = value(database, "SELECT id FROM repositories WHERE name = :name", name=APP)
-    assert surveys.survey(of_gc, repository) is not None
-    assert ranks.add_up(of_gc, 10) == 10
+    assert untagged.scan(of_gc, repository) is not None
+    assert trends.add_up(of_gc, 10) == 10
     shared = Digest.of(first.layers[0])
     assert blobs.mount(database, OTHER, shared, APP)
     assert blobs.delete(database, OTHER, shared)

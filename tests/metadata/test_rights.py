@@ -43,7 +43,7 @@ _USERS: Final = Users(
     "slipway-api@example-registry.iam", "slipway-gc@example-registry.iam", "slipway-work@example-registry.iam"
 )
 # What nobody but people at a command line run, as whoever they log in as.
-_OF_PEOPLE: Final = {"collection_set_grace"}
+_OF_PEOPLE: Final = {"gc_set_grace"}
 
 
 def _url(postgres: Postgres, user: str, database: str = _DATABASE) -> str:
@@ -124,7 +124,7 @@ def test_all_that_may_happen_to_a_repository_may_be_done_by_the_api(granted: Pos
         administer(granted, "DROP DATABASE granted_crowd WITH (FORCE)")
 
 
-def test_the_registry_and_its_collection_work_with_the_rights_that_are_given(
+def test_the_registry_and_garbage_collection_work_with_the_rights_that_are_given(
     registry: Registry, granted: Postgres
 ) -> None:
     kept, gone = registry.push_image("a/b", "v1"), registry.push_image("a/b")

@@ -7,7 +7,7 @@ from typing import Final
 from hypothesis import strategies as st
 
 from tests.property.client import Way
-from tests.property.interruption import COLLECTION_STEPS, PUSH_STEPS, Point
+from tests.property.interruption import GC_STEPS, PUSH_STEPS, Point
 from tests.property.model import CONTENTS, REPOSITORIES, TAGS
 
 REPOSITORY: Final = st.sampled_from(REPOSITORIES)
@@ -20,4 +20,4 @@ WAY: Final = st.just(Way.CHECKING) | st.sampled_from(Way)
 HOURS: Final = st.sampled_from([0.0, 0.5, 1.5, 11.0, 13.0, 25.0, 25.0, 49.0])
 COLLECTORS: Final = st.integers(1, 3)
 PUSH_POINT: Final = st.builds(Point, st.sampled_from(PUSH_STEPS), st.booleans(), st.integers(1, 3))
-COLLECTION_POINT: Final = st.builds(Point, st.sampled_from(COLLECTION_STEPS), st.booleans(), st.integers(1, 3))
+GC_POINT: Final = st.builds(Point, st.sampled_from(GC_STEPS), st.booleans(), st.integers(1, 3))

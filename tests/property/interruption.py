@@ -1,4 +1,4 @@
-"""Something happens between two steps of a request or of a collection: its process dies, or another comes in between.
+"""Something happens between two steps of a request or of a GC run: its process dies, or another comes in between.
 
 The steps are what crosses a boundary: each statement, by its name, and each call of the store.
 """
@@ -35,7 +35,7 @@ PUSH_STEPS: Final = (
     "uploads_commit",
     "manifests_put",
 )
-COLLECTION_STEPS: Final = (
+GC_STEPS: Final = (
     "reviews_claim_manifests",
     "reviews_delete_manifests",
     "reviews_settle_manifests",

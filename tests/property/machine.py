@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from functions.registry.oci.digest import Digest
 from tests.property import model
 from tests.property.chances import (
-    COLLECTION_POINT,
     COLLECTORS,
     CONTENT,
+    GC_POINT,
     HOURS,
     PUSH_POINT,
     REPOSITORY,
@@ -26,7 +26,7 @@ from tests.property.model import TAGS, Document
 from tests.property.pushing import PushingMachine
 from tests.property.running import step
 
-# How long a request that a collection holds up is waited for before the collection goes on.
+# How long a request that a GC run holds up is waited for before garbage collection goes on.
 _BLOCKED_SECONDS: Final = 0.05
 
 
@@ -108,7 +108,7 @@ class Machine(PushingMachine):
         document=documents,
         tag=TAG_OR_NONE,
     )
-    def push_during_collection(
+    def push_during_gc(
         self, hours: float, collectors: int, repository: str, document: Document, tag: str | None
     ) -> None:
         self._wait(hours)
@@ -134,15 +134,15 @@ class Machine(PushingMachine):
 
     @step(
         hours=HOURS,
-        point=COLLECTION_POINT,
+        point=GC_POINT,
         repository=REPOSITORY,
         document=documents,
         tag=TAG_OR_NONE,
     )
-    def push_between_steps_of_collection(
+    def push_between_steps_of_gc(
         self, hours: float, point: Point, repository: str, document: Document, tag: str | None
     ) -> None:
-        """If it is held up by the collection's locks, the collection goes on, and then it does."""
+        """If it is held up by garbage collection's locks, garbage collection goes on, and then it does."""
         self._wait(hours)
         self._others_come_in()
         with ThreadPoolExecutor(1) as pool:
@@ -173,8 +173,8 @@ class Machine(PushingMachine):
         except Crash:
             self.model.adopt(self.backstage.observe(), repository, document, tag)
 
-    @step(hours=HOURS, point=COLLECTION_POINT, collectors=COLLECTORS)
-    def crash_in_collection(self, hours: float, point: Point, collectors: int) -> None:
+    @step(hours=HOURS, point=GC_POINT, collectors=COLLECTORS)
+    def crash_in_gc(self, hours: float, point: Point, collectors: int) -> None:
         self._wait(hours)
         self._others_come_in()
         try:

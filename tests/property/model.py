@@ -1,6 +1,6 @@
 """What a registry must hold after a history of pushes and deletions: nothing in it knows how the registry does so.
 
-The model can't tell when a collection takes what is garbage, so what it knows to be there is brought up to what is
+The model can't tell when a GC run takes what is garbage, so what it knows to be there is brought up to what is
 observed after each step. What it can tell is what must still be there, and what can't be.
 """
 
@@ -219,7 +219,7 @@ class Model:
     def compare(self, observed: Observed, held_before: set[tuple[str, Document]] | None) -> None:
         """What must be there is, and nothing else that can't be; then the model knows no more than what is there.
 
-        If there was a collection, `held_before` is what it could not take. What was held only later, by a new tag on
+        If there was a GC run, `held_before` is what it could not take. What was held only later, by a new tag on
         its subject, may have gone just before, unless it was promised.
         """
         held = self.held_manifests()
@@ -232,8 +232,8 @@ class Model:
         assert_within(self.held_links(held), observed.links, "links are lost")
         assert_within(observed.links, self.links, "links came back")
         if held_before is None:
-            assert_within(self.manifests, there, "manifests went without a collection")
-            assert_within(self.links, observed.links, "links went without a collection")
+            assert_within(self.manifests, there, "manifests went without a GC run")
+            assert_within(self.links, observed.links, "links went without a GC run")
         self.manifests = there
         self.links = set(observed.links)
 

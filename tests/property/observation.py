@@ -52,7 +52,7 @@ _BATCH: Final = 2
 
 
 class Backstage:
-    """`troubles` are the errors that a collection met and went around: there must be none."""
+    """`troubles` are the errors that a GC run met and went around: there must be none."""
 
     def __init__(self, registry: Registry, storage_address: str) -> None:
         self.services = registry.services

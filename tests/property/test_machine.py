@@ -1,4 +1,4 @@
-"""A machine tries to break the collection: it pushes, deletes, waits, crashes and collects, in any order.
+"""A machine tries to break garbage collection: it pushes, deletes, waits, crashes and collects, in any order.
 
 After each step nothing that a tag reaches, and nothing that a client was told is there, may be gone; at the end nothing
 else may be left. The long run takes SLIPWAY_MACHINE_RUNS (300 if not set) of SLIPWAY_MACHINE_STEPS (60).
@@ -15,11 +15,11 @@ from tests.property.running import run
 
 
 @pytest.mark.timeout(600)
-def test_the_collection_loses_nothing_and_leaves_nothing(machine: type[Machine]) -> None:
+def test_garbage_collection_loses_nothing_and_leaves_nothing(machine: type[Machine]) -> None:
     run(machine, runs=15, steps=30)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(0)
-def test_the_collection_loses_nothing_and_leaves_nothing_for_long(machine: type[Machine]) -> None:
+def test_garbage_collection_loses_nothing_and_leaves_nothing_for_long(machine: type[Machine]) -> None:
     run(machine, int(os.environ.get("SLIPWAY_MACHINE_RUNS", "300")), int(os.environ.get("SLIPWAY_MACHINE_STEPS", "60")))

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import Phase
 from hypothesis.errors import Flaky
 
-from functions.api.v2 import upload_body as receive
+from functions.api.v2 import upload_body
 from functions.registry.metadata.content import blobs, commits, manifests, uploads
 from functions.registry.metadata.db import Call, Database, Statement
 from functions.registry.metadata.driver import Connection, Outcome
@@ -62,8 +62,12 @@ FUNCTIONS: Final = {
     "an index's end is not told to its children": ("review_children", "BEGIN", "BEGIN RETURN NULL;"),
     "a moved tag is not noticed": ("review_moved", "BEGIN", "BEGIN RETURN NULL;"),
     "links that are let go are not noticed": ("review_released_links", "BEGIN", "BEGIN RETURN NULL;"),
-    "a blob's own object is condemned": ("condemn_upload_objects", "WHERE NOT EXISTS", "WHERE true OR NOT EXISTS"),
-    "blobs leave their objects": ("condemn_blobs", "BEGIN", "BEGIN RETURN NULL;"),
+    "a blob's own object is queued for deletion": (
+        "queue_deletion_of_upload_objects",
+        "WHERE NOT EXISTS",
+        "WHERE true OR NOT EXISTS",
+    ),
+    "blobs leave their objects": ("queue_deletion_of_blobs", "BEGIN", "BEGIN RETURN NULL;"),
     "bytes are counted by repository": ("count_namespace_blobs", "sum(size)", "sum(size * links)"),
 }
 
@@ -121,5 +125,5 @@ def test_an_object_that_is_named_too_late(machine: type[Machine]) -> None:
         return uploads.advance(database, upload, part, seconds)
 
     late = mock.Mock(wraps=uploads, name_object=lambda *_: True, advance=advance)
-    with mock.patch.object(receive, "uploads", late), mock.patch.object(storing, "uploads", late):
+    with mock.patch.object(upload_body, "uploads", late), mock.patch.object(storing, "uploads", late):
         fails(machine)

@@ -49,7 +49,7 @@ _NEEDED_OBJECTS: Final = "SELECT object_name FROM blobs UNION SELECT object_name
 
 # Each gives rows only where something is wrong.
 _WRONG: Final = {
-    "a live blob's object is condemned": """
+    "a live blob's object is queued for deletion": """
         SELECT object_name FROM blobs JOIN deletions USING (object_name)
     """,
     "a link that nothing names has no review": """

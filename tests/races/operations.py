@@ -16,7 +16,7 @@ from functions.registry.oci.digest import Digest
 from functions.registry.oci.errors import UploadUnknown
 from functions.registry.oci.manifest import parse_manifest
 from functions.registry.oci.name import Tag
-from functions.registry.uploading import finish
+from functions.registry.uploading import finish as uploading
 from functions.registry.wiring import Services
 from tests.metadata.build import APP, OTHER, parts_of
 from tests.races.gate import GatedDatabase
@@ -132,7 +132,7 @@ def _head_then_put(cast_: Cast) -> str:
 def _commit(cast_: Cast) -> str:
     upload = cast_.props.uploads[cast_.who]
     try:
-        finish.commit(cast_.services, APP, upload, LAYER_DIGEST, *parts_of(upload))
+        uploading.commit(cast_.services, APP, upload, LAYER_DIGEST, *parts_of(upload))
     except UploadUnknown:
         return "finds no upload"
     return SUCCEEDS
@@ -173,7 +173,7 @@ def _remove(cast_: Cast) -> str:
 
 
 def _collect(level: Callable[[Services, int], int], name: str) -> Callable[[Cast], str]:
-    """A level of the collection, and what became of the reviews that were due at the start."""
+    """A level of garbage collection, and what became of the reviews that were due at the start."""
 
     def act(cast_: Cast) -> str:
         level(cast_.services, _BATCH)

@@ -169,8 +169,8 @@ class Scenery:
     def _build(self, scene: Scene) -> Props:
         db = self._database
         scene.build(db)
-        condemned = write_part(db, start_upload(db))
-        uploads.cancel(db, APP, condemned.id)
+        pending = write_part(db, start_upload(db))
+        uploads.cancel(db, APP, pending.id)
         open_uploads = (
             write_part(db, start_upload(db), len(LAYER)),
             write_part(db, start_upload(db), len(LAYER)),

@@ -27,7 +27,7 @@ and stops each before every statement and every COMMIT. Of each pair all orders 
 do not disturb each other have more than {schedules.MOST} orders, {schedules.DRAWN} of them, drawn evenly. After each
 one it is checked that
 
-- every manifest holds all its blobs and children, with their links, and no live blob's object is condemned or deleted;
+- every manifest holds all its blobs and children, with their links; no live blob's object is to be deleted or gone;
 - whatever nothing needs is queued for review, or held by something that is, and every object is named by a row;
 - usage counters are what counting anew gives;
 - what a client was told is there (by a push, a mount, a HEAD) is still there, unless the other operation deleted it;

@@ -107,7 +107,7 @@ class Rehearsal:
         deadline = time.monotonic() + 30
         while not (runs := self._collections()) and time.monotonic() < deadline:
             time.sleep(0.2)
-        self.promise(bool(runs), f"collections that Pub/Sub woke: {len(runs)}")
+        self.promise(bool(runs), f"GC runs that Pub/Sub woke: {len(runs)}")
 
     def weigh(self) -> None:
         for name, peak in sorted(memory_of(self.stage.services).items()):
@@ -125,7 +125,7 @@ class Rehearsal:
 
     def _collections(self) -> list[dict[str, Any]]:
         logs = self.stage.programs.folder.glob("gc-*/app.log")
-        return [line for log in logs for line in log_lines(log, "collection")]
+        return [line for log in logs for line in log_lines(log, "gc run")]
 
     def _layers(self) -> list[int]:
         return self.stage.fronts["registry"].layers

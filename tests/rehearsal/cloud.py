@@ -21,7 +21,7 @@ from google.pubsub_v1.services.publisher.transports import PublisherGrpcTranspor
 from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
 from google.pubsub_v1.types import PubsubMessage, PushConfig, Subscription
 
-from functions.registry.events import hints
+from functions.registry.events import gc_trigger
 from functions.registry.metadata.driver import Connection
 from local import programs
 from local.access import make_access_secrets
@@ -37,7 +37,7 @@ _READY_SECONDS: Final = 60
 
 @dataclass(frozen=True, slots=True)
 class Cloud:
-    """The services, running; `ports.api` and `ports.gc` are where the registry and the collection will be."""
+    """The services, running; `ports.api` and `ports.gc` are where the registry and garbage collection will be."""
 
     postgres: Postgres
     ports: Ports
@@ -89,7 +89,7 @@ class Cloud:
         requests.post(address, json={"name": bucket}, timeout=10).raise_for_status()
         topic = deployment.environment("registry")["SLIPWAY_TOPIC"]
         self._publisher().create_topic(name=topic)
-        self._subscribe(deployment.one("google_pubsub_subscription", "hints").values, topic)
+        self._subscribe(deployment.one("google_pubsub_subscription", "gc_trigger").values, topic)
         self._administer("CREATE ROLE cloudsqlsuperuser NOLOGIN CREATEROLE CREATEDB")
         for user in deployment.all("google_sql_user"):
             roles = user.values["database_roles"] or []
@@ -99,8 +99,8 @@ class Cloud:
         self._administer(f"CREATE DATABASE {_DATABASE} OWNER cloudsqlsuperuser")
 
     def publish(self, topic: str) -> None:
-        """A hint, as the clock sends one."""
-        message = PubsubMessage(data=hints.encode(), attributes={"kind": "tick"})
+        """A trigger message, as the clock sends one."""
+        message = PubsubMessage(data=gc_trigger.encode(), attributes={"kind": "schedule"})
         self._publisher().publish(topic=topic, messages=[message])
 
     def rows(self, sql: str) -> list[list[Any]]:

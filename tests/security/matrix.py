@@ -96,8 +96,8 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "GET quota": lambda world: world.at("GET", "/api/v1/namespaces/team/quota"),
     "DELETE quota": lambda world: world.at("DELETE", "/api/v1/namespaces/team/quota"),
     "GET quotas": lambda world: world.at("GET", "/api/v1/quotas"),
-    "GET collection": lambda world: world.at("GET", "/api/v1/collection"),
-    "GET collection of a repository": lambda world: world.at("GET", f"/api/v1/repositories/{REPOSITORY}/-/collection"),
+    "GET gc": lambda world: world.at("GET", "/api/v1/gc"),
+    "GET gc of a repository": lambda world: world.at("GET", f"/api/v1/repositories/{REPOSITORY}/-/gc"),
     "GET repositories with figures": lambda world: world.at("GET", "/api/v1/repositories"),
     "GET figures of a repository": lambda world: world.at("GET", f"/api/v1/repositories/{REPOSITORY}"),
     "GET tags with figures": lambda world: world.at("GET", f"/api/v1/repositories/{REPOSITORY}/-/tags"),
@@ -106,14 +106,14 @@ OPERATIONS: Final[dict[str, Operation]] = {
         "GET", f"/api/v1/repositories/{REPOSITORY}/-/manifests/{world.image.digest}"
     ),
     "GET figures of the namespace": lambda world: world.at("GET", "/api/v1/namespaces/team"),
-    "GET days of a repository": lambda world: world.at("GET", f"/api/v1/repositories/{REPOSITORY}/-/days"),
-    "GET days of a tag": lambda world: world.at("GET", f"/api/v1/repositories/{REPOSITORY}/-/tags/v1/days"),
+    "GET days of a repository": lambda world: world.at("GET", f"/api/v1/repositories/{REPOSITORY}/-/daily"),
+    "GET days of a tag": lambda world: world.at("GET", f"/api/v1/repositories/{REPOSITORY}/-/tags/v1/daily"),
     "GET days of a manifest": lambda world: world.at(
-        "GET", f"/api/v1/repositories/{REPOSITORY}/-/manifests/{world.image.digest}/days"
+        "GET", f"/api/v1/repositories/{REPOSITORY}/-/manifests/{world.image.digest}/daily"
     ),
-    "GET days of the namespace": lambda world: world.at("GET", "/api/v1/namespaces/team/days"),
-    "GET days of all repositories": lambda world: world.at("GET", "/api/v1/usage/days"),
-    "POST recount of all figures": lambda world: world.add("usage/verify"),
+    "GET days of the namespace": lambda world: world.at("GET", "/api/v1/namespaces/team/daily"),
+    "GET days of all repositories": lambda world: world.at("GET", "/api/v1/usage/daily"),
+    "POST recount of all figures": lambda world: world.add("usage/recount"),
     "GET ranking of the namespace": lambda world: world.at("GET", "/api/v1/rankings/largest?namespace=team"),
     "GET all namespaces": lambda world: world.at("GET", "/api/v1/namespaces"),
     "GET all usage": lambda world: world.at("GET", "/api/v1/usage"),
@@ -125,7 +125,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "DELETE grant in the namespace": lambda world: world.at("DELETE", f"/api/v1/grants/{world.grant('team/*')}"),
     "GET rules of the namespace": lambda world: world.at("GET", "/api/v1/rules?namespace=team"),
     "POST rule in the namespace": lambda world: world.add(
-        "rules", name=_new(), kind="free", repositories="team/none", position=1
+        "rules", name=_new(), kind="exempt", repositories="team/none", position=1
     ),
     "GET robots of the namespace": lambda world: world.at("GET", "/api/v1/principals?namespace=team"),
     "POST robot of the namespace": lambda world: world.add(
@@ -133,13 +133,22 @@ OPERATIONS: Final[dict[str, Operation]] = {
     ),
     "DELETE robot of the namespace": lambda world: world.at("DELETE", f"/api/v1/principals/{world.robot('team')}"),
     "POST secret of its robot": lambda world: world.add(f"principals/{world.robot('team')}/secrets", name="x"),
-    "POST trust of its robot": lambda world: world.add(
-        f"principals/{world.robot('team')}/trusts", issuer="https://gitlab.com", claims={"project_id": "1"}
+    "POST trusted publisher of its robot": lambda world: world.add(
+        f"principals/{world.robot('team')}/trusted_publishers", issuer="https://gitlab.com", claims={"project_id": "1"}
     ),
     "GET trail of the namespace": lambda world: world.at("GET", "/api/v1/audit?namespace=team"),
+    "GET who asks": lambda world: world.at("GET", "/api/v1/whoami"),
+    "GET search": lambda world: world.at("GET", "/api/v1/search?q=app"),
+    "GET explanation in the namespace": lambda world: world.at(
+        "GET", f"/api/v1/explain?action=push&repository={REPOSITORY}"
+    ),
+    "GET explanation beyond": lambda world: world.at("GET", "/api/v1/explain?action=push&repository=other/app"),
+    "POST run of the collection": lambda world: world.add("gc/runs"),
     "GET all grants": lambda world: world.at("GET", "/api/v1/grants"),
     "POST grant beyond": lambda world: world.add("grants", principal=None, repositories="t*/**", role="reader"),
-    "POST rule beyond": lambda world: world.add("rules", name=_new(), kind="free", repositories="**/none", position=1),
+    "POST rule beyond": lambda world: world.add(
+        "rules", name=_new(), kind="exempt", repositories="**/none", position=1
+    ),
     "POST user": lambda world: world.add("principals", kind="user", name=_new()),
     "POST secret of another robot": lambda world: world.add(f"principals/{world.robot('other')}/secrets", name="x"),
     "GET all of the trail": lambda world: world.at("GET", "/api/v1/audit"),

@@ -182,7 +182,7 @@ def test_rules_hold_at_once_and_say_who_may(guarded: Guarded, mine: Account) -> 
     assert mine.delete("mine/app", "v1") == 403
     assert mine.delete("mine/app", other.digest) == 403
     assert mine.delete("mine/app", image.digest) == 202, "nothing protected points there"
-    rules.add(guarded.services.database, NewRule("kept", 0, "kept", "mine/*"))
+    rules.add(guarded.services.database, NewRule("kept", 0, "delete_protected", "mine/*"))
     assert mine.push("mine/app", "work", image) == 201
     assert mine.delete("mine/app", "work") == 403
 
@@ -346,7 +346,7 @@ def test_a_change_is_json_whatever_its_route_and_its_body(guarded: Guarded, cont
     for method, path in changes:
         answer = guarded.request(method, path, headers=headers, data=b"", content_type=content_type)
         assert (answer.status_code, guarded.error_code(answer)) == (400, "INVALID_PARAMETER"), path
-    answer = guarded.request("POST", "/api/v1/usage/verify", headers=headers, json={})
+    answer = guarded.request("POST", "/api/v1/usage/recount", headers=headers, json={})
     assert answer.status_code == 200
 
 

@@ -28,7 +28,7 @@ PASSWORD: Final = "a long enough password"
 @pytest.fixture(autouse=True)
 def bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Before the registry, which reads of them in its settings."""
-    for name, most in (("GRANTS", 5), ("RULES", 3), ("TRUSTS", 2)):
+    for name, most in (("GRANTS", 5), ("RULES", 3), ("TRUSTED_PUBLISHERS", 2)):
         monkeypatch.setenv(f"SLIPWAY_{name}_PER_NAMESPACE", str(most))
     monkeypatch.setenv("SLIPWAY_GRANTS_PER_GRANTEE", "3")
     monkeypatch.setenv("SLIPWAY_STARRED_CHARACTERS_PER_GRANTEE", "3")
@@ -43,7 +43,7 @@ def add(guarded: Guarded, who: dict[str, str], what: str, **document: Any) -> Te
     return guarded.request("POST", f"/api/v1/{what}", headers=who, json=document)
 
 
-def test_a_namespace_has_so_many_grants_rules_and_trusts(guarded: Guarded, lead: dict[str, str]) -> None:
+def test_a_namespace_has_so_many_grants_rules_and_trusted_publishers(guarded: Guarded, lead: dict[str, str]) -> None:
     public = [
         add(guarded, lead, "grants", principal=None, repositories=f"team/{each}", role="reader")
         for each in ("*a", "*b", "a", "b", "c")
@@ -55,10 +55,10 @@ def test_a_namespace_has_so_many_grants_rules_and_trusts(guarded: Guarded, lead:
     made = [add(guarded, lead, "rules", name=str(each), kind="immutable", repositories="team/**") for each in range(4)]
     assert [answer.status_code for answer in made] == [201, 201, 201, 409]
     assert add(guarded, lead, "principals", kind="robot", name="team+ci", namespace="team").status_code == 201
-    trust = {"issuer": "https://gitlab.com", "claims": {"project_id": "1"}}
-    trusts = [add(guarded, lead, "principals/team+ci/trusts", **trust) for _ in range(3)]
-    assert [answer.status_code for answer in trusts] == [201, 201, 409]
-    assert "at most 2 trusts" in trusts[-1].text
+    publisher = {"issuer": "https://gitlab.com", "claims": {"project_id": "1"}}
+    trusted_publishers = [add(guarded, lead, "principals/team+ci/trusted_publishers", **publisher) for _ in range(3)]
+    assert [answer.status_code for answer in trusted_publishers] == [201, 201, 409]
+    assert "at most 2 trusted publishers" in trusted_publishers[-1].text
 
 
 @pytest.mark.parametrize("pattern", ["team/*a*b*c*d*", "team/*a*b*c*d**"])
@@ -155,7 +155,7 @@ def test_a_push_over_a_tag_of_a_kept_repository_takes_what_its_deletion_takes(gu
         return guarded.request("PUT", path, headers=head, data=index_of(**more), content_type=OCI_INDEX).status_code
 
     assert push("v1") == 201
-    rules.add(guarded.services.database, NewRule("archive", 0, "kept", "team/**", role="maintainer"))
+    rules.add(guarded.services.database, NewRule("archive", 0, "delete_protected", "team/**", role="maintainer"))
     assert push("v1", annotations={"another": "one"}) == 403
     assert push("v1") == 201, "the same again changes nothing"
     assert push("v2", annotations={"another": "one"}) == 201

@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 from werkzeug.test import TestResponse
 
-from functions.registry.metadata.access import audit, credentials, grants, principals, rules, trusts
+from functions.registry.metadata.access import audit, credentials, grants, principals, rules, trusted_publishers
 from functions.registry.metadata.access.audit import Filter
 from functions.registry.metadata.access.rules import NewRule
 from functions.registry.oci.media_type import OCI_INDEX
@@ -80,15 +80,17 @@ def test_a_robot_is_made_given_a_right_and_taken_away(lead: Person) -> None:
     made = lead.add("principals", kind="robot", name="team+ci", namespace="team")
     assert (made["namespace"], made["is_admin"]) == ("team", False)
     secret = lead.add("principals/team+ci/secrets", name="runner")
-    trust = lead.add("principals/team+ci/trusts", issuer=GITLAB, claims=JOB)
+    publisher = lead.add("principals/team+ci/trusted_publishers", issuer=GITLAB, claims=JOB)
     grant = lead.add("grants", principal="team+ci", repositories="team/**", role="writer")
     assert opened(lead.guarded, "team+ci", secret["secret"], "team/a/b") == {"team/a/b": ["pull", "push"]}
     assert [each["name"] for each in lead.get("principals?namespace=team")["principals"]] == ["team+ci"]
     assert [each["id"] for each in lead.get("principals/team+ci/secrets")["secrets"]] == [secret["id"]]
-    assert [each["id"] for each in lead.get("principals/team+ci/trusts")["trusts"]] == [trust["id"]]
+    assert [each["id"] for each in lead.get("principals/team+ci/trusted_publishers")["trusted_publishers"]] == [
+        publisher["id"]
+    ]
     assert lead.status("DELETE", f"grants/{grant['id']}") == 204
     assert opened(lead.guarded, "team+ci", secret["secret"], "team/a/b") == {}
-    assert lead.status("DELETE", f"principals/team+ci/trusts/{trust['id']}") == 204
+    assert lead.status("DELETE", f"principals/team+ci/trusted_publishers/{publisher['id']}") == 204
     assert lead.status("DELETE", f"principals/team+ci/secrets/{secret['id']}") == 204
     assert lead.guarded.ask_token("team+ci", secret["secret"]).status_code == 401
     assert lead.status("PATCH", "principals/team+ci", disabled=True) == 200
@@ -110,10 +112,10 @@ def test_lists_have_what_is_of_the_namespace_alone(lead: Person, root: Person) -
     database = lead.guarded.services.database
     for pattern in ("**", "t**", "team", "team*/**", "teams/a", "tea/m", "team-x/a", "team.x/a", "team0", "other/**"):
         grants.add(database, None, pattern, "reader")
-        rules.add(database, NewRule(f"for {pattern}", 1, "free", pattern))
+        rules.add(database, NewRule(f"for {pattern}", 1, "exempt", pattern))
     for number, pattern in enumerate(("team/**", "team/a", "team/*/c")):
         grants.add(database, None, pattern, "reader")
-        rules.add(database, NewRule(f"for {pattern}", number, "free", pattern))
+        rules.add(database, NewRule(f"for {pattern}", number, "exempt", pattern))
     shown = lead.get("grants?namespace=team")["grants"]
     assert sorted(each["repositories"] for each in shown) == ["team/**", "team/**", "team/*/c", "team/a"]
     assert [each["repositories"] for each in lead.get("rules?namespace=team")["rules"]] == [
@@ -140,7 +142,7 @@ def test_a_list_goes_on_within_the_namespace(lead: Person) -> None:
 
 def test_the_trail_tells_of_the_namespace_and_of_nothing_else(lead: Person, root: Person, theirs: str) -> None:
     root.add("grants", principal="theirs", repositories="other/x", role="reader")
-    root.add("rules", name="everywhere", kind="free", repositories="**")
+    root.add("rules", name="everywhere", kind="exempt", repositories="**")
     root.add("principals/theirs/secrets", name="theirs")
     lead.add("principals", kind="robot", name="team+ci", namespace="team")
     lead.add("principals/team+ci/secrets", name="one")
@@ -229,7 +231,7 @@ def test_an_administrator_of_the_registry_who_is_none_any_more_is_refused_at_onc
     headers = guarded.as_bearer(guarded.token("second", second.secret))
     assert guarded.get("/api/v1/grants", headers=headers).status_code == 200
     assert root.status("PATCH", "principals/second", disabled=True) == 200
-    for path in ("/api/v1/grants", "/api/v1/collection"):
+    for path in ("/api/v1/grants", "/api/v1/gc"):
         assert guarded.get(path, headers=headers).status_code == 403
     document = {"kind": "user", "name": "third", "is_admin": True}
     assert guarded.request("POST", "/api/v1/principals", headers=headers, json=document).status_code == 403
@@ -249,7 +251,7 @@ BEYOND: Final = [
 def test_no_pattern_reaches_out_of_the_namespace(lead: Person, pattern: str) -> None:
     database = lead.guarded.services.database
     granted = lead.status("POST", "grants", principal="lead", repositories=pattern, role="admin")
-    ruled = lead.status("POST", "rules", name="x", kind="free", repositories=pattern, position=1)
+    ruled = lead.status("POST", "rules", name="x", kind="exempt", repositories=pattern, position=1)
     assert {granted, ruled} <= {400, 403}
     assert [each.pattern for each in grants.list_page(database, 10)] == ["team/**"]
     assert rules.list_all(database) == []
@@ -295,7 +297,7 @@ def test_nobody_becomes_an_administrator_of_the_registry_by_it(lead: Person) -> 
         assert lead.status("PATCH", "principals/lead", **change) in {400, 403}, change
     for role in ("administrator", "owner", "Admin", 5, ["admin"]):
         assert lead.status("POST", "grants", principal="lead", repositories="team/x", role=role) == 400
-    assert lead.status("GET", "collection") == 403
+    assert lead.status("GET", "gc") == 403
     found = principals.list_page(lead.guarded.services.database, Page())
     assert [(each.name, each.is_admin) for each in found] == [("lead", False)]
 
@@ -310,9 +312,10 @@ def test_the_registrys_administrator_is_out_of_reach(lead: Person, root: Person)
 
 OTHERS: Final[list[tuple[str, str, dict[str, object]]]] = [
     ("GET", "", {}), ("PATCH", "", {"disabled": True}), ("PATCH", "", {"password": "a long enough one"}),
-    ("PATCH", "", {"namespace": "team"}), ("DELETE", "", {}),
-    ("GET", "/secrets", {}), ("POST", "/secrets", {"name": "mine"}), ("DELETE", "/secrets/{secret}", {}),
-    ("GET", "/trusts", {}), ("POST", "/trusts", {"issuer": GITLAB, "claims": JOB}), ("DELETE", "/trusts/{trust}", {}),
+    ("PATCH", "", {"namespace": "team"}), ("DELETE", "", {}), ("GET", "/secrets", {}),
+    ("POST", "/secrets", {"name": "mine"}), ("DELETE", "/secrets/{secret}", {}), ("GET", "/trusted_publishers", {}),
+    ("POST", "/trusted_publishers", {"issuer": GITLAB, "claims": JOB}),
+    ("DELETE", "/trusted_publishers/{trusted_publisher}", {}),
 ]  # fmt: skip
 
 
@@ -324,8 +327,8 @@ def test_who_is_of_another_namespace_is_as_who_is_not_there(
     robot = principals.get(database, "theirs")
     assert robot
     principals.create_robot(database, "nobodys")
-    trust = trusts.add(database, robot.id, GITLAB, JOB)
-    path = rest.format(secret=theirs.split("_")[1], trust=trust)
+    publisher = trusted_publishers.add(database, robot.id, GITLAB, JOB)
+    path = rest.format(secret=theirs.split("_")[1], trusted_publisher=publisher)
     told = set()
     for name in ("theirs", "nobodys", "nobody", "root"):
         answer = lead.ask(method, f"principals/{name}{path}", **document)
@@ -333,7 +336,7 @@ def test_who_is_of_another_namespace_is_as_who_is_not_there(
         told.add(answer.text.replace(name, "NAME"))
     assert len(told) == 1
     assert principals.get(database, "theirs") == robot
-    assert len(credentials.list_secrets(database, robot.id)) == len(trusts.list_of(database, robot.id)) == 1
+    assert len(credentials.list_secrets(database, robot.id)) == len(trusted_publishers.list_of(database, robot.id)) == 1
     assert lead.guarded.ask_token("theirs", theirs).status_code == 200
 
 
@@ -341,12 +344,12 @@ def test_what_is_anothers_is_not_reached_by_way_of_ones_own(lead: Person, theirs
     database = lead.guarded.services.database
     robot = principals.get(database, "theirs")
     assert robot
-    trust = trusts.add(database, robot.id, GITLAB, JOB)
+    publisher = trusted_publishers.add(database, robot.id, GITLAB, JOB)
     lead.add("principals", kind="robot", name="team+ci", namespace="team")
     assert lead.status("DELETE", f"principals/team+ci/secrets/{theirs.split('_')[1]}") == 404
-    assert lead.status("DELETE", f"principals/team+ci/trusts/{trust}") == 404
+    assert lead.status("DELETE", f"principals/team+ci/trusted_publishers/{publisher}") == 404
     assert lead.guarded.ask_token("theirs", theirs).status_code == 200
-    assert len(trusts.list_of(database, robot.id)) == 1
+    assert len(trusted_publishers.list_of(database, robot.id)) == 1
     assert lead.status("POST", "principals", kind="robot", name="theirs", namespace="team") == 400, (
         "whether there is one is not told"
     )
@@ -364,7 +367,7 @@ def test_grants_and_rules_of_others_stay(lead: Person, root: Person) -> None:
     database = lead.guarded.services.database
     for pattern in ("**", "other/x", "team*/**", "team"):
         grant = root.add("grants", principal="root", repositories=pattern, role="reader")["id"]
-        rule = root.add("rules", name=f"for {pattern}", kind="free", repositories=pattern, position=5)["id"]
+        rule = root.add("rules", name=f"for {pattern}", kind="exempt", repositories=pattern, position=5)["id"]
         refused = [lead.ask("DELETE", path) for path in (f"grants/{grant}", f"rules/{rule}", "grants/99999")]
         assert [answer.status_code for answer in refused] == [403, 403, 403]
         assert refused[0].text == refused[2].text
@@ -377,11 +380,11 @@ def test_no_exception_is_made_to_the_registrys_rules(lead: Person, root: Person)
     everywhere = root.add("rules", name="releases", kind="protected", repositories="**", tags="v*")["id"]
     here = root.add("rules", name="kept", kind="protected", repositories="team/*", tags="kept")["id"]
     for position in (0, None):
-        assert lead.status("POST", "rules", name="x", kind="free", repositories="team/**", position=position) in {
+        assert lead.status("POST", "rules", name="x", kind="exempt", repositories="team/**", position=position) in {
             400,
             403,
         }
-    made = lead.add("rules", name="mine", kind="free", repositories="team/**")
+    made = lead.add("rules", name="mine", kind="exempt", repositories="team/**")
     assert made["position"] == 1
     for rule in (everywhere, here):
         assert lead.status("DELETE", f"rules/{rule}") == 403

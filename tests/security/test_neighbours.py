@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 from werkzeug.test import TestResponse
 
-from functions.registry.metadata.access import principals, trusts
+from functions.registry.metadata.access import principals, trusted_publishers
 from tests.issuer import Issuer, serve
 from tests.security.people import Guarded, basic, claims
 
@@ -49,7 +49,7 @@ class Neighbours:
         return self.ask(who, "grants", principal=principal, repositories=pattern, role=role, **more)
 
     def trust(self, who: str, robot: str, issuer: Issuer, **wanted: str) -> TestResponse:
-        return self.ask(who, f"principals/{robot}/trusts", issuer=issuer.address, claims=wanted)
+        return self.ask(who, f"principals/{robot}/trusted_publishers", issuer=issuer.address, claims=wanted)
 
     def job(self, issuer: Issuer, name: str = "oidc", *scopes: str) -> TestResponse:
         return self.guarded.ask_token(name, issuer.token(aud="slipway", **JOB), *(scopes or (SCOPE,)))
@@ -68,7 +68,7 @@ def whose(answer: TestResponse) -> tuple[str, list[str]]:
 
 @pytest.mark.parametrize("more", [{}, {"ref": "*"}, {"ref": "refs/heads/main", "event_name": "push", "sub": ""}])
 @pytest.mark.parametrize("is_first", [True, False], ids=["before", "after"])
-def test_no_trust_of_a_neighbour_takes_a_job(
+def test_no_trusted_publisher_of_a_neighbour_takes_a_job(
     neighbours: Neighbours, issuer: Issuer, more: dict[str, str], *, is_first: bool
 ) -> None:
     """Whenever it is made, and however many claims it has."""
@@ -111,19 +111,19 @@ def test_a_robot_that_does_not_trust_the_job_is_not_to_be_had_by_its_name(
 
 
 @pytest.mark.parametrize("wanted", [{"event_name": "push"}, {"iss": "x", "aud": "slipway"}, {"sub": "repo:octo/app"}])
-def test_a_trust_names_a_tenant_whatever_the_issuer(
+def test_a_trusted_publisher_names_a_tenant_whatever_the_issuer(
     neighbours: Neighbours, issuer: Issuer, wanted: dict[str, str]
 ) -> None:
     answer = neighbours.trust("mallory", "evil+ci", issuer, **wanted)
     assert (answer.status_code, "repository_id or repository_owner_id" in answer.text) == (400, True)
 
 
-def test_a_trust_that_names_no_tenant_and_is_there_already_opens_nothing(
+def test_a_trusted_publisher_that_names_no_tenant_and_is_there_already_opens_nothing(
     neighbours: Neighbours, issuer: Issuer
 ) -> None:
     evil = principals.get(neighbours.guarded.services.database, "evil+ci")
     assert evil is not None
-    trusts.add(neighbours.guarded.services.database, evil.id, issuer.address, {"event_name": "push"})
+    trusted_publishers.add(neighbours.guarded.services.database, evil.id, issuer.address, {"event_name": "push"})
     assert neighbours.job(issuer).status_code == 401
 
 

@@ -12,7 +12,7 @@ from werkzeug.test import Client, TestResponse
 
 from functions.registry import wiring
 from functions.registry.auth.keys import VerificationKey
-from functions.registry.metadata.access import grants, principals, trusts
+from functions.registry.metadata.access import grants, principals, trusted_publishers
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.media_type import OCI_MANIFEST
 from functions.registry.wiring import Services
@@ -39,7 +39,7 @@ def trusting(issuer: Issuer, guarded: Guarded) -> Guarded:
     database = guarded.services.database
     robot = principals.create_robot(database, "app")
     grants.add(database, robot.id, "team/app", "writer")
-    trusts.add(database, robot.id, issuer.address, {"repository_id": "42", "ref": "refs/heads/*"})
+    trusted_publishers.add(database, robot.id, issuer.address, {"repository_id": "42", "ref": "refs/heads/*"})
     return guarded
 
 
@@ -178,7 +178,7 @@ def test_gitlabs_tokens_open_what_they_say_and_protect_what_they_say(external: R
     assert external.request("DELETE", "/v2/team/app/manifests/v1", headers=push).status_code == 401
     assert external.get("/v2/_catalog", headers=push).status_code == 403
     assert external.get("/token?scope=x").status_code == 404
-    for what in ("grants", "grants?namespace=team", "collection"):
+    for what in ("grants", "grants?namespace=team", "gc"):
         assert external.get(f"/api/v1/{what}", headers=rails(["*"])).status_code == 403, "it is nobody's administrator"
 
     protected = rails(["pull", "push"], tag_deny_access_patterns={"push": ["^v"], "delete": []})

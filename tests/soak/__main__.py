@@ -28,10 +28,10 @@ from tests.soak.audit import Audit
 from tests.soak.clients import Puller, Pusher
 from tests.soak.figures import MOVING_TAGS, REPOSITORIES, Figures
 
-TICK_SECONDS: Final = 4
+GC_SCHEDULE_SECONDS: Final = 4
 SECONDS_BETWEEN_KILLS: Final = 15
 SECONDS_BETWEEN_FAULTS: Final = 5
-SETTINGS: Final = {"SLIPWAY_HINT_INTERVAL_SECONDS": "1", "SLIPWAY_UPLOAD_EXPIRY_SECONDS": "60"}
+SETTINGS: Final = {"SLIPWAY_GC_TRIGGER_INTERVAL_SECONDS": "1", "SLIPWAY_UPLOAD_EXPIRY_SECONDS": "60"}
 
 
 def unreliable_pubsub(data: Data, ports: Ports) -> Child:
@@ -144,7 +144,7 @@ def main() -> int:
     with (
         tempfile.TemporaryDirectory(prefix="slipway-soak-", ignore_cleanup_errors=True) as folder,
         mock.patch.object(programs, "pubsub", unreliable_pubsub),
-        mock.patch.object(stack, "TICK_SECONDS", TICK_SECONDS),
+        mock.patch.object(stack, "GC_SCHEDULE_SECONDS", GC_SCHEDULE_SECONDS),
         # A backend that is killed makes the server recover as after a crash: what is fast would lose commits.
         Stack(Options(port=0, data=Path(folder), ephemeral=not arguments.faults)) as running,
     ):

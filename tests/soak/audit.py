@@ -1,4 +1,4 @@
-"""The end of a soak: the collection comes to rest, then bucket and rows are compared, one by one."""
+"""The end of a soak: garbage collection comes to rest, then bucket and rows are compared, one by one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from functions.registry.metadata.db import Database
 from functions.registry.metadata.driver import Connection
-from functions.registry.metadata.usage.recount import verify
+from functions.registry.metadata.usage.recount import recount
 from local.programs import BUCKET
 from tests.soak.figures import GRACES, Figures
 
@@ -71,7 +71,7 @@ class Audit:
             self._figures.find("leaked", f"an object that no blob names: {name}")
         for name in known - stored:
             self._figures.find("lost", f"the object of a blob: {name}")
-        for difference in verify(self._database).differences:
+        for difference in recount(self._database).differences:
             self._figures.find("miscounted", str(difference))
 
     def collected(self) -> dict[str, int]:

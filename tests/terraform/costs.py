@@ -81,7 +81,7 @@ def items(size: str) -> dict[str, float]:
         "its disk, and backups as large": twice * disk * _DISK + disk * _BACKUP,
         "instances that are kept": int(chosen["registry_min_instances"]) * (1.5 + memory) * _SECONDS * _IDLE,
         "load balancer, Cloud Armor's policy": _BALANCER + _POLICY + _RULES * _RULE if use.domain else 0,
-        "uptime check, collections": _PROBES,
+        "uptime check, GC runs": _PROBES,
         "alerts; images, versions of secrets": _conditions() * _CONDITION + _IMAGES_AND_SECRETS,
         "**standing**": 0,
         "requests": busy + use.millions * _MILLION + (use.millions * _ARMOR_MILLION + balanced if use.domain else 0),

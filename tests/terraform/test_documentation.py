@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import pytest
 
-from cli.operator import collection as admin
 from deploy import rotate
+from slipway_cli.operator import gc as admin
 from tests.support import Registry
 from tests.terraform.conftest import EXAMPLES
 from tests.terraform.core import ROOT
@@ -105,7 +105,7 @@ def test_every_request_of_the_operators_page_is_answered(registry: Registry) -> 
 def test_alerts_send_nobody_to_the_database() -> None:
     """It has no address that one could reach from a desk: its section says how, and the rest asks the registry."""
     pages = _OPERATIONS.split("\n## ")
-    assert [page.splitlines()[0] for page in pages if ".admin` " in page or "cli.operator.collection" in page] == [
+    assert [page.splitlines()[0] for page in pages if ".admin` " in page or "operator.collection" in page] == [
         "Asking the registry",
         "Reaching the database",
     ]
@@ -116,7 +116,7 @@ def test_every_command_of_this_repository_is_one(registry: Registry, capsys: pyt
     assert len(rotations) == 3
     for _, _, _, *arguments in rotations:
         rotate.parser().parse_args(arguments)
-    found = re.findall(r"python -m cli\.operator\.collection (\w.*)", _OPERATIONS)
+    found = re.findall(r"python -m cli\.operator\.gc (\w.*)", _OPERATIONS)
     assert found == ["status"]
     for line in found:
         assert admin.main(shlex.split(line), registry.services.settings.database) == 0

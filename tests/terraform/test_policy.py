@@ -10,9 +10,9 @@ from typing import Final
 
 import pytest
 
-from functions.api.web import startup as started
+from functions.api.web import startup
 from functions.gc.run import BUDGET_SECONDS
-from functions.registry.events.hints import is_hint
+from functions.registry.events.gc_trigger import is_gc_trigger
 from local.programs import BUCKET_CORS
 from tests.terraform.conftest import EXAMPLES, NewTerraform
 from tests.terraform.core import ROOT, Terraform
@@ -34,8 +34,8 @@ def _expected_grants(deployment: Deployment) -> set[tuple[str, str, str]]:
         (member["api"], "slipway_api_blobs", "example-registry-slipway-blobs"),
         (member["gc"], "slipway_gc_blobs", "example-registry-slipway-blobs"),
         (member["api"], "slipway_api_signs", deployment.account("api")),
-        (member["api"], "pubsub.publisher", "slipway-hints"),
-        (member["gc"], "pubsub.publisher", "slipway-hints"),
+        (member["api"], "pubsub.publisher", "slipway-gc-trigger"),
+        (member["gc"], "pubsub.publisher", "slipway-gc-trigger"),
         (member["push"], "run.invoker", "slipway-gc"),
         (member["build"], "storage.objectViewer", "example-registry-slipway-source"),
         (member["build"], "storage.objectViewer", ""),
@@ -289,7 +289,7 @@ def test_threads_and_memory_follow_concurrency(deployment: Deployment) -> None:
 
 
 def test_whoever_waits_waits_longer_than_whoever_works(deployment: Deployment) -> None:
-    subscription = deployment.one("google_pubsub_subscription", "hints").values
+    subscription = deployment.one("google_pubsub_subscription", "gc_trigger").values
     assert BUDGET_SECONDS < deployment.function("gc")["timeout_seconds"] <= subscription["ack_deadline_seconds"]
     if deployment.has_front():
         timeout = int(deployment.one("google_cloud_run_v2_service").block("template")["timeout"].removesuffix("s"))
@@ -317,7 +317,7 @@ def test_the_front_takes_the_requests_and_waits_for_the_app(deployment: Deployme
     port = deployment.environment("registry")["PORT"]
     probe = app["startup_probe"][0]
     assert str(probe["http_get"][0]["port"]) == port
-    assert probe["http_get"][0]["path"] == started.PATH, "an instance that can't reach its database gets no requests"
+    assert probe["http_get"][0]["path"] == startup.PATH, "an instance that can't reach its database gets no requests"
     assert probe["period_seconds"] * probe["failure_threshold"] == 240
     assert f"server 127.0.0.1:{port} " in _nginx_conf(deployment)
     assert len(_nginx_conf(deployment)) < 32 * 1024, "what a variable may hold"
@@ -325,7 +325,7 @@ def test_the_front_takes_the_requests_and_waits_for_the_app(deployment: Deployme
 
 
 def test_messages_come_again_slowly_and_end_as_dead_letters(deployment: Deployment) -> None:
-    subscription = deployment.one("google_pubsub_subscription", "hints")
+    subscription = deployment.one("google_pubsub_subscription", "gc_trigger")
     assert subscription.block("retry_policy") == {"minimum_backoff": "10s", "maximum_backoff": "600s"}
     dead = deployment.one("google_pubsub_topic", "dead").values["id"]
     assert subscription.block("dead_letter_policy")["dead_letter_topic"] == dead
@@ -338,10 +338,10 @@ def test_messages_come_again_slowly_and_end_as_dead_letters(deployment: Deployme
     assert endpoint == deployment.function("gc")["uri"]
 
 
-def test_the_clock_sends_a_hint(deployment: Deployment) -> None:
+def test_the_clock_sends_a_gc_trigger(deployment: Deployment) -> None:
     target = deployment.one("google_cloud_scheduler_job").block("pubsub_target")
     assert target["topic_name"] == deployment.environment("api")["SLIPWAY_TOPIC"]
-    assert is_hint(base64.b64decode(target["data"]))
+    assert is_gc_trigger(base64.b64decode(target["data"]))
 
 
 def test_every_alert_has_a_section_that_says_what_to_do(deployment: Deployment) -> None:
@@ -381,7 +381,7 @@ def test_what_asks_for_the_registry_waits_for_it(terraform: Terraform) -> None:
     resources = terraform.plan(f"-var-file={EXAMPLES['tiny']}")["configuration"]["root_module"]["resources"]
     waiting = {one["name"]: one for one in resources if one["type"] in ("google_monitoring_alert_policy", _UPTIME)}
     assert _UPTIME in json.dumps(waiting.pop("unreachable"))
-    assert waiting.keys() == {"threshold", "no_collection", "registry"}
+    assert waiting.keys() == {"threshold", "no_gc_run", "registry"}
     for one in waiting.values():
         assert {"google_cloud_run_v2_service.registry", "google_cloudfunctions2_function.api"} <= {*one["depends_on"]}
 

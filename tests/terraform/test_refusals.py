@@ -69,7 +69,7 @@ _PIPELINE = {"state_bucket": "state", "variables": "x.tfvars"}
         ({"pipeline": {**_PIPELINE, "promotes_to": ["allUsers"]}}, "members like serviceAccount"),
         ({"database_version": "POSTGRES_14"}, "POSTGRES_15 to POSTGRES_18"),
         ({"trusted_proxies": 11}, "From 0 to 10"),
-        ({"tick_schedule": "hourly"}, "Five fields"),
+        ({"gc_schedule": "hourly"}, "Five fields"),
     ],
     ids=str,
 )
@@ -95,7 +95,7 @@ def test_every_variable_is_described_typed_and_of_use() -> None:
     ("file", "old", "new", "expected"),
     [
         ("events.tf", "ack_deadline_seconds =", "ack_deadline_second =", "ack_deadline_second"),
-        ("events.tf", "schedule    = var.tick_schedule", "schedule    = []", "schedule"),
+        ("events.tf", "schedule    = var.gc_schedule", "schedule    = []", "schedule"),
         ("blobs.tf", "google_project_iam_custom_role.api_blobs.id", "google_project_iam_custom_role.other.id", "other"),
         ("registry.tf", "INGRESS_TRAFFIC_ALL", "INGRESS_ALL", "ingress takes one of"),
         ("registry.tf", '"${local.registry_seconds}s"', '"${local.registry_seconds}"', "seconds with an s"),

@@ -40,7 +40,7 @@ DEFAULTS: Final[dict[str, Any]] = {
     "grants_per_grantee": 25,
     "starred_characters_per_grantee": 64,
     "rules_per_namespace": 500,
-    "trusts_per_namespace": 100,
+    "trusted_publishers_per_namespace": 100,
     "stars_per_pattern": 4,
     "trusted_proxies": 0,
 }
@@ -65,7 +65,7 @@ RANGES: Final = {
     "grants_per_grantee": (1, 10_000),
     "starred_characters_per_grantee": (0, 100_000),
     "rules_per_namespace": (1, 10_000),
-    "trusts_per_namespace": (1, 10_000),
+    "trusted_publishers_per_namespace": (1, 10_000),
     "stars_per_pattern": (1, 16),
     "trusted_proxies": (0, 10),
 }

@@ -1,4 +1,4 @@
-"""Which robot an identity may act as, and what a trust may be."""
+"""Which robot an identity may act as, and what a trusted publisher may be."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from functions.registry.auth.caller import TokenRefused
 from functions.registry.auth.federation import BUILDKITE, GITHUB, GITLAB, GOOGLE, Identity
-from functions.registry.auth.trusted import choose, comparable, refuse_outside_code, tenants, validate_trust
+from functions.registry.auth.trusted import choose, comparable, refuse_outside_code, tenants, validate_trusted_publisher
 from functions.registry.metadata.access.patterns import is_glob_match
 
 
@@ -25,7 +25,7 @@ class Robot:
 
 
 @dataclass(frozen=True)
-class Trust:
+class TrustedPublisher:
     """Stands for the database's row."""
 
     claims: Mapping[str, str]
@@ -56,21 +56,21 @@ def identity(claims: Mapping[str, str] = JOB, issuer: str = GITHUB, **more: str)
     return Identity(issuer, {**claims, **more})
 
 
-def mismatch(trusts: list[Trust], found: Identity) -> str:
+def mismatch(publishers: list[TrustedPublisher], found: Identity) -> str:
     with pytest.raises(TokenRefused) as refused:
-        choose(trusts, found, [])
+        choose(publishers, found, [])
     return str(refused.value)
 
 
-def test_the_trust_whose_claims_all_match_is_found() -> None:
-    main = Trust({"repository_id": "2", "ref": "refs/heads/main"})
-    assert choose([Trust({"repository_id": "3"}), main], identity(), []) is main
+def test_the_trusted_publisher_whose_claims_all_match_is_found() -> None:
+    main = TrustedPublisher({"repository_id": "2", "ref": "refs/heads/main"})
+    assert choose([TrustedPublisher({"repository_id": "3"}), main], identity(), []) is main
 
 
-def test_of_one_namespace_the_trust_with_the_most_claims_is_found_then_the_first() -> None:
-    wide = Trust({"repository_owner_id": "1"}, Robot("wide", "team"))
-    first = Trust({"repository_owner_id": "1", "ref": "refs/heads/*"}, Robot("first", "team"))
-    second = Trust({"repository_id": "2", "ref": "refs/heads/main"}, Robot("second", "team"))
+def test_of_one_namespace_the_trusted_publisher_with_the_most_claims_is_found_then_the_first() -> None:
+    wide = TrustedPublisher({"repository_owner_id": "1"}, Robot("wide", "team"))
+    first = TrustedPublisher({"repository_owner_id": "1", "ref": "refs/heads/*"}, Robot("first", "team"))
+    second = TrustedPublisher({"repository_id": "2", "ref": "refs/heads/main"}, Robot("second", "team"))
     assert choose([wide, first, second], identity(), []) is first
 
 
@@ -83,20 +83,26 @@ def test_no_number_of_claims_makes_a_job_somebody_elses(count: int) -> None:
     """The robot with a role in what is asked; else the one of the namespace that is asked for."""
     more = {name: JOB[name] for name in list(JOB)[:count]}
     for has_role in (True, False):
-        trusts = [Trust({"repository_id": "2"}, VICTIM, has_role=has_role), Trust(more, MALLORY)]
-        for each in itertools.permutations(trusts):
+        publishers = [
+            TrustedPublisher({"repository_id": "2"}, VICTIM, has_role=has_role),
+            TrustedPublisher(more, MALLORY),
+        ]
+        for each in itertools.permutations(publishers):
             assert choose(list(each), identity(), ["victim/app"]).principal is VICTIM
 
 
 def test_a_role_in_something_else_that_is_asked_for_is_not_enough() -> None:
-    trusts = [Trust({"repository_id": "2"}, VICTIM, has_role=True), Trust(JOB, MALLORY, has_role=True)]
-    assert choose(trusts, identity(), ["victim/app", "elsewhere/base"]).principal is VICTIM
+    publishers = [
+        TrustedPublisher({"repository_id": "2"}, VICTIM, has_role=True),
+        TrustedPublisher(JOB, MALLORY, has_role=True),
+    ]
+    assert choose(publishers, identity(), ["victim/app", "elsewhere/base"]).principal is VICTIM
 
 
 @pytest.mark.parametrize("asked", [[], ["elsewhere/app"], ["victim/app", "evil/app"]])
 def test_between_robots_of_several_namespaces_nobody_chooses(asked: list[str]) -> None:
-    trusts = [Trust({"repository_id": "2"}, VICTIM), Trust(JOB, MALLORY)]
-    for each in itertools.permutations(trusts):
+    publishers = [TrustedPublisher({"repository_id": "2"}, VICTIM), TrustedPublisher(JOB, MALLORY)]
+    for each in itertools.permutations(publishers):
         with pytest.raises(TokenRefused, match=r"oidc\+ROBOT"):
             choose(list(each), identity(), asked)
 
@@ -109,7 +115,7 @@ def test_robots_are_found_by_what_names_the_tenant() -> None:
     assert tenants(Identity("https://issuer.example", {"sub": "a\0b"}), {}) == []
 
 
-def test_what_no_trust_can_have_is_compared_with_none() -> None:
+def test_what_no_trusted_publisher_can_have_is_compared_with_none() -> None:
     """A database takes neither of them."""
     odd = identity(odd="a\0b", long="x" * 256, half="\ud800", good="x")
     assert comparable(odd).keys() == JOB.keys() | {"good", "access_token"}
@@ -129,22 +135,22 @@ def test_what_no_trust_can_have_is_compared_with_none() -> None:
         {"repository_id": "2", "unknown": "x"},
     ],
 )
-def test_a_trust_with_any_other_claim_does_not_match(claims: dict[str, str]) -> None:
-    assert mismatch([Trust(claims)], identity())
+def test_a_trusted_publisher_with_any_other_claim_does_not_match(claims: dict[str, str]) -> None:
+    assert mismatch([TrustedPublisher(claims)], identity())
 
 
 @pytest.mark.parametrize("pattern", ["refs/heads/main", "refs/heads/*", "refs/*", "*", "refs/*/main", "*main"])
 def test_a_ref_may_be_a_pattern(pattern: str) -> None:
-    assert choose([Trust({"repository_id": "2", "ref": pattern})], identity(), [])
+    assert choose([TrustedPublisher({"repository_id": "2", "ref": pattern})], identity(), [])
 
 
 def test_a_tenant_is_told_which_claim_failed() -> None:
-    trusts = [
-        Trust({"repository_id": "2", "ref": "refs/tags/v*", "environment": "production"}),
-        Trust({"repository_id": "2", "ref": "refs/heads/release"}),
+    publishers = [
+        TrustedPublisher({"repository_id": "2", "ref": "refs/tags/v*", "environment": "production"}),
+        TrustedPublisher({"repository_id": "2", "ref": "refs/heads/release"}),
     ]
-    assert mismatch(trusts, identity()) == 'ref is "refs/heads/main", expected refs/heads/release'
-    assert mismatch(trusts[:1], identity()) == (
+    assert mismatch(publishers, identity()) == 'ref is "refs/heads/main", expected refs/heads/release'
+    assert mismatch(publishers[:1], identity()) == (
         'ref is "refs/heads/main", expected refs/tags/v*; environment is null, expected production'
     )
 
@@ -188,7 +194,7 @@ def test_a_job_that_runs_a_forks_code_is_refused() -> None:
 
 
 def test_an_access_token_opens_only_what_says_so() -> None:
-    closed, opened = Trust({"sub": "1"}), Trust({"sub": "1", "access_token": "true"})
+    closed, opened = TrustedPublisher({"sub": "1"}), TrustedPublisher({"sub": "1", "access_token": "true"})
     found = Identity(GOOGLE, {"sub": "1", "access_token": "true"})
     assert mismatch([closed], found) == 'access_token is "true", expected false'
     assert choose([closed, opened], found, []) is opened
@@ -238,7 +244,7 @@ def test_a_hostile_pattern_costs_no_more_than_a_good_one() -> None:
     assert time.thread_time() - started < 0.05
 
 
-# ---- what a trust may be
+# ---- what a trusted publisher may be
 
 CONFIGURED: Final = {"https://named.example": ("project-id", "group-id")}
 NOBODYS: Final = {"iss": "https://issuer.example", "aud": "slipway", "event_name": "push", "ref_type": "branch"}
@@ -259,8 +265,8 @@ NOBODYS: Final = {"iss": "https://issuer.example", "aud": "slipway", "event_name
         ("https://oidc.circleci.com/org/1", {"sub": "org/1/project/2/user/3", "oidc.circleci.com/project-id": "2"}),
     ],
 )
-def test_a_trust_that_names_a_tenant_is_good(issuer: str, claims: dict[str, str]) -> None:
-    validate_trust(issuer, claims, CONFIGURED)
+def test_a_trusted_publisher_that_names_a_tenant_is_good(issuer: str, claims: dict[str, str]) -> None:
+    validate_trusted_publisher(issuer, claims, CONFIGURED)
 
 
 @pytest.mark.parametrize(
@@ -293,7 +299,7 @@ def test_a_trust_that_names_a_tenant_is_good(issuer: str, claims: dict[str, str]
         (GITHUB, {"repository_id": "2", "": "x"}, "texts of 1 to 255"),
     ],
 )
-def test_a_trust_that_opens_too_much_is_refused(issuer: str, claims: dict[str, str], reason: str) -> None:
+def test_a_trusted_publisher_that_opens_too_much_is_refused(issuer: str, claims: dict[str, str], reason: str) -> None:
     with pytest.raises(ValueError, match="takes") as refused:
-        validate_trust(issuer, claims, CONFIGURED)
+        validate_trusted_publisher(issuer, claims, CONFIGURED)
     assert reason in str(refused.value)

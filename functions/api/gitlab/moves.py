@@ -11,7 +11,7 @@ from flask import Response
 
 from functions.api import gate
 from functions.api.audit import access_changed
-from functions.api.gitlab import scopes as gitlab_access
+from functions.api.gitlab import scopes
 from functions.api.gitlab.repositories import line
 from functions.api.gitlab.routes import RenameRepository
 from functions.api.web.context import Context
@@ -70,7 +70,7 @@ def _new_name(context: Context, route: RenameRepository) -> RepositoryName:
     if group.namespace != route.repository.namespace:
         raise BodyValueInvalid(parameter="namespace", takes=f"what lies in {route.repository.namespace}")
     if context.caller.kind == "external":
-        gate.require_scopes(context.services, context.caller, [gitlab_access.of_parent(group)])
+        gate.require_scopes(context.services, context.caller, [scopes.of_parent(group)])
     return _joined(group, last)
 
 

@@ -14,7 +14,7 @@ from functions.api.web.context import Context
 from functions.api.web.gitlab_errors import TagUnknown
 from functions.registry.blobs.errors import ObjectMissing
 from functions.registry.metadata.content import blobs
-from functions.registry.metadata.gitlab import tags as gitlab_tags
+from functions.registry.metadata.gitlab import tags
 from functions.registry.metadata.gitlab.pages import TagPage
 from functions.registry.metadata.gitlab.tags import FoundTags, Image, TagDetails
 from functions.registry.oci.digest import Digest
@@ -22,7 +22,7 @@ from functions.registry.oci.errors import NameUnknown
 from functions.registry.oci.media_type import essence, is_index
 from functions.registry.oci.platform import LARGEST_CONFIG, is_part
 from functions.registry.oci.strangers_json import read_stored
-from functions.registry.uploading import lost_objects as damage
+from functions.registry.uploading import lost_objects
 
 _WITH_PLATFORM: Final = {
     "application/vnd.oci.image.config.v1+json",
@@ -33,10 +33,10 @@ _WITH_PLATFORM: Final = {
 def list_tags(context: Context, route: routes.ListTagDetails) -> Response:
     database, page = context.services.database, route.page
     if route.exact:
-        alone = gitlab_tags.find_one(database, route.repository, route.exact, page.referrers)
+        alone = tags.find_one(database, route.repository, route.exact, page.referrers)
         found = None if alone is None else FoundTags(alone, has_previous=False, has_next=False)
     else:
-        found = gitlab_tags.find_page(database, route.repository, page)
+        found = tags.find_page(database, route.repository, page)
     if found is None:
         raise NameUnknown(name=route.repository)
     return line([_shown(tag) for tag in found.tags], **_links(route, found))
@@ -79,7 +79,7 @@ def _milliseconds(at: str) -> str:
 
 
 def get_tag(context: Context, route: routes.GetTagDetails) -> Response:
-    times, images = gitlab_tags.images(context.services.database, route.repository, route.tag)
+    times, images = tags.images(context.services.database, route.repository, route.tag)
     if times is None:
         raise NameUnknown(name=route.repository)
     if times.created_at is None or times.published_at is None or times.root not in images:
@@ -88,7 +88,7 @@ def get_tag(context: Context, route: routes.GetTagDetails) -> Response:
     shown: dict[str, Any] = {
         "repository": route.repository,
         "name": route.tag,
-        "image": _image(root, images, _platform(context, route, root), [gitlab_tags.MOST_IMAGES]),
+        "image": _image(root, images, _platform(context, route, root), [tags.MOST_IMAGES]),
         "created_at": moment(times.created_at),
     }
     if times.published_at != times.created_at:
@@ -142,7 +142,7 @@ def _platform(context: Context, route: routes.GetTagDetails, image: Image) -> di
     try:
         config = b"".join(context.services.bucket.read(blob.object_name, last=blob.size - 1))
     except ObjectMissing:
-        damage.mark(context.services, image.config_digest, blob.object_name)
+        lost_objects.mark(context.services, image.config_digest, blob.object_name)
         config = b"{}"
     return _read_platform(read_stored(config))
 

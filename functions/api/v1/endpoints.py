@@ -7,7 +7,7 @@ from typing import Final
 from functions.api.endpoint import Endpoint
 from functions.api.permission import Administrator, Anybody, RightTo
 from functions.api.route import in_repository, plain
-from functions.api.v1 import collection, description, paths, routes
+from functions.api.v1 import description, gc, paths, routes
 
 ENDPOINTS: Final = (
     Endpoint(
@@ -22,20 +22,29 @@ ENDPOINTS: Final = (
     ),
     Endpoint(
         method="GET",
-        path=paths.COLLECTION,
-        route=routes.GetCollection,
-        parse=plain(routes.GetCollection),
-        handler=collection.get,
+        path=paths.GC,
+        route=routes.GetGc,
+        parse=plain(routes.GetGc),
+        handler=gc.get,
         permission=Administrator(),
-        action="collection.get",
+        action="gc.get",
     ),
     Endpoint(
         method="GET",
-        path=paths.COLLECTION_OF_REPOSITORY,
-        route=routes.PreviewCollection,
-        parse=in_repository(routes.PreviewCollection),
-        handler=collection.preview,
+        path=paths.GC_OF_REPOSITORY,
+        route=routes.PreviewGc,
+        parse=in_repository(routes.PreviewGc),
+        handler=gc.preview,
         permission=RightTo("pull"),
-        action="collection.preview",
+        action="gc.preview",
+    ),
+    Endpoint(
+        method="POST",
+        path=paths.GC_RUNS,
+        route=routes.RunGc,
+        parse=plain(routes.RunGc),
+        handler=gc.run,
+        permission=Administrator(),
+        action="gc.run",
     ),
 )

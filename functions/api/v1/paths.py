@@ -7,5 +7,6 @@ from typing import Final
 from functions.api.route import NAME
 
 DESCRIPTION: Final = r"/api/openapi\.json"
-COLLECTION: Final = r"/api/v1/collection"
-COLLECTION_OF_REPOSITORY: Final = rf"/api/v1/repositories/{NAME}/-/collection"
+GC: Final = r"/api/v1/gc"
+GC_RUNS: Final = r"/api/v1/gc/runs"
+GC_OF_REPOSITORY: Final = rf"/api/v1/repositories/{NAME}/-/gc"

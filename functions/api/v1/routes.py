@@ -13,10 +13,15 @@ class GetDescription(Route):
 
 
 @dataclass(frozen=True, slots=True)
-class GetCollection(Route):
+class GetGc(Route):
     """How the garbage collection stands."""
 
 
 @dataclass(frozen=True, slots=True)
-class PreviewCollection(InRepository):
+class RunGc(Route):
+    """Wake it now."""
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewGc(InRepository):
     """What the garbage collection would take from a repository."""

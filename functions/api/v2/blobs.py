@@ -17,7 +17,7 @@ from functions.registry.metadata.content import blobs
 from functions.registry.oci.byte_range import ByteRange, parse_range
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.errors import BlobReferenced, BlobUnknown
-from functions.registry.uploading import lost_objects as damage
+from functions.registry.uploading import lost_objects
 
 
 def get(context: Context, route: GetBlob) -> Response:
@@ -93,7 +93,7 @@ def _read(context: Context, digest: Digest, blob: blobs.Blob, wanted: ByteRange)
     try:
         first = next(pieces, b"")
     except ObjectMissing as missing:
-        damage.mark(context.services, digest, blob.object_name)
+        lost_objects.mark(context.services, digest, blob.object_name)
         raise BlobUnknown(digest=str(digest)) from missing
     return _to_the_end(digest, wanted.length, first, pieces)
 

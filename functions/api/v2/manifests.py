@@ -52,7 +52,7 @@ def get(context: Context, route: GetManifest) -> Response:
     response = _described(context, stored.digest, stored.media_type, stored.payload, len(stored.payload))
     if response.status_code == HTTPStatus.OK:
         tag = route.reference if isinstance(route.reference, Tag) else None
-        context.services.activity.pulled(route.repository, tag, stored.digest)
+        context.services.pulls_and_pushes.pulled(route.repository, tag, stored.digest)
     return response
 
 
@@ -103,7 +103,7 @@ def put(context: Context, route: PutManifest) -> Response:
         raise ManifestInvalid(reason, media_type=differs.stored, content_type=manifest.media_type) from differs
     except pushes.ReferenceMissing as missing:
         raise ManifestBlobUnknown(missing=[str(digest) for digest in missing.digests]) from missing
-    context.services.activity.pushed(route.repository, sorted(set(names)), digest)
+    context.services.pulls_and_pushes.pushed(route.repository, sorted(set(names)), digest)
     headers = {"Location": manifest_path(route.repository, digest), "Docker-Content-Digest": str(digest)}
     if manifest.subject is not None:
         headers["OCI-Subject"] = str(manifest.subject.digest)

@@ -1,7 +1,7 @@
 """A body becomes a part of an upload: hashed while it streams into an object of its own.
 
 The object is named in the database before its first byte is sent, and counts only once the database says so: a crash at
-any point leaves an upload that stands where it stood, and an object that is condemned with it.
+any point leaves an upload that stands where it stood, and an object that is queued for deletion with it.
 """
 
 from __future__ import annotations

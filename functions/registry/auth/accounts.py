@@ -9,7 +9,7 @@ from typing import Final
 
 from functions.registry.auth.secrets import Peppers, hash_password, make_secret
 from functions.registry.config import Settings
-from functions.registry.metadata.access import credentials, principals, trusts
+from functions.registry.metadata.access import credentials, principals, trusted_publishers
 from functions.registry.metadata.access.principals import Principal, PrincipalInvalid
 from functions.registry.metadata.db import Database
 from functions.registry.oci.errors import NameInvalid
@@ -49,7 +49,7 @@ def create(database: Database, account: NewAccount) -> Principal:
     if account.kind == "robot" and account.is_admin:
         raise AccountRefused("is_admin is for users: a robot has grants")
     if account.kind == "robot" and account.password is not None:
-        raise AccountRefused("password is for users: a robot has secrets and trusts")
+        raise AccountRefused("password is for users: a robot has secrets and trusted publishers")
     if account.kind == "user" and account.namespace is not None:
         raise AccountRefused("namespace is for robots")
     hashed = None if account.password is None else _hashed(account.password)
@@ -69,7 +69,7 @@ def create(database: Database, account: NewAccount) -> Principal:
 def set_password(database: Database, principal: Principal, password: str | None) -> None:
     """None takes it away. Raises AccountRefused."""
     if principal.kind != "user":
-        raise AccountRefused("password is for users: a robot has secrets and trusts")
+        raise AccountRefused("password is for users: a robot has secrets and trusted publishers")
     principals.set_password(database, principal.id, None if password is None else _hashed(password))
 
 
@@ -86,22 +86,24 @@ def add_secret(
     return AddedSecret(made.id, name, expires_at, made.text)
 
 
-def add_trust(
+def add_trusted_publisher(
     database: Database, principal: Principal, issuer: str, claims: Mapping[str, str], settings: Settings
 ) -> int:
-    """Its id. Raises AccountRefused and TooManyTrusts."""
-    from functions.registry.auth.trusted import validate_trust  # noqa: PLC0415  # it brings cryptography along
+    """Its id. Raises AccountRefused and TooManyTrustedPublishers."""
+    from functions.registry.auth.trusted import validate_trusted_publisher  # noqa: PLC0415  # it brings cryptography along
 
     if principal.kind != "robot":
-        raise AccountRefused("a trust is a robot's: make a robot for the job, and grant it what the job needs")
+        raise AccountRefused(
+            "a trusted publisher is a robot's: make a robot for the job, and grant it what the job needs"
+        )
     issuers = settings.oidc_issuers.split()
     if issuer not in issuers:
         raise AccountRefused(f"issuer takes one of SLIPWAY_OIDC_ISSUERS: {', '.join(issuers)}")
     try:
-        validate_trust(issuer, claims, settings.tenant_claims)
+        validate_trusted_publisher(issuer, claims, settings.tenant_claims)
     except ValueError as error:
         raise AccountRefused(f"claims {error}") from error
-    return trusts.add(database, principal.id, issuer, claims, settings.trusts_per_namespace)
+    return trusted_publishers.add(database, principal.id, issuer, claims, settings.trusted_publishers_per_namespace)
 
 
 def _hashed(password: str) -> str:

@@ -15,8 +15,7 @@ from functions.registry.auth.caller import IssuerUnavailable, TokenRefused
 from functions.registry.auth.secrets import PREFIX, Peppers, make_secret, parse_secret, verify_password
 from functions.registry.auth.signed_in import SignInRefused, SignInThrottled
 from functions.registry.config import Settings
-from functions.registry.metadata.access import credentials, trusts
-from functions.registry.metadata.access import failed_sign_ins as failures
+from functions.registry.metadata.access import credentials, failed_sign_ins, trusted_publishers
 from functions.registry.metadata.access.credentials import SignedIn
 from functions.registry.metadata.db import Database
 
@@ -61,7 +60,7 @@ class SignIn:
         """
         if len(password) > _LONGEST_PASSWORD:
             raise SignInRefused(_WRONG)
-        keys = failures.Keys.of(self._peppers.newest, name, address)
+        keys = failed_sign_ins.Keys.of(self._peppers.newest, name, address)
         way, _, robot = name.partition("+")
         if way == "oauth2accesstoken":
             shown = _Shown(self._google.identify, password, "google", robot, asked)
@@ -72,13 +71,13 @@ class SignIn:
             return self._counted(keys, lambda: self._federated(shown))
         # Nobody guesses a secret: whoever has one is not kept off by others' failures, and to look at it is cheap.
         if password.startswith(PREFIX):
-            return self._by_secret(name, password) or self._refused(failures.attempt(self._database, keys))
-        if seconds := failures.attempt(self._database, keys):
+            return self._by_secret(name, password) or self._refused(failed_sign_ins.attempt(self._database, keys))
+        if seconds := failed_sign_ins.attempt(self._database, keys):
             raise SignInThrottled(seconds)
         signed_in = self._by_password(name, password)
         if signed_in is None:
             raise SignInRefused(_WRONG)
-        failures.succeed(self._database, keys)
+        failed_sign_ins.succeed(self._database, keys)
         return signed_in
 
     def exchange(
@@ -86,7 +85,7 @@ class SignIn:
     ) -> SignedIn:
         """An identity for a token, once: it is no password after that. Raises as `sign_in`."""
         identify = self._google.identify if is_access_token else self._federation.identify
-        keys = failures.Keys.of(self._peppers.newest, "", address)
+        keys = failed_sign_ins.Keys.of(self._peppers.newest, "", address)
         shown = _Shown(identify, token, "exchange", robot, asked)
         signed_in = self._counted(keys, lambda: self._federated(shown))
         if (token_id := signed_in.claims.get("jti")) and not credentials.use_token_once(
@@ -96,9 +95,9 @@ class SignIn:
         return signed_in
 
     def remember(self, signed_in: SignedIn) -> str:
-        """A refresh token, opaque. It ends with the secret or the trust that it came from."""
+        """A refresh token, opaque. It ends with the secret or the trusted publisher that it came from."""
         secret = make_secret()
-        life = timedelta(hours=FEDERATED_HOURS) if signed_in.trust_id else timedelta(days=REMEMBERED_DAYS)
+        life = timedelta(hours=FEDERATED_HOURS) if signed_in.trusted_publisher_id else timedelta(days=REMEMBERED_DAYS)
         hashed = self._peppers.hash(secret.text)
         credentials.add_refresh_token(self._database, hashed, signed_in, datetime.now(UTC) + life)
         return secret.text
@@ -112,12 +111,12 @@ class SignIn:
             raise SignInRefused("the sign-in has ended: log in again")
         return found
 
-    def _counted(self, keys: failures.Keys, signing_in: Callable[[], SignedIn]) -> SignedIn:
+    def _counted(self, keys: failed_sign_ins.Keys, signing_in: Callable[[], SignedIn]) -> SignedIn:
         """What is refused is a failure of where it came from."""
         try:
             return signing_in()
         except SignInRefused:
-            if seconds := failures.attempt_from(self._database, keys):
+            if seconds := failed_sign_ins.attempt_from(self._database, keys):
                 raise SignInThrottled(seconds) from None
             raise
 
@@ -169,7 +168,7 @@ class SignIn:
         try:
             identity = shown.identify(shown.token)
             trusted.refuse_outside_code(identity)
-            sought = trusts.Sought(
+            sought = trusted_publishers.Sought(
                 identity.issuer,
                 trusted.tenants(identity, configured),
                 trusted.comparable(identity),
@@ -178,21 +177,21 @@ class SignIn:
                 shown.asked,
                 None if shown.via == "exchange" else identity.token_id,
             )
-            candidates = trusts.matching(self._database, sought)
-            trust = trusted.choose(candidates, identity, shown.asked)
+            candidates = trusted_publishers.matching(self._database, sought)
+            publisher = trusted.choose(candidates, identity, shown.asked)
         except IssuerUnavailable:
             raise
         except TokenRefused as refused:
             raise SignInRefused(str(refused)) from refused
-        if trust.was_exchanged:
+        if publisher.was_exchanged:
             raise SignInRefused(_EXCHANGED)
         return SignedIn(
-            principal=trust.principal,
+            principal=publisher.principal,
             via=shown.via,
             token_seconds=FEDERATED_TOKEN_SECONDS,
             is_read_only=identity.is_read_only,
             claims={name: value for name, value in identity.claims.items() if name in _AUDITED},
-            trust_id=trust.id,
+            trusted_publisher_id=publisher.id,
         )
 
 

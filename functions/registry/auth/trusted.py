@@ -1,8 +1,8 @@
 """Which robot an identity may act as.
 
-Everybody has an account at the large issuers, so a good signature says little: a trust names the tenant, by an id that
-is never given again to somebody else. Several namespaces may have a trust in the same tenant, and their administrators
-don't trust each other: none of them decides by more claims who another one's job is.
+Everybody has an account at the large issuers, so a good signature says little: a trusted publisher names the tenant, by
+an id that is never given again to somebody else. Several namespaces may have a trusted publisher in the same tenant,
+and their administrators don't trust each other: none of them decides by more claims who another one's job is.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from functions.registry.auth.caller import TokenRefused
 from functions.registry.auth.federation import BUILDKITE, GITHUB, GITLAB, GOOGLE, Identity
 from functions.registry.metadata.access.patterns import is_glob_match
 
-# One of these has to be in every trust; of an issuer that is nowhere listed, `sub`.
+# One of these has to be in every trusted publisher; of an issuer that is nowhere listed, `sub`.
 _TENANTS: Final[Mapping[str, tuple[str, ...]]] = {
     GITHUB: ("repository_owner_id", "repository_id"),
     GITLAB: ("namespace_id", "project_id"),
@@ -24,7 +24,7 @@ _TENANTS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 _NUMBERS: Final = frozenset({"repository_owner_id", "repository_id", "namespace_id", "project_id"})
 _GITHUB_SERVER_ENDING: Final = "/_services/token"
-# Only of these a trust may hold a pattern.
+# Only of these a trusted publisher may hold a pattern.
 GLOBS: Final = frozenset({"ref", "ref_path", "environment"})
 _MOST_CLAIMS: Final = 20
 _LONGEST_TEXT: Final = 255
@@ -43,7 +43,7 @@ class Robot(Protocol):
     def namespace(self) -> str | None: ...
 
 
-class Trust(Protocol):
+class TrustedPublisher(Protocol):
     """An identity that has all the claims may act as the robot, which may have a role in what is asked for."""
 
     @property
@@ -56,7 +56,7 @@ class Trust(Protocol):
     def has_role(self) -> bool: ...
 
 
-AnyTrust = TypeVar("AnyTrust", bound=Trust)
+AnyPublisher = TypeVar("AnyPublisher", bound=TrustedPublisher)
 
 
 def tenant_claims(issuer: str, configured: Tenants) -> tuple[str, ...]:
@@ -71,23 +71,24 @@ def tenants(identity: Identity, configured: Tenants) -> list[dict[str, str]]:
 
 
 def comparable(identity: Identity) -> dict[str, str]:
-    """The claims that a trust can have: short and printable."""
+    """The claims that a trusted publisher can have: short and printable."""
     claims = {**_IMPLIED, **identity.claims}
     return {name: value for name, value in claims.items() if _is_plain(name) and _is_plain(value)}
 
 
-def choose(trusts: Sequence[AnyTrust], identity: Identity, asked: Sequence[str]) -> AnyTrust:
-    """The trust of the one robot that is meant, of those that hold the identity's tenant. `asked` are repositories.
+def choose(publishers: Sequence[AnyPublisher], identity: Identity, asked: Sequence[str]) -> AnyPublisher:
+    """The publisher of the one robot that is meant, of those that hold the identity's tenant. `asked` are repositories.
 
     Robots with a role in what is asked come first, of these those of its namespaces. Robots of one namespace are looked
-    after by the same people: there the trust with the most claims wins. Raises TokenRefused, with the reason.
+    after by the same people: there the trusted publisher with the most claims wins. Raises TokenRefused, with the
+    reason.
     """
-    wrong = [(trust, _wrong(trust, identity)) for trust in trusts]
-    found = [trust for trust, names in wrong if not names]
+    wrong = [(publisher, _wrong(publisher, identity)) for publisher in publishers]
+    found = [publisher for publisher, names in wrong if not names]
     if not found:
         raise TokenRefused(_explanation(wrong, identity))
-    found = [trust for trust in found if trust.has_role] or found
-    namespaces = {trust.principal.namespace for trust in found}
+    found = [publisher for publisher in found if publisher.has_role] or found
+    namespaces = {publisher.principal.namespace for publisher in found}
     if len(namespaces) > 1:
         meant = {name.partition("/")[0] for name in asked} & namespaces
         if len(meant) != 1:
@@ -95,8 +96,8 @@ def choose(trusts: Sequence[AnyTrust], identity: Identity, asked: Sequence[str])
                 "several robots trust this identity, of different namespaces: say which one it is, with the name"
                 " oidc+ROBOT"
             )
-        found = [trust for trust in found if trust.principal.namespace in meant]
-    return max(found, key=lambda trust: len(trust.claims))
+        found = [publisher for publisher in found if publisher.principal.namespace in meant]
+    return max(found, key=lambda publisher: len(publisher.claims))
 
 
 def refuse_outside_code(identity: Identity) -> None:
@@ -109,8 +110,8 @@ def refuse_outside_code(identity: Identity) -> None:
         raise TokenRefused("job_project_id is not project_id: the job runs the code of another project")
 
 
-def validate_trust(issuer: str, claims: Mapping[str, str], configured: Tenants) -> None:
-    """Raises ValueError where a trust would open more than its author can mean."""
+def validate_trusted_publisher(issuer: str, claims: Mapping[str, str], configured: Tenants) -> None:
+    """Raises ValueError where a trusted publisher would open more than its author can mean."""
     if not claims or len(claims) > _MOST_CLAIMS:
         raise ValueError(f"takes 1 to {_MOST_CLAIMS} claims")
     for name, value in claims.items():
@@ -132,9 +133,9 @@ def _is_plain(text: str) -> bool:
     return 0 < len(text) <= _LONGEST_TEXT and text.isprintable()
 
 
-def _wrong(trust: Trust, identity: Identity) -> list[str]:
+def _wrong(publisher: TrustedPublisher, identity: Identity) -> list[str]:
     """Claims that don't match."""
-    expected = {**_IMPLIED, **trust.claims}
+    expected = {**_IMPLIED, **publisher.claims}
     found = {**_IMPLIED, **identity.claims}
     return [name for name, value in expected.items() if not _is_match(name, value, found.get(name))]
 
@@ -145,12 +146,12 @@ def _is_match(name: str, expected: str, found: str | None) -> bool:
     return is_glob_match(expected, found)
 
 
-def _explanation(wrong: Sequence[tuple[Trust, list[str]]], identity: Identity) -> str:
-    """Only to the tenant whom a trust names is it told what else that trust expects."""
+def _explanation(wrong: Sequence[tuple[TrustedPublisher, list[str]]], identity: Identity) -> str:
+    """Only to the tenant whom a trusted publisher names is it told what else that trusted publisher expects."""
     if not wrong:
         return f"no robot of this registry trusts {_shown(identity)} of {identity.issuer}"
-    trust, names = min(wrong, key=lambda pair: len(pair[1]))
-    expected = {**_IMPLIED, **trust.claims}
+    publisher, names = min(wrong, key=lambda pair: len(pair[1]))
+    expected = {**_IMPLIED, **publisher.claims}
     return "; ".join(
         f"{name} is {signed.shown(identity.claims.get(name))}, expected {expected[name]}" for name in names
     )

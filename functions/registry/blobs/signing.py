@@ -78,7 +78,7 @@ def signer_from(settings: Settings) -> Signer:
 
 
 class _IamService:
-    """Signs as a service account, without its key. Connected at the first signature: the collection never makes one."""
+    """Signs as a service account, without its key. Connects at the first signature: garbage collection makes none."""
 
     def __init__(self, identity: str) -> None:
         self._identity = identity

@@ -12,7 +12,7 @@ from functions.registry.metadata.content.uploads import Owner, Stored, Upload
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.errors import DigestInvalid, UploadUnknown
 from functions.registry.oci.name import RepositoryName
-from functions.registry.uploading import lost_objects as damage
+from functions.registry.uploading import lost_objects
 from functions.registry.wiring import Services
 
 
@@ -50,7 +50,7 @@ def commit(services: Services, repository: RepositoryName, upload: Upload, diges
         if older is None or older in (object_name, seen):
             raise UploadUnknown
         # Outside of any transaction: nobody waits for the store with us.
-        seen = older if damage.is_whole(services, digest, older, upload.received) else None
+        seen = older if lost_objects.is_whole(services, digest, older, upload.received) else None
 
 
 def _digest(services: Services, upload: Upload, parts: list[Stored], algorithm: str) -> Digest:

@@ -104,8 +104,8 @@ def test_basic_credentials_open_what_is_ours_and_nothing_else(admin: Administrat
     guarded = admin.guarded
     reader = {"Authorization": basic("reader", guarded.robot("reader", ("team/*", "reader")))}
     # Nothing was pushed there: who may look is told so.
-    assert guarded.get("/api/v1/repositories/team/a/-/collection", headers=reader).status_code == 404
-    assert guarded.get("/api/v1/repositories/other/a/-/collection", headers=reader).status_code == 403
+    assert guarded.get("/api/v1/repositories/team/a/-/gc", headers=reader).status_code == 404
+    assert guarded.get("/api/v1/repositories/other/a/-/gc", headers=reader).status_code == 403
     assert guarded.get("/v2/team/a/tags/list", headers=reader).status_code == 401
 
 
@@ -253,15 +253,17 @@ def test_a_secret_lives_a_number_of_days(admin: Administrator, days: object) -> 
     assert (status, message) == (400, "expires_in_days takes a whole number from 1 to 3650")
 
 
-# ---- trusts
+# ---- trusted_publishers
 
 
 def test_a_robot_trusts_the_jobs_that_are_named(admin: Administrator) -> None:
     admin.add("principals", kind="robot", name="ci")
-    made = admin.add("principals/ci/trusts", issuer=GITHUB, claims=CLAIMS)
-    assert admin.get("principals/ci/trusts") == {"trusts": [{"id": made["id"], "issuer": GITHUB, "claims": CLAIMS}]}
-    assert admin.ask("DELETE", f"principals/ci/trusts/{made['id']}").status_code == 204
-    assert admin.refused("DELETE", f"principals/ci/trusts/{made['id']}")[:2] == (404, "NOT_FOUND")
+    made = admin.add("principals/ci/trusted_publishers", issuer=GITHUB, claims=CLAIMS)
+    assert admin.get("principals/ci/trusted_publishers") == {
+        "trusted_publishers": [{"id": made["id"], "issuer": GITHUB, "claims": CLAIMS}]
+    }
+    assert admin.ask("DELETE", f"principals/ci/trusted_publishers/{made['id']}").status_code == 204
+    assert admin.refused("DELETE", f"principals/ci/trusted_publishers/{made['id']}")[:2] == (404, "NOT_FOUND")
 
 
 @pytest.mark.parametrize(
@@ -276,18 +278,20 @@ def test_a_robot_trusts_the_jobs_that_are_named(admin: Administrator) -> None:
         (7, CLAIMS, "issuer takes a text"),
     ],
 )
-def test_a_trust_that_opens_too_much_is_refused(
+def test_a_trusted_publisher_that_opens_too_much_is_refused(
     admin: Administrator, issuer: object, claims: object, named: str
 ) -> None:
     admin.add("principals", kind="robot", name="ci")
-    status, code, message = admin.refused("POST", "principals/ci/trusts", {"issuer": issuer, "claims": claims})
+    status, code, message = admin.refused(
+        "POST", "principals/ci/trusted_publishers", {"issuer": issuer, "claims": claims}
+    )
     assert (status, code) == (400, "INVALID_PARAMETER")
     assert message.startswith(named), message
 
 
-def test_a_user_has_no_trusts(admin: Administrator) -> None:
+def test_a_user_has_no_trusted_publishers(admin: Administrator) -> None:
     document = {"issuer": GITHUB, "claims": CLAIMS}
-    assert admin.refused("POST", "principals/root/trusts", document)[0] == 400
+    assert admin.refused("POST", "principals/root/trusted_publishers", document)[0] == 400
 
 
 # ---- grants
@@ -372,24 +376,27 @@ def test_a_rule_holds_at_once_and_until_it_is_removed(admin: Administrator) -> N
 
 
 def test_rules_come_in_their_order_and_have_a_name_each(admin: Administrator) -> None:
-    admin.add("rules", name="second", kind="kept", repositories="**", role="admin", position=2)
-    admin.add("rules", name="first", kind="free", repositories="**", tags="dev-*", position=1)
+    admin.add("rules", name="second", kind="delete_protected", repositories="**", role="admin", position=2)
+    admin.add("rules", name="first", kind="exempt", repositories="**", tags="dev-*", position=1)
     assert [rule["name"] for rule in admin.get("rules")["rules"]] == ["first", "second"]
-    again = {"name": "first", "kind": "free", "repositories": "a*"}
+    again = {"name": "first", "kind": "exempt", "repositories": "a*"}
     assert admin.refused("POST", "rules", again)[:2] == (409, "CONFLICT")
 
 
 @pytest.mark.parametrize(
     ("changed", "named"),
     [
-        ({"kind": "locked"}, "kind takes one of protected, immutable, free, kept"),
+        ({"kind": "locked"}, "kind takes one of protected, immutable, exempt, delete_protected"),
         ({"tags": "a/b"}, "tags takes a pattern"),
         ({"tags": None}, "tags takes a pattern"),
         ({"role": "owner"}, "role takes one of"),
         ({"position": -1}, "position takes a whole number from 0 to"),
         ({"position": 2**31}, "position takes a whole number from 0 to"),
-        ({"kind": "kept", "tags": "v*"}, "kind is refused: a rule that keeps a repository is about all tags"),
-        ({"kind": "free", "role": "admin"}, "kind is refused: an exception takes no role"),
+        (
+            {"kind": "delete_protected", "tags": "v*"},
+            "kind is refused: a rule that keeps a repository is about all tags",
+        ),
+        ({"kind": "exempt", "role": "admin"}, "kind is refused: an exception takes no role"),
         ({"name": ""}, "name takes a text"),
     ],
 )
@@ -405,10 +412,10 @@ def test_a_rule_that_can_not_be_is_refused(admin: Administrator, changed: dict[s
 
 NOWHERE: Final = [
     ("GET", "principals/nobody"), ("DELETE", "principals/nobody"), ("GET", "principals/No%00body"),
-    ("GET", "principals/nobody/secrets"), ("GET", "principals/nobody/trusts"),
+    ("GET", "principals/nobody/secrets"), ("GET", "principals/nobody/trusted_publishers"),
     ("DELETE", "principals/nobody/secrets/abc"), ("DELETE", "principals/root/secrets/abc"),
-    ("DELETE", "principals/root/secrets/A%00"), ("DELETE", f"principals/root/trusts/{NUMBER}"),
-    ("DELETE", "principals/root/trusts/x"), ("DELETE", f"grants/{NUMBER}"), ("DELETE", "grants/-1"),
+    ("DELETE", "principals/root/secrets/A%00"), ("DELETE", f"principals/root/trusted_publishers/{NUMBER}"),
+    ("DELETE", "principals/root/trusted_publishers/x"), ("DELETE", f"grants/{NUMBER}"), ("DELETE", "grants/-1"),
     ("DELETE", f"grants/{'9' * 30}"), ("DELETE", f"rules/{NUMBER}"), ("DELETE", "rules/x"),
     ("GET", "grants?principal=nobody"),
 ]  # fmt: skip
@@ -423,7 +430,7 @@ def test_what_is_not_there_is_not_found(admin: Administrator, method: str, path:
     ("path", "document"),
     [
         ("principals/nobody/secrets", {"name": "x"}),
-        ("principals/nobody/trusts", {"issuer": GITHUB, "claims": CLAIMS}),
+        ("principals/nobody/trusted_publishers", {"issuer": GITHUB, "claims": CLAIMS}),
         ("grants", {"principal": "nobody", "repositories": "a", "role": "reader"}),
     ],
 )
@@ -468,8 +475,8 @@ def trail(admin: Administrator) -> Administrator:
     admin.ask("PATCH", "principals/alice", {"disabled": False})
     secret = admin.add("principals/ci/secrets", name="one")["id"]
     admin.ask("DELETE", f"principals/ci/secrets/{secret}")
-    trust = admin.add("principals/ci/trusts", issuer=GITHUB, claims=CLAIMS)["id"]
-    admin.ask("DELETE", f"principals/ci/trusts/{trust}")
+    publisher = admin.add("principals/ci/trusted_publishers", issuer=GITHUB, claims=CLAIMS)["id"]
+    admin.ask("DELETE", f"principals/ci/trusted_publishers/{publisher}")
     grant = admin.add("grants", principal="ci", repositories="team/*", role="writer")["id"]
     admin.ask("DELETE", f"grants/{grant}")
     rule = admin.add("rules", name="releases", kind="immutable", repositories="team/*")["id"]
@@ -484,7 +491,7 @@ def test_every_change_is_in_the_trail(trail: Administrator) -> None:
         ("principal.add", "robot:ci"), ("principal.add", "user:alice"), ("principal.password", "user:alice"),
         ("principal.disable", "user:alice"), ("principal.enable", "user:alice"),
         ("secret.add", "robot:ci"), ("secret.revoke", "robot:ci"),
-        ("trust.add", "robot:ci"), ("trust.remove", "robot:ci"),
+        ("trusted-publisher.add", "robot:ci"), ("trusted-publisher.remove", "robot:ci"),
         ("grant.add", "team/*"), ("grant.remove", "team/*"),
         ("rule.add", "releases"), ("rule.remove", "releases"),
         ("principal.remove", "robot:ci"),

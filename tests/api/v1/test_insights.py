@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from functions.api.v1.insights.routes import DEFAULT_RANKS, DEFAULT_SIZE, LARGEST_SIZE, MOST_RANKS
+from functions.api.v1.insights.routes import DEFAULT_RANKING_SIZE, DEFAULT_SIZE, LARGEST_RANKING_SIZE, LARGEST_SIZE
 from functions.registry.auth.sealing import Seal
 from functions.registry.metadata.lists.filters import NAMESPACE_ORDERS, REPOSITORY_ORDERS, TAG_ORDERS
 from functions.registry.metadata.lists.keyset import REACH
@@ -17,7 +17,7 @@ from functions.registry.metadata.lists.tags import LARGEST_LISTED_INDEX, MOST_DE
 from functions.registry.metadata.usage.trends import DAYS
 from tests.conftest import ROOT
 from tests.metadata.build import query
-from tests.metadata.insight_rows import (
+from tests.metadata.list_rows import (
     MANY_TAGS,
     Known,
     fill_repositories,
@@ -185,22 +185,22 @@ def test_a_cursor_that_was_tampered_with_is_refused(filled: Registry) -> None:
 
 
 STATEMENTS = {
-    REPOSITORIES: ["insights_repositories_by_name_up_of_registry"],
-    f"{REPOSITORIES}?sort=-size": ["insights_repositories_by_size_down_of_registry"],
-    f"{REPOSITORIES}?sort=pulled&namespace=ash": ["insights_repositories_by_pulled_up_of_namespace"],
-    f"{REPOSITORIES}/{MANY_TAGS}": ["insights_repository"],
+    REPOSITORIES: ["list_repositories_by_name_up_of_registry"],
+    f"{REPOSITORIES}?sort=-size": ["list_repositories_by_size_down_of_registry"],
+    f"{REPOSITORIES}?sort=pulled&namespace=ash": ["list_repositories_by_pulled_up_of_namespace"],
+    f"{REPOSITORIES}/{MANY_TAGS}": ["list_repository"],
     TAGS: ["tag_details_by_name_up"],
     f"{TAGS}?sort=-pushed": ["tag_details_by_pushed_down"],
     f"{TAGS}/v01": ["tag_details_of_tag"],
-    f"{NAMESPACES}?sort=-repositories": ["insights_namespaces_by_repositories_down"],
-    f"{NAMESPACES}/ash": ["insights_namespace"],
+    f"{NAMESPACES}?sort=-repositories": ["list_namespaces_by_repositories_down"],
+    f"{NAMESPACES}/ash": ["list_namespace"],
     "/api/v1/usage": ["usage_of_registry"],
-    "/api/v1/rankings/largest": ["insights_repositories_by_size_down_of_registry"],
-    "/api/v1/rankings/most-pulled?namespace=ash": ["insights_repositories_by_pulls_down_of_namespace"],
-    "/api/v1/rankings/longest-unused": ["insights_repositories_by_pulled_up_of_registry"],
-    "/api/v1/rankings/most-wasteful": ["insights_repositories_by_untagged_down_of_registry"],
-    "/api/v1/rankings/most-active": ["insights_most_active_of_registry"],
-    "/api/v1/rankings/fastest-growing?namespace=ash": ["insights_fastest_growing_of_namespace"],
+    "/api/v1/rankings/largest": ["list_repositories_by_size_down_of_registry"],
+    "/api/v1/rankings/most-pulled?namespace=ash": ["list_repositories_by_pulls_down_of_namespace"],
+    "/api/v1/rankings/longest-unused": ["list_repositories_by_pulled_up_of_registry"],
+    "/api/v1/rankings/most-wasteful": ["list_repositories_by_untagged_down_of_registry"],
+    "/api/v1/rankings/most-active": ["list_most_active_of_registry"],
+    "/api/v1/rankings/fastest-growing?namespace=ash": ["list_fastest_growing_of_namespace"],
 }
 
 
@@ -214,7 +214,7 @@ def test_each_is_one_statement(registry: Registry) -> None:
 def test_numbers_on_the_page_are_those_of_the_code() -> None:
     page = (ROOT / "docs" / "api.md").read_text()
     assert f"`n` is {DEFAULT_SIZE} if left out, and {LARGEST_SIZE} at most" in page
-    assert f"`n` is {DEFAULT_RANKS} if left out, {MOST_RANKS} at most" in page
+    assert f"`n` is {DEFAULT_RANKING_SIZE} if left out, {LARGEST_RANKING_SIZE} at most" in page
     assert f"A filter is asked of {REACH} entries" in page
     assert f"of one of {LARGEST_LISTED_INDEX >> 10} KiB at most" in page
     assert f"of the last {DAYS} days" in page

@@ -10,7 +10,7 @@ import pytest
 
 from functions.registry.auth.sealing import Seal, SealBroken
 from functions.registry.oci.digest import Digest
-from tests.metadata.insight_rows import (
+from tests.metadata.list_rows import (
     fill_repositories,
     known_repositories,
 )

@@ -12,7 +12,7 @@ from functions.registry.oci.digest import Digest
 from functions.registry.oci.media_type import OCI_MANIFEST
 from functions.registry.oci.name import RepositoryName, Tag
 from tests.metadata.build import query
-from tests.metadata.insight_rows import (
+from tests.metadata.list_rows import (
     fill_repositories,
     known_repositories,
 )

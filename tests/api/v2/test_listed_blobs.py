@@ -140,9 +140,9 @@ def test_a_cache_is_counted_shown_and_previewed_as_what_it_is(stocked: Registry)
     assert (detail["image"]["size_bytes"], detail["image"]["manifest"]["references"]) == (size, [])
     of_gitlab = stocked.get("/gitlab/v1/repositories/a/b/", query_string={"size": "self"}).get_json()
     assert of_gitlab["size_bytes"] == len(LAYER) + len(CONFIG)
-    assert stocked.get("/api/v1/repositories/a/b/-/collection").get_json()["bytes_freed_in_repository"] == 0
+    assert stocked.get("/api/v1/repositories/a/b/-/gc").get_json()["bytes_freed_in_repository"] == 0
     stocked.request("DELETE", "/v2/a/b/manifests/cache")
-    preview = stocked.get("/api/v1/repositories/a/b/-/collection").get_json()
+    preview = stocked.get("/api/v1/repositories/a/b/-/gc").get_json()
     assert preview["bytes_freed_in_repository"] == len(LAYER) + len(CONFIG)
 
 
@@ -224,7 +224,7 @@ def test_a_foreign_layer_that_comes_later_is_kept(hasty: Registry) -> None:
     collect(hasty)
     for content in CACHE:
         hasty.push_blob("a/b", content)
-    assert hasty.get("/api/v1/repositories/a/b/-/collection").get_json()["bytes_freed_in_repository"] == 0
+    assert hasty.get("/api/v1/repositories/a/b/-/gc").get_json()["bytes_freed_in_repository"] == 0
     collect(hasty)
     assert_kept(hasty, *CACHE)
     assert refusal(hasty, f"/v2/a/b/blobs/{Digest.of(LAYER)}")["detail"] == {"manifests": [str(Digest.of(image))]}
@@ -267,14 +267,14 @@ def test_blobs_of_a_cache_that_come_later_are_kept_and_previewed_as_kept(accepti
     assert response.headers["Warning"] == '299 - "2 references of this manifest are not in the repository"'
     for content in CACHE:
         accepting.push_blob("a/b", content)
-    preview = accepting.get("/api/v1/repositories/a/b/-/collection").get_json()
+    preview = accepting.get("/api/v1/repositories/a/b/-/gc").get_json()
     assert preview["bytes_freed_in_repository"] == preview["bytes_freed_in_registry"] == 0
     collect(accepting)
     assert_kept(accepting, *CACHE)
     [tag] = accepting.get("/api/v1/repositories/a/b/-/tags").get_json()["tags"]
     assert tag["size"] == len(CACHE_INDEX) + len(LAYER) + len(CONFIG)
     accepting.request("DELETE", "/v2/a/b/manifests/cache")
-    preview = accepting.get("/api/v1/repositories/a/b/-/collection").get_json()
+    preview = accepting.get("/api/v1/repositories/a/b/-/gc").get_json()
     assert preview["bytes_freed_in_repository"] == len(LAYER) + len(CONFIG)
     collect(accepting)
     assert rows(accepting, "blobs") == 0

@@ -77,9 +77,9 @@ def test_pushing_its_bytes_again_heals_a_blob(
     lose(registry, lost)
     assert push(registry, repository, content, digest).status_code == 201
     assert registry.pull_blob("a/b", digest) == registry.pull_blob(repository, digest) == content
-    condemned = query(registry.services.database, "SELECT object_name FROM deletions")
-    assert [lost] in condemned
-    assert [object_of(registry, digest)] not in condemned
+    pending = query(registry.services.database, "SELECT object_name FROM deletions")
+    assert [lost] in pending
+    assert [object_of(registry, digest)] not in pending
 
 
 def test_an_object_of_another_size_is_no_better_than_none(registry: Registry, storage_address: str) -> None:

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from functions.registry.metadata.gitlab import tags as gitlab_tags
-from functions.registry.metadata.lists import tags as tag_details
+from functions.registry.metadata.lists import tags as listed_tags
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.media_type import OCI_INDEX, OCI_MANIFEST
 from functions.registry.oci.page import LARGEST_BYTES
@@ -138,7 +138,7 @@ def test_a_page_of_gitlabs_tags_ends_by_its_bytes(sized: Registry) -> None:
 
 
 def test_an_entry_that_is_larger_than_a_page_has_one_for_itself(sized: Registry) -> None:
-    assert tag_details._LARGEST_PAGE == gitlab_tags._LARGEST_PAGE < LARGEST_BYTES
+    assert listed_tags._LARGEST_PAGE == gitlab_tags._LARGEST_PAGE < LARGEST_BYTES
     query(
         sized.services.database,
         "UPDATE manifests SET artifact_type = repeat('x', 5000000) WHERE annotations ->> 'n' = '0'",

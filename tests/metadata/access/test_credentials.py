@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from functions.registry.metadata.access import credentials, principals, trusts
+from functions.registry.metadata.access import credentials, principals, trusted_publishers
 from functions.registry.metadata.access.credentials import SignedIn
 from functions.registry.metadata.access.principals import Principal
 from functions.registry.metadata.db import Conflict, Database
@@ -164,10 +164,10 @@ def test_a_refresh_token_ends_with_its_secret(database: Database, robot: Princip
     assert credentials.find_refresh_token(database, [HASH]) is None
 
 
-def test_a_refresh_token_ends_with_its_trust(database: Database, robot: Principal) -> None:
-    trust = trusts.add(database, robot.id, ISSUER, {"sub": "1"})
-    remember(database, robot, trust_id=trust)
-    assert trusts.remove(database, robot.id, trust)
+def test_a_refresh_token_ends_with_its_trusted_publisher(database: Database, robot: Principal) -> None:
+    publisher = trusted_publishers.add(database, robot.id, ISSUER, {"sub": "1"})
+    remember(database, robot, trusted_publisher_id=publisher)
+    assert trusted_publishers.remove(database, robot.id, publisher)
     assert credentials.find_refresh_token(database, [HASH]) is None
 
 

@@ -8,7 +8,7 @@ from contextlib import closing
 
 import pytest
 
-from functions.registry.metadata.access import credentials, grants, principals, trusts
+from functions.registry.metadata.access import credentials, grants, principals, trusted_publishers
 from functions.registry.metadata.access.principals import (
     LastAdministrator,
     Principal,
@@ -131,11 +131,11 @@ def test_only_users_have_passwords(database: Database) -> None:
 def test_deleting_takes_all_that_hangs_on_it(database: Database) -> None:
     robot = principals.create_robot(database, "ci")
     credentials.add_secret(database, robot.id, "ci", "abc", HASH)
-    trusts.add(database, robot.id, "https://issuer", {"sub": "1"})
+    trusted_publishers.add(database, robot.id, "https://issuer", {"sub": "1"})
     grants.add(database, robot.id, "team/**", "writer")
     assert principals.delete(database, robot.id) is True
     assert principals.delete(database, robot.id) is False
-    for table in ("secrets", "trusts", "grants"):
+    for table in ("secrets", "trusted_publishers", "grants"):
         assert value(database, f"SELECT count(*) FROM {table}") == 0  # noqa: S608
 
 

@@ -129,13 +129,13 @@ def test_the_first_rule_that_matches_decides(database: Database) -> None:
     put(database, APP, ONE, "latest")
     add(database, "protected", None, position=9)
     assert is_refused(database, TWO, ADMIN, "latest")
-    add(database, "free", position=8, tags="lat*")
+    add(database, "exempt", position=8, tags="lat*")
     assert not is_refused(database, TWO, NOBODY, "latest")
     assert is_refused(database, TWO, ADMIN, "v1")
     add(database, "protected", "writer", name="earlier", position=7, repositories="**")
     assert is_refused(database, ONE, READER, "latest")
     assert not is_refused(database, ONE, WRITER, "latest")
-    add(database, "free", name="same position, later", position=7)
+    add(database, "exempt", name="same position, later", position=7)
     assert is_refused(database, TWO, READER, "latest")
 
 
@@ -182,8 +182,8 @@ def test_deleting_a_digest_is_refused_only_if_a_tag_that_a_rule_holds_is_on_it(d
 def test_a_kept_repository_loses_nothing_but_by_whom_the_rule_says(database: Database) -> None:
     image = push_image(database, APP, "v1")
     loose = push_blob(database, APP, b"loose")
-    add(database, "kept", "admin", name="archive")
-    reason = 'repository team/app is kept by rule "archive": to delete takes the role admin'
+    add(database, "delete_protected", "admin", name="archive")
+    reason = 'repository team/app is delete-protected by rule "archive": to delete takes the role admin'
     deletions: list[Callable[[], bool]] = [
         lambda: tags.delete(database, APP, V1, MAINTAINER),
         lambda: manifests.delete(database, APP, image.digest, MAINTAINER),
@@ -203,14 +203,16 @@ def test_a_kept_repository_loses_nothing_but_by_whom_the_rule_says(database: Dat
 
 def test_kept_for_good(database: Database) -> None:
     put(database, APP, ONE, "v1")
-    add(database, "kept", name="archive")
+    add(database, "delete_protected", name="archive")
     assert is_kept(database, ADMIN)
-    with pytest.raises(ChangeRefused, match='repository team/app is kept by rule "archive": nobody may delete'):
+    with pytest.raises(
+        ChangeRefused, match='repository team/app is delete-protected by rule "archive": nobody may delete'
+    ):
         tags.delete(database, APP, V1, ADMIN)
 
 
 def test_a_rule_that_keeps_and_one_for_the_tag_both_hold(database: Database) -> None:
-    add(database, "kept", "admin", position=0)
+    add(database, "delete_protected", "admin", position=0)
     add(database, "protected", "maintainer", position=1)
     assert is_refused(database, ONE, WRITER)
     assert not is_refused(database, ONE, MAINTAINER)
@@ -221,9 +223,9 @@ def test_a_rule_that_keeps_and_one_for_the_tag_both_hold(database: Database) -> 
 def test_an_exception_before_a_rule_that_keeps(database: Database) -> None:
     put(database, APP, ONE, "v1", "cache-1")
     put(database, OTHER, ONE, "v1")
-    add(database, "free", name="caches", tags="cache-*")
-    add(database, "free", name="other", repositories=OTHER)
-    add(database, "kept", position=1)
+    add(database, "exempt", name="caches", tags="cache-*")
+    add(database, "exempt", name="other", repositories=OTHER)
+    add(database, "delete_protected", position=1)
     assert not is_kept(database, NOBODY, Tag("cache-1"))
     assert is_kept(database, ADMIN)
     with pytest.raises(ChangeRefused):
@@ -324,15 +326,15 @@ def test_a_refused_change_leaves_counters_and_queues_as_they_were(database: Data
 @pytest.mark.parametrize(
     ("more", "reason"),
     [
-        ({"kind": "frozen"}, "protected, immutable, free or kept"),
+        ({"kind": "frozen"}, "protected, immutable, exempt or delete_protected"),
         ({"kind": "protected", "role": "owner"}, "no role owner"),
-        ({"kind": "kept", "tags": "v*"}, "about all tags"),
-        ({"kind": "free", "role": "admin"}, "takes no role"),
+        ({"kind": "delete_protected", "tags": "v*"}, "about all tags"),
+        ({"kind": "exempt", "role": "admin"}, "takes no role"),
         ({"kind": "protected", "name": "known"}, "there is a rule known"),
     ],
 )
 def test_a_rule_that_makes_no_sense_is_refused(database: Database, more: dict[str, Any], reason: str) -> None:
-    add(database, "free", name="known")
+    add(database, "exempt", name="known")
     with pytest.raises(RuleRefused, match=reason):
         add(database, **{"name": "new", **more})
 
@@ -346,7 +348,7 @@ def test_patterns_are_checked(database: Database) -> None:
 
 def test_rules_of_a_namespace_are_those_that_say_nothing_of_others(database: Database) -> None:
     for number, pattern in enumerate(("team/*", "team", "team*/x", "**", "teams/x", "team/a")):
-        rules.add(database, NewRule(f"rule {number}", 9 - number, "free", pattern))
+        rules.add(database, NewRule(f"rule {number}", 9 - number, "exempt", pattern))
     assert [rule.repositories for rule in rules.list_all(database, "team")] == ["team/a", "team/*"]
     assert rules.list_all(database, "te") == []
     [other] = rules.list_all(database, "teams")
@@ -356,9 +358,9 @@ def test_rules_of_a_namespace_are_those_that_say_nothing_of_others(database: Dat
 
 def test_rules_are_listed_in_the_order_in_which_they_are_asked(database: Database) -> None:
     last = add(database, "protected", "admin", name="last", position=2, tags="v*")
-    first = add(database, "free", name="first", position=-1)
+    first = add(database, "exempt", name="first", position=-1)
     assert rules.list_all(database) == [
-        Rule(first, "first", -1, "free", "team/*", "*", None),
+        Rule(first, "first", -1, "exempt", "team/*", "*", None),
         Rule(last, "last", 2, "protected", "team/*", "v*", "admin"),
     ]
     removed = rules.remove(database, last)
@@ -389,15 +391,15 @@ def test_without_a_rule_that_matches_obedience_costs_next_to_nothing(database: D
 
 def test_a_namespace_has_no_more_rules_than_it_may(database: Database) -> None:
     for number in range(3):
-        rules.add(database, NewRule(str(number), 0, "free", "team/**"), most=3)
+        rules.add(database, NewRule(str(number), 0, "exempt", "team/**"), most=3)
     with pytest.raises(TooManyRules, match="at most 3 rules"):
-        rules.add(database, NewRule("3", 0, "free", "team/**"), most=3)
-    assert rules.add(database, NewRule("3", 0, "free", "other/**"), most=3)
-    assert rules.add(database, NewRule("3", 0, "free", "**"), most=3), "of the registry there are as many as it likes"
+        rules.add(database, NewRule("3", 0, "exempt", "team/**"), most=3)
+    assert rules.add(database, NewRule("3", 0, "exempt", "other/**"), most=3)
+    assert rules.add(database, NewRule("3", 0, "exempt", "**"), most=3), "of the registry there are as many as it likes"
 
 
 def test_rules_names_are_a_namespaces_own(database: Database) -> None:
     for repositories in ("team/**", "other/**", "**"):
         rules.add(database, NewRule("releases", 0, "immutable", repositories))
     with pytest.raises(RuleExists):
-        rules.add(database, NewRule("releases", 1, "free", "team/app"))
+        rules.add(database, NewRule("releases", 1, "exempt", "team/app"))

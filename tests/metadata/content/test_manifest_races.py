@@ -1,4 +1,4 @@
-"""Pushes, deletions and collections of the same manifests at once: whichever is second sees the other."""
+"""Pushes, deletions and GC runs of the same manifests at once: whichever is second sees the other."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PATIENCE = 10
 SOON_SECONDS = 3
 
 
-def test_a_push_waits_for_a_collection_of_its_blob_and_then_misses_it(database: Database, database_url: str) -> None:
+def test_a_push_waits_for_a_gc_run_of_its_blob_and_then_misses_it(database: Database, database_url: str) -> None:
     image = Image()
     for content in image.blobs:
         push_blob(database, APP, content)
@@ -50,7 +50,7 @@ def test_a_push_waits_for_a_collection_of_its_blob_and_then_misses_it(database: 
     assert tags.list_names(database, APP, Page()) == []
 
 
-def test_a_push_waits_for_a_collection_of_its_child_and_then_misses_it(database: Database, database_url: str) -> None:
+def test_a_push_waits_for_a_gc_run_of_its_child_and_then_misses_it(database: Database, database_url: str) -> None:
     child = push_image(database, APP)
     with OpenTransaction(database_url) as collector, ThreadPoolExecutor() as pool:
         assert manifests.delete(collector, APP, child.digest)
@@ -218,9 +218,7 @@ def test_of_two_pushes_of_the_same_bytes_at_once_under_two_types_one_is_refused(
     assert set(tags.list_names(database, APP, Page()) or []) == expected
 
 
-def test_a_blob_that_an_index_lists_and_a_collection_takes_away_is_missed(
-    database: Database, database_url: str
-) -> None:
+def test_a_blob_that_an_index_lists_and_a_gc_run_takes_away_is_missed(database: Database, database_url: str) -> None:
     layer = push_blob(database, APP, b"a layer of a cache")
     index = encode({"mediaType": OCI_INDEX, "manifests": [descriptor(b"a layer of a cache")]})
     with OpenTransaction(database_url) as collector, ThreadPoolExecutor() as pool:

@@ -7,7 +7,7 @@ import pytest
 from functions.registry.metadata.content import manifests, moves, repositories, tags, uploads
 from functions.registry.metadata.content.moves import Moved, NameTaken, NothingToMove
 from functions.registry.metadata.db import ChangeRefused, Database
-from functions.registry.metadata.lists import namespaces as insights_namespaces
+from functions.registry.metadata.lists import namespaces
 from functions.registry.metadata.usage import quotas
 from functions.registry.metadata.usage.quotas import Quota
 from functions.registry.oci.digest import Digest
@@ -85,7 +85,7 @@ def test_a_whole_namespace_moves_whether_its_own_name_is_a_repository_or_not(dat
     fill(database, "team/app", "team/deep/down", "teams/app")
     assert move(database, "team", "group", with_below=True) == 2
     assert names(database) == ["group/app", "group/deep/down", "teams/app"]
-    left = insights_namespaces.namespace(database, "team")
+    left = namespaces.namespace(database, "team")
     assert left is not None
     assert (left["repositories"], left["tags"], left["bytes"]) == (0, 0, 0)
     assert_exact(database)

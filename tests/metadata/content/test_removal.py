@@ -88,7 +88,7 @@ def test_a_repository_of_that_name_may_come_again(database: Database) -> None:
 @pytest.mark.parametrize(
     "rule",
     [
-        NewRule("archive", 0, "kept", "team/app"),
+        NewRule("archive", 0, "delete_protected", "team/app"),
         NewRule("archive", 0, "immutable", "team/*", "v*"),
         NewRule("archive", 0, "protected", "team/*", "v*", "admin"),
     ],
@@ -160,7 +160,7 @@ def test_what_rules_keep_is_told_and_the_others_go(database: Database) -> None:
         TagRemoval("old", "deleted", None),
         TagRemoval("v1", "refused", 'tag v1 is immutable by rule "releases": nobody may change it'),
     ]
-    rules.add(database, NewRule("all", 1, "kept", "team/*", role="admin"))
+    rules.add(database, NewRule("all", 1, "delete_protected", "team/*", role="admin"))
     kept = removal.delete_tags(database, APP, names_of("latest"), rank=Role.MAINTAINER)
     assert kept is not None
     assert kept[0].outcome == "refused"

@@ -1,4 +1,4 @@
-"""An upload changes hands by its version, ends once, and every object it named is a blob's or condemned."""
+"""An upload changes hands by its version, ends once, and every object it named is a blob's or pending deletion."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ CONTENT = b"ten bytes."
 DIGEST = Digest.of(CONTENT)
 
 
-def condemned(database: Database) -> set[str]:
+def pending_deletion(database: Database) -> set[str]:
     return {row[0] for row in query(database, "SELECT object_name FROM deletions")}
 
 
@@ -87,11 +87,11 @@ def test_a_named_object_without_its_bytes_is_no_part(database: Database) -> None
     part = named_part(database, upload)
     assert uploads.get(database, APP, upload.id) == upload
     uploads.discard_object(database, part.object_name)
-    assert condemned(database) == {part.object_name}
+    assert pending_deletion(database) == {part.object_name}
     uploads.discard_object(database, "unknown")
 
 
-def test_of_two_that_advance_one_version_one_wins_and_the_others_object_is_condemned(database: Database) -> None:
+def test_of_two_that_advance_one_version_one_wins_and_the_others_object_is_to_be_deleted(database: Database) -> None:
     upload = start_upload(database)
     parts = [named_part(database, upload, size) for size in (10, 20)]
     together = Barrier(2, timeout=PATIENCE)
@@ -106,15 +106,17 @@ def test_of_two_that_advance_one_version_one_wins_and_the_others_object_is_conde
     assert uploads.get(database, APP, upload.id) == won
     found = uploads.get_with_parts(database, APP, upload.id, Digest.of(b"whole"))
     assert found is not None
-    assert condemned(database) == {part.object_name for part in parts} - {stored.object_name for stored in found[1]}
+    assert pending_deletion(database) == {part.object_name for part in parts} - {
+        stored.object_name for stored in found[1]
+    }
 
 
-def test_a_part_for_an_upload_that_ended_is_condemned(database: Database) -> None:
+def test_a_part_for_an_upload_that_ended_is_to_be_deleted(database: Database) -> None:
     upload = start_upload(database)
     part = named_part(database, upload)
     assert uploads.cancel(database, APP, upload.id)
     assert uploads.advance(database, upload, part, HOUR) is None
-    assert condemned(database) == {part.object_name}
+    assert pending_deletion(database) == {part.object_name}
     assert uploads.name_object(database, upload, new_object()) is False
 
 
@@ -129,7 +131,7 @@ def test_naming_an_object_waits_for_a_cancellation_and_fails(database: Database,
     assert value(database, "SELECT count(*) FROM upload_objects") == 0
 
 
-def test_a_commit_links_the_object_and_condemns_the_rest(database: Database) -> None:
+def test_a_commit_links_the_object_and_deletes_the_rest(database: Database) -> None:
     upload = start_upload(database)
     for _ in range(3):
         upload = write_part(database, upload)
@@ -137,7 +139,7 @@ def test_a_commit_links_the_object_and_condemns_the_rest(database: Database) -> 
     assert commits.commit(database, APP, upload, DIGEST, whole.object_name) == Committed(True, whole.object_name)
     assert object_of(database) == whole.object_name
     assert blobs.confirm(database, APP, DIGEST) == 30
-    assert condemned(database) == set(parts_of(upload))
+    assert pending_deletion(database) == set(parts_of(upload))
     assert uploads.get(database, APP, upload.id) is None
     assert commits.commit(database, APP, upload, DIGEST, whole.object_name) == Committed(False, None)
 
@@ -148,17 +150,17 @@ def test_a_commit_of_another_version_changes_nothing(database: Database) -> None
     assert commit_part(database, APP, old, DIGEST) is False
     assert uploads.get(database, APP, upload.id) == upload
     assert object_of(database) is None
-    assert condemned(database) == set()
+    assert pending_deletion(database) == set()
 
 
-def test_a_digest_that_exists_keeps_its_object_and_the_new_one_is_condemned(database: Database) -> None:
+def test_a_digest_that_exists_keeps_its_object_and_the_new_one_is_to_be_deleted(database: Database) -> None:
     push_blob(database, APP, CONTENT)
     first = object_of(database)
     query(database, "DELETE FROM link_reviews")
     upload = write_part(database, start_upload(database))
     assert commit_part(database, APP, upload, DIGEST) is True
     assert object_of(database) == first
-    assert condemned(database) == set(parts_of(upload))
+    assert pending_deletion(database) == set(parts_of(upload))
     assert value(database, "SELECT count(*) FROM link_reviews") == 1, "the lease is renewed"
     elsewhere = write_part(database, start_upload(database, OTHER))
     assert commit_part(database, OTHER, elsewhere, DIGEST) is True
@@ -175,8 +177,8 @@ def test_eight_that_commit_one_digest_at_once_all_succeed_and_leave_one_object(d
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(commit, places, pushed))
     objects = {parts_of(upload)[0] for upload in pushed}
-    assert condemned(database) == objects - {object_of(database)}
-    assert len(condemned(database)) == 7
+    assert pending_deletion(database) == objects - {object_of(database)}
+    assert len(pending_deletion(database)) == 7
 
 
 @pytest.mark.parametrize("first", ["commit", "cancel"])
@@ -197,12 +199,10 @@ def test_a_commit_and_a_cancellation_go_one_after_the_other(database: Database, 
         other.commit()
         assert second.result(PATIENCE) is False
     assert object_of(database) == (parts_of(upload)[0] if first == "commit" else None)
-    assert condemned(database) == (set() if first == "commit" else set(parts_of(upload)))
+    assert pending_deletion(database) == (set() if first == "commit" else set(parts_of(upload)))
 
 
-def test_a_commit_while_a_collection_takes_the_old_blob_away_makes_it_anew(
-    database: Database, database_url: str
-) -> None:
+def test_a_commit_while_a_gc_run_takes_the_old_blob_away_makes_it_anew(database: Database, database_url: str) -> None:
     push_blob(database, APP, CONTENT)
     old = object_of(database)
     assert blobs.delete(database, APP, DIGEST)
@@ -214,7 +214,7 @@ def test_a_commit_while_a_collection_takes_the_old_blob_away_makes_it_anew(
         collector.commit()
         assert committed.result(PATIENCE) is True
     assert object_of(database) == parts_of(upload)[0]
-    assert condemned(database) == {old}
+    assert pending_deletion(database) == {old}
 
 
 def test_a_commit_that_found_the_old_blob_just_before_it_went_is_tried_again(
@@ -232,17 +232,17 @@ def test_a_commit_that_found_the_old_blob_just_before_it_went_is_tried_again(
         collector.commit()
         assert committed.result(PATIENCE) is True
     assert object_of(database) == parts_of(upload)[0]
-    assert condemned(database) == {old}
+    assert pending_deletion(database) == {old}
 
 
-def test_cancelling_ends_the_upload_of_that_repository_and_condemns_all_it_named(database: Database) -> None:
+def test_cancelling_ends_the_upload_of_that_repository_and_deletes_all_it_named(database: Database) -> None:
     upload = write_part(database, start_upload(database))
     unfinished = named_part(database, upload)
     start_upload(database, OTHER)
     assert uploads.cancel(database, OTHER, upload.id) is False
     assert uploads.cancel(database, APP, upload.id) is True
     assert uploads.cancel(database, APP, upload.id) is False
-    assert condemned(database) == {*parts_of(upload), unfinished.object_name}
+    assert pending_deletion(database) == {*parts_of(upload), unfinished.object_name}
 
 
 def test_uploads_whose_time_is_over_end_a_few_at_a_time_the_oldest_first(database: Database) -> None:
@@ -251,10 +251,10 @@ def test_uploads_whose_time_is_over_end_a_few_at_a_time_the_oldest_first(databas
     query(database, "UPDATE uploads SET expires_at = expires_at - interval '1 hour' WHERE id = :id", id=ended[1].id)
     running = write_part(database, start_upload(database))
     assert uploads.expire(database, 1) == 1
-    assert condemned(database) == set(parts_of(ended[1]))
+    assert pending_deletion(database) == set(parts_of(ended[1]))
     assert uploads.expire(database, 10) == 2
     assert uploads.expire(database, 10) == 0
-    assert condemned(database) == {parts_of(upload)[0] for upload in ended}
+    assert pending_deletion(database) == {parts_of(upload)[0] for upload in ended}
     assert uploads.get(database, APP, running.id) == running
 
 

@@ -1,4 +1,4 @@
-"""Condemned objects come up when they are due, to one collector at a time, and later each time they fail."""
+"""Objects pending deletion come up when they are due, to one collector at a time, and later each time they fail."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.metadata.build import (
 MINUTE = 1 / 60
 
 
-def condemn(database: Database, count: int) -> list[str]:
+def queue(database: Database, count: int) -> list[str]:
     """Objects that are due now."""
     set_grace(database, delete=0)
     upload = start_upload(database)
@@ -38,9 +38,9 @@ def condemn(database: Database, count: int) -> list[str]:
 
 
 def test_an_object_comes_up_only_when_it_is_due_and_the_longest_due_first(database: Database) -> None:
-    (early,) = condemn(database, 1)
+    (early,) = queue(database, 1)
     pass_time(database, 1)
-    later = condemn(database, 3)
+    later = queue(database, 3)
     query(database, "UPDATE deletions SET not_before = now() + interval '5 s' WHERE object_name = :n", n=later[2])
     assert deletions.claim(database, 1) == [Deletion(early, None, 1)]
     assert sorted(claimed.object_name for claimed in deletions.claim(database, 10)) == sorted(later[:2])
@@ -50,13 +50,13 @@ def test_an_object_comes_up_only_when_it_is_due_and_the_longest_due_first(databa
 def test_what_a_blob_uses_is_passed_by_however_it_came_to_be_here(database: Database) -> None:
     push_blob(database, APP, b"in use")
     query(database, "INSERT INTO deletions (object_name, not_before) SELECT object_name, now() FROM blobs")
-    (condemned,) = condemn(database, 1)
-    assert [claimed.object_name for claimed in deletions.claim(database, 10)] == [condemned]
+    (pending,) = queue(database, 1)
+    assert [claimed.object_name for claimed in deletions.claim(database, 10)] == [pending]
     assert value(database, "SELECT count(*) FROM deletions WHERE attempts = 0") == 1
 
 
 def test_what_is_done_is_gone_and_the_rest_comes_up_again(database: Database) -> None:
-    names = condemn(database, 3)
+    names = queue(database, 3)
     assert len(deletions.claim(database, 10)) == 3
     deletions.done(database, [Deletion(name, None, 1) for name in [*names[:2], "unknown"]])
     deletions.done(database, [])
@@ -68,7 +68,7 @@ def test_what_is_done_is_gone_and_the_rest_comes_up_again(database: Database) ->
 
 
 def test_each_attempt_is_put_off_twice_as_long_as_the_last_up_to_a_day(database: Database) -> None:
-    condemn(database, 1)
+    queue(database, 1)
     minutes = []
     for attempt in range(1, 31):
         (claimed,) = deletions.claim(database, 1)
@@ -80,7 +80,7 @@ def test_each_attempt_is_put_off_twice_as_long_as_the_last_up_to_a_day(database:
 
 
 def test_two_collectors_never_claim_the_same_object(database: Database, database_url: str) -> None:
-    names = condemn(database, 6)
+    names = queue(database, 6)
     with OpenTransaction(database_url) as other:
         theirs = [claimed.object_name for claimed in deletions.claim(other, 2)]
         mine = [claimed.object_name for claimed in deletions.claim(database, 10)]
@@ -94,7 +94,7 @@ def test_two_collectors_never_claim_the_same_object(database: Database, database
 
 
 def test_a_collector_that_dies_costs_only_time(database: Database, database_url: str) -> None:
-    (name,) = condemn(database, 1)
+    (name,) = queue(database, 1)
     with OpenTransaction(database_url) as other:
         assert len(deletions.claim(other, 1)) == 1
     # The server may take a moment to see that the session is gone.

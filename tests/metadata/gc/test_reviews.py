@@ -83,7 +83,7 @@ def link_is_due(database: Database, digest: Digest, event: str) -> bool:
     return is_due(look(database, "link_reviews", digest), event, GRACES[event])
 
 
-def condemned(database: Database) -> dict[str, float]:
+def pending_deletion(database: Database) -> dict[str, float]:
     """Seconds from now after which each object goes."""
     return dict(
         query(
@@ -201,14 +201,14 @@ def test_deleting_a_link_queues_the_blob_at_once_and_drops_the_links_review(grac
     assert blobs.confirm(graced, OTHER, digest) is not None
 
 
-def test_deleting_a_blob_condemns_its_object_until_no_url_to_it_is_valid(graced: Database) -> None:
+def test_deleting_a_blob_deletes_its_object_until_no_url_to_it_is_valid(graced: Database) -> None:
     digest = push_blob(graced, APP, b"content")
     blob = blobs.get(graced, APP, digest)
     assert blob is not None
     assert blobs.delete(graced, APP, digest)
-    assert condemned(graced) == {}
+    assert pending_deletion(graced) == {}
     query(graced, "DELETE FROM blobs WHERE digest = :digest", digest=digest.to_bytes())
-    ((name, seconds),) = condemned(graced).items()
+    ((name, seconds),) = pending_deletion(graced).items()
     assert name == blob.object_name
     assert is_due(Review("delete", seconds), "delete", GRACES["delete"])
     assert value(graced, "SELECT size FROM deletions") == len(b"content")
@@ -229,13 +229,13 @@ def ended_by_time(database: Database, upload: uploads.Upload) -> None:
 
 
 @pytest.mark.parametrize("end", [ended_by_commit, ended_by_cancellation, ended_by_time])
-def test_the_end_of_an_upload_condemns_all_but_the_blobs_object(
+def test_the_end_of_an_upload_deletes_all_but_the_blobs_object(
     graced: Database, end: Callable[[Database, uploads.Upload], None]
 ) -> None:
     upload = write_part(graced, write_part(graced, start_upload(graced)))
     assert uploads.name_object(graced, upload, "named only")
     end(graced, upload)
-    waiting = condemned(graced)
+    waiting = pending_deletion(graced)
     kept = {parts_of(upload)[1]} if end is ended_by_commit else set()
     assert set(waiting) == {*parts_of(upload), "named only"} - kept
     assert all(is_due(Review("delete", seconds), "delete", GRACES["delete"]) for seconds in waiting.values())

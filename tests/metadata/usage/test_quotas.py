@@ -16,7 +16,7 @@ from functions.registry.metadata.content import blobs, pushes, repositories, upl
 from functions.registry.metadata.content.pushes import Push
 from functions.registry.metadata.content.uploads import Announced
 from functions.registry.metadata.db import ChangeRefused, Database
-from functions.registry.metadata.lists import namespaces as insights_namespaces
+from functions.registry.metadata.lists import namespaces
 from functions.registry.metadata.usage import counters as usage
 from functions.registry.metadata.usage import quotas
 from functions.registry.metadata.usage.quotas import Quota, QuotaReport, QuotaUse
@@ -52,7 +52,7 @@ CROWD: Final = 16
 
 
 def used(database: Database) -> int:
-    found = insights_namespaces.namespace(database, APP.namespace)
+    found = namespaces.namespace(database, APP.namespace)
     return int(found["bytes"]) if found else 0
 
 
@@ -417,7 +417,7 @@ def test_what_open_uploads_hold_counts_beside_what_is_used(database: Database) -
     for upload in (first, second):
         with pytest.raises(ChangeRefused, match="quota of namespace team"):
             write_part(database, upload, 1)
-    assert value(database, "SELECT count(*) FROM deletions") == 2, "their objects are condemned"
+    assert value(database, "SELECT count(*) FROM deletions") == 2, "their objects are queued for deletion"
     uploads.cancel(database, APP, second.id)
     uploads.cancel(database, RepositoryName.parse("team/other"), second.id)
     found = uploads.get(database, APP, first.id)

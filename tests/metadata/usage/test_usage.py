@@ -17,7 +17,7 @@ from functions.registry.metadata.content.pushes import ReferenceMissing
 from functions.registry.metadata.db import Conflict, Database
 from functions.registry.metadata.usage import counters as figures
 from functions.registry.metadata.usage.counters import Totals
-from functions.registry.metadata.usage.recount import Difference, verify
+from functions.registry.metadata.usage.recount import Difference, recount
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.name import RepositoryName, Tag
 from tests.metadata.build import (
@@ -131,7 +131,7 @@ def assert_exact(database: Database) -> None:
     assert query(database, OWNERS) == query(database, REAL_OWNERS)
     assert query(database, BYTES) == [[0]]
     # What operators are told is what was counted here by other means.
-    assert verify(database).differences == []
+    assert recount(database).differences == []
 
 
 @dataclass
@@ -382,19 +382,19 @@ WRONG = {
 @pytest.mark.parametrize("wrong", WRONG)
 def test_whatever_is_wrong_is_found(database: Database, wrong: str) -> None:
     push_image(database, APP, "a")
-    assert verify(database).differences == []
+    assert recount(database).differences == []
     query(database, "SET session_replication_role = replica")
     query(database, wrong)
     query(database, "SET session_replication_role = origin")
     scope, figure = WRONG[wrong]
-    assert (scope, figure) in {(found.scope, found.figure) for found in verify(database).differences}
+    assert (scope, figure) in {(found.scope, found.figure) for found in recount(database).differences}
 
 
 def test_a_recount_goes_through_all_there_is_or_says_that_it_has_not(database: Database) -> None:
     for number in range(120):
         push_image(database, RepositoryName(f"n{number % 12}/r{number}"), "a", image=IMAGES[0])
     query(database, "UPDATE repository_usage SET tags = 7 WHERE repository_id = (SELECT max(id) FROM repositories)")
-    found = verify(database)
+    found = recount(database)
     assert (found.repositories, found.namespaces, found.is_complete) == (120, 12, True)
     assert Difference("repository", "n11/r119", "tags", 7, 1) in found.differences
-    assert not verify(database, budget_seconds=0).is_complete
+    assert not recount(database, budget_seconds=0).is_complete

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from functions.api.endpoint import Endpoint
-from functions.api.permission import AdministratorOf, SomeAdministrator
+from functions.api.permission import AdministratorOf, AnyToken, SomeAdministrator
 from functions.api.route import plain
-from functions.api.v1.access import grants_and_rules, paths, principals, routes
+from functions.api.v1.access import explaining, grants_and_rules, paths, principals, routes
 
 ENDPOINTS: Final = (
     Endpoint(
@@ -84,30 +84,30 @@ ENDPOINTS: Final = (
     ),
     Endpoint(
         method="GET",
-        path=paths.TRUSTS,
-        route=routes.ListTrusts,
-        parse=paths.of_principal(routes.ListTrusts),
-        handler=principals.list_trusts,
+        path=paths.TRUSTED_PUBLISHERS,
+        route=routes.ListTrustedPublishers,
+        parse=paths.of_principal(routes.ListTrustedPublishers),
+        handler=principals.list_trusted_publishers,
         permission=SomeAdministrator(),
-        action="trust.list",
+        action="trusted-publisher.list",
     ),
     Endpoint(
         method="POST",
-        path=paths.TRUSTS,
-        route=routes.AddTrust,
-        parse=paths.of_principal(routes.AddTrust),
-        handler=principals.add_trust,
+        path=paths.TRUSTED_PUBLISHERS,
+        route=routes.AddTrustedPublisher,
+        parse=paths.of_principal(routes.AddTrustedPublisher),
+        handler=principals.add_trusted_publisher,
         permission=SomeAdministrator(),
-        action="trust.add",
+        action="trusted-publisher.add",
     ),
     Endpoint(
         method="DELETE",
-        path=paths.TRUST,
-        route=routes.RemoveTrust,
-        parse=paths.remove_trust,
-        handler=principals.remove_trust,
+        path=paths.TRUSTED_PUBLISHER,
+        route=routes.RemoveTrustedPublisher,
+        parse=paths.remove_trusted_publisher,
+        handler=principals.remove_trusted_publisher,
         permission=SomeAdministrator(),
-        action="trust.remove",
+        action="trusted-publisher.remove",
     ),
     Endpoint(
         method="GET",
@@ -171,5 +171,23 @@ ENDPOINTS: Final = (
         handler=grants_and_rules.list_audit,
         permission=AdministratorOf(),
         action="audit.list",
+    ),
+    Endpoint(
+        method="GET",
+        path=paths.CALLER,
+        route=routes.GetCaller,
+        parse=plain(routes.GetCaller),
+        handler=explaining.get_caller,
+        permission=AnyToken(),
+        action="caller.get",
+    ),
+    Endpoint(
+        method="GET",
+        path=paths.EXPLAIN,
+        route=routes.Explain,
+        parse=paths.explain,
+        handler=explaining.explain,
+        permission=SomeAdministrator(),
+        action="access.explain",
     ),
 )

@@ -11,7 +11,7 @@ from flask import Response
 from functions.api.audit import access_changed
 from functions.api.v1.access import routes
 from functions.api.v1.access.principals import known
-from functions.api.web import json_body as document
+from functions.api.web import json_body
 from functions.api.web.context import Context
 from functions.api.web.errors import ParameterInvalid, ResourceExists, ResourceUnknown
 from functions.api.web.json_body import ROLE, choice, nullable, number, repositories, tags, text
@@ -50,12 +50,12 @@ def list_grants(context: Context, route: routes.ListGrants) -> Response:
 
 def add_grant(context: Context, _: routes.AddGrant) -> Response:
     """In place of the role that the principal had by the same pattern."""
-    fields = document.read(
+    fields = json_body.read(
         context,
         {"principal": nullable(text(_LONGEST_NAME)), "repositories": repositories, "role": ROLE},
         {"namespace": nullable(text(_LONGEST_NAME))},
     )
-    _require_authority_over(context, fields["repositories"])
+    require_authority_over(context, fields["repositories"])
     _require_few_stars(context, fields["repositories"])
     settings, name = context.services.settings, fields["principal"]
     principal_id = _grantee(context, name, fields) if name is not None else None
@@ -76,7 +76,7 @@ def add_grant(context: Context, _: routes.AddGrant) -> Response:
 def remove_grant(context: Context, route: routes.RemoveGrant) -> Response:
     database = context.services.database
     removed = grants.get(database, route.grant)
-    _require_authority_over(context, removed.pattern if removed else None)
+    require_authority_over(context, removed.pattern if removed else None)
     if removed is None or not grants.remove(database, route.grant):
         raise ResourceUnknown("no such grant")
     details = {"id": removed.id, "principal": removed.principal, "role": removed.role}
@@ -90,12 +90,12 @@ def list_rules(context: Context, route: routes.ListRules) -> Response:
 
 
 def add_rule(context: Context, _: routes.AddRule) -> Response:
-    fields = document.read(
+    fields = json_body.read(
         context,
         {"name": text(_LONGEST_NAME), "kind": choice(*KINDS), "repositories": repositories},
         {"tags": tags, "role": nullable(ROLE), "position": number(0, _LAST_POSITION)},
     )
-    _require_authority_over(context, fields["repositories"])
+    require_authority_over(context, fields["repositories"])
     _require_few_stars(context, fields["repositories"], fields.get("tags", ""))
     rule = NewRule(**{"position": 0 if context.caller.authority.over_all else FIRST_OF_NAMESPACES, **fields})
     _require_place(context, rule.position)
@@ -113,7 +113,7 @@ def add_rule(context: Context, _: routes.AddRule) -> Response:
 def remove_rule(context: Context, route: routes.RemoveRule) -> Response:
     database = context.services.database
     found = rules.get(database, route.rule)
-    _require_authority_over(context, found.repositories if found else None)
+    require_authority_over(context, found.repositories if found else None)
     _require_place(context, found.position if found else 0)
     removed = rules.remove(database, route.rule)
     if removed is None:
@@ -135,7 +135,7 @@ def list_audit(context: Context, route: routes.ListAudit) -> Response:
     return answer({"entries": [_entry(each) for each in shown]}, headers=headers)
 
 
-def _require_authority_over(context: Context, repositories: str | None) -> None:
+def require_authority_over(context: Context, repositories: str | None) -> None:
     """None where there is no such grant or rule: a namespace's administrator is told the same of others'."""
     authority = context.caller.authority
     if authority.over_all or (repositories is not None and authority.over_pattern(repositories)):

@@ -8,31 +8,36 @@ from typing import Final
 
 from functions.api.route import Parser, Query, Route, page_of, text_of
 from functions.api.v1.access.routes import (
+    Explain,
     ListAudit,
     ListGrants,
     ListPrincipals,
     ListRules,
     RemoveGrant,
     RemoveRule,
-    RemoveTrust,
+    RemoveTrustedPublisher,
     RevokeSecret,
 )
 from functions.api.web.errors import ParameterInvalid, ResourceUnknown
+from functions.registry.oci.name import RepositoryName, Tag
 from functions.registry.oci.page import Page
 
 PRINCIPALS: Final = r"/api/v1/principals"
 PRINCIPAL: Final = r"/api/v1/principals/(?P<principal>[^/]+)"
 SECRETS: Final = rf"{PRINCIPAL}/secrets"
 SECRET: Final = rf"{PRINCIPAL}/secrets/(?P<secret>[^/]+)"
-TRUSTS: Final = rf"{PRINCIPAL}/trusts"
-TRUST: Final = rf"{PRINCIPAL}/trusts/(?P<trust>[^/]+)"
+TRUSTED_PUBLISHERS: Final = rf"{PRINCIPAL}/trusted_publishers"
+TRUSTED_PUBLISHER: Final = rf"{PRINCIPAL}/trusted_publishers/(?P<trusted_publisher>[^/]+)"
 GRANTS: Final = r"/api/v1/grants"
 GRANT: Final = r"/api/v1/grants/(?P<grant>[^/]+)"
 RULES: Final = r"/api/v1/rules"
 RULE: Final = r"/api/v1/rules/(?P<rule>[^/]+)"
 AUDIT: Final = r"/api/v1/audit"
+CALLER: Final = r"/api/v1/whoami"
+EXPLAIN: Final = r"/api/v1/explain"
 
 OUTCOMES: Final = ("success", "denied", "error")
+ACTIONS: Final = ("pull", "push", "delete")
 
 # More digits than the database's numbers have, or another character, is nobody's.
 _NUMBER: Final = re.compile(r"[0-9]{1,18}")
@@ -84,8 +89,8 @@ def of_principal(route: Callable[[str], Route]) -> Parser:
     return lambda match, _: route(_principal(match))
 
 
-def remove_trust(match: re.Match[str], _: Query) -> Route:
-    return RemoveTrust(_principal(match), _number(match, "trust"))
+def remove_trusted_publisher(match: re.Match[str], _: Query) -> Route:
+    return RemoveTrustedPublisher(_principal(match), _number(match, "trusted_publisher"))
 
 
 def list_grants(_: re.Match[str], query: Query) -> Route:
@@ -102,3 +107,13 @@ def list_rules(_: re.Match[str], query: Query) -> Route:
 
 def remove_rule(match: re.Match[str], _: Query) -> Route:
     return RemoveRule(_number(match, "rule"))
+
+
+def explain(_: re.Match[str], query: Query) -> Route:
+    action, repository = query.get("action"), query.get("repository")
+    principal, tag = text_of(query, "principal"), query.get("tag")
+    if action not in ACTIONS:
+        raise ParameterInvalid(f"action takes one of {', '.join(ACTIONS)}")
+    if repository is None:
+        raise ParameterInvalid("repository is missing")
+    return Explain(RepositoryName.parse(repository), action, principal, None if tag is None else Tag.parse(tag))

@@ -10,7 +10,7 @@ from flask import Response
 
 from functions.api.audit import access_changed
 from functions.api.v1.access import routes
-from functions.api.web import json_body as document
+from functions.api.web import json_body
 from functions.api.web.context import Context
 from functions.api.web.errors import ParameterInvalid, ResourceExists, ResourceUnknown
 from functions.api.web.json_body import choice, flag, nullable, number, text, texts
@@ -20,9 +20,9 @@ from functions.api.web.rows import plain, rows
 from functions.registry.auth import accounts
 from functions.registry.auth.accounts import AccountRefused, NewAccount
 from functions.registry.auth.secrets import LONGEST_PASSWORD
-from functions.registry.metadata.access import credentials, principals, trusts
+from functions.registry.metadata.access import credentials, principals, trusted_publishers
 from functions.registry.metadata.access.principals import LastAdministrator, Principal, PrincipalExists
-from functions.registry.metadata.access.trusts import TooManyTrusts
+from functions.registry.metadata.access.trusted_publishers import TooManyTrustedPublishers
 from functions.registry.metadata.db import Database
 from functions.registry.oci.errors import Denied
 
@@ -60,7 +60,7 @@ def list_principals(context: Context, route: routes.ListPrincipals) -> Response:
 
 
 def add_principal(context: Context, _: routes.AddPrincipal) -> Response:
-    fields = document.read(
+    fields = json_body.read(
         context,
         {"kind": choice(*accounts.KINDS), "name": text(_LONGEST_NAME)},
         {
@@ -89,7 +89,7 @@ def get_principal(context: Context, route: routes.GetPrincipal) -> Response:
 
 
 def change_principal(context: Context, route: routes.ChangePrincipal) -> Response:
-    fields = document.read(context, {}, {"disabled": flag, "password": nullable(text(LONGEST_PASSWORD))})
+    fields = json_body.read(context, {}, {"disabled": flag, "password": nullable(text(LONGEST_PASSWORD))})
     if not fields:
         raise ParameterInvalid("the body has disabled, password or both")
     database, principal = context.services.database, administered(context, route.principal)
@@ -128,7 +128,7 @@ def list_secrets(context: Context, route: routes.ListSecrets) -> Response:
 def add_secret(context: Context, route: routes.AddSecret) -> Response:
     """The only time that the secret is shown."""
     life = nullable(number(1, accounts.MOST_DAYS))
-    fields = document.read(context, {"name": text(_LONGEST_NAME)}, {"expires_in_days": life})
+    fields = json_body.read(context, {"name": text(_LONGEST_NAME)}, {"expires_in_days": life})
     principal = administered(context, route.principal)
     services = context.services
     try:
@@ -156,30 +156,34 @@ def revoke_secret(context: Context, route: routes.RevokeSecret) -> Response:
     return empty(HTTPStatus.NO_CONTENT, {})
 
 
-def list_trusts(context: Context, route: routes.ListTrusts) -> Response:
-    found = trusts.list_of(context.services.database, administered(context, route.principal).id)
-    return answer({"trusts": [{"id": each.id, "issuer": each.issuer, "claims": each.claims} for each in found]})
+def list_trusted_publishers(context: Context, route: routes.ListTrustedPublishers) -> Response:
+    found = trusted_publishers.list_of(context.services.database, administered(context, route.principal).id)
+    return answer(
+        {"trusted_publishers": [{"id": each.id, "issuer": each.issuer, "claims": each.claims} for each in found]}
+    )
 
 
-def add_trust(context: Context, route: routes.AddTrust) -> Response:
-    fields = document.read(context, {"issuer": text(_LONGEST_URL), "claims": texts}, {})
+def add_trusted_publisher(context: Context, route: routes.AddTrustedPublisher) -> Response:
+    fields = json_body.read(context, {"issuer": text(_LONGEST_URL), "claims": texts}, {})
     principal = administered(context, route.principal)
     services = context.services
     try:
-        made = accounts.add_trust(services.database, principal, settings=services.settings, **fields)
+        made = accounts.add_trusted_publisher(services.database, principal, settings=services.settings, **fields)
     except AccountRefused as refused:
         raise ParameterInvalid(str(refused)) from refused
-    except TooManyTrusts as many:
+    except TooManyTrustedPublishers as many:
         raise ResourceExists(str(many)) from many
-    access_changed(context, "trust.add", principal.label, principal.namespace, id=made, **fields)
+    access_changed(context, "trusted-publisher.add", principal.label, principal.namespace, id=made, **fields)
     return answer({"id": made, **fields}, HTTPStatus.CREATED)
 
 
-def remove_trust(context: Context, route: routes.RemoveTrust) -> Response:
+def remove_trusted_publisher(context: Context, route: routes.RemoveTrustedPublisher) -> Response:
     principal = administered(context, route.principal)
-    if not trusts.remove(context.services.database, principal.id, route.trust):
-        raise ResourceUnknown(f"{principal.name} has no such trust")
-    access_changed(context, "trust.remove", principal.label, principal.namespace, id=route.trust)
+    if not trusted_publishers.remove(context.services.database, principal.id, route.trusted_publisher):
+        raise ResourceUnknown(f"{principal.name} has no such trusted publisher")
+    access_changed(
+        context, "trusted-publisher.remove", principal.label, principal.namespace, id=route.trusted_publisher
+    )
     return empty(HTTPStatus.NO_CONTENT, {})
 
 

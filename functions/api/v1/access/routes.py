@@ -1,10 +1,11 @@
-"""The routes of access control: principals, their secrets and trusts, grants, rules, and the audit trail."""
+"""The routes of access control: principals, secrets, trusted publishers, grants, rules, the trail; who may what."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from functions.api.route import Route
+from functions.api.route import InRepository, Route
+from functions.registry.oci.name import Tag
 from functions.registry.oci.page import Page
 
 
@@ -57,18 +58,18 @@ class RevokeSecret(OfPrincipal):
 
 
 @dataclass(frozen=True, slots=True)
-class ListTrusts(OfPrincipal):
+class ListTrustedPublishers(OfPrincipal):
     pass
 
 
 @dataclass(frozen=True, slots=True)
-class AddTrust(OfPrincipal):
+class AddTrustedPublisher(OfPrincipal):
     pass
 
 
 @dataclass(frozen=True, slots=True)
-class RemoveTrust(OfPrincipal):
-    trust: int
+class RemoveTrustedPublisher(OfPrincipal):
+    trusted_publisher: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,3 +115,17 @@ class ListAudit(Route):
     outcome: str | None = None
     namespace: str | None = None
     before: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GetCaller(Route):
+    """Who asks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explain(InRepository):
+    """Whether somebody may do something. `principal` is None for anyone, `tag` for the repository as a whole."""
+
+    action: str
+    principal: str | None
+    tag: Tag | None

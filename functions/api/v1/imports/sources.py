@@ -113,7 +113,7 @@ def act(context: Context, route: routes.ActOnImport) -> Response:
         raise ResourceExists("it is sealed: what it had is this registry's own")
     _ACTS[route.act](context.services.database, found, fields.get("repositories"))
     registry_changed(context, f"import.{route.act}", found.address, None, import_id=route.id, **fields)
-    context.services.work_hints.publish(found.workers)
+    context.services.work_trigger.publish(found.workers)
     return answer(_shown(_known(context, route.id)))
 
 

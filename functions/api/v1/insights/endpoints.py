@@ -7,10 +7,19 @@ from typing import Final
 from functions.api.endpoint import Endpoint
 from functions.api.permission import Administrator, AdministratorOf, AnyToken, RightTo
 from functions.api.route import in_repository, plain
-from functions.api.v1.insights import daily, paths, repositories, routes, tags
+from functions.api.v1.insights import daily, paths, repositories, routes, search, tags
 from functions.registry.auth.scopes import CATALOG
 
 ENDPOINTS: Final = (
+    Endpoint(
+        method="GET",
+        path=paths.SEARCH,
+        route=routes.Search,
+        parse=paths.search,
+        handler=search.search,
+        permission=AnyToken((CATALOG,)),
+        action="search.get",
+    ),
     Endpoint(
         method="GET",
         path=paths.REPOSITORIES,
@@ -94,8 +103,8 @@ ENDPOINTS: Final = (
     ),
     Endpoint(
         method="GET",
-        path=paths.REPOSITORY_DAYS,
-        route=routes.GetRepositoryDays,
+        path=paths.REPOSITORY_DAILY,
+        route=routes.GetRepositoryDaily,
         parse=paths.get_repository_days,
         handler=daily.of_repository,
         permission=RightTo("pull"),
@@ -103,8 +112,8 @@ ENDPOINTS: Final = (
     ),
     Endpoint(
         method="GET",
-        path=paths.TAG_DAYS,
-        route=routes.GetTagDays,
+        path=paths.TAG_DAILY,
+        route=routes.GetTagDaily,
         parse=paths.get_tag_days,
         handler=daily.of_tag,
         permission=RightTo("pull"),
@@ -112,8 +121,8 @@ ENDPOINTS: Final = (
     ),
     Endpoint(
         method="GET",
-        path=paths.MANIFEST_DAYS,
-        route=routes.GetManifestDays,
+        path=paths.MANIFEST_DAILY,
+        route=routes.GetManifestDaily,
         parse=paths.get_manifest_days,
         handler=daily.of_manifest,
         permission=RightTo("pull"),
@@ -121,8 +130,8 @@ ENDPOINTS: Final = (
     ),
     Endpoint(
         method="GET",
-        path=paths.NAMESPACE_DAYS,
-        route=routes.GetNamespaceDays,
+        path=paths.NAMESPACE_DAILY,
+        route=routes.GetNamespaceDaily,
         parse=paths.get_namespace_days,
         handler=daily.of_namespace,
         permission=AdministratorOf(),
@@ -130,8 +139,8 @@ ENDPOINTS: Final = (
     ),
     Endpoint(
         method="GET",
-        path=paths.USAGE_DAYS,
-        route=routes.GetUsageDays,
+        path=paths.USAGE_DAILY,
+        route=routes.GetUsageDaily,
         parse=paths.get_usage_days,
         handler=daily.of_registry,
         permission=Administrator(),
@@ -139,11 +148,11 @@ ENDPOINTS: Final = (
     ),
     Endpoint(
         method="POST",
-        path=paths.VERIFY,
-        route=routes.VerifyUsage,
-        parse=plain(routes.VerifyUsage),
-        handler=daily.verify,
+        path=paths.RECOUNT,
+        route=routes.RecountUsage,
+        parse=plain(routes.RecountUsage),
+        handler=daily.recount_usage,
         permission=Administrator(),
-        action="usage.verify",
+        action="usage.recount",
     ),
 )

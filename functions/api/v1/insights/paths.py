@@ -10,22 +10,23 @@ from typing import Final
 from functions.api.route import NAME, Query, Route, name_in
 from functions.api.v1.insights.routes import (
     DEFAULT_DAYS,
-    DEFAULT_RANKS,
+    DEFAULT_RANKING_SIZE,
     DEFAULT_SIZE,
+    LARGEST_RANKING_SIZE,
     LARGEST_SIZE,
     MOST_DAYS,
-    MOST_RANKS,
     RANKINGS,
     DescribeManifest,
-    GetManifestDays,
+    GetManifestDaily,
     GetNamespace,
-    GetNamespaceDays,
+    GetNamespaceDaily,
     GetRanking,
-    GetRepositoryDays,
+    GetRepositoryDaily,
     GetTag,
-    GetTagDays,
-    GetUsageDays,
+    GetTagDaily,
+    GetUsageDaily,
     Part,
+    Search,
     SearchNamespaces,
     SearchRepositories,
     SearchTags,
@@ -44,6 +45,7 @@ from functions.registry.metadata.lists.filters import (
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.name import Tag
 
+SEARCH: Final = r"/api/v1/search"
 REPOSITORIES: Final = r"/api/v1/repositories"
 REPOSITORY: Final = rf"/api/v1/repositories/{NAME}"
 # No name has a part that is `-` alone: it ends the name.
@@ -54,12 +56,12 @@ NAMESPACES: Final = r"/api/v1/namespaces"
 NAMESPACE: Final = r"/api/v1/namespaces/(?P<namespace>[^/]+)"
 USAGE: Final = r"/api/v1/usage"
 RANKING: Final = r"/api/v1/rankings/(?P<ranking>[^/]+)"
-REPOSITORY_DAYS: Final = rf"{REPOSITORY}/-/days"
-TAG_DAYS: Final = rf"{TAG}/days"
-MANIFEST_DAYS: Final = rf"{MANIFEST}/days"
-NAMESPACE_DAYS: Final = rf"{NAMESPACE}/days"
-USAGE_DAYS: Final = r"/api/v1/usage/days"
-VERIFY: Final = r"/api/v1/usage/verify"
+REPOSITORY_DAILY: Final = rf"{REPOSITORY}/-/daily"
+TAG_DAILY: Final = rf"{TAG}/daily"
+MANIFEST_DAILY: Final = rf"{MANIFEST}/daily"
+NAMESPACE_DAILY: Final = rf"{NAMESPACE}/daily"
+USAGE_DAILY: Final = r"/api/v1/usage/daily"
+RECOUNT: Final = r"/api/v1/usage/recount"
 
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 LONGEST_CURSOR: Final = 1000
@@ -67,6 +69,7 @@ LONGEST_CURSOR: Final = 1000
 _WHOLE: Final = re.compile(r"[0-9]{1,18}")
 _NAMESPACE: Final = re.compile(r"[a-z0-9._-]{1,255}")
 _PART_OF_NAME: Final = re.compile(r"[a-z0-9._/-]{1,255}")
+_SOUGHT: Final = re.compile(r"[a-z0-9._/-]{1,255}(:[A-Za-z0-9._-]{0,128})?")
 _PART_OF_TAG: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _CURSOR: Final = re.compile(rf"[A-Za-z0-9_-]{{1,{LONGEST_CURSOR}}}")
 
@@ -124,6 +127,14 @@ def _part(query: Query, orders: Sequence[str]) -> Part:
     )
 
 
+def search(_: re.Match[str], query: Query) -> Route:
+    text = _text(query, "q", _SOUGHT, "a part of a repository's name, or a repository, a colon and how its tags begin")
+    if text is None:
+        raise ParameterInvalid("q is missing")
+    before, colon, after = text.partition(":")
+    return Search(after, before) if colon else Search(before, None)
+
+
 def search_repositories(_: re.Match[str], query: Query) -> Route:
     untagged = _choice(query, "untagged", ("true", "false"))
     wanted = RepositoryFilter(
@@ -162,7 +173,9 @@ def _namespace_in(match: re.Match[str]) -> str:
 def get_ranking(match: re.Match[str], query: Query) -> Route:
     if match["ranking"] not in RANKINGS:
         raise ResourceUnknown(f"rankings are {', '.join(RANKINGS)}")
-    return GetRanking(match["ranking"], _number(query, "n", DEFAULT_RANKS, MOST_RANKS), _namespace(query))
+    return GetRanking(
+        match["ranking"], _number(query, "n", DEFAULT_RANKING_SIZE, LARGEST_RANKING_SIZE), _namespace(query)
+    )
 
 
 def get_tag(match: re.Match[str], _: Query) -> Route:
@@ -201,20 +214,20 @@ def _span(query: Query) -> Span:
 
 
 def get_repository_days(match: re.Match[str], query: Query) -> Route:
-    return GetRepositoryDays(name_in(match), _span(query))
+    return GetRepositoryDaily(name_in(match), _span(query))
 
 
 def get_tag_days(match: re.Match[str], query: Query) -> Route:
-    return GetTagDays(name_in(match), Tag.parse(match["tag"]), _span(query))
+    return GetTagDaily(name_in(match), Tag.parse(match["tag"]), _span(query))
 
 
 def get_manifest_days(match: re.Match[str], query: Query) -> Route:
-    return GetManifestDays(name_in(match), Digest.parse(match["digest"]), _span(query))
+    return GetManifestDaily(name_in(match), Digest.parse(match["digest"]), _span(query))
 
 
 def get_namespace_days(match: re.Match[str], query: Query) -> Route:
-    return GetNamespaceDays(_namespace_in(match), _span(query))
+    return GetNamespaceDaily(_namespace_in(match), _span(query))
 
 
 def get_usage_days(_: re.Match[str], query: Query) -> Route:
-    return GetUsageDays(_span(query))
+    return GetUsageDaily(_span(query))

@@ -16,13 +16,11 @@ from functions.api.web.context import Context
 from functions.api.web.errors import ResourceUnknown
 from functions.api.web.responses import json_response
 from functions.registry.metadata.db import Database
-from functions.registry.metadata.lists import namespaces as insights_namespaces
-from functions.registry.metadata.lists import rankings as insights_rankings
-from functions.registry.metadata.lists import repositories as insights
+from functions.registry.metadata.lists import namespaces, rankings, repositories
 from functions.registry.metadata.lists.filters import RepositoryFilter
 from functions.registry.metadata.lists.keyset import Walk
 from functions.registry.metadata.usage import counters as usage
-from functions.registry.metadata.usage import trends as ranks
+from functions.registry.metadata.usage import trends
 from functions.registry.oci.errors import NameUnknown
 
 # A ranking is one page: it looks further for its few.
@@ -32,16 +30,16 @@ _RANKING_REACH: Final = 10_000
 def list_repositories(context: Context, route: routes.SearchRepositories) -> Response:
     wanted, part = route.wanted, route.part
     seen_by = visible_to(context.caller)
-    least, most = insights.bounds(part.order, wanted)
+    least, most = repositories.bounds(part.order, wanted)
     listing = Listing("/api/v1/repositories", part, asked(wanted), least, most)
     database = context.services.database
     return listing.answer(
-        context, "repositories", lambda walk: insights.page(database, part.order, walk, wanted, seen_by)
+        context, "repositories", lambda walk: repositories.page(database, part.order, walk, wanted, seen_by)
     )
 
 
 def get_repository(context: Context, route: routes.GetRepository) -> Response:
-    found = insights.repository(context.services.database, route.repository)
+    found = repositories.repository(context.services.database, route.repository)
     if found is None:
         raise NameUnknown(name=route.repository)
     return json_response(found)
@@ -50,13 +48,11 @@ def get_repository(context: Context, route: routes.GetRepository) -> Response:
 def list_namespaces(context: Context, route: routes.SearchNamespaces) -> Response:
     part, wanted, database = route.part, route.wanted, context.services.database
     listing = Listing("/api/v1/namespaces", part, asked(wanted))
-    return listing.answer(
-        context, "namespaces", lambda walk: insights_namespaces.page(database, part.order, walk, wanted)
-    )
+    return listing.answer(context, "namespaces", lambda walk: namespaces.page(database, part.order, walk, wanted))
 
 
 def get_namespace(context: Context, route: routes.GetNamespace) -> Response:
-    found = insights_namespaces.namespace(context.services.database, route.namespace)
+    found = namespaces.namespace(context.services.database, route.namespace)
     if found is None:
         raise ResourceUnknown("nothing was ever pushed to that namespace")
     return json_response(found)
@@ -79,24 +75,24 @@ def _most(order: str) -> Ranking:
 
     def rank(database: Database, size: int, namespace: str | None) -> list[dict[str, Any]]:
         walk = Walk(descending=True, size=size, reach=_RANKING_REACH)
-        return insights.page(database, order, walk, RepositoryFilter(namespace=namespace)).items
+        return repositories.page(database, order, walk, RepositoryFilter(namespace=namespace)).items
 
     return rank
 
 
 def _longest_unused(database: Database, size: int, namespace: str | None) -> list[dict[str, Any]]:
     """By their last pull, those never pulled first. What was pushed to of late may be about to be used."""
-    late = datetime.now(UTC) - timedelta(days=ranks.DAYS)
+    late = datetime.now(UTC) - timedelta(days=trends.DAYS)
     wanted = RepositoryFilter(namespace=namespace, pushed_before=late)
     walk = Walk(descending=False, size=size, reach=_RANKING_REACH)
-    return insights.page(database, "pulled", walk, wanted).items
+    return repositories.page(database, "pulled", walk, wanted).items
 
 
 _RANKINGS: Final[dict[str, Ranking]] = {
     "largest": _most("size"),
     "most-pulled": _most("pulls"),
-    "most-active": insights_rankings.most_active,
+    "most-active": rankings.most_active,
     "longest-unused": _longest_unused,
     "most-wasteful": _most("untagged"),
-    "fastest-growing": insights_rankings.fastest_growing,
+    "fastest-growing": rankings.fastest_growing,
 }

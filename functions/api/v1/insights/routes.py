@@ -14,8 +14,8 @@ from functions.registry.oci.name import Tag
 RANKINGS: Final = ("largest", "most-pulled", "most-active", "longest-unused", "most-wasteful", "fastest-growing")
 DEFAULT_SIZE: Final = 100
 LARGEST_SIZE: Final = 1000
-DEFAULT_RANKS: Final = 10
-MOST_RANKS: Final = 100
+DEFAULT_RANKING_SIZE: Final = 10
+LARGEST_RANKING_SIZE: Final = 100
 MOST_DAYS: Final = 400
 DEFAULT_DAYS: Final = 30
 
@@ -39,6 +39,14 @@ class Part:
 class SearchRepositories(Route):
     part: Part
     wanted: RepositoryFilter
+
+
+@dataclass(frozen=True, slots=True)
+class Search(Route):
+    """Repositories with `text` in their name; with a repository, its tags that begin with `text`."""
+
+    text: str
+    repository: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,34 +104,34 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
-class GetRepositoryDays(InRepository):
+class GetRepositoryDaily(InRepository):
     span: Span
 
 
 @dataclass(frozen=True, slots=True)
-class GetTagDays(InRepository):
+class GetTagDaily(InRepository):
     tag: Tag
     span: Span
 
 
 @dataclass(frozen=True, slots=True)
-class GetManifestDays(InRepository):
+class GetManifestDaily(InRepository):
     digest: Digest
     span: Span
 
 
 @dataclass(frozen=True, slots=True)
-class GetNamespaceDays(InNamespace):
+class GetNamespaceDaily(InNamespace):
     span: Span
 
 
 @dataclass(frozen=True, slots=True)
-class GetUsageDays(Route):
+class GetUsageDaily(Route):
     """Of the whole registry."""
 
     span: Span
 
 
 @dataclass(frozen=True, slots=True)
-class VerifyUsage(Route):
+class RecountUsage(Route):
     """Counts everything anew."""

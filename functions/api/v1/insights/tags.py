@@ -11,7 +11,7 @@ from functions.api.v1.insights.cursor_pages import Listing, asked
 from functions.api.web.context import Context
 from functions.api.web.responses import json_response
 from functions.registry.metadata.content import repositories
-from functions.registry.metadata.lists import tags as tag_details
+from functions.registry.metadata.lists import tags
 from functions.registry.metadata.lists.keyset import Found, Walk
 from functions.registry.metadata.lists.tags import ManifestDetails
 from functions.registry.oci.digest import Digest
@@ -26,7 +26,7 @@ def list_tags(context: Context, route: routes.SearchTags) -> Response:
     part, wanted, database = route.part, route.wanted, context.services.database
 
     def walker(walk: Walk) -> Found:
-        found = tag_details.page(database, route.repository, part.order, walk, wanted)
+        found = tags.page(database, route.repository, part.order, walk, wanted)
         if found is None:
             raise NameUnknown(name=route.repository)
         for item in found.items:
@@ -48,7 +48,7 @@ def get_manifest(context: Context, route: routes.DescribeManifest) -> Response:
 
 def _stored(context: Context, repository: RepositoryName, reference: Tag | Digest) -> ManifestDetails:
     database = context.services.database
-    stored = tag_details.one(database, repository, reference)
+    stored = tags.one(database, repository, reference)
     if stored is None:
         if not repositories.exists(database, repository):
             raise NameUnknown(name=repository)

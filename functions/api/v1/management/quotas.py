@@ -9,7 +9,7 @@ from flask import Response
 
 from functions.api.audit import registry_changed
 from functions.api.v1.management import routes
-from functions.api.web import json_body as document
+from functions.api.web import json_body
 from functions.api.web.context import Context
 from functions.api.web.errors import ParameterInvalid, ResourceUnknown
 from functions.api.web.json_body import nullable, number
@@ -29,7 +29,7 @@ def get(context: Context, route: routes.GetQuota) -> Response:
 
 def put(context: Context, route: routes.SetQuota) -> Response:
     """What is there already stays, whatever the quota; it holds from the next push on."""
-    fields = document.read(context, {}, {"bytes": _LIMIT, "repositories": _LIMIT})
+    fields = json_body.read(context, {}, {"bytes": _LIMIT, "repositories": _LIMIT})
     quota = Quota(route.namespace, fields.get("bytes"), fields.get("repositories"))
     if quota.bytes is None and quota.repositories is None:
         raise ParameterInvalid("the body has bytes, repositories or both; DELETE takes a quota away")

@@ -9,7 +9,7 @@ from flask import Response
 from functions.api.audit import registry_changed
 from functions.api.tag_protection import require_deletable, require_removable
 from functions.api.v1.management import routes
-from functions.api.web import json_body as document
+from functions.api.web import json_body
 from functions.api.web.context import Context
 from functions.api.web.errors import ImportUnfinished, NameConflict, ParameterInvalid
 from functions.api.web.json_body import flag, nullable, number, repository, tag_list
@@ -26,7 +26,7 @@ _GRACE: Final = nullable(number(0, LONGEST_GRACE_SECONDS))
 
 
 def change(context: Context, route: routes.ChangeRepository) -> Response:
-    fields = document.read(context, {}, {"keep_untagged": flag, "grace_seconds": _GRACE})
+    fields = json_body.read(context, {}, {"keep_untagged": flag, "grace_seconds": _GRACE})
     if not fields:
         raise ParameterInvalid("the body has keep_untagged, grace_seconds or both")
     asked = SettingsChange(changes_grace="grace_seconds" in fields, **fields)
@@ -39,7 +39,7 @@ def change(context: Context, route: routes.ChangeRepository) -> Response:
 
 def move(context: Context, route: routes.MoveRepository) -> Response:
     """A dry run tells how many would move, or what is in the way."""
-    fields = document.read(context, {"to": repository}, {"with_below": flag, "dry_run": flag})
+    fields = json_body.read(context, {"to": repository}, {"with_below": flag, "dry_run": flag})
     old, new, dry_run = route.repository, fields["to"], fields.get("dry_run", False)
     with_below = fields.get("with_below", False)
     try:
@@ -60,7 +60,7 @@ def move(context: Context, route: routes.MoveRepository) -> Response:
 
 
 def delete(context: Context, route: routes.DeleteRepository) -> Response:
-    """Tags, manifests and links at once; the bytes that nothing else needs go with the collection."""
+    """Tags, manifests and links at once; the bytes that nothing else needs go with garbage collection."""
     require_removable(context, route.repository)
     rank = context.caller.rank(route.repository)
     context.services.imports.make_here(route.repository)
@@ -74,7 +74,7 @@ def delete(context: Context, route: routes.DeleteRepository) -> Response:
 
 def delete_tags(context: Context, route: routes.DeleteTags) -> Response:
     """What may not be deleted is told with the reason, and the others go all the same."""
-    fields = document.read(context, {"tags": tag_list(removal.MOST_TAGS)}, {"dry_run": flag})
+    fields = json_body.read(context, {"tags": tag_list(removal.MOST_TAGS)}, {"dry_run": flag})
     dry_run = fields.get("dry_run", False)
     refused = {tag: _refusal(context, route.repository, tag) for tag in fields["tags"]}
     kept = {tag: reason for tag, reason in refused.items() if reason is not None}

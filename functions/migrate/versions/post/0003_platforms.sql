@@ -1,4 +1,4 @@
--- The latest first, at most twenty a second: no run of the collection has more of them than it does by the way. In small
+-- The latest first, at most twenty a second: no GC run has more of them than it does by the way. In small
 -- transactions, for whoever deletes a manifest waits for the one that queues it.
 DO $$
 DECLARE

@@ -47,7 +47,7 @@ CREATE TABLE blob_reviews (
 );
 CREATE INDEX blob_reviews_due ON blob_reviews (review_after);
 
--- Condemned objects: nothing names them any more, and they go after `not_before`.
+-- Objects pending deletion: nothing names them any more, and they go after `not_before`.
 CREATE TABLE deletions (
     object_name text COLLATE "C" PRIMARY KEY,
     size bigint,
@@ -179,17 +179,17 @@ END $$;
 CREATE TRIGGER review_unlinked AFTER DELETE ON repository_blobs REFERENCING OLD TABLE AS old_rows
     FOR EACH STATEMENT EXECUTE FUNCTION review_unlinked_blobs();
 
-CREATE FUNCTION condemn_blobs() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+CREATE FUNCTION queue_deletion_of_blobs() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
     INSERT INTO deletions (object_name, size, not_before)
     SELECT object_name, size, now() + grace('delete') FROM old_rows ORDER BY object_name
     ON CONFLICT (object_name) DO NOTHING;
     RETURN NULL;
 END $$;
-CREATE TRIGGER condemn AFTER DELETE ON blobs REFERENCING OLD TABLE AS old_rows
-    FOR EACH STATEMENT EXECUTE FUNCTION condemn_blobs();
+CREATE TRIGGER queue_deletion AFTER DELETE ON blobs REFERENCING OLD TABLE AS old_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION queue_deletion_of_blobs();
 
 -- All that an upload wrote, but for the object that became a blob.
-CREATE FUNCTION condemn_upload_objects() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+CREATE FUNCTION queue_deletion_of_upload_objects() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
     INSERT INTO deletions (object_name, size, not_before)
     SELECT object_name, size, now() + grace('delete') FROM old_rows
      WHERE NOT EXISTS (SELECT FROM blobs WHERE blobs.object_name = old_rows.object_name)
@@ -197,8 +197,8 @@ CREATE FUNCTION condemn_upload_objects() RETURNS trigger LANGUAGE plpgsql AS $$ 
     ON CONFLICT (object_name) DO NOTHING;
     RETURN NULL;
 END $$;
-CREATE TRIGGER condemn AFTER DELETE ON upload_objects REFERENCING OLD TABLE AS old_rows
-    FOR EACH STATEMENT EXECUTE FUNCTION condemn_upload_objects();
+CREATE TRIGGER queue_deletion AFTER DELETE ON upload_objects REFERENCING OLD TABLE AS old_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION queue_deletion_of_upload_objects();
 
 -- Whether a tag reaches a manifest: it has one itself, or an index that lists it is reached, or its subject is. What is
 -- above it and still in grace reaches it too, unless only tags are asked for: a child lives as long as its index, and a

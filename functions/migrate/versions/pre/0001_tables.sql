@@ -24,7 +24,7 @@ CREATE TABLE blobs (
     created_at timestamptz NOT NULL DEFAULT now()
 );
 
--- A link: this repository may serve this blob. It referees between a push that needs it and a collection.
+-- A link: this repository may serve this blob. It referees between a push that needs it and a GC run.
 CREATE TABLE repository_blobs (
     repository_id bigint NOT NULL REFERENCES repositories,
     digest bytea NOT NULL,

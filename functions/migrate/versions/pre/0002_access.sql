@@ -39,15 +39,15 @@ CREATE TABLE secrets (
 CREATE INDEX secrets_principal ON secrets (principal_id, created_at);
 
 -- A token of this issuer that makes all of these claims acts as the principal.
-CREATE TABLE trusts (
+CREATE TABLE trusted_publishers (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     principal_id bigint NOT NULL REFERENCES principals ON DELETE CASCADE,
     issuer text COLLATE "C" NOT NULL,
     claims jsonb NOT NULL CHECK (jsonb_typeof(claims) = 'object' AND claims <> '{}'),
     created_at timestamptz NOT NULL DEFAULT now()
 );
-CREATE INDEX trusts_issuer ON trusts (issuer, id);
-CREATE INDEX trusts_principal ON trusts (principal_id, id);
+CREATE INDEX trusted_publishers_issuer ON trusted_publishers (issuer, id);
+CREATE INDEX trusted_publishers_principal ON trusted_publishers (principal_id, id);
 
 -- A grant without a principal is anyone's, who then may read and no more.
 CREATE TABLE grants (
@@ -63,12 +63,12 @@ CREATE TABLE grants (
 );
 CREATE INDEX grants_list ON grants (pattern, id);
 
--- What an earlier sign-in is remembered by. It dies with the secret or the trust that it came from.
+-- What an earlier sign-in is remembered by. It dies with the secret or the trusted publisher that it came from.
 CREATE TABLE refresh_tokens (
     hash bytea PRIMARY KEY,
     principal_id bigint NOT NULL REFERENCES principals ON DELETE CASCADE,
     secret_id text COLLATE "C" REFERENCES secrets ON DELETE CASCADE,
-    trust_id bigint REFERENCES trusts ON DELETE CASCADE,
+    trusted_publisher_id bigint REFERENCES trusted_publishers ON DELETE CASCADE,
     via text NOT NULL,
     is_read_only boolean NOT NULL,
     claims jsonb NOT NULL,
@@ -78,7 +78,7 @@ CREATE TABLE refresh_tokens (
 CREATE INDEX refresh_tokens_expiry ON refresh_tokens (expires_at);
 CREATE INDEX refresh_tokens_principal ON refresh_tokens (principal_id);
 CREATE INDEX refresh_tokens_secret ON refresh_tokens (secret_id) WHERE secret_id IS NOT NULL;
-CREATE INDEX refresh_tokens_trust ON refresh_tokens (trust_id) WHERE trust_id IS NOT NULL;
+CREATE INDEX refresh_tokens_trusted_publisher ON refresh_tokens (trusted_publisher_id) WHERE trusted_publisher_id IS NOT NULL;
 
 -- Tokens of other issuers that may be used once only; the hash is of the issuer and the token's id.
 CREATE TABLE used_tokens (

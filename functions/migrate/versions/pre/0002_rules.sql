@@ -3,13 +3,13 @@
 -- `role` is the least that the change takes; without one nobody may make it.
 --   protected: to create, move or delete a tag.
 --   immutable: to move or delete it; anybody who may push may create it.
---   free: nothing more; an exception to the rules behind it.
---   kept: to delete anything from the repository.
+--   exempt: nothing more; an exception to the rules behind it.
+--   delete_protected: to delete anything from the repository.
 CREATE TABLE tag_rules (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name text COLLATE "C" NOT NULL,
     position int NOT NULL,
-    kind text NOT NULL CHECK (kind IN ('protected', 'immutable', 'free', 'kept')),
+    kind text NOT NULL CHECK (kind IN ('protected', 'immutable', 'exempt', 'delete_protected')),
     repositories text COLLATE "C" NOT NULL,
     repositories_regex text COLLATE "C" NOT NULL,
     namespace text COLLATE "C" NOT NULL GENERATED ALWAYS AS (pattern_namespace(repositories)) STORED,
@@ -18,8 +18,8 @@ CREATE TABLE tag_rules (
     role text CHECK (role IS NULL OR role_rank(role) IS NOT NULL),
     created_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT tag_rules_name UNIQUE (name),
-    CONSTRAINT tag_rules_kept CHECK (kind <> 'kept' OR tags = '*'),
-    CONSTRAINT tag_rules_free CHECK (kind <> 'free' OR role IS NULL)
+    CONSTRAINT tag_rules_delete_protected CHECK (kind <> 'delete_protected' OR tags = '*'),
+    CONSTRAINT tag_rules_exempt CHECK (kind <> 'exempt' OR role IS NULL)
 );
 CREATE INDEX tag_rules_namespace ON tag_rules (namespace, position, id);
 
@@ -33,12 +33,12 @@ $$;
 CREATE FUNCTION tag_refusal(repository text, tag text, creates boolean, rank int) RETURNS text
 STABLE LANGUAGE sql AS $$
     SELECT CASE
-           WHEN kind = 'free' OR (kind = 'immutable' AND creates) OR role_rank(role) <= rank THEN NULL
+           WHEN kind = 'exempt' OR (kind = 'immutable' AND creates) OR role_rank(role) <= rank THEN NULL
            ELSE format('tag %s is %s by rule "%s": %s', tag, kind, name,
                        coalesce('it takes the role ' || role, 'nobody may change it'))
            END
       FROM tag_rules
-     WHERE namespace IN ('', split_part(repository, '/', 1)) AND kind <> 'kept'
+     WHERE namespace IN ('', split_part(repository, '/', 1)) AND kind <> 'delete_protected'
        AND repository ~ repositories_regex AND tag ~ tags_regex
      ORDER BY position, id
      LIMIT 1
@@ -46,14 +46,14 @@ $$;
 
 -- The same for deleting a tag, or, without one, anything else of the repository. Exceptions hold here too: one for all
 -- tags is one for the repository.
-CREATE FUNCTION kept_refusal(repository text, tag text, rank int) RETURNS text STABLE LANGUAGE sql AS $$
+CREATE FUNCTION deletion_refusal(repository text, tag text, rank int) RETURNS text STABLE LANGUAGE sql AS $$
     SELECT CASE
-           WHEN kind = 'free' OR role_rank(role) <= rank THEN NULL
-           ELSE format('repository %s is kept by rule "%s": %s', repository, name,
+           WHEN kind = 'exempt' OR role_rank(role) <= rank THEN NULL
+           ELSE format('repository %s is delete-protected by rule "%s": %s', repository, name,
                        coalesce('to delete takes the role ' || role, 'nobody may delete'))
            END
       FROM tag_rules
-     WHERE namespace IN ('', split_part(repository, '/', 1)) AND kind IN ('kept', 'free')
+     WHERE namespace IN ('', split_part(repository, '/', 1)) AND kind IN ('delete_protected', 'exempt')
        AND repository ~ repositories_regex AND (tags = '*' OR tag ~ tags_regex)
      ORDER BY position, id
      LIMIT 1
@@ -78,7 +78,7 @@ BEGIN
        AND EXISTS (SELECT FROM tag_rules WHERE tag_rules.namespace IN ('', split_part(repositories.name, '/', 1)));
     IF NOT FOUND THEN RETURN coalesce(NEW, OLD); END IF;
     refusal := tag_refusal(repository, touched.name, TG_OP = 'INSERT', caller_rank());
-    IF TG_OP = 'DELETE' THEN refusal := coalesce(refusal, kept_refusal(repository, touched.name, caller_rank())); END IF;
+    IF TG_OP = 'DELETE' THEN refusal := coalesce(refusal, deletion_refusal(repository, touched.name, caller_rank())); END IF;
     IF TG_OP = 'INSERT' AND refusal IS NOT NULL THEN
         PERFORM FROM tags WHERE repository_id = NEW.repository_id AND name = NEW.name FOR UPDATE;
         IF FOUND THEN RETURN NEW; END IF;

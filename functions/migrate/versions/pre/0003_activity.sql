@@ -5,7 +5,7 @@ CREATE TABLE repository_days (
     day date NOT NULL,
     pushes bigint NOT NULL DEFAULT 0,
     pulls bigint NOT NULL DEFAULT 0,
-    -- As of the last survey of that day.
+    -- As of the last untagged scan of that day.
     bytes bigint,
     PRIMARY KEY (repository_id, day)
 );

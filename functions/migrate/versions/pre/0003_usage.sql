@@ -2,7 +2,7 @@
 --
 -- A repository's row is changed in place, and is locked first: it also says which namespace its figures belong to, which
 -- a move changes. What a change means to a namespace and to the registry is a row of its own in usage_changes. A reader
--- adds those up (namespace_totals, registry_totals); the collection folds them into namespace_usage and registry_usage.
+-- adds those up (namespace_totals, registry_totals); garbage collection folds them into namespace_usage and registry_usage.
 
 ALTER TABLE repository_usage
     ADD COLUMN namespace_id bigint REFERENCES namespaces,
@@ -10,11 +10,11 @@ ALTER TABLE repository_usage
     ADD COLUMN pushed_at timestamptz NOT NULL DEFAULT '-infinity',
     ADD COLUMN pulled_at timestamptz NOT NULL DEFAULT '-infinity',
     ADD COLUMN pulls bigint NOT NULL DEFAULT 0,
-    -- What no tag reaches, as of the last survey; one is due once anything has changed.
+    -- What no tag reaches, as of the last untagged scan; one is due once anything has changed.
     ADD COLUMN untagged bigint NOT NULL DEFAULT 0,
     ADD COLUMN untagged_bytes bigint NOT NULL DEFAULT 0,
-    ADD COLUMN surveyed_at timestamptz,
-    ADD COLUMN survey_due boolean NOT NULL DEFAULT true;
+    ADD COLUMN untagged_as_of timestamptz,
+    ADD COLUMN untagged_scan_due boolean NOT NULL DEFAULT true;
 UPDATE repository_usage AS usage
    SET namespace_id = repositories.namespace_id,
        pushed_at = coalesce((SELECT max(manifests.pushed_at) FROM manifests
@@ -36,7 +36,7 @@ CREATE INDEX repository_usage_of_pulls ON repository_usage (namespace_id, pulls,
 CREATE INDEX repository_usage_of_tags ON repository_usage (namespace_id, tags, repository_id) WHERE manifests > 0;
 CREATE INDEX repository_usage_of_untagged ON repository_usage (namespace_id, untagged_bytes, repository_id)
     WHERE manifests > 0;
-CREATE INDEX repository_usage_survey ON repository_usage (repository_id) WHERE survey_due;
+CREATE INDEX repository_usage_untagged_scan ON repository_usage (repository_id) WHERE untagged_scan_due;
 
 CREATE TABLE repository_kinds (
     repository_id bigint NOT NULL REFERENCES repositories ON DELETE CASCADE,
@@ -174,7 +174,7 @@ BEGIN
         UPDATE repository_usage AS usage
            SET manifests = usage.manifests + sign * delta.count,
                manifest_bytes = usage.manifest_bytes + sign * delta.bytes,
-               pushed_at = greatest(usage.pushed_at, moment), survey_due = true
+               pushed_at = greatest(usage.pushed_at, moment), untagged_scan_due = true
           FROM (SELECT repository_id, count(*) AS count, sum(length(payload)) AS bytes FROM changed GROUP BY 1) AS delta
          WHERE usage.repository_id = delta.repository_id
         RETURNING usage.namespace_id, delta.count, delta.bytes
@@ -221,7 +221,7 @@ BEGIN
     IF ids = '{}' THEN RETURN NULL; END IF;
     IF cardinality(ids) > 1 THEN PERFORM lock_usage(ids); END IF;
     WITH counted AS (
-        UPDATE repository_usage AS usage SET tags = usage.tags + sign * delta.count, survey_due = true
+        UPDATE repository_usage AS usage SET tags = usage.tags + sign * delta.count, untagged_scan_due = true
           FROM (SELECT repository_id, count(*) AS count FROM changed GROUP BY 1) AS delta
          WHERE usage.repository_id = delta.repository_id
         RETURNING usage.namespace_id, delta.count
@@ -231,15 +231,15 @@ BEGIN
 END $$;
 
 -- What a tag left may be reached by none.
-CREATE FUNCTION survey_moved() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-    UPDATE repository_usage SET survey_due = true
-     WHERE NOT survey_due AND repository_id IN (
+CREATE FUNCTION untagged_scan_after_move() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    UPDATE repository_usage SET untagged_scan_due = true
+     WHERE NOT untagged_scan_due AND repository_id IN (
            SELECT repository_id FROM old_rows JOIN new_rows USING (repository_id, name)
             WHERE old_rows.manifest_id <> new_rows.manifest_id);
     RETURN NULL;
 END $$;
-CREATE TRIGGER survey_moved AFTER UPDATE ON tags REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
-    FOR EACH STATEMENT EXECUTE FUNCTION survey_moved();
+CREATE TRIGGER untagged_scan_after_move AFTER UPDATE ON tags REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION untagged_scan_after_move();
 
 CREATE OR REPLACE FUNCTION count_links() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
@@ -250,7 +250,7 @@ BEGIN
     PERFORM lock_usage(ids);
     UPDATE repository_usage AS usage
        SET blobs = usage.blobs + sign * delta.count, blob_bytes = usage.blob_bytes + sign * delta.bytes,
-           survey_due = true
+           untagged_scan_due = true
       FROM (SELECT repository_id, count(*) AS count, sum(size) AS bytes FROM changed GROUP BY 1) AS delta
      WHERE usage.repository_id = delta.repository_id;
     -- Upserted in key order: two repositories that link the same blob at once wait for each other here alone.

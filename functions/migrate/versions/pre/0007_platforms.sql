@@ -1,4 +1,4 @@
--- What single images run on. It stands in their configs, which lie in the bucket and which no push reads: the collection
+-- What single images run on. It stands in their configs, which lie in the bucket and which no push reads: garbage collection
 -- does so later, a row at a time. Until then `look_after` says when; after it that is null, and so are the others if the
 -- config told nothing. A table of its own, for a manifest that is written again would be described and reviewed again.
 CREATE TABLE platforms (

@@ -15,13 +15,13 @@ ALTER TABLE blobs ADD COLUMN damaged_at timestamptz, DROP CONSTRAINT blobs_objec
 CREATE INDEX blobs_damaged ON blobs (digest) WHERE damaged_at IS NOT NULL;
 
 -- A row that fires it is rare: a statement trigger would cost each commit something.
-CREATE FUNCTION condemn_replaced() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+CREATE FUNCTION queue_deletion_of_replaced() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
     INSERT INTO deletions (object_name, size, not_before) VALUES (OLD.object_name, OLD.size, now() + grace('delete'))
     ON CONFLICT (object_name) DO NOTHING;
     RETURN NULL;
 END $$;
-CREATE TRIGGER condemn_replaced AFTER UPDATE OF object_name ON blobs FOR EACH ROW
-    WHEN (OLD.object_name IS DISTINCT FROM NEW.object_name) EXECUTE FUNCTION condemn_replaced();
+CREATE TRIGGER queue_deletion_of_replaced AFTER UPDATE OF object_name ON blobs FOR EACH ROW
+    WHEN (OLD.object_name IS DISTINCT FROM NEW.object_name) EXECUTE FUNCTION queue_deletion_of_replaced();
 
 -- Asked before an upload begins: true, or refused. `needed` bytes are 0 where the client doesn't say. No room is needed
 -- for the blob `known` if the namespace has it: it is counted already. Nor where a blob is damaged, for what comes may be

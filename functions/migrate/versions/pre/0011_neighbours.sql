@@ -68,26 +68,26 @@ ALTER TABLE tag_rules
 CREATE OR REPLACE FUNCTION tag_refusal(repository text, tag text, creates boolean, rank int) RETURNS text
 STABLE LANGUAGE sql AS $$
     SELECT CASE
-           WHEN kind = 'free' OR (kind = 'immutable' AND creates) OR role_rank(role) <= rank THEN NULL
+           WHEN kind = 'exempt' OR (kind = 'immutable' AND creates) OR role_rank(role) <= rank THEN NULL
            ELSE format('tag %s is %s by rule "%s": %s', tag, kind, name,
                        coalesce('it takes the role ' || role, 'nobody may change it'))
            END
       FROM tag_rules
-     WHERE namespace IN ('', split_part(repository, '/', 1)) AND kind <> 'kept'
+     WHERE namespace IN ('', split_part(repository, '/', 1)) AND kind <> 'delete_protected'
        AND repository LIKE repositories_like AND tag LIKE tags_like
        AND glob_fits(repository, repositories, repositories_form, repositories_regex)
      ORDER BY position, id
      LIMIT 1
 $$;
 
-CREATE OR REPLACE FUNCTION kept_refusal(repository text, tag text, rank int) RETURNS text STABLE LANGUAGE sql AS $$
+CREATE OR REPLACE FUNCTION deletion_refusal(repository text, tag text, rank int) RETURNS text STABLE LANGUAGE sql AS $$
     SELECT CASE
-           WHEN kind = 'free' OR role_rank(role) <= rank THEN NULL
-           ELSE format('repository %s is kept by rule "%s": %s', repository, name,
+           WHEN kind = 'exempt' OR role_rank(role) <= rank THEN NULL
+           ELSE format('repository %s is delete-protected by rule "%s": %s', repository, name,
                        coalesce('to delete takes the role ' || role, 'nobody may delete'))
            END
       FROM tag_rules
-     WHERE namespace IN ('', split_part(repository, '/', 1)) AND kind IN ('kept', 'free')
+     WHERE namespace IN ('', split_part(repository, '/', 1)) AND kind IN ('delete_protected', 'exempt')
        AND repository LIKE repositories_like AND (tags = '*' OR tag LIKE tags_like)
        AND glob_fits(repository, repositories, repositories_form, repositories_regex)
      ORDER BY position, id
@@ -107,7 +107,7 @@ BEGIN
        AND EXISTS (SELECT FROM tag_rules WHERE tag_rules.namespace IN ('', split_part(repositories.name, '/', 1)));
     IF NOT FOUND THEN RETURN coalesce(NEW, OLD); END IF;
     refusal := tag_refusal(repository, touched.name, TG_OP = 'INSERT', caller_rank());
-    IF TG_OP <> 'INSERT' THEN refusal := coalesce(refusal, kept_refusal(repository, touched.name, caller_rank())); END IF;
+    IF TG_OP <> 'INSERT' THEN refusal := coalesce(refusal, deletion_refusal(repository, touched.name, caller_rank())); END IF;
     IF TG_OP = 'INSERT' AND refusal IS NOT NULL THEN
         PERFORM FROM tags WHERE repository_id = NEW.repository_id AND name = NEW.name FOR UPDATE;
         IF FOUND THEN RETURN NEW; END IF;
@@ -136,15 +136,15 @@ CREATE FUNCTION rules_in(of_namespace text) RETURNS bigint LANGUAGE plpgsql AS $
     RETURN (SELECT count(*) FROM tag_rules WHERE namespace = of_namespace);
 END $$;
 
-CREATE FUNCTION trusts_in(of_namespace text) RETURNS bigint LANGUAGE plpgsql AS $$ BEGIN
+CREATE FUNCTION trusted_publishers_in(of_namespace text) RETURNS bigint LANGUAGE plpgsql AS $$ BEGIN
     IF of_namespace IS NULL THEN RETURN 0; END IF;
     PERFORM pg_advisory_xact_lock(hashtextextended(of_namespace, 5));
-    RETURN (SELECT count(*) FROM principals JOIN trusts ON trusts.principal_id = principals.id
+    RETURN (SELECT count(*) FROM principals JOIN trusted_publishers ON trusted_publishers.principal_id = principals.id
              WHERE principals.namespace = of_namespace);
 END $$;
 
--- By the tenant that a trust names.
-CREATE INDEX trusts_claims ON trusts USING gin (claims jsonb_path_ops);
+-- By the tenant that a trusted publisher names.
+CREATE INDEX trusted_publishers_claims ON trusted_publishers USING gin (claims jsonb_path_ops);
 
 -- What open uploads hold counts in a namespace's quota, beside what is used: it is stored, and paid for. Not that of a
 -- blob which the namespace has already, nor anything where a blob is damaged: what comes may be that one.

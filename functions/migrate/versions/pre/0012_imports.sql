@@ -357,7 +357,7 @@ CREATE TRIGGER drop_imported AFTER DELETE ON repositories REFERENCING OLD TABLE 
 
 -- Objects of an open source are kept out of the way of whoever claims deletions, which passes them by; its seal dates
 -- them.
-CREATE OR REPLACE FUNCTION condemn_blobs() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+CREATE OR REPLACE FUNCTION queue_deletion_of_blobs() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
     INSERT INTO deletions (object_name, size, not_before)
     SELECT object_name, size, CASE WHEN is_held(object_name) THEN 'infinity' ELSE now() + grace('delete') END
       FROM old_rows ORDER BY object_name
@@ -365,7 +365,7 @@ CREATE OR REPLACE FUNCTION condemn_blobs() RETURNS trigger LANGUAGE plpgsql AS $
     RETURN NULL;
 END $$;
 
-CREATE OR REPLACE FUNCTION condemn_replaced() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+CREATE OR REPLACE FUNCTION queue_deletion_of_replaced() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
     INSERT INTO deletions (object_name, size, not_before)
     VALUES (OLD.object_name, OLD.size,
             CASE WHEN is_held(OLD.object_name) THEN 'infinity' ELSE now() + grace('delete') END)
@@ -406,7 +406,7 @@ BEGIN
         UPDATE repository_usage AS usage
            SET manifests = usage.manifests + sign * delta.count,
                manifest_bytes = usage.manifest_bytes + sign * delta.bytes,
-               pushed_at = greatest(usage.pushed_at, delta.moment), survey_due = true
+               pushed_at = greatest(usage.pushed_at, delta.moment), untagged_scan_due = true
           FROM (SELECT repository_id, count(*) AS count, sum(length(payload)) AS bytes,
                        CASE TG_OP WHEN 'INSERT' THEN max(pushed_at) ELSE '-infinity' END AS moment
                   FROM changed GROUP BY 1) AS delta
@@ -476,7 +476,7 @@ BEGIN
        AND EXISTS (SELECT FROM tag_rules WHERE tag_rules.namespace IN ('', split_part(repositories.name, '/', 1)));
     IF NOT FOUND THEN RETURN coalesce(NEW, OLD); END IF;
     refusal := tag_refusal(repository, touched.name, TG_OP = 'INSERT', caller_rank());
-    IF TG_OP <> 'INSERT' THEN refusal := coalesce(refusal, kept_refusal(repository, touched.name, caller_rank())); END IF;
+    IF TG_OP <> 'INSERT' THEN refusal := coalesce(refusal, deletion_refusal(repository, touched.name, caller_rank())); END IF;
     IF TG_OP = 'INSERT' AND refusal IS NOT NULL THEN
         PERFORM FROM tags WHERE repository_id = NEW.repository_id AND name = NEW.name FOR UPDATE;
         IF FOUND THEN RETURN NEW; END IF;

@@ -47,7 +47,7 @@ class StoredPassword:
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """Who signed in and by what: `via` is the way, `secret_id` or `trust_id` what they did it with.
+    """Who signed in and by what: `via` is the way, `secret_id` or `trusted_publisher_id` what they did it with.
 
     `is_read_only` rights end at pull. `token_seconds` is how long a token may live, None for the setting: it is not
     remembered, so that what a sign-in is remembered by gives tokens of the usual life.
@@ -58,7 +58,7 @@ class SignedIn:
     is_read_only: bool = False
     claims: Mapping[str, str] = field(default_factory=dict)
     secret_id: str | None = None
-    trust_id: int | None = None
+    trusted_publisher_id: int | None = None
     token_seconds: int | None = None
 
 
@@ -121,8 +121,10 @@ _ADD_REFRESH_TOKEN: Final = Statement(
     "credentials_add_refresh_token",
     int,
     """
-    INSERT INTO refresh_tokens (hash, principal_id, via, expires_at, is_read_only, claims, secret_id, trust_id)
-    VALUES (:hash, :principal_id, :via, :expires_at, :is_read_only, CAST(:claims AS jsonb), :secret_id, :trust_id)
+    INSERT INTO refresh_tokens (hash, principal_id, via, expires_at, is_read_only, claims, secret_id,
+                                trusted_publisher_id)
+    VALUES (:hash, :principal_id, :via, :expires_at, :is_read_only, CAST(:claims AS jsonb), :secret_id,
+            :trusted_publisher_id)
     """,
     is_brief=True,
 )
@@ -132,7 +134,7 @@ _FIND_REFRESH_TOKEN: Final = Statement(
     SignedIn,
     """
     SELECT principals.id, kind, principals.name, namespace, is_admin, is_disabled,
-           token.via, token.is_read_only, token.claims, token.secret_id, token.trust_id, CAST(NULL AS int)
+           token.via, token.is_read_only, token.claims, token.secret_id, token.trusted_publisher_id, CAST(NULL AS int)
       FROM refresh_tokens AS token
       JOIN principals ON principals.id = token.principal_id
       LEFT JOIN secrets ON secrets.id = token.secret_id
@@ -204,7 +206,7 @@ def find_password(db: Database, name: str) -> StoredPassword | None:
 
 
 def add_refresh_token(db: Database, token_hash: bytes, signed_in: SignedIn, expires_at: datetime) -> None:
-    """It ends sooner if its secret, trust or principal does. Raises Conflict if one of them is gone."""
+    """It ends sooner if its secret, trusted publisher or principal does. Raises Conflict if one of them is gone."""
     db.count(
         _ADD_REFRESH_TOKEN(
             hash=token_hash,
@@ -214,7 +216,7 @@ def add_refresh_token(db: Database, token_hash: bytes, signed_in: SignedIn, expi
             is_read_only=signed_in.is_read_only,
             claims=json.dumps(dict(signed_in.claims)),
             secret_id=signed_in.secret_id,
-            trust_id=signed_in.trust_id,
+            trusted_publisher_id=signed_in.trusted_publisher_id,
         )
     )
 

@@ -108,7 +108,7 @@ _SET_PASSWORD: Final = Statement(
     int,
     """
     WITH forgotten AS (
-        DELETE FROM refresh_tokens WHERE principal_id = :id AND secret_id IS NULL AND trust_id IS NULL
+        DELETE FROM refresh_tokens WHERE principal_id = :id AND secret_id IS NULL AND trusted_publisher_id IS NULL
     )
     UPDATE principals SET password_hash = :hash WHERE id = :id AND kind = 'user'
     """,
@@ -199,7 +199,7 @@ def set_password(db: Database, principal_id: int, password_hash: str | None) -> 
 
 
 def delete(db: Database, principal_id: int) -> bool:
-    """With its secrets, trusts and grants. Raises LastAdministrator."""
+    """With its secrets, trusted publishers and grants. Raises LastAdministrator."""
     return _take_away(db, _DELETE(id=principal_id), principal_id)
 
 

@@ -1,4 +1,4 @@
-"""Rules for tags and kept repositories: the database obeys them in the statement that writes."""
+"""Rules for tags and delete-protected repositories: the database obeys them in the statement that writes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from functions.registry.oci.name import RepositoryName
 ALL_TAGS: Final = "*"
 # The registry's own rules stand before it, so that no namespace makes an exception to them.
 FIRST_OF_NAMESPACES: Final = 1
-KINDS: Final = ("protected", "immutable", "free", "kept")
+KINDS: Final = ("protected", "immutable", "exempt", "delete_protected")
 
 
 class RuleRefused(ValueError):
@@ -29,7 +29,7 @@ class TooManyRules(Exception):
 
 @dataclass(frozen=True, slots=True)
 class NewRule:
-    """`kind` is protected, immutable, free or kept. `role` is the least that may; None for nobody."""
+    """`kind` is protected, immutable, exempt or delete_protected. `role` is the least that may; None for nobody."""
 
     name: str
     position: int
@@ -92,7 +92,7 @@ _LIST_OF_NAMESPACE: Final = Statement(
 )
 
 _UNLESS_KEPT: Final = Statement(
-    "rules_unless_kept", str, "SELECT refuse(kept_refusal(:repository, NULL, caller_rank()))"
+    "rules_unless_kept", str, "SELECT refuse(deletion_refusal(:repository, NULL, caller_rank()))"
 )
 
 
@@ -118,10 +118,10 @@ def add(db: Database, rule: NewRule, most: int | None = None) -> int:
         if conflict.constraint == "tag_rules_name":
             raise RuleExists(f"there is a rule {rule.name} already") from conflict
         reasons = {
-            "tag_rules_kind_check": "a rule is protected, immutable, free or kept",
+            "tag_rules_kind_check": "a rule is protected, immutable, exempt or delete_protected",
             "tag_rules_role_check": f"there is no role {rule.role}",
-            "tag_rules_kept": "a rule that keeps a repository is about all tags: *",
-            "tag_rules_free": "an exception takes no role: it refuses nothing",
+            "tag_rules_delete_protected": "a rule that keeps a repository is about all tags: *",
+            "tag_rules_exempt": "an exception takes no role: it refuses nothing",
         }
         raise RuleRefused(reasons.get(conflict.constraint, conflict.constraint)) from conflict
     if not added:
@@ -143,6 +143,6 @@ def list_all(db: Database, namespace: str | None = None) -> list[Rule]:
     return db.all(_LIST() if namespace is None else _LIST_OF_NAMESPACE(namespace=namespace))
 
 
-def unless_kept(repository: RepositoryName) -> Call[str]:
+def unless_delete_protected(repository: RepositoryName) -> Call[str]:
     """What to put, after `ranked`, in front of a batch that deletes from the repository. It raises ChangeRefused."""
     return _UNLESS_KEPT(repository=repository)

@@ -51,7 +51,7 @@ _GET: Final = Statement(
     """,
 )
 
-# The link is locked in the statement that reads it: one that a collection is taking away is waited for, and is then
+# The link is locked in the statement that reads it: one that a GC run is taking away is waited for, and is then
 # not seen. A lease is written only where less than half of it is left.
 _CONFIRM_SQL: Final = """
     WITH confirmed AS (
@@ -178,7 +178,7 @@ def delete(db: Database, repository: RepositoryName, digest: Digest, rank: int =
     """
     calls: list[Call[Any]] = [
         ranked(rank),
-        rules.unless_kept(repository),
+        rules.unless_delete_protected(repository),
         _DELETE(repository=repository, digest=digest),
     ]
     for attempt in range(_ATTEMPTS):

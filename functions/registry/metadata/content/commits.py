@@ -22,9 +22,9 @@ class Committed:
 
 # The repository is locked first, and then keeps its name: it is that name's namespace whose quota was claimed. Then the
 # upload: a commit and a cancellation, or two commits, of one upload go one after the other.
-# A blob that is known already is locked too, also where nothing of it changes: a collection that has it in hand is
+# A blob that is known already is locked too, also where nothing of it changes: a GC run that has it in hand is
 # waited for, and one that comes later passes it by. Otherwise it could be gone before it is linked. A damaged one is
-# given the new object; a trigger condemns the older.
+# given the new object; a trigger queues for deletion the older.
 _COMMIT_BLOB: Final = Statement(
     "uploads_commit_blob",
     int,
@@ -53,8 +53,9 @@ _COMMIT_LINK: Final = Statement(
     """,
 )
 
-# Its objects go with it; a trigger condemns those that did not become the blob. It stays if nothing was linked: its
-# repository has another name now, or the blob has an object that nobody has looked at. Which one that is it tells.
+# Its objects go with it; a trigger queues for deletion those that did not become the blob. It stays if nothing was
+# linked: its repository has another name now, or the blob has an object that nobody has looked at. Which one that is it
+# tells.
 _COMMIT_UPLOAD: Final = Statement(
     "uploads_commit",
     Committed,
@@ -80,9 +81,9 @@ def commit(
 ) -> Committed:
     """The upload becomes a blob, linked to its repository; not if another request changed, moved or ended it first.
 
-    If the digest is known, its older object stays and the new one is condemned; but only if the older one was `seen` in
-    the store. If not, nothing is done either: it is to be looked at, and then this is called again. A blob that is
-    marked as damaged is given the new object. Raises ChangeRefused if the blob is over the namespace's quota.
+    If the digest is known, its older object stays and the new one is queued for deletion; but only if the older one was
+    `seen` in the store. If not, nothing is done either: it is to be looked at, and then this is called again. A blob
+    that is marked as damaged is given the new object. Raises ChangeRefused if the blob is over the namespace's quota.
     """
     key = {"id": upload.id, "version": upload.version, "repository": repository, "digest": digest}
     calls: list[Call[Any]] = [

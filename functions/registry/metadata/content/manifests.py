@@ -155,7 +155,7 @@ def delete(db: Database, repository: RepositoryName, digest: Digest, rank: int =
     where = {"repository": repository, "digest": digest}
     calls: list[Call[Any]] = [
         ranked(rank),
-        rules.unless_kept(repository),
+        rules.unless_delete_protected(repository),
         repositories.holding(repository),
         _DELETE_TAGS(**where),
         _DELETE(**where),

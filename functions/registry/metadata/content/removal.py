@@ -69,7 +69,7 @@ _DELETE_TAGS: Final = Statement(
     WITH found AS MATERIALIZED (
         SELECT tags.repository_id, tags.name,
                coalesce(tag_refusal(repositories.name, tags.name, false, caller_rank()),
-                        kept_refusal(repositories.name, tags.name, caller_rank())) AS reason
+                        deletion_refusal(repositories.name, tags.name, caller_rank())) AS reason
           FROM repositories
           JOIN tags ON tags.repository_id = repositories.id AND tags.name = ANY (CAST(:tags AS text[]))
          WHERE repositories.name = :repository
@@ -99,7 +99,9 @@ def remove(db: Database, repository: RepositoryName, rank: int = 0) -> Removed |
     """
 
     def work(session: Session) -> Removed | None:
-        ids = _LOCK.read(session.batch([ranked(rank), rules.unless_kept(repository), _LOCK(repository=repository)])[-1])
+        ids = _LOCK.read(
+            session.batch([ranked(rank), rules.unless_delete_protected(repository), _LOCK(repository=repository)])[-1]
+        )
         if not ids:
             return None
         steps = (_TAGS, _CHILDREN, _MANIFESTS, _LINKS, _UPLOADS, _REPOSITORY)

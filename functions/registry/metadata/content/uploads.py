@@ -258,9 +258,9 @@ def name_object(db: Database, upload: Upload, object_name: str) -> bool:
 
 
 def advance(db: Database, upload: Upload, part: Part, seconds: int) -> Upload | None:
-    """The upload with one more part; None, and the part condemned, if another request changed the upload first.
+    """Returns the upload with one more part; None, with the part queued for deletion, if it was changed meanwhile.
 
-    Raises ChangeRefused, and condemns the part, if the namespace's quota has no room for it.
+    Raises ChangeRefused, and queues the part for deletion, if the namespace's quota has no room for it.
     """
     advanced = Upload(
         id=upload.id,
@@ -292,7 +292,7 @@ def advance(db: Database, upload: Upload, part: Part, seconds: int) -> Upload | 
 
 
 def discard_object(db: Database, object_name: str) -> None:
-    """Condemns an object that an upload has no use for."""
+    """Queues an object for deletion that an upload has no use for."""
     db.count(_DISCARD_OBJECT(object_name=object_name))
 
 
@@ -301,5 +301,5 @@ def cancel(db: Database, repository: RepositoryName, upload_id: uuid.UUID, owner
 
 
 def expire(db: Database, limit: int) -> int:
-    """Ends uploads whose time is over, at most `limit`; their objects are condemned. Returns how many there were."""
+    """Ends uploads whose time is over, at most `limit`; their objects are to be deleted. Returns how many."""
     return db.count(_EXPIRE(limit=limit))

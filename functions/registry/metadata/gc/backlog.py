@@ -1,4 +1,4 @@
-"""What the collection left undone, as each run tells its log: alerts are made from it."""
+"""What garbage collection left undone, as each run tells its log: alerts are made from it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Backlog:
 
 # Each queue is read from its old end, as far as it is due. What failed is not: it was put off.
 _BACKLOG: Final = Statement(
-    "collection_backlog",
+    "gc_backlog",
     Backlog,
     """
     SELECT count(*) FILTER (WHERE due_at < now() - interval '1 hour'),

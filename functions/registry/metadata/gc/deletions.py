@@ -1,4 +1,4 @@
-"""Condemned objects: nothing names them any more; they wait until the last signed URL to them has expired."""
+"""Objects pending deletion: nothing names them any more; they wait until the last signed URL to them has expired."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from functions.registry.metadata.db import Database, Statement
-from functions.registry.metadata.gc import collected as totals
+from functions.registry.metadata.gc import collected
 from functions.registry.metadata.gc.collected import Outcome
 
 
@@ -65,7 +65,7 @@ def done(db: Database, deletions: list[Deletion]) -> None:
     for deletion in deletions:
         outcome.add("delete", deletion.size or 0)
     names = [deletion.object_name for deletion in deletions]
-    db.batch([_DONE(object_names=names), totals.adding("object", outcome)])
+    db.batch([_DONE(object_names=names), collected.adding("object", outcome)])
 
 
 def failed(db: Database, object_name: str, error: str) -> None:

@@ -51,7 +51,7 @@ _DELETE_MANIFESTS: Final = Statement(
     """
     DELETE FROM manifests USING repositories
      WHERE manifests.id = ANY (CAST(:ids AS bigint[])) AND repositories.id = manifests.repository_id
-       AND NOT repositories.keep_untagged AND kept_refusal(repositories.name, NULL, 0) IS NULL
+       AND NOT repositories.keep_untagged AND deletion_refusal(repositories.name, NULL, 0) IS NULL
        AND NOT is_awaiting_import(repositories.id)
        AND NOT EXISTS (SELECT FROM manifest_children WHERE child_id = manifests.id)
        AND NOT is_reached(manifests.id)
@@ -85,7 +85,7 @@ _PUT_OFF_KEPT: Final = Statement(
       FROM manifests JOIN repositories ON repositories.id = manifests.repository_id
      WHERE review.manifest_id = ANY (CAST(:ids AS bigint[])) AND review.review_after < now()
        AND manifests.id = review.manifest_id AND NOT repositories.keep_untagged
-       AND kept_refusal(repositories.name, NULL, 0) IS NOT NULL AND NOT is_reached(manifests.id)
+       AND deletion_refusal(repositories.name, NULL, 0) IS NOT NULL AND NOT is_reached(manifests.id)
     """,
 )
 
@@ -237,7 +237,7 @@ def claim_blobs(session: Session, limit: int) -> list[BlobReview]:
 
 
 def carry_out_blobs(session: Session, claimed: list[BlobReview]) -> Outcome:
-    """Blobs that no repository links. Their objects are condemned by a trigger."""
+    """Blobs that no repository links. Their objects are queued for deletion by a trigger."""
     outcome = Outcome(len(claimed))
     events = {review.digest: review.event for review in claimed}
     for blob in session.all(_DELETE_BLOBS(digests=list(events))):

@@ -1,4 +1,4 @@
-"""What an operator asks about the collection: how the queues stand, what failed, what would go; and its settings.
+"""What an operator asks about garbage collection: how the queues stand, what failed, what would go; and its settings.
 
 These statements read whole queues. They are for people who ask now and then, not for requests.
 """
@@ -52,7 +52,7 @@ class Total:
 
 
 @dataclass(frozen=True, slots=True)
-class Condemned:
+class Collectable:
     """A manifest that would go, and when. `size` is its payload's, in bytes."""
 
     digest: Digest
@@ -71,7 +71,7 @@ class Freed:
 
 
 _QUEUES: Final = Statement(
-    "collection_queues",
+    "gc_queues",
     Queue,
     """
     SELECT level, count(*), count(*) FILTER (WHERE due_at < now()),
@@ -90,7 +90,7 @@ _QUEUES: Final = Statement(
 )
 
 _FAILURES: Final = Statement(
-    "collection_failures",
+    "gc_failures",
     Failure,
     """
     SELECT level, subject, attempts, again_at, error
@@ -110,26 +110,26 @@ _FAILURES: Final = Statement(
     """,
 )
 
-_CONDEMNED_BYTES: Final = Statement(
-    "collection_condemned_bytes", int, "SELECT CAST(coalesce(sum(size), 0) AS bigint) FROM deletions"
+_PENDING_DELETION_BYTES: Final = Statement(
+    "gc_pending_deletion_bytes", int, "SELECT CAST(coalesce(sum(size), 0) AS bigint) FROM deletions"
 )
 
 _TOTALS: Final = Statement(
-    "collection_totals",
+    "gc_totals",
     Total,
     "SELECT day, level, event, rows, bytes FROM collected ORDER BY day DESC, level, event LIMIT :limit",
 )
 
 _PREVIEW: Final = Statement(
-    "collection_preview",
-    Condemned,
+    "gc_preview",
+    Collectable,
     """
     SELECT manifests.digest, manifests.media_type, octet_length(manifests.payload), review.event, review.review_after
       FROM repositories
       JOIN manifests ON manifests.repository_id = repositories.id
       JOIN manifest_reviews AS review ON review.manifest_id = manifests.id
      WHERE repositories.name = :repository AND NOT repositories.keep_untagged
-       AND kept_refusal(repositories.name, NULL, 0) IS NULL
+       AND deletion_refusal(repositories.name, NULL, 0) IS NULL
        AND NOT is_reached(manifests.id, only_by_tags => true)
      ORDER BY review.review_after
      LIMIT :limit
@@ -137,7 +137,7 @@ _PREVIEW: Final = Statement(
 )
 
 _FREED: Final = Statement(
-    "collection_freed",
+    "gc_freed",
     Freed,
     """
     SELECT CAST(coalesce(sum(link.size), 0) AS bigint),
@@ -150,18 +150,18 @@ _FREED: Final = Statement(
        AND NOT EXISTS (
            SELECT FROM manifest_blobs AS named
             WHERE named.repository_id = link.repository_id AND named.digest = link.digest
-              AND (repositories.keep_untagged OR kept_refusal(repositories.name, NULL, 0) IS NOT NULL
+              AND (repositories.keep_untagged OR deletion_refusal(repositories.name, NULL, 0) IS NOT NULL
                    OR is_reached(named.manifest_id, only_by_tags => true)))
        AND NOT EXISTS (
            SELECT FROM sparse_references AS named
             WHERE named.repository_id = link.repository_id AND named.digest = link.digest
-              AND (repositories.keep_untagged OR kept_refusal(repositories.name, NULL, 0) IS NOT NULL
+              AND (repositories.keep_untagged OR deletion_refusal(repositories.name, NULL, 0) IS NOT NULL
                    OR is_reached(named.manifest_id, only_by_tags => true)))
     """,
 )
 
 _SET_GRACE: Final = Statement(
-    "collection_set_grace",
+    "gc_set_grace",
     int,
     "UPDATE gc_settings SET grace = make_interval(secs => :seconds) WHERE event = :event",
 )
@@ -176,9 +176,9 @@ def failures(db: Database, limit: int = 20) -> list[Failure]:
     return db.all(_FAILURES(limit=limit))
 
 
-def condemned_bytes(db: Database) -> int:
+def pending_deletion_bytes(db: Database) -> int:
     """Bytes of objects that wait to be deleted."""
-    return db.one_or_none(_CONDEMNED_BYTES()) or 0
+    return db.one_or_none(_PENDING_DELETION_BYTES()) or 0
 
 
 def totals(db: Database, limit: int = 100) -> list[Total]:
@@ -186,7 +186,7 @@ def totals(db: Database, limit: int = 100) -> list[Total]:
     return db.all(_TOTALS(limit=limit))
 
 
-def preview(db: Database, repository: RepositoryName, limit: int = 1000) -> list[Condemned]:
+def preview(db: Database, repository: RepositoryName, limit: int = 1000) -> list[Collectable]:
     """Manifests that would go if nothing else happened, in the order in which they would."""
     return db.all(_PREVIEW(repository=repository, limit=limit))
 

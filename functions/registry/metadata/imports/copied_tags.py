@@ -95,7 +95,7 @@ _REFUSED: Final = Statement(
     SELECT changed.name
       FROM unnest(CAST(:tags AS text[])) AS changed (name)
      WHERE tag_refusal(:repository, changed.name, false, 0) IS NOT NULL
-        OR kept_refusal(:repository, changed.name, 0) IS NOT NULL
+        OR deletion_refusal(:repository, changed.name, 0) IS NOT NULL
     """,
 )
 

@@ -77,7 +77,7 @@ _DELETE: Final = Statement(
         SELECT tags.repository_id, tags.name
           FROM unnest(CAST(:ids AS bigint[]), CAST(:names AS text[])) AS listed (id, name)
           {_IS_BASE}
-         WHERE tag_refusal(here.name, tags.name, false, 0) IS NULL AND kept_refusal(here.name, tags.name, 0) IS NULL
+         WHERE tag_refusal(here.name, tags.name, false, 0) IS NULL AND deletion_refusal(here.name, tags.name, 0) IS NULL
     )
     DELETE FROM tags USING gone WHERE tags.repository_id = gone.repository_id AND tags.name = gone.name
     """,  # noqa: S608  # as above
@@ -107,7 +107,7 @@ _KEPT: Final = Statement(
     Conflict,
     f"""
     SELECT listed.id, listed.name, manifests.digest, NULL,
-           coalesce(tag_refusal(here.name, tags.name, false, 0), kept_refusal(here.name, tags.name, 0))
+           coalesce(tag_refusal(here.name, tags.name, false, 0), deletion_refusal(here.name, tags.name, 0))
       FROM unnest(CAST(:ids AS bigint[]), CAST(:names AS text[])) AS listed (id, name)
       {_IS_BASE}
     """,  # noqa: S608  # as above

@@ -20,7 +20,7 @@ _ITEM: Final = """'name', namespaces.name, 'repositories', totals.repositories, 
                            FROM quotas WHERE quotas.namespace = namespaces.name)"""
 
 _ONE: Final = Statement(
-    "insights_namespace",
+    "list_namespace",
     dict,
     Template("""
     SELECT json_build_object($item)
@@ -66,7 +66,7 @@ COLUMNS: Final = {
 def _listing(order: str, *, descending: bool) -> Statement[Rows]:
     table, identity = ("namespaces", "id") if order == "name" else ("namespace_usage", "namespace_id")
     sql = COLUMNS[order].walk(_PAGE, descending=descending, table=table, identity=identity, item=_ITEM)
-    return Statement(f"insights_namespaces_by_{order}_{'down' if descending else 'up'}", Rows, sql)
+    return Statement(f"list_namespaces_by_{order}_{'down' if descending else 'up'}", Rows, sql)
 
 
 _LISTS: Final = {

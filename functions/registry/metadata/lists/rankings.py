@@ -1,4 +1,4 @@
-"""Rankings by what happened in the last thirty days, as the last run of the collection added it up.
+"""Rankings by what happened in the last thirty days, as the last GC run added it up.
 
 Each is the beginning of an index: what it costs grows neither with the registry nor with what happened there.
 """
@@ -14,13 +14,13 @@ from functions.registry.metadata.lists.repositories import ITEM, NAMESPACE_ID
 # What has been emptied since then is left out.
 _RANKING: Final = Template("""
     WITH ranked AS (
-        SELECT ranks.repository_id, ranks.gained_bytes, ranks.recent_pushes, ranks.recent_pulls, ranks.recent
-          FROM repository_ranks AS ranks
+        SELECT trends.repository_id, trends.gained_bytes, trends.recent_pushes, trends.recent_pulls, trends.recent
+          FROM repository_trends AS trends
          CROSS JOIN LATERAL (
                SELECT manifests FROM repository_usage
-                WHERE repository_usage.repository_id = ranks.repository_id OFFSET 0) AS held
-         WHERE $scope AND ranks.$by >= 1 AND held.manifests > 0
-         ORDER BY ranks.$by DESC, ranks.repository_id
+                WHERE repository_usage.repository_id = trends.repository_id OFFSET 0) AS held
+         WHERE $scope AND trends.$by >= 1 AND held.manifests > 0
+         ORDER BY trends.$by DESC, trends.repository_id
          LIMIT :size
     )
     SELECT coalesce(json_agg(json_build_object($item, $figures) ORDER BY ranked.$by DESC, ranked.repository_id), '[]')
@@ -30,13 +30,13 @@ _RANKING: Final = Template("""
      CROSS JOIN LATERAL (
            SELECT * FROM repository_usage WHERE repository_usage.repository_id = ranked.repository_id OFFSET 0) AS usage
 """)
-_SCOPES: Final = {"registry": "true", "namespace": f"ranks.{NAMESPACE_ID}"}
+_SCOPES: Final = {"registry": "true", "namespace": f"trends.{NAMESPACE_ID}"}
 
 
 def _statements(name: str, by: str, figures: str) -> dict[str, Statement[list[dict[str, Any]]]]:
     return {
         scope: Statement(
-            f"insights_{name}_of_{scope}",
+            f"list_{name}_of_{scope}",
             list,
             _RANKING.substitute(item=ITEM, scope=condition, by=by, figures=figures),
         )

@@ -27,7 +27,7 @@ class RepositoryItem(TypedDict):
     pulls: int
     untagged: int
     untagged_bytes: int
-    surveyed_at: str | None
+    untagged_as_of: str | None
     created_at: str
 
 
@@ -45,10 +45,19 @@ ITEM: Final = """'name', repositories.name, 'namespace', split_part(repositories
                'bytes', usage.bytes, 'blobs', usage.blobs, 'manifests', usage.manifests, 'tags', usage.tags,
                'pushed_at', nullif(usage.pushed_at, '-infinity'), 'pulled_at', nullif(usage.pulled_at, '-infinity'),
                'pulls', usage.pulls, 'untagged', usage.untagged, 'untagged_bytes', usage.untagged_bytes,
-               'surveyed_at', usage.surveyed_at, 'created_at', repositories.created_at"""
+               'untagged_as_of', usage.untagged_as_of, 'created_at', repositories.created_at"""
+
+# To the principal, if one is named: by a grant of its own, or one of anyone's.
+VISIBLE: Final = """(CAST(:principal_id AS bigint) IS NULL OR EXISTS (
+                SELECT FROM grants
+                 WHERE (grants.principal_id = CAST(:principal_id AS bigint) OR grants.principal_id IS NULL)
+                   AND grants.namespace IN ('', split_part(repositories.name, '/', 1))
+                   AND repositories.name >= grants.pattern_prefix AND repositories.name < grants.pattern_prefix || '~'
+                   AND repositories.name LIKE grants.pattern_like
+                   AND glob_fits(repositories.name, grants.pattern, grants.pattern_form, grants.pattern_regex)))"""
 
 _ONE: Final = Statement(
-    "insights_repository",
+    "list_repository",
     RepositoryInsight,
     Template("""
     SELECT json_build_object($item, 'keep_untagged', repositories.keep_untagged,
@@ -81,13 +90,7 @@ _PAGE: Final = Template("""
            AND (CAST(:kind AS text) IS NULL
                 OR (SELECT kinds.manifests > 0 FROM repository_kinds AS kinds
                      WHERE kinds.repository_id = walked.id AND kinds.kind = :kind))
-           AND (CAST(:principal_id AS bigint) IS NULL OR EXISTS (
-                SELECT FROM grants
-                 WHERE (grants.principal_id = CAST(:principal_id AS bigint) OR grants.principal_id IS NULL)
-                   AND grants.namespace IN ('', split_part(repositories.name, '/', 1))
-                   AND repositories.name >= grants.pattern_prefix AND repositories.name < grants.pattern_prefix || '~'
-                   AND repositories.name LIKE grants.pattern_like
-                   AND glob_fits(repositories.name, grants.pattern, grants.pattern_form, grants.pattern_regex)))
+           AND $visible
          ORDER BY walked.key $way, walked.id $way
          LIMIT :size
     )
@@ -152,8 +155,8 @@ def _listing(order: str, scope: str, *, descending: bool) -> Statement[Rows]:
     else:
         of_namespace = walked(f"{table}.namespace_id = namespaces.id")
         text = _BY_GRANTS.substitute(wide=_WIDE, of_namespace=of_namespace, of_registry=walked(_WIDE), way=way)
-    name = f"insights_repositories_by_{order}_{'down' if descending else 'up'}_of_{scope}"
-    return Statement(name, Rows, _PAGE.substitute(walked=text, item=ITEM, way=way))
+    name = f"list_repositories_by_{order}_{'down' if descending else 'up'}_of_{scope}"
+    return Statement(name, Rows, _PAGE.substitute(walked=text, item=ITEM, visible=VISIBLE, way=way))
 
 
 _LISTS: Final = {

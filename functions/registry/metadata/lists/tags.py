@@ -24,14 +24,14 @@ _LARGEST_PAGE: Final = LARGEST_BYTES - (64 << 10)
 _DIGEST: Final = "CASE get_byte($of, 0) WHEN 1 THEN 'sha256:' ELSE 'sha512:' END || encode(substr($of, 2), 'hex')"
 
 
-def _digest(of: str) -> str:
+def written_digest(of: str) -> str:
     """As it is written. A NULL stays one."""
     return Template(_DIGEST).substitute(of=of)
 
 
-_MANIFEST: Final = f"""'digest', {_digest("manifests.digest")}, 'kind', manifests.kind,
+_MANIFEST: Final = f"""'digest', {written_digest("manifests.digest")}, 'kind', manifests.kind,
                'media_type', manifests.media_type, 'artifact_type', manifests.artifact_type, 'size', manifests.size,
-               'config_digest', {_digest("manifests.config_digest")}"""
+               'config_digest', {written_digest("manifests.config_digest")}"""
 
 # Of an image, once its config was read; in the form of those of an index.
 _OF_IMAGE: Final = """
@@ -137,7 +137,7 @@ _REST: Final = Template("""manifests.payload,
                      WHERE referrers.repository_id = manifests.repository_id AND referrers.subject = manifests.digest
                      ORDER BY referrers.digest
                      LIMIT $most) AS chosen)""").substitute(
-    child_digest=_digest("child.digest"), digest=_digest("chosen.digest"), most=str(MOST_DETAILS)
+    child_digest=written_digest("child.digest"), digest=written_digest("chosen.digest"), most=str(MOST_DETAILS)
 )
 
 _OF_TAG: Final = Statement(

@@ -16,7 +16,7 @@ KEPT_DAYS: Final = 400
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """`bytes` is None before the first survey."""
+    """`bytes` is None before the first untagged scan."""
 
     day: date
     pushes: int
@@ -33,7 +33,7 @@ class _Found:
 
 
 _OF_REPOSITORY: Final = Statement(
-    "days_of_repository",
+    "daily_of_repository",
     _Found,
     """
     SELECT coalesce(
@@ -41,7 +41,8 @@ _OF_REPOSITORY: Final = Statement(
                  WHERE repository_id = repositories.id AND day < :first AND bytes IS NOT NULL
                  ORDER BY day DESC LIMIT 1),
                (SELECT bytes FROM repository_usage
-                 WHERE repository_id = repositories.id AND NOT survey_due AND surveyed_at < CAST(:first AS date))),
+                 WHERE repository_id = repositories.id AND NOT untagged_scan_due
+                   AND untagged_as_of < CAST(:first AS date))),
            coalesce((SELECT json_agg(json_build_array(day, pushes, pulls, bytes) ORDER BY day) FROM repository_days
                       WHERE repository_id = repositories.id AND day BETWEEN :first AND :last), '[]')
       FROM repositories WHERE name = :repository
@@ -49,7 +50,7 @@ _OF_REPOSITORY: Final = Statement(
 )
 
 _OF_TAG: Final = Statement(
-    "days_of_tag",
+    "daily_of_tag",
     _Found,
     """
     SELECT NULL,
@@ -62,7 +63,7 @@ _OF_TAG: Final = Statement(
 )
 
 _OF_MANIFEST: Final = Statement(
-    "days_of_manifest",
+    "daily_of_manifest",
     _Found,
     """
     SELECT NULL,
@@ -74,7 +75,7 @@ _OF_MANIFEST: Final = Statement(
 )
 
 _OF_NAMESPACE: Final = Statement(
-    "days_of_namespace",
+    "daily_of_namespace",
     _Found,
     """
     SELECT (SELECT bytes FROM namespace_days
@@ -86,7 +87,7 @@ _OF_NAMESPACE: Final = Statement(
 )
 
 _OF_REGISTRY: Final = Statement(
-    "days_of_registry",
+    "daily_of_registry",
     _Found,
     """
     SELECT (SELECT bytes FROM registry_days WHERE day < :first AND bytes IS NOT NULL ORDER BY day DESC LIMIT 1),
@@ -96,7 +97,7 @@ _OF_REGISTRY: Final = Statement(
 )
 
 _NOTE_NAMESPACES: Final = Statement(
-    "days_note_namespaces",
+    "daily_note_namespaces",
     int,
     """
     INSERT INTO namespace_days (namespace_id, day, bytes)
@@ -107,7 +108,7 @@ _NOTE_NAMESPACES: Final = Statement(
 )
 
 _NOTE_REGISTRY: Final = Statement(
-    "days_note_registry",
+    "daily_note_registry",
     int,
     """
     INSERT INTO registry_days (day, bytes) SELECT current_date, bytes FROM registry_totals
@@ -116,7 +117,7 @@ _NOTE_REGISTRY: Final = Statement(
 )
 
 _TRIM: Final = Statement(
-    "days_trim",
+    "daily_trim",
     int,
     """
     WITH of_tags AS (
@@ -197,7 +198,7 @@ def _days(db: Database, call: Call[_Found], first: date, last: date) -> list[Day
     size: int | None = found.bytes_before
     for number in range((last - first).days + 1):
         day = first + timedelta(days=number)
-        pushes, pulls, surveyed = stored.get(day.isoformat(), (0, 0, None))
-        size = size if surveyed is None else surveyed
+        pushes, pulls, recorded = stored.get(day.isoformat(), (0, 0, None))
+        size = size if recorded is None else recorded
         days.append(Day(day, pushes, pulls, size))
     return days

@@ -20,7 +20,7 @@ MOST_TAGS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Activity:
+class Counts:
     """`tag` is that of the request, if it had one. Without a digest only the tag is meant: a push may have several.
 
     `age` is how many seconds ago the last of them was.
@@ -35,10 +35,10 @@ class Activity:
 
 
 # What is counted for is locked first, in one order: repositories against their end, tags as pushes do before they
-# count, manifests against their collection, then figures. What is gone meanwhile is left out. Nothing else says when a
-# CTE runs, so each one that writes reads the locks that it stands on.
+# count, manifests against garbage collection, then figures. What is gone meanwhile is left out. Nothing else says when
+# a CTE runs, so each one that writes reads the locks that it stands on.
 _ADD: Final = Statement(
-    "activity_add",
+    "pulls_and_pushes_add",
     int,
     """
     WITH counted AS MATERIALIZED (
@@ -156,15 +156,15 @@ _ADD: Final = Statement(
 )
 
 
-def add(db: Database, activities: Sequence[Activity]) -> int:
+def add(db: Database, counts: Sequence[Counts]) -> int:
     """All of them together, or none. Returns for how many there still is a repository. Raises MetadataUnavailable."""
     call = _ADD(
-        repositories=[activity.repository for activity in activities],
-        tags=[activity.tag or "" for activity in activities],
-        digests=[activity.digest.to_bytes() if activity.digest else b"" for activity in activities],
-        pulls=[activity.pulls for activity in activities],
-        pushes=[activity.pushes for activity in activities],
-        ages=[activity.age for activity in activities],
+        repositories=[each.repository for each in counts],
+        tags=[each.tag or "" for each in counts],
+        digests=[each.digest.to_bytes() if each.digest else b"" for each in counts],
+        pulls=[each.pulls for each in counts],
+        pushes=[each.pushes for each in counts],
+        ages=[each.age for each in counts],
         most_tags=MOST_TAGS,
     )
     return db.one_or_none(call) or 0

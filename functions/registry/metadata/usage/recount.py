@@ -29,7 +29,7 @@ class Difference:
 
 
 @dataclass(slots=True)
-class Verification:
+class Recount:
     """What was looked at, and what was wrong. It may be incomplete if there was no time for all."""
 
     repositories: int = 0
@@ -48,7 +48,7 @@ class _Checked:
 
 
 _REPOSITORIES: Final = Statement(
-    "verification_repositories",
+    "recount_repositories",
     _Checked,
     """
     WITH batch AS MATERIALIZED (
@@ -89,7 +89,7 @@ _REPOSITORIES: Final = Statement(
 )
 
 _NAMESPACES: Final = Statement(
-    "verification_namespaces",
+    "recount_namespaces",
     _Checked,
     """
     WITH batch AS MATERIALIZED (
@@ -135,7 +135,7 @@ _NAMESPACES: Final = Statement(
 )
 
 _REGISTRY: Final = Statement(
-    "verification_registry",
+    "recount_registry",
     _Checked,
     """
     WITH figures AS (
@@ -159,10 +159,10 @@ _REGISTRY: Final = Statement(
 )
 
 
-def verify(db: Database, budget_seconds: float | None = None) -> Verification:
+def recount(db: Database, budget_seconds: float | None = None) -> Recount:
     """Reads all there is, batch by batch: for operators. Without a budget it takes as long as it takes."""
     deadline = None if budget_seconds is None else time.monotonic() + budget_seconds
-    found = Verification()
+    found = Recount()
     found.repositories = _go_through(db, _REPOSITORIES, _REPOSITORIES_AT_ONCE, found, deadline)
     found.namespaces = _go_through(db, _NAMESPACES, _NAMESPACES_AT_ONCE, found, deadline)
     if found.is_complete:
@@ -170,9 +170,7 @@ def verify(db: Database, budget_seconds: float | None = None) -> Verification:
     return found
 
 
-def _go_through(
-    db: Database, statement: Statement[_Checked], size: int, found: Verification, deadline: float | None
-) -> int:
+def _go_through(db: Database, statement: Statement[_Checked], size: int, found: Recount, deadline: float | None) -> int:
     """How many were checked."""
     last, total = 0, 0
     scope = "repository" if statement is _REPOSITORIES else "namespace"
@@ -187,5 +185,5 @@ def _go_through(
     return total
 
 
-def _note(found: Verification, scope: str, checked: _Checked) -> None:
+def _note(found: Recount, scope: str, checked: _Checked) -> None:
     found.differences += [Difference(scope=scope, **difference) for difference in checked.differences]

@@ -13,10 +13,10 @@ from functions.registry.metadata.db import Database, Session, Statement
 DAYS: Final = 30
 
 _CLAIM: Final = Statement(
-    "ranks_claim",
+    "trends_claim",
     int,
     """
-    SELECT repository_id FROM repository_ranks
+    SELECT repository_id FROM repository_trends
      WHERE due_on <= current_date
      ORDER BY due_on, repository_id
      LIMIT :limit
@@ -24,16 +24,16 @@ _CLAIM: Final = Statement(
     """,
 )
 
-# Only what was pushed to can have grown. It had before what its last survey before that time counted, or nothing if it
-# is younger; without an older survey, what the first one counted.
+# Only what was pushed to can have grown. It had before what its last untagged scan before that time counted, or nothing
+# if it is younger; without an older untagged scan, what the first one counted.
 #
 # Without another day of use, all of it changes on days that are known: once the first of these days is over, and once
 # the repository is no longer young, nor its last push.
 _ADD_UP: Final = Statement(
-    "ranks_add_up",
+    "trends_add_up",
     int,
     """
-    UPDATE repository_ranks AS ranks
+    UPDATE repository_trends AS trends
        SET gained_bytes = CASE WHEN usage.manifests > 0 AND usage.pushed_at >= days.first
                                THEN usage.bytes - past.bytes ELSE 0 END,
            recent_pushes = CASE WHEN usage.manifests > 0 THEN recent.pushes ELSE 0 END,
@@ -60,7 +60,7 @@ _ADD_UP: Final = Statement(
                   (SELECT bytes FROM repository_days
                     WHERE repository_id = claimed.id AND bytes IS NOT NULL ORDER BY day LIMIT 1),
                   usage.bytes) AS bytes) AS past
-     WHERE ranks.repository_id = claimed.id
+     WHERE trends.repository_id = claimed.id
     """,
 )
 

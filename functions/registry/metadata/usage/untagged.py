@@ -1,10 +1,10 @@
-"""Surveys: what no tag reaches in a repository, as of then. One is due once something has changed.
+"""Untagged scans: what no tag reaches in a repository, as of then. One is due once something has changed.
 
-A survey reads of all manifests of its repository what they are and what they hold, and finds out here, not in the
-database, what tags reach: some 200 bytes of memory each. Nobody waits for it meanwhile. Only then it writes, and looks
-whether anything has changed since it began to read: if so, the figures are kept as they are, and the next survey stays
-due. It comes no sooner than 10 ms later for each manifest, so that a large repository that is pushed to all day is not
-read all day.
+An untagged scan reads of all manifests of its repository what they are and what they hold, and finds out here, not in
+the database, what tags reach: some 200 bytes of memory each. Nobody waits for it meanwhile. Only then it writes, and
+looks whether anything has changed since it began to read: if so, the figures are kept as they are, and the next
+untagged scan stays due. It comes no sooner than 10 ms later for each manifest, so that a large repository that is
+pushed to all day is not read all day.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ class _Read:
 
 
 _DUE: Final = Statement(
-    "surveys_due",
+    "untagged_due",
     int,
     """
     SELECT repository_id FROM repository_usage
-     WHERE survey_due AND repository_id > :after
-       AND (surveyed_at IS NULL OR surveyed_at < now() - make_interval(secs => 0.01 * manifests))
+     WHERE untagged_scan_due AND repository_id > :after
+       AND (untagged_as_of IS NULL OR untagged_as_of < now() - make_interval(secs => 0.01 * manifests))
      ORDER BY repository_id
      LIMIT :limit
     """,
@@ -48,14 +48,14 @@ _DUE: Final = Statement(
 
 # An index holds what it lists, and a subject its referrers.
 _READ: Final = Statement(
-    "surveys_read",
+    "untagged_read",
     _Read,
     """
     WITH claimed AS MATERIALIZED (
         SELECT repository_id,
                concat_ws(' ', tags, manifests, manifest_bytes, blobs, blob_bytes, pushed_at) AS stamp
           FROM repository_usage
-         WHERE repository_id = :repository_id AND survey_due
+         WHERE repository_id = :repository_id AND untagged_scan_due
            AND pg_try_advisory_xact_lock(:lock, hashint8(repository_id))
     ), stored AS MATERIALIZED (
         SELECT id, octet_length(payload) AS size FROM manifests WHERE repository_id = :repository_id
@@ -84,7 +84,7 @@ _READ: Final = Statement(
 
 # Bytes of the blobs that these manifests name, and no other of the repository.
 _FREED: Final = Statement(
-    "surveys_freed",
+    "untagged_freed",
     int,
     """
     WITH untagged AS MATERIALIZED (
@@ -110,15 +110,15 @@ _FREED: Final = Statement(
 
 # The repository is locked before its figures, as by all who may end or move it.
 _NOTE: Final = Statement(
-    "surveys_note",
+    "untagged_record",
     int,
     """
     WITH held AS MATERIALIZED (
         SELECT id FROM repositories WHERE id = :repository_id FOR KEY SHARE
     ), noted AS (
         UPDATE repository_usage AS usage
-           SET untagged = :untagged, untagged_bytes = :untagged_bytes, surveyed_at = now(),
-               survey_due = :stamp IS DISTINCT FROM
+           SET untagged = :untagged, untagged_bytes = :untagged_bytes, untagged_as_of = now(),
+               untagged_scan_due = :stamp IS DISTINCT FROM
                    concat_ws(' ', tags, manifests, manifest_bytes, blobs, blob_bytes, pushed_at)
           FROM held WHERE usage.repository_id = held.id
         RETURNING usage.repository_id, usage.namespace_id, usage.bytes
@@ -132,7 +132,9 @@ _NOTE: Final = Statement(
 )
 
 _GIVE_UP: Final = Statement(
-    "surveys_give_up", int, "UPDATE repository_usage SET survey_due = false WHERE repository_id = :repository_id"
+    "untagged_give_up",
+    int,
+    "UPDATE repository_usage SET untagged_scan_due = false WHERE repository_id = :repository_id",
 )
 
 
@@ -141,8 +143,8 @@ def due(db: Database, limit: int, after: int = 0) -> list[int]:
     return db.all(_DUE(limit=limit, after=after))
 
 
-def survey(db: Database, repository_id: int) -> int | None:
-    """The repository's namespace; None if it is gone, or somebody else surveys it or has done so."""
+def scan(db: Database, repository_id: int) -> int | None:
+    """The repository's namespace; None if it is gone, or somebody else untagged scans it or has done so."""
 
     def work(session: Session) -> int | None:
         read = session.one_or_none(_READ(repository_id=repository_id, lock=_LOCK))
@@ -173,5 +175,5 @@ def _reached(read: _Read) -> set[int]:
 
 
 def give_up(db: Database, repository_id: int) -> None:
-    """Until something changes: the figures stay those of the last survey."""
+    """Until something changes: the figures stay those of the last untagged scan."""
     db.count(_GIVE_UP(repository_id=repository_id))
