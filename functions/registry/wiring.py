@@ -13,8 +13,8 @@ from functions.registry.auth.rate import RateLimit, Sparing
 from functions.registry.blobs.gcs import Bucket
 from functions.registry.blobs.signing import SignedUrls, signer_from
 from functions.registry.config import Settings
-from functions.registry.events.pulls_and_pushes import PullsAndPushes
 from functions.registry.events.gc_trigger import WORK, GcTrigger
+from functions.registry.events.pulls_and_pushes import PullsAndPushes
 from functions.registry.imports.places import Place
 from functions.registry.imports.sources import OpenSources
 from functions.registry.imports.touch import MOST_AT_ONCE, Touching
