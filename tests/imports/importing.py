@@ -43,6 +43,7 @@ def add(services: Services, address: str | None = None, **options: Any) -> Sourc
     is_here = address is None
     new = NewSource("layout", address or f"gs://{services.settings.bucket}", ROOT if is_here else None, **options)
     source = sources.add(services.database, new)
+    sources.set_mode(services.database, source.id, "lead")
     assert sources.open_up(services.database, source.id)
     return source
 

@@ -11,7 +11,7 @@ from functions.migrate.imports.layouts import _MOST_OBJECTS
 from functions.registry.imports import names
 from functions.registry.metadata.access import rules
 from functions.registry.metadata.access.rules import NewRule
-from functions.registry.metadata.imports import claims, listed, sources
+from functions.registry.metadata.imports import claims, listed
 from functions.registry.metadata.usage import recount
 from functions.registry.oci.digest import Digest
 from tests.imports.importing import add, problems, requests_counted, run, states
@@ -30,9 +30,7 @@ def old(storage_address: str, bucket_name: str) -> OldRegistry:
 @pytest.fixture
 def source(registry: Registry) -> int:
     """Open, and led by this registry."""
-    made = add(registry.services)
-    sources.set_mode(registry.services.database, made.id, "lead")
-    return made.id
+    return add(registry.services).id
 
 
 def compare(registry: Registry, source: int) -> None:

@@ -132,11 +132,16 @@ def _list(work: Work, piece: Range, deadline: float) -> None:
     except RangeLost:
         return
     except (BlobStoreUnavailable, MetadataUnavailable) as error:
-        listed.return_range(work.database, piece, _AGAIN_SECONDS, str(error))
+        listed.return_range(work.database, piece, _patience(error), str(error))
         raise
     except Exception as error:  # noqa: BLE001  # whatever it is, nobody else is to wait for it
         listed.return_range(work.database, piece, _later(piece.attempts), f"{type(error).__name__}: {error}")
         telemetry.log_exception("a part of a source can't be listed", error, source=piece.source_id, start=piece.start)
+
+
+def _patience(error: Exception) -> float:
+    """In seconds: what is paused goes on as soon as it is resumed."""
+    return 0 if isinstance(error, AccessRefused) else _AGAIN_SECONDS
 
 
 def _later(attempts: int) -> float:
@@ -152,7 +157,7 @@ def _import(opened: _Opened, claimed: Sequence[Claim], deadline: float) -> None:
     except OutOfTime:
         claims.put_off(work.database, claimed, 0)
     except (BlobStoreUnavailable, MetadataUnavailable) as error:
-        claims.put_off(work.database, claimed, _AGAIN_SECONDS, str(error))
+        claims.put_off(work.database, claimed, _patience(error), str(error))
         raise
     except Exception as error:  # noqa: BLE001  # whatever it is, the others are not to wait for it
         if len(claimed) > 1:
