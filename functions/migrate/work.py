@@ -15,6 +15,7 @@ from cloudevents.http import CloudEvent
 from functions.migrate.imports.exporting.work import export_one
 from functions.migrate.imports.layouts import Layouts
 from functions.migrate.imports.remote.work import Remotes
+from functions.migrate.imports.wishes import seal_wished
 from functions.registry import telemetry
 from functions.registry.events.gc_trigger import WORK, is_gc_trigger, message_data
 from functions.registry.metadata.db import MetadataUnavailable, NotMigrated
@@ -49,7 +50,7 @@ def run(services: Services, budget_seconds: float = BUDGET_SECONDS) -> int:
     with telemetry.recording() as record, Layouts(services) as layouts, Remotes(services) as remotes:
 
         def work_on() -> int:
-            return layouts.work(deadline) + remotes.work(deadline) + export_one(services)
+            return layouts.work(deadline) + remotes.work(deadline) + export_one(services) + seal_wished(services)
 
         while time.monotonic() < deadline and (pieces := work_on()):
             done += pieces

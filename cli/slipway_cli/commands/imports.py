@@ -122,7 +122,7 @@ _pattern = click.argument("repositories", metavar="[PATTERN]", required=False)
 @click.option("--workers", type=click.IntRange(1, 64), help="How many work at it at once.")
 @click.option("--rate", type=click.IntRange(1, 10_000), help="Requests a second at most, of all workers.")
 @click.option("--username", help="Who reads there.")
-@click.option("--secret-stdin < secret.txt", is_flag=True, help="Read that one's secret from stdin.")
+@click.option("--secret-stdin", is_flag=True, help="Read that one's secret from stdin.")
 @click.option("--keep-deleted", is_flag=True, help="What is deleted there stays here.")
 @click.option("--no-repair", is_flag=True, help="What could be repaired is refused.")
 @click.option("--every", type=Length(), help="Look for changes again after so long, such as 10m.")
@@ -243,7 +243,13 @@ def _act(number: int, act: str, repositories: str | None = None) -> dict[str, An
     return found
 
 
-@command(import_, "start", "slipway import start IMPORT-ID", "slipway import start IMPORT-ID 'team/*'", "slipway import start IMPORT-ID --wait")
+@command(
+    import_,
+    "start",
+    "slipway import start IMPORT-ID",
+    "slipway import start IMPORT-ID 'team/*'",
+    "slipway import start IMPORT-ID --wait",
+)
 @_id
 @_pattern
 @click.option("--wait", is_flag=True, help="Show how far it is, and end when all is here.")
@@ -299,12 +305,17 @@ def retry(number: int, form: Form) -> None:
     show_one(_act(number, "retry"), _ONE, form, "id")
 
 
-@command(import_, "change", "slipway import change IMPORT-ID --workers 16", "slipway import change IMPORT-ID --export-every 10m")
+@command(
+    import_,
+    "change",
+    "slipway import change IMPORT-ID --workers 16",
+    "slipway import change IMPORT-ID --export-every 10m",
+)
 @_id
 @click.option("--workers", type=click.IntRange(1, 64), help="How many work at it at once.")
 @click.option("--rate", type=click.IntRange(1, 10_000), help="Requests a second at most, of all workers.")
 @click.option("--username", help="Who reads there.")
-@click.option("--secret-stdin < secret.txt", is_flag=True, help="Read that one's secret from stdin.")
+@click.option("--secret-stdin", is_flag=True, help="Read that one's secret from stdin.")
 @click.option("--every", "every_seconds", type=Length(), help="Look for changes again after so long.")
 @click.option("--export-every", "export_every_seconds", type=Length(), help="Write back again after so long.")
 @gives_one
@@ -318,7 +329,12 @@ def change(number: int, form: Form, username: str | None, secret_stdin: bool, **
     show_one(connect().send("PATCH", f"{_IMPORTS}/{number}", document), _ONE, form, "id")
 
 
-@command(import_, "repositories", "slipway import repositories IMPORT-ID", "slipway import repositories IMPORT-ID --state refused")
+@command(
+    import_,
+    "repositories",
+    "slipway import repositories IMPORT-ID",
+    "slipway import repositories IMPORT-ID --state refused",
+)
 @_id
 @click.option("--state", type=click.Choice(_STATES), help="Only those.")
 @gives_list
@@ -359,7 +375,9 @@ def _judge(problems: dict[str, int]) -> None:
         raise Refusals(f"something was refused: {told}")
 
 
-@command(import_, "export", "slipway import export IMPORT-ID --dry-run", "slipway import export IMPORT-ID 'team/*' --yes")
+@command(
+    import_, "export", "slipway import export IMPORT-ID --dry-run", "slipway import export IMPORT-ID 'team/*' --yes"
+)
 @_id
 @_pattern
 @changes
@@ -373,7 +391,10 @@ def export(number: int, repositories: str | None, yes: bool, dry_run: bool) -> N
 
 
 @command(
-    import_, "hand-back", "slipway import hand-back IMPORT-ID 'team/*' --dry-run", "slipway import hand-back IMPORT-ID 'team/*' --yes"
+    import_,
+    "hand-back",
+    "slipway import hand-back IMPORT-ID 'team/*' --dry-run",
+    "slipway import hand-back IMPORT-ID 'team/*' --yes",
 )
 @_id
 @click.argument("repositories", metavar="PATTERN")
@@ -383,6 +404,16 @@ def hand_back(number: int, repositories: str, yes: bool, dry_run: bool) -> None:
     if goes_on(f"refuse writes to {repositories} here, and write back what differs", yes=yes, dry_run=dry_run):
         _act(number, "hand-back", repositories)
         say(f"asked for; `slipway import repositories {number} --state handed_back` shows those that are through")
+
+
+@command(import_, "seal", "slipway import seal IMPORT-ID --dry-run", "slipway import seal IMPORT-ID --yes")
+@_id
+@changes
+def seal(number: int, yes: bool, dry_run: bool) -> None:
+    """End it for good: what the older registry had is this one's own, and what nothing needs of it becomes garbage."""
+    if goes_on("seal it, which can't be undone", yes=yes, dry_run=dry_run):
+        _act(number, "seal")
+        say(f"asked for; `slipway import status {number}` shows whether it is sealed, or what is in the way")
 
 
 @command(import_, "rm", "slipway import rm NEW-IMPORT-ID --dry-run", "slipway import rm NEW-IMPORT-ID --yes")

@@ -21,7 +21,7 @@ from functions.api.web.rows import plain, rows
 from functions.registry.imports import addresses
 from functions.registry.imports.addresses import AddressInvalid
 from functions.registry.metadata.db import Database
-from functions.registry.metadata.imports import exports, overview, passes, sources
+from functions.registry.metadata.imports import exports, overview, passes, sealing, sources
 from functions.registry.metadata.imports.overview import Overview
 from functions.registry.metadata.imports.sources import NewSource, SourceExists
 
@@ -157,6 +157,10 @@ def _hand_back(database: Database, found: Overview, pattern: str | None) -> None
     exports.ask(database, found.id, pattern, is_handing_back=True)
 
 
+def _seal(database: Database, found: Overview, _: str | None) -> None:
+    sealing.wish(database, found.id)
+
+
 def _require_layout(found: Overview) -> None:
     if found.kind != "layout":
         raise ParameterInvalid("only what lies in a bucket is written back: push to the other registry instead")
@@ -171,6 +175,7 @@ _ACTS: Final[Mapping[Act, Callable[[Database, Overview, str | None], None]]] = {
     "retry": _retry,
     "export": _export,
     "hand-back": _hand_back,
+    "seal": _seal,
 }
 _BY_PATTERN: Final = frozenset({"start", "lead", "follow", "export", "hand-back"})
 
