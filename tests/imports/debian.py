@@ -7,7 +7,8 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -107,16 +108,27 @@ def download(storage: str, bucket: str, folder: Path, prefix: str = "docker/") -
         query["pageToken"] = page["nextPageToken"]
 
 
-def upload(folder: Path, storage: str, bucket: str) -> int:
-    """Every file of the folder as an object of that name; returns how many there were."""
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-    with requests.Session() as session:
-        for path in files:
-            answer = session.post(
-                f"{storage}/upload/storage/v1/b/{bucket}/o",
-                params={"uploadType": "media", "name": path.relative_to(folder).as_posix()},
-                data=path.read_bytes(),
-                timeout=20,
-            )
-            assert answer.status_code == 200, answer.text
-    return len(files)
+def upload(folder: Path, storage: str, bucket: str, known: Mapping[Path, int] | None = None) -> dict[Path, int]:
+    """Every file of the folder becomes an object of that name, but for those that are `known` and did not change since.
+
+    Returns when each that went was written.
+    """
+    written = {path: path.stat().st_mtime_ns for path in sorted(folder.rglob("*")) if path.is_file()}
+    news = {path: moment for path, moment in written.items() if (known or {}).get(path) != moment}
+    # What a tag names comes last: whoever reads there meanwhile finds what it leads to.
+    order = sorted(news, key=lambda path: path.parent.name == "current")
+    with requests.Session() as session, ThreadPoolExecutor(4) as pool:
+        is_last = [path for path in order if path.parent.name == "current"]
+        for some in (order[: len(order) - len(is_last)], is_last):
+            list(pool.map(lambda path: _put(session, storage, bucket, folder, path), some))
+    return news
+
+
+def _put(session: requests.Session, storage: str, bucket: str, folder: Path, path: Path) -> None:
+    answer = session.post(
+        f"{storage}/upload/storage/v1/b/{bucket}/o",
+        params={"uploadType": "media", "name": path.relative_to(folder).as_posix()},
+        data=path.read_bytes(),
+        timeout=30,
+    )
+    answer.raise_for_status()
