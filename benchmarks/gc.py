@@ -80,8 +80,8 @@ def review(side: Side, blobs: int) -> None:
 
 
 def _review(services: Services) -> None:
-    _until_done(lambda: LINKS(services, BATCH))
-    _until_done(lambda: BLOBS(services, BATCH))
+    _until_done(lambda: LINKS.collect(services, BATCH))
+    _until_done(lambda: BLOBS.collect(services, BATCH))
 
 
 def rates(side: Side, arguments: Any) -> tuple[list[float], list[float]]:

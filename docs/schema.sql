@@ -1968,6 +1968,8 @@ CREATE INDEX import_repositories_states ON public.import_repositories USING btre
 
 CREATE UNIQUE INDEX import_sources_address ON public.import_sources USING btree (address) WHERE (state <> 'sealed'::text);
 
+CREATE UNIQUE INDEX import_sources_mark ON public.import_sources USING btree (mark);
+
 CREATE INDEX import_sources_open ON public.import_sources USING btree (id) WHERE (state <> ALL (ARRAY['added'::text, 'sealed'::text]));
 
 CREATE INDEX import_tags_digest ON public.import_tags USING btree (import_id, digest);

@@ -2,67 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic
 
 from functions.registry import telemetry
 from functions.registry.metadata.db import Database, Session
 from functions.registry.metadata.gc import collected, reviews
 from functions.registry.metadata.gc.collected import Outcome
+from functions.registry.metadata.gc.review_queue import AnyReview, ReviewQueue
 from functions.registry.wiring import Services
-
-Review = TypeVar("Review")
 
 # Past this a review won't mend by itself; it is never given up.
 _ATTEMPTS_UNREPORTED: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Level(Generic[Review]):
-    name: str
-    claim: Callable[[Session, int], list[Review]]
-    carry_out: Callable[[Session, list[Review]], Outcome]
-    put_off: Callable[[Database, Review, str], int]
+class Level(Generic[AnyReview]):
+    queue: ReviewQueue[AnyReview]
 
-    def __call__(self, services: Services, limit: int) -> int:
-        """How many reviews were carried out, of at most `limit`.
+    def collect(self, services: Services, limit: int) -> int:
+        """Processes at most `limit` due reviews, and returns how many there were.
 
-        A batch that fails is gone through one by one, and the review that fails alone is put off. Without a database
-        even that raises MetadataUnavailable.
+        A batch that fails is gone through one by one, and the review that fails alone is rescheduled. Without a
+        database even that raises MetadataUnavailable.
         """
-        claimed: list[Review] = []
+        claimed: list[AnyReview] = []
         try:
             self._batch(services, limit, claimed)
         except Exception as error:
             if not claimed:
                 raise  # no review is to blame
             if len(claimed) > 1:
-                return sum(self(services, 1) for _ in range(len(claimed)))
-            telemetry.log_exception("a review failed and was rescheduled", error, level=self.name)
-            self._put_off(services.database, claimed[0], f"{type(error).__name__}: {error}")
+                return sum(self.collect(services, 1) for _ in range(len(claimed)))
+            telemetry.log_exception("a review failed and was rescheduled", error, level=self.queue.level)
+            self._reschedule(services.database, claimed[0], f"{type(error).__name__}: {error}")
         return len(claimed)
 
-    def _put_off(self, database: Database, review: Review, reason: str) -> None:
-        attempts = self.put_off(database, review, reason)
+    def _reschedule(self, database: Database, review: AnyReview, reason: str) -> None:
+        attempts = self.queue.reschedule(database, review, reason)
         if attempts > _ATTEMPTS_UNREPORTED:
             telemetry.log(
                 "ERROR",
                 "a review fails again and again",
-                level=self.name,
+                level=self.queue.level,
                 review=str(review),
                 attempts=attempts,
                 reason=reason,
             )
 
-    def _batch(self, services: Services, limit: int, claimed: list[Review]) -> None:
+    def _batch(self, services: Services, limit: int, claimed: list[AnyReview]) -> None:
         """Fills `claimed`, which tells whose fault a failure may be."""
 
         def work(session: Session) -> Outcome:
-            claimed[:] = self.claim(session, limit)
-            outcome = self.carry_out(session, claimed) if claimed else Outcome()
+            claimed[:] = self.queue.claim(session, limit)
+            outcome = self.queue.process(session, claimed) if claimed else Outcome()
             if outcome.rows:
-                session.count(collected.adding(self.name, outcome))
+                session.count(collected.adding(self.queue.level, outcome))
             return outcome
 
         outcome = services.database.transaction(work)
@@ -70,7 +65,7 @@ class Level(Generic[Review]):
             telemetry.log(
                 "INFO",
                 "reviewed",
-                level=self.name,
+                level=self.queue.level,
                 reviewed=outcome.reviewed,
                 deleted=outcome.rows.total(),
                 bytes=outcome.size.total(),
@@ -78,6 +73,6 @@ class Level(Generic[Review]):
             )
 
 
-MANIFESTS: Final = Level("manifest", reviews.claim_manifests, reviews.carry_out_manifests, reviews.put_off_manifest)
-LINKS: Final = Level("link", reviews.claim_links, reviews.carry_out_links, reviews.put_off_link)
-BLOBS: Final = Level("blob", reviews.claim_blobs, reviews.carry_out_blobs, reviews.put_off_blob)
+MANIFESTS: Final = Level(reviews.MANIFESTS)
+LINKS: Final = Level(reviews.LINKS)
+BLOBS: Final = Level(reviews.BLOBS)

@@ -18,9 +18,9 @@ BUDGET_SECONDS: Final = 240.0
 
 # In the order in which garbage falls through them.
 _COLLECTORS: Final[dict[str, Callable[[Services, int], int]]] = {
-    "manifests": MANIFESTS,
-    "links": LINKS,
-    "blobs": BLOBS,
+    "manifests": MANIFESTS.collect,
+    "links": LINKS.collect,
+    "blobs": BLOBS.collect,
     "uploads": uploads.collect,
     "deletions": deletions.collect,
     "access": access.collect,

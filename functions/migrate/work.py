@@ -30,7 +30,7 @@ BUDGET_SECONDS: Final = 240.0
 def work(event: CloudEvent) -> None:
     """Acknowledges what is no trigger of ours, for sending it again would not make it one; and what comes too early."""
     if not is_gc_trigger(message_data(event.data), WORK):
-        telemetry.log("WARNING", "not a trigger", event_id=event["id"], source=event["source"])
+        telemetry.log("WARNING", "not a trigger of work", event_id=event["id"], source=event["source"])
         return
     try:
         services().schema.require()

@@ -21,6 +21,7 @@ from functions.registry.metadata.content import blobs, manifests, removal
 from functions.registry.metadata.db import Conflict, Database, MetadataUnavailable, Session
 from functions.registry.metadata.driver import Connection
 from functions.registry.metadata.gc import deletions, reviews
+from functions.registry.metadata.gc.review_queue import ReviewQueue
 from functions.registry.metadata.imports import adoption, sources, touches
 from functions.registry.metadata.imports.adoption import FoundBlob
 from functions.registry.metadata.imports.sources import NewSource
@@ -52,11 +53,7 @@ from tests.support import Image
 
 LONG_AGO: Final = datetime(2021, 1, 1, tzinfo=UTC)
 YEAR: Final = 24 * 365
-LEVELS: Final[list[tuple[Any, Any]]] = [
-    (reviews.claim_manifests, reviews.carry_out_manifests),
-    (reviews.claim_links, reviews.carry_out_links),
-    (reviews.claim_blobs, reviews.carry_out_blobs),
-]
+QUEUES: Final[list[ReviewQueue[Any]]] = [reviews.MANIFESTS, reviews.LINKS, reviews.BLOBS]
 
 
 def found(content: bytes) -> FoundBlob:
@@ -105,12 +102,12 @@ def touch_tag(database: Database, source: int, repository: RepositoryName, image
 def review(database: Database) -> None:
     """All that may be garbage, as if its grace were over."""
     pass_time(database, YEAR)
-    for claim, carry_out in LEVELS:
-        database.transaction(partial(_batch, claim, carry_out))
+    for queue in QUEUES:
+        database.transaction(partial(_batch, queue))
 
 
-def _batch(claim: Any, carry_out: Any, session: Session) -> None:
-    carry_out(session, claim(session, 500))
+def _batch(queue: ReviewQueue[Any], session: Session) -> None:
+    queue.process(session, queue.claim(session, 500))
 
 
 def collect(database: Database) -> list[str]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from typing import Final
+from urllib.parse import quote
 
 import pytest
 import requests
@@ -28,6 +30,9 @@ REASONS: Final = {
     "reported as not understood": ("object", "stray"),
 }
 
+# What an import asks of the store about its guard, once in each run of a worker.
+GUARDING: Final = 4
+
 
 @pytest.fixture(scope="module")
 def bucket(layout: Layout, storage_address: str) -> str:
@@ -40,9 +45,11 @@ def bucket(layout: Layout, storage_address: str) -> str:
 
 
 @pytest.fixture
-def bucket_name(bucket: str) -> str:
-    """Instead of an empty one: the registry's own bucket is that of the layout."""
-    return bucket
+def bucket_name(bucket: str, storage_address: str) -> Iterator[str]:
+    """Instead of an empty one: the registry's own bucket is that of the layout. The next test's registry is another."""
+    yield bucket
+    mark = quote("docker/registry/slipway.json", safe="")
+    requests.delete(f"{storage_address}/storage/v1/b/{bucket}/o/{mark}", timeout=10)
 
 
 @pytest.fixture
@@ -98,7 +105,7 @@ def test_nothing_is_read_that_need_not_be(layout: Layout, registry: Registry) ->
     objects = sum(1 for _ in files(layout.folder))
     repositories = len(layout.repositories)
     manifests = len({digest for truth in layout.repositories.values() for digest in truth["manifests"]})
-    assert len(asked) <= 1.05 * (objects / 1000 + 2 * repositories + manifests)
+    assert len(asked) <= 1.05 * (objects / 1000 + 2 * repositories + manifests) + GUARDING
     links = [name for name in asked if name.startswith("read") and name.endswith("/link")]
     # One that was cut: in the listing, and in the import.
     assert len(links) == (2 if layout.expected else 0)

@@ -82,19 +82,19 @@ def test_what_is_tagged_stays_with_its_objects_and_the_rest_goes_in_its_time(
     assert recount.recount(database).differences == []
 
 
-def test_what_was_condemned_while_it_was_held_goes_after_the_seal(
+def test_what_nothing_named_while_it_was_held_goes_after_the_seal(
     database: Database, source: int, seal: Sealing
 ) -> None:
     """What a blob has again doesn't, also not once somebody pushes and deletes for a while after it."""
     image, again = Image(), found(b"imported again")
     imported(database, source, APP, image)
     assert blobs.mark(database, Digest.of(image.layers[0]), found(image.layers[0]).object_name)
-    query(database, "INSERT INTO deletions VALUES (:n, 1, 'infinity')", n=found(b"condemned").object_name)
+    query(database, "INSERT INTO deletions VALUES (:n, 1, 'infinity')", n=found(b"pending").object_name)
     query(database, "INSERT INTO deletions VALUES (:n, 1, 'infinity')", n=again.object_name)
     query(database, "INSERT INTO blobs VALUES (:d, 1, :n)", d=again.digest.to_bytes(), n=again.object_name)
     seal.seal(source)
     assert value(database, "SELECT count(*) FROM deletions WHERE not_before = 'infinity'") == 0
-    assert found(b"condemned").object_name in collect(database)
+    assert found(b"pending").object_name in collect(database)
 
 
 def test_what_was_imported_collected_and_imported_again_stays_after_the_seal(

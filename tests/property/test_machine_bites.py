@@ -40,7 +40,7 @@ STATEMENTS: Final[dict[str, tuple[Statement[Any], str, str]]] = {
         "AND false AND now() > now()",
     ),
     "a HEAD of a blob does not lock": (blobs._CONFIRM, "FOR KEY SHARE OF link", ""),
-    "reviews queued again are dropped": (reviews._SETTLE_MANIFESTS, "AND review_after < now()", ""),
+    "reviews queued again are dropped": (reviews.MANIFESTS.complete_statement, "AND review_after < now()", ""),
     "nobody reviews what holds garbage": (reviews._REVIEW_HOLDERS, "AND NOT is_reached(holder.id)", "AND false"),
     "untagged manifests are never kept": (reviews._DELETE_MANIFESTS, "AND NOT repositories.keep_untagged", ""),
     "links stay while another repository names the blob": (

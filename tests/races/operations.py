@@ -165,6 +165,8 @@ def _move(cast_: Cast) -> str:
         return "finds no repository"
     except moves.NameTaken:
         return "finds the name taken"
+    except moves.ImportUnfinished:
+        return "waits for the import"
     return SUCCEEDS
 
 
@@ -260,9 +262,9 @@ OPERATIONS: Final = {
                 *(manifest(payload) for payload in (INDEX, SPARSE_INDEX, OTHER_IMAGE.manifest)),
             ),
         ),
-        Operation("collect manifests", ("untagged", "tagged", "listed"), _collect(MANIFESTS, "manifest")),
-        Operation("collect links", ("linked", "elsewhere", "untagged"), _collect(LINKS, "link"), also=_LOSSY),
-        Operation("collect blobs", ("unlinked", "elsewhere", "linked"), _collect(BLOBS, "blob"), also=_LOSSY),
+        Operation("collect manifests", ("untagged", "tagged", "listed"), _collect(MANIFESTS.collect, "manifest")),
+        Operation("collect links", ("linked", "elsewhere", "untagged"), _collect(LINKS.collect, "link"), also=_LOSSY),
+        Operation("collect blobs", ("unlinked", "elsewhere", "linked"), _collect(BLOBS.collect, "blob"), also=_LOSSY),
         Operation("delete object", ("untagged",), _delete_object, also=("unlinked", *_LOSSY)),
     )
 }

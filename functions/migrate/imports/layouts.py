@@ -13,12 +13,13 @@ from functions.migrate.imports import ranges
 from functions.migrate.imports.batch import Work, list_batch
 from functions.migrate.imports.bulk import Importing, OutOfTime
 from functions.migrate.imports.delta import Delta
+from functions.migrate.imports.guard import Guard
 from functions.migrate.imports.pace import Pace
 from functions.migrate.imports.ranges import RangeLost
 from functions.migrate.imports.reading import Payloads
 from functions.registry import telemetry
 from functions.registry.blobs.errors import AccessRefused, BlobStoreUnavailable
-from functions.registry.imports.origin import Blobs, FolderRefused, open_origin
+from functions.registry.imports.origin import Blobs, FolderRefused, Origin, open_origin
 from functions.registry.imports.throttle import AT_ONCE
 from functions.registry.metadata.db import MetadataUnavailable
 from functions.registry.metadata.imports import claims, last_steps, listed, sources
@@ -49,6 +50,7 @@ class Layouts:
         self._services = services
         self._database = services.database
         self._opened: dict[int, _Opened] = {}
+        self._guarded: set[int] = set()
         # Those at which nothing more can be done in this run.
         self._left: set[int] = set()
 
@@ -82,7 +84,18 @@ class Layouts:
             telemetry.log("WARNING", "the store of an import is not available", source=source.id, reason=str(error))
         return 0
 
+    def _origin(self, source: WorkSource) -> Origin:
+        """With what guards it, as the mode has it: somebody may have taken it away. Raises BucketTaken."""
+        services = self._services
+        origin = open_origin(services.settings, source.id, source.address, source.prefix)
+        if source.prefix is not None and source.id not in self._guarded:
+            guard = Guard(self._database, origin.place, services.bucket, source.prefix, source.mark)
+            guard.put_up(leads=source.mode == "lead")
+            self._guarded.add(source.id)
+        return origin
+
     def _begin(self, source: WorkSource) -> int:
+        self._origin(source)
         if not sources.begin_listing(self._database, source.id):
             return 0
         # Blobs that lie elsewhere become ours one by one, as they are needed.
@@ -94,7 +107,7 @@ class Layouts:
         """What this worker has for the source, as that stands now; None if it has all the workers that it may have."""
         if (opened := self._opened.get(source.id)) is not None:
             return replace(opened, work=replace(opened.work, source=source))
-        origin = open_origin(self._services.settings, source.id, source.address, source.prefix)
+        origin = self._origin(source)
         place = claims.take_place(self._database, source.id, PLACE_SECONDS)
         if place is None:
             return None

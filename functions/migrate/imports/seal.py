@@ -33,6 +33,7 @@ class Sealing:
     database: Database
     place: Place
     check: Callable[[], None] = lambda: None
+    wait_seconds: float = _WAIT_SECONDS
 
     def seal(self, source_id: int) -> None:
         """All of it. Raises SealRefused before anything has changed, and MetadataUnavailable and
@@ -51,14 +52,14 @@ class Sealing:
             self._wait()
             sealing.queue_garbage(self.database, source_id)
             sealing.end(self.database, source_id)
-        # Whoever condemned an object by what was true before has done so.
+        # Whoever queued the deletion of an object by what was true before has done so.
         self._wait()
         sealing.date_deletions(self.database, source_id)
         sealing.drop(self.database, source_id)
 
     def _wait(self) -> None:
-        if not wait_for_all(self.database, _WAIT_SECONDS):
-            raise SealRefused("a transaction has been open for a minute: seal again once it is over")
+        if not wait_for_all(self.database, self.wait_seconds):
+            raise SealRefused("a transaction is open for long: seal again once it is over")
 
     def _require_complete(self, source: Source) -> None:
         if unfinished := sealing.unfinished(self.database, source.id, _MOST_NAMED):

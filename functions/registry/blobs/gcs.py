@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from http import HTTPStatus
 from typing import Any, Final
 
 from functions.registry.blobs import batch
-from functions.registry.blobs.errors import BlobStoreUnavailable, ObjectMissing
+from functions.registry.blobs.errors import AccessRefused, BlobStoreUnavailable, ObjectMissing
 from functions.registry.blobs.part import PartWriter
 from functions.registry.config import MEBIBYTE, Settings
 
@@ -55,6 +55,24 @@ class Bucket:
             self._object(object_name).upload_from_string(
                 b"", content_type="application/octet-stream", if_generation_match=0, **self._patience()
             )
+
+    def create(self, object_name: str, content: bytes) -> bool:
+        """Writes a small object; False if there is one of that name, which then stays."""
+        from google.api_core.exceptions import PreconditionFailed  # noqa: PLC0415  # as below
+
+        with translating():
+            try:
+                self._object(object_name).upload_from_string(
+                    content, content_type="application/octet-stream", if_generation_match=0, **self._patience()
+                )
+            except PreconditionFailed:
+                return False
+        return True
+
+    def remove(self, object_name: str) -> None:
+        """Deletes one object; that it isn't there is fine."""
+        with suppress(ObjectMissing), translating():
+            self._object(object_name).delete(**self._patience())
 
     def compose(self, object_name: str, sources: Sequence[str]) -> None:
         """Joins up to 32 objects, in order, into a new one. The sources stay. Raises ObjectMissing."""
@@ -181,7 +199,7 @@ def _shortened(text: str) -> str:
 
 @contextmanager
 def translating() -> Iterator[None]:
-    from google.api_core.exceptions import GoogleAPIError, NotFound  # noqa: PLC0415  # as above
+    from google.api_core.exceptions import Forbidden, GoogleAPIError, NotFound  # noqa: PLC0415  # as above
     from google.auth.exceptions import GoogleAuthError  # noqa: PLC0415
     from requests.exceptions import RequestException  # noqa: PLC0415
 
@@ -189,5 +207,7 @@ def translating() -> Iterator[None]:
         yield
     except NotFound as error:
         raise ObjectMissing from error
+    except Forbidden as error:
+        raise AccessRefused(f"{type(error).__name__}: {error}") from error
     except (GoogleAPIError, GoogleAuthError, RequestException) as error:
         raise BlobStoreUnavailable(f"{type(error).__name__}: {error}") from error

@@ -33,7 +33,7 @@ def repositories(
     last = ""
     for stored in walk(place, root + names.REPOSITORIES, after, before):
         part = names.parse(stored.name.removeprefix(root))
-        if isinstance(part, BlobData):
+        if isinstance(part, BlobData) or part.repository == names.GUARD:
             continue
         if isinstance(part, Stray) and not part.repository:
             # Between two folders of a repository it does not end that.

@@ -19,6 +19,9 @@ REPOSITORIES: Final = "repositories/"
 # Written by GitLab's registry once a database leads: the layout beside it is stale from then on.
 DATABASE_IN_USE: Final = "docker/registry/lockfiles/database-in-use"
 
+# The repository that keeps the older registry's collection from deleting; none of anybody's.
+GUARD: Final = "0-slipway-guard"
+
 _MARKERS: Final = frozenset({"_layers", "_manifests", "_uploads"})
 # Uploads that were begun, and signatures of schema 1.
 _KNOWN: Final = re.compile(

@@ -42,6 +42,10 @@ class TooManyTouches(BlobStoreUnavailable):
     """As many as may be are being looked for: trying again works."""
 
 
+class NotListedYet(BlobStoreUnavailable):
+    """A list would lack something: it is complete a moment later."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Named:
     """What a tag names there; `listed` if it was read there just now."""
@@ -150,11 +154,19 @@ class Touching:
         if self.sources.is_any_followed():
             lookups.refuse_followed(self._database, repository)
 
-    def ask_for(self, repository: RepositoryName) -> None:
-        """Whoever lists it is served best by its import: it comes before those that nobody asked for."""
+    def require_listed(self, repository: RepositoryName) -> None:
+        """Raises NotListedYet while only a part of what its tags are is known. Its import comes before those that
+        nobody asked for.
+        """
         for old in self._look(repository):
             if old.id is not None:
                 touches.ask_for(self._database, old.id)
+            elif self._is_there(old):
+                self._know(old, repository)
+            else:
+                continue
+            if not old.is_listed:
+                raise NotListedYet(f"{repository} is being listed")
 
     def make_here(self, repository: RepositoryName) -> None:
         """Makes the repository here, empty, if only an older registry has it: then it can be deleted, and stays so."""
@@ -170,7 +182,7 @@ class Touching:
     def _look(self, repository: RepositoryName) -> list[Old]:
         """Where what isn't here may be."""
         sources = self.sources.in_bucket()
-        if not sources:
+        if not sources or repository == names.GUARD:
             return []
         return [old for old in lookups.find(self._database, repository, sources) if old.is_awaited]
 
@@ -265,6 +277,10 @@ class Touching:
                 except BeginAnew:
                     continue
         raise BlobStoreUnavailable(f"{repository} changes too fast to fetch {digest}")
+
+    def _is_there(self, old: Old) -> bool:
+        with self._one_of_few():
+            return bool(self._place.page(old.prefix + names.repository_prefix(old.path)).objects)
 
     def _know(self, old: Old, repository: RepositoryName) -> None:
         if old.id is None:

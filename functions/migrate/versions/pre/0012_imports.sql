@@ -30,6 +30,7 @@ CREATE TABLE import_sources (
     listed_at timestamptz,
     sealed_at timestamptz
 );
+CREATE UNIQUE INDEX import_sources_mark ON import_sources (mark);
 CREATE UNIQUE INDEX import_sources_address ON import_sources (address) WHERE state <> 'sealed';
 -- Asked by each collection and by each write: without a source it is an index without entries.
 CREATE INDEX import_sources_open ON import_sources (id) WHERE state NOT IN ('added', 'sealed');

@@ -1,38 +1,36 @@
-"""Review queues: what may be garbage, looked at once its grace is over.
-
-Each level is one transaction of two calls. `claim_…` takes due reviews and locks what they are about, passing by what
-others have locked. `carry_out_…`, in the next statement, deletes what nothing holds; then it settles the reviews of
-what stays. The locks come first because a statement that waited still decides by what it saw before it waited.
-docs/gc.md tells every race.
-"""
+"""The three review queues: manifests that no tag reaches, links that no manifest needs, blobs that nothing links."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final
 
-from functions.registry.metadata.db import Database, Session, Statement
-from functions.registry.metadata.gc.collected import Outcome
+from functions.registry.metadata.db import Statement
+from functions.registry.metadata.gc.review_queue import (
+    Deleted,
+    Review,
+    ReviewQueue,
+    complete_statement,
+    reschedule_statement,
+)
 from functions.registry.oci.digest import Digest
 
 
 @dataclass(frozen=True, slots=True)
-class ManifestReview:
+class ManifestReview(Review):
     id: int
-    event: str
 
 
 @dataclass(frozen=True, slots=True)
-class _DeletedManifest:
+class _DeletedManifest(Deleted):
     id: int
-    size: int
 
 
 _CLAIM_MANIFESTS: Final = Statement(
     "reviews_claim_manifests",
     ManifestReview,
     """
-    SELECT manifests.id, review.event
+    SELECT review.event, manifests.id
       FROM manifest_reviews AS review
       JOIN manifests ON manifests.id = review.manifest_id
      WHERE review.review_after < now()
@@ -55,7 +53,7 @@ _DELETE_MANIFESTS: Final = Statement(
        AND NOT is_awaiting_import(repositories.id)
        AND NOT EXISTS (SELECT FROM manifest_children WHERE child_id = manifests.id)
        AND NOT is_reached(manifests.id)
-    RETURNING manifests.id, octet_length(manifests.payload)
+    RETURNING octet_length(manifests.payload), manifests.id
     """,
 )
 
@@ -76,8 +74,8 @@ _REVIEW_HOLDERS: Final = Statement(
 )
 
 # A rule that keeps a repository may be taken away: what it kept is looked at again from time to time.
-_PUT_OFF_KEPT: Final = Statement(
-    "reviews_put_off_kept",
+_RESCHEDULE_KEPT: Final = Statement(
+    "reviews_reschedule_kept",
     int,
     """
     UPDATE manifest_reviews AS review
@@ -89,49 +87,37 @@ _PUT_OFF_KEPT: Final = Statement(
     """,
 )
 
-# Those that this very transaction queued again are due later, and stay.
-_SETTLE_MANIFESTS: Final = Statement(
-    "reviews_settle_manifests",
-    int,
-    "DELETE FROM manifest_reviews WHERE manifest_id = ANY (CAST(:ids AS bigint[])) AND review_after < now()",
+_MANIFEST_KEYS: Final = "manifest_id = ANY (CAST(:ids AS bigint[]))"
+
+# Their links, children and referrers are queued by triggers.
+MANIFESTS: Final = ReviewQueue(
+    "manifest",
+    ("id",),
+    _CLAIM_MANIFESTS,
+    _DELETE_MANIFESTS,
+    complete_statement("manifest", _MANIFEST_KEYS),
+    reschedule_statement("manifest", _MANIFEST_KEYS),
+    stay=(_REVIEW_HOLDERS, _RESCHEDULE_KEPT),
 )
 
 
-def claim_manifests(session: Session, limit: int) -> list[ManifestReview]:
-    return session.all(_CLAIM_MANIFESTS(limit=limit))
-
-
-def carry_out_manifests(session: Session, claimed: list[ManifestReview]) -> Outcome:
-    """Manifests that no tag reaches. Their links, children and referrers are queued by triggers."""
-    outcome = Outcome(len(claimed))
-    events = {review.id: review.event for review in claimed}
-    deleted = session.all(_DELETE_MANIFESTS(ids=list(events)))
-    for manifest in deleted:
-        outcome.add(events[manifest.id], manifest.size)
-    kept = sorted(events.keys() - {manifest.id for manifest in deleted})
-    session.batch([_REVIEW_HOLDERS(ids=kept), _PUT_OFF_KEPT(ids=kept), _SETTLE_MANIFESTS(ids=kept)])
-    return outcome
+@dataclass(frozen=True, slots=True)
+class LinkReview(Review):
+    repository_id: int
+    digest: Digest
 
 
 @dataclass(frozen=True, slots=True)
-class LinkReview:
+class _DeletedLink(Deleted):
     repository_id: int
     digest: Digest
-    event: str
-
-
-@dataclass(frozen=True, slots=True)
-class _DeletedLink:
-    repository_id: int
-    digest: Digest
-    size: int
 
 
 _CLAIM_LINKS: Final = Statement(
     "reviews_claim_links",
     LinkReview,
     """
-    SELECT link.repository_id, link.digest, review.event
+    SELECT review.event, link.repository_id, link.digest
       FROM link_reviews AS review
       JOIN repository_blobs AS link
         ON link.repository_id = review.repository_id AND link.digest = review.digest
@@ -154,56 +140,41 @@ _DELETE_LINKS: Final = Statement(
        AND NOT EXISTS (SELECT FROM sparse_references AS named
                         WHERE named.repository_id = link.repository_id AND named.digest = link.digest)
        AND NOT is_awaiting_import(link.repository_id)
-    RETURNING link.repository_id, link.digest, link.size
+    RETURNING link.size, link.repository_id, link.digest
     """,
 )
 
-_SETTLE_LINKS: Final = Statement(
-    "reviews_settle_links",
-    int,
-    """
-    DELETE FROM link_reviews AS review
-     USING unnest(CAST(:repository_ids AS bigint[]), CAST(:digests AS bytea[])) AS due (repository_id, digest)
-     WHERE review.repository_id = due.repository_id AND review.digest = due.digest AND review.review_after < now()
-    """,
+_LINK_KEYS: Final = """
+    (repository_id, digest) IN (
+        SELECT * FROM unnest(CAST(:repository_ids AS bigint[]), CAST(:digests AS bytea[])))
+"""
+
+# Their blobs are queued by a trigger.
+LINKS: Final = ReviewQueue(
+    "link",
+    ("repository_id", "digest"),
+    _CLAIM_LINKS,
+    _DELETE_LINKS,
+    complete_statement("link", _LINK_KEYS),
+    reschedule_statement("link", _LINK_KEYS),
 )
 
 
-def claim_links(session: Session, limit: int) -> list[LinkReview]:
-    return session.all(_CLAIM_LINKS(limit=limit))
-
-
-def carry_out_links(session: Session, claimed: list[LinkReview]) -> Outcome:
-    """Links that no manifest of their repository needs. Their blobs are queued by a trigger."""
-    outcome = Outcome(len(claimed))
-    events = {(review.repository_id, review.digest): review.event for review in claimed}
-    due = {
-        "repository_ids": [review.repository_id for review in claimed],
-        "digests": [review.digest for review in claimed],
-    }
-    for link in session.all(_DELETE_LINKS(**due)):
-        outcome.add(events[link.repository_id, link.digest], link.size)
-    session.count(_SETTLE_LINKS(**due))
-    return outcome
+@dataclass(frozen=True, slots=True)
+class BlobReview(Review):
+    digest: Digest
 
 
 @dataclass(frozen=True, slots=True)
-class BlobReview:
+class _DeletedBlob(Deleted):
     digest: Digest
-    event: str
-
-
-@dataclass(frozen=True, slots=True)
-class _DeletedBlob:
-    digest: Digest
-    size: int
 
 
 _CLAIM_BLOBS: Final = Statement(
     "reviews_claim_blobs",
     BlobReview,
     """
-    SELECT blobs.digest, review.event
+    SELECT review.event, blobs.digest
       FROM blob_reviews AS review
       JOIN blobs ON blobs.digest = review.digest
      WHERE review.review_after < now()
@@ -221,82 +192,18 @@ _DELETE_BLOBS: Final = Statement(
      WHERE digest = ANY (CAST(:digests AS bytea[]))
        AND NOT EXISTS (SELECT FROM repository_blobs AS link WHERE link.digest = blobs.digest)
        AND NOT is_held(blobs.object_name)
-    RETURNING digest, size
+    RETURNING size, digest
     """,
 )
 
-_SETTLE_BLOBS: Final = Statement(
-    "reviews_settle_blobs",
-    int,
-    "DELETE FROM blob_reviews WHERE digest = ANY (CAST(:digests AS bytea[])) AND review_after < now()",
+_BLOB_KEYS: Final = "digest = ANY (CAST(:digests AS bytea[]))"
+
+# A trigger notes their objects to be deleted.
+BLOBS: Final = ReviewQueue(
+    "blob",
+    ("digest",),
+    _CLAIM_BLOBS,
+    _DELETE_BLOBS,
+    complete_statement("blob", _BLOB_KEYS),
+    reschedule_statement("blob", _BLOB_KEYS),
 )
-
-
-def claim_blobs(session: Session, limit: int) -> list[BlobReview]:
-    return session.all(_CLAIM_BLOBS(limit=limit))
-
-
-def carry_out_blobs(session: Session, claimed: list[BlobReview]) -> Outcome:
-    """Blobs that no repository links. Their objects are queued for deletion by a trigger."""
-    outcome = Outcome(len(claimed))
-    events = {review.digest: review.event for review in claimed}
-    for blob in session.all(_DELETE_BLOBS(digests=list(events))):
-        outcome.add(events[blob.digest], blob.size)
-    session.count(_SETTLE_BLOBS(digests=list(events)))
-    return outcome
-
-
-# A review that fails is put off for 1, 2, 4, … minutes from now, at most a day, so that the queue goes on behind it.
-_PUT_OFF_MANIFEST: Final = Statement(
-    "reviews_put_off_manifest",
-    int,
-    """
-    UPDATE manifest_reviews
-       SET attempts = attempts + 1, error = :error,
-           review_after = now() + least(interval '1 minute' * power(2, least(attempts, 20)), interval '1 day')
-     WHERE manifest_id = :id AND review_after < now()
-    RETURNING attempts
-    """,
-)
-
-_PUT_OFF_LINK: Final = Statement(
-    "reviews_put_off_link",
-    int,
-    """
-    UPDATE link_reviews
-       SET attempts = attempts + 1, error = :error,
-           review_after = now() + least(interval '1 minute' * power(2, least(attempts, 20)), interval '1 day')
-     WHERE repository_id = :repository_id AND digest = :digest AND review_after < now()
-    RETURNING attempts
-    """,
-)
-
-_PUT_OFF_BLOB: Final = Statement(
-    "reviews_put_off_blob",
-    int,
-    """
-    UPDATE blob_reviews
-       SET attempts = attempts + 1, error = :error,
-           review_after = now() + least(interval '1 minute' * power(2, least(attempts, 20)), interval '1 day')
-     WHERE digest = :digest AND review_after < now()
-    RETURNING attempts
-    """,
-)
-
-_LONGEST_ERROR: Final = 500
-
-
-def put_off_manifest(db: Database, review: ManifestReview, error: str) -> int:
-    """How often it has failed by now; 0 if somebody else has settled it."""
-    return db.one_or_none(_PUT_OFF_MANIFEST(id=review.id, error=error[:_LONGEST_ERROR])) or 0
-
-
-def put_off_link(db: Database, review: LinkReview, error: str) -> int:
-    """As put_off_manifest."""
-    key = {"repository_id": review.repository_id, "digest": review.digest}
-    return db.one_or_none(_PUT_OFF_LINK(**key, error=error[:_LONGEST_ERROR])) or 0
-
-
-def put_off_blob(db: Database, review: BlobReview, error: str) -> int:
-    """As put_off_manifest."""
-    return db.one_or_none(_PUT_OFF_BLOB(digest=review.digest, error=error[:_LONGEST_ERROR])) or 0

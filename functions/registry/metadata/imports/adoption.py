@@ -34,23 +34,23 @@ _ADOPT: Final = Statement(
     WITH found AS MATERIALIZED (
         SELECT * FROM unnest(CAST(:digests AS bytea[]), CAST(:sizes AS bigint[]), CAST(:object_names AS text[]),
                              CAST(:created AS timestamptz[])) AS found (digest, size, object_name, created_at)
-    ), condemned AS MATERIALIZED (
+    ), pending AS MATERIALIZED (
         SELECT object_name, is_being_deleted(attempts, not_before) AS is_leaving FROM deletions
          WHERE object_name = ANY (CAST(:object_names AS text[])) ORDER BY object_name
            FOR UPDATE
     ), taken AS (
-        DELETE FROM deletions USING condemned
-         WHERE deletions.object_name = condemned.object_name AND NOT condemned.is_leaving
+        DELETE FROM deletions USING pending
+         WHERE deletions.object_name = pending.object_name AND NOT pending.is_leaving
     ), adopted AS (
         INSERT INTO blobs (digest, size, object_name, created_at)
         SELECT found.digest, found.size, found.object_name, found.created_at
           FROM found
-         WHERE NOT EXISTS (SELECT FROM condemned
-                            WHERE condemned.object_name = found.object_name AND condemned.is_leaving)
+         WHERE NOT EXISTS (SELECT FROM pending
+                            WHERE pending.object_name = found.object_name AND pending.is_leaving)
          ORDER BY found.digest
         ON CONFLICT DO NOTHING
     )
-    SELECT object_name FROM condemned WHERE is_leaving
+    SELECT object_name FROM pending WHERE is_leaving
     """,
 )
 

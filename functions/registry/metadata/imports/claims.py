@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+from uuid import UUID
 
 from functions.registry.metadata.db import Database, Statement
-from functions.registry.metadata.imports.vocabulary import RepositoryState, SourceState, Untagged
+from functions.registry.metadata.imports.vocabulary import Mode, RepositoryState, SourceState, Untagged
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,8 @@ class WorkSource:
     id: int
     address: str
     prefix: str | None
+    mark: UUID
+    mode: Mode
     state: SourceState
     untagged: Untagged
     workers: int
@@ -31,7 +34,7 @@ _AT_WORK: Final = Statement(
     "imports_sources_at_work",
     WorkSource,
     """
-    SELECT id, address, prefix, state, untagged, workers, coalesce(options -> 'renames', '{}'),
+    SELECT id, address, prefix, mark, mode, state, untagged, workers, coalesce(options -> 'renames', '{}'),
            coalesce(CAST(options ->> 'repair' AS boolean), true), coalesce(opened_at, created_at), listed_at IS NOT NULL
       FROM import_sources
      WHERE state NOT IN ('added', 'sealed') AND state IN ('opening', 'listing', 'open') AND kind = 'layout'

@@ -80,7 +80,8 @@ _FIND: Final = Statement(
     Old,
     """
     SELECT source.id, source.prefix, old.id, coalesce(old.path, asked.path), old.state,
-           import_mode(source.id, :repository), source.listed_at IS NOT NULL
+           import_mode(source.id, :repository),
+           source.listed_at IS NOT NULL OR coalesce(old.objects > 0, false)
       FROM import_sources AS source
       JOIN unnest(CAST(:source_ids AS bigint[]), CAST(:paths AS text[])) AS asked (source_id, path)
         ON asked.source_id = source.id

@@ -278,7 +278,7 @@ def end(db: Database, source_id: int) -> bool:
 
 
 def date_deletions(db: Database, source_id: int) -> None:
-    """Objects that were condemned while they were held may go."""
+    """Objects whose deletion was queued while they were held may go."""
     _page_through(db, _DATE, source_id)
 
 

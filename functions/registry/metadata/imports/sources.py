@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+from uuid import UUID
 
 from functions.registry.metadata.access.patterns import repository_regex
 from functions.registry.metadata.db import Call, Conflict, Database, Session, Statement
@@ -87,6 +88,8 @@ _BEING_DELETED: Final = Statement(
      WHERE source.id = :id AND is_being_deleted(deletions.attempts, deletions.not_before)
     """,
 )
+
+_HAS_MARK: Final = Statement("imports_has_mark", int, "SELECT id FROM import_sources WHERE mark = :mark")
 
 _BEGIN: Final = Statement(
     "imports_begin_listing", int, "UPDATE import_sources SET state = 'listing' WHERE id = :id AND state = 'opening'"
@@ -177,6 +180,11 @@ def open_up(db: Database, source_id: int) -> bool:
         return session.count(_OPEN(id=source_id)) > 0
 
     return db.transaction(work)
+
+
+def has_mark(db: Database, mark: UUID) -> bool:
+    """Whether a source of this registry, also one that is sealed, has this mark."""
+    return db.one_or_none(_HAS_MARK(mark=mark)) is not None
 
 
 def begin_listing(db: Database, source_id: int) -> bool:
