@@ -93,6 +93,10 @@ SELECT 1, name, name, id, CASE WHEN id % 50 = 0 THEN 'listed' ELSE 'imported' EN
   FROM repositories WHERE id % 2 = 0;
 INSERT INTO import_repositories (source_id, path, name)
 SELECT 1, 'old/r' || n, 'old/r' || n FROM generate_series(1, 2000) AS n;
+INSERT INTO import_repositories (source_id, path, name, repository_id, state, due_at, objects)
+SELECT 1, 'new/r' || n, 'new/r' || n, 1000000 + n, 'imported', CASE WHEN n % 2 = 0 THEN now() END, n
+  FROM generate_series(1, 20000) AS n;
+INSERT INTO import_places (source_id, number) SELECT 1, n FROM generate_series(1, 5000) AS n;
 INSERT INTO import_tags (import_id, name, digest, generation, created_at, updated_at, state)
 SELECT id, 'v' || n, sha256(int8send(id * 10 + n)), id * 10 + n, now(), now(),
        CASE WHEN state = 'listed' THEN 'listed' ELSE 'applied' END

@@ -35,7 +35,7 @@ from tests.support import Image, Registry
 for _module in pkgutil.walk_packages(metadata.__path__, f"{metadata.__name__}."):
     importlib.import_module(_module.name)
 
-PROGRAMS: Final = ("api", "gc")
+PROGRAMS: Final = ("api", "gc", "work")
 _DATABASE: Final = "granted"
 _END_SESSIONS: Final = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'granted'"
 _MIGRATE: Final = "slipway-migrate@example-registry.iam"
