@@ -143,29 +143,31 @@ def crowd(address: str) -> None:
         push(address, "team/planted", Image(layers=()), planted)
 
 
-def push(address: str, repository: str, image: Image, *tags: str) -> None:
+def push(address: str, repository: str, image: Image, *tags: str, token: str = "") -> None:
     """Raises for any answer that is no success."""
     for content in image.blobs:
-        begun = _asked("POST", address, f"/v2/{repository}/blobs/uploads/")
+        begun = _asked("POST", address, f"/v2/{repository}/blobs/uploads/", headers=_bearing(token))
         location = begun.headers["Location"]
         url = location if location.startswith("http") else f"http://{address}{location}"
         joint = "&" if "?" in url else "?"
         sent = requests.put(
             f"{url}{joint}digest={Digest.of(content)}",
             data=content,
-            headers={"Content-Type": "application/octet-stream"},
+            headers={"Content-Type": "application/octet-stream", **_bearing(token)},
             timeout=30,
         )
         sent.raise_for_status()
     for tag in tags or (str(image.digest),):
-        put(address, repository, tag, image)
+        put(address, repository, tag, image, token=token)
 
 
-def put(address: str, repository: str, reference: str, image: Image) -> None:
-    _asked(
-        "PUT", address, f"/v2/{repository}/manifests/{reference}", data=image.manifest,
-        headers={"Content-Type": OCI_MANIFEST},
-    )  # fmt: skip
+def put(address: str, repository: str, reference: str, image: Image, *, token: str = "") -> None:
+    headers = {"Content-Type": OCI_MANIFEST, **_bearing(token)}
+    _asked("PUT", address, f"/v2/{repository}/manifests/{reference}", data=image.manifest, headers=headers)
+
+
+def _bearing(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"} if token else {}
 
 
 def _asked(method: str, address: str, path: str, **more: Any) -> requests.Response:

@@ -228,10 +228,10 @@ def test_what_is_asked_of_the_database(registry: Registry, other: Other) -> None
     reads = {
         "": ["imports_list_sources"],
         f"/{number}": ["imports_overview"],
-        f"/{number}/repositories": ["imports_list_repositories"],
-        f"/{number}/repositories?state=listed": ["imports_list_repositories_in_state"],
-        f"/{number}/problems": ["imports_list_problems"],
-        f"/{number}/problems?reason=name": ["imports_list_problems_of_reason"],
+        f"/{number}/repositories": ["imports_show_repositories"],
+        f"/{number}/repositories?state=listed": ["imports_show_repositories_in_state"],
+        f"/{number}/problems": ["imports_show_problems"],
+        f"/{number}/problems?reason=name": ["imports_show_problems_of_reason"],
     }
     for path, statements in reads.items():
         assert registry.statements("GET", f"/api/v1/imports{path}") == statements

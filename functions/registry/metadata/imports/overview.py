@@ -112,13 +112,13 @@ _REPOSITORY: Final = """
 """
 
 _LIST: Final = Statement(
-    "imports_list_repositories",
+    "imports_show_repositories",
     RepositoryRow,
     f"{_REPOSITORY} WHERE source_id = :source_id AND path > :last ORDER BY path LIMIT :size",
 )
 
 _LIST_STATE: Final = Statement(
-    "imports_list_repositories_in_state",
+    "imports_show_repositories_in_state",
     RepositoryRow,
     f"""
     {_REPOSITORY}
@@ -131,13 +131,13 @@ _LIST_STATE: Final = Statement(
 _PROBLEM: Final = "SELECT id, repository, kind, key, reason, detail, seen_at FROM import_problems"
 
 _PROBLEMS: Final = Statement(
-    "imports_list_problems",
+    "imports_show_problems",
     ProblemRow,
     f"{_PROBLEM} WHERE source_id = :source_id AND gone_at IS NULL AND id > :last ORDER BY id LIMIT :size",
 )
 
 _PROBLEMS_OF_REASON: Final = Statement(
-    "imports_list_problems_of_reason",
+    "imports_show_problems_of_reason",
     ProblemRow,
     f"""
     {_PROBLEM}
