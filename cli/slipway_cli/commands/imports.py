@@ -208,8 +208,8 @@ def _line(found: dict[str, Any]) -> str:
 
 
 def _is_over(found: dict[str, Any]) -> bool:
-    states = found["repositories"]
-    is_all_here = found["listed_at"] is not None and not states.get("listed") and not states.get("importing")
+    """Nobody works at it, or there is nothing left to do."""
+    is_all_here = found["listed_at"] is not None and not found["due"]
     return found["state"] not in _RUNNING or (found["state"] == "open" and is_all_here)
 
 

@@ -15,8 +15,8 @@ from functions.registry.metadata.imports.vocabulary import ProblemKind, Reason, 
 class Overview:
     """A source and how far it is; sums of `tags`, `manifests` and `objects` are those of its repositories, as listed.
 
-    `recent_tags` became part of this registry within the last five minutes. `failing` are up to five repositories that
-    were tried again and again.
+    `recent_objects` became part of this registry within the last five minutes. `due` are repositories that somebody is
+    at work on, or is to be by now; `failing` are up to five that were tried again and again.
     """
 
     id: int
@@ -41,6 +41,7 @@ class Overview:
     imported_tags: int
     imported_objects: int
     recent_objects: int
+    due: int
     problems: dict[str, int]
     failing: list[Any]
 
@@ -83,7 +84,7 @@ _GET: Final = Statement(
            coalesce(sums.states, '{}'), CAST(coalesce(sums.tags, 0) AS bigint),
            CAST(coalesce(sums.manifests, 0) AS bigint), CAST(coalesce(sums.objects, 0) AS bigint),
            CAST(coalesce(sums.imported_tags, 0) AS bigint), CAST(coalesce(sums.imported_objects, 0) AS bigint),
-           CAST(coalesce(sums.recent_objects, 0) AS bigint),
+           CAST(coalesce(sums.recent_objects, 0) AS bigint), CAST(coalesce(sums.due, 0) AS bigint),
            coalesce(found.reasons, '{}'),
            (SELECT coalesce(json_agg(json_build_object('path', path, 'error', error) ORDER BY attempts DESC), '[]')
               FROM (SELECT path, error, attempts FROM import_repositories
@@ -93,10 +94,13 @@ _GET: Final = Statement(
       LEFT JOIN LATERAL (
            SELECT json_object_agg(state, number) AS states, sum(tags) AS tags, sum(manifests) AS manifests,
                   sum(objects) AS objects, sum(tags) FILTER (WHERE state = 'imported') AS imported_tags,
-                  sum(objects) FILTER (WHERE state = 'imported') AS imported_objects, sum(recent) AS recent_objects
+                  sum(objects) FILTER (WHERE state = 'imported') AS imported_objects, sum(recent) AS recent_objects,
+                  sum(due) AS due
              FROM (SELECT state, count(*) AS number, sum(tags) AS tags, sum(manifests) AS manifests,
                           sum(objects) AS objects,
-                          sum(objects) FILTER (WHERE imported_at > now() - interval '5 minutes') AS recent
+                          sum(objects) FILTER (WHERE imported_at > now() - interval '5 minutes') AS recent,
+                          count(*) FILTER (WHERE lease_until > now() OR export_due_at <= now() OR (
+                              due_at <= now() AND state IN ('listed', 'importing', 'imported'))) AS due
                      FROM import_repositories WHERE source_id = source.id GROUP BY state) AS by_state) AS sums ON true
       LEFT JOIN LATERAL (
            SELECT json_object_agg(reason, number) AS reasons
