@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH PYTHONOPTIMIZE PYTHONWARNINGS PIP_USER PIP_TARGET PIP_PREFIX
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up reset seed gc-status recount access check format test test-slow test-fuzz test-security test-clients test-clients-more test-terraform migrate-demo rehearsal conformance conformance-all soak starts schema bench bench-counters bench-gc bench-front bench-lists bench-moves bench-neighbours lock
+.PHONY: help setup up reset seed gc-status recount access check format test test-slow test-fuzz test-security test-clients test-clients-more test-terraform migrate-demo rehearsal conformance conformance-all soak starts schema api-tables bench bench-counters bench-gc bench-front bench-lists bench-moves bench-neighbours lock
 
 help:  ## Show what this Makefile can do
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*?## "} {printf "  make %-14s %s\n", $$1, $$2}'
@@ -76,6 +76,7 @@ SECURITY_TESTS := tests/api/test_browsers.py \
 	tests/api/v1/test_insights_access.py \
 	tests/api/v2/test_bad_input.py \
 	tests/api/v2/test_manifest_types.py \
+	tests/faults/test_large_manifests.py \
 	tests/faults/test_slow_bodies.py \
 	tests/gc/test_garbage_collection.py \
 	tests/gc/test_platforms.py \
@@ -101,6 +102,7 @@ SECURITY_TESTS := tests/api/test_browsers.py \
 	tests/unit/test_jwks.py \
 	tests/unit/test_manifest_refused.py \
 	tests/unit/test_platform.py \
+	tests/unit/test_room.py \
 	tests/unit/test_scopes.py \
 	tests/unit/test_sealing.py \
 	tests/unit/test_secrets.py \
@@ -137,12 +139,12 @@ build/checkov-venv/.made: requirements/checkov.txt
 test-terraform: $(VENV)/.made-dev  ## Validate, plan, apply and destroy terraform/, with simulated providers; checkov
 	@command -v terraform >/dev/null && test "$(SLIPWAY_TERRAFORM)" != package || $(MAKE) --no-print-directory build/terraform-venv/.made
 	@$(MAKE) --no-print-directory build/checkov-venv/.made || echo "checkov can't be installed here: its test is skipped"
-	@$(BIN)/python -m pytest -m "not clients" tests/terraform $(ARGS)
+	@$(BIN)/python -m pytest -m "not clients" tests/terraform tests/preflight $(ARGS)
 
 migrate-demo: $(VENV)/.made-dev  ## Move Debian's docker-registry in, while somebody pulls and pushes
 	@$(BIN)/python -m tests.imports.demo
 
-rehearsal: $(VENV)/.made-dev  ## Rehearse the deployment on this machine: archives, front, a killed instance, a release under load
+rehearsal: $(VENV)/.made-dev  ## Rehearse the deployment on this machine: archives, front, a killed instance, the platform's faults, a release under load (ARGS=--faults)
 	@$(BIN)/python -m tests.rehearsal $(ARGS)
 
 conformance: $(VENV)/.made-dev  ## Run the official OCI conformance suite (needs Go; ARGS="--only '1.1 redirect'")
@@ -157,8 +159,12 @@ soak: $(VENV)/.made-dev  ## Push, pull, delete and collect at full speed for ten
 starts: $(VENV)/.made-dev  ## Start everything 200 times, four at a time, beside busy processes (ARGS="--count 40")
 	@$(BIN)/python -m tests.local.starts $(ARGS)
 
-schema: $(VENV)/.made-dev  ## Write docs/schema.sql anew from the migrations
-	@$(BIN)/python -m local.schema > docs/schema.sql.new && mv docs/schema.sql.new docs/schema.sql
+SCHEMA := functions/migrate/versions/schema.sql
+schema: $(VENV)/.made-dev  ## Write functions/migrate/versions/schema.sql anew from the migrations
+	@$(BIN)/python -m local.schema > $(SCHEMA).new && mv $(SCHEMA).new $(SCHEMA)
+
+api-tables: $(VENV)/.made-dev  ## Write the tables of docs/api.md and docs/errors.md anew from openapi.json
+	@$(BIN)/python -m local.api_tables
 
 bench: $(VENV)/.made-dev  ## Measure transfers, starts and requests; writes benchmarks/results
 	@$(BIN)/python -m benchmarks.transfer

@@ -1,7 +1,8 @@
 """What one tenant does beside another: each is asked without and with them.
 
 An outsider's catalog, search and token for 30 names, beside the largest set of grants, rules and trusted publishers
-that a namespace may have, of the worst kind; and a pull of another namespace beside a hundred bodies that trickle.
+that a namespace may have, of the worst kind; and a pull of another namespace beside a hundred bodies that trickle, and
+beside twenty pushes of 4 MiB of annotations and eight of 4 MiB of small parts at once, which are listed meanwhile.
 """
 
 from __future__ import annotations
@@ -9,19 +10,19 @@ from __future__ import annotations
 import argparse
 import base64
 import json
-import socket
+import subprocess
+import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 from urllib.parse import urlencode
 
 import requests
 
-from benchmarks.measure import Report, percentile, table
+from benchmarks.measure import MEBIBYTE, PeakRss, Report, percentile, rss_bytes, table, worker_of
 from functions.registry.auth.secrets import Peppers, make_secret
 from functions.registry.config import Settings
 from functions.registry.metadata.access import credentials, grants, principals, rules, trusted_publishers
@@ -34,6 +35,7 @@ from local.stack import Options, Stack
 _EVIL: Final = "evil"
 _STARS: Final = 4
 _ISSUER: Final = "https://gitlab.com"
+_SETTLING_SECONDS: Final = 5
 
 
 class Tenant:
@@ -119,51 +121,77 @@ def lists(address: str, database: Database, settings: Settings, count: int, time
 
 def row(name: str, without: list[float], beside: list[float]) -> list[str]:
     figures = [percentile(values, percent) for percent in (50, 99) for values in (without, beside)]
-    return [name, *(f"{figure:.1f}" for figure in figures), f"{figures[1] / figures[0]:.2f}", "0"]
+    ratios = (figures[1] / figures[0], figures[3] / figures[2])
+    return [name, *(f"{figure:.1f}" for figure in figures), *(f"{ratio:.2f}" for ratio in ratios), "0"]
 
 
-def pulls(address: str, database: Database, settings: Settings, times: int) -> list[list[str]]:
-    """A manifest's pull, again and again, while a hundred connections send a byte now and then."""
-    victim = Tenant(address, database, settings, "victim", "victim/**")
-    path = victim.push("victim/app")
-    head = victim.token("repository:victim/app:pull")
-    failed = 0
+class Crowd:
+    """Runs in a process of its own (benchmarks/crowd.py), from the start of the block to its end."""
 
-    def pull() -> None:
-        nonlocal failed
+    def __init__(self, kind: str, *rest: str) -> None:
+        self._command = [sys.executable, "-m", "benchmarks.crowd", kind, *rest]
+        self.statuses: dict[str, int] = {}
+
+    def __enter__(self) -> Self:
+        self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        if self._process.stdout is None or not self._process.stdout.readline():
+            raise RuntimeError("the crowd did not begin")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        said = self._process.communicate()[0]
+        self.statuses = json.loads(said)
+
+
+class Victim:
+    """Pulls a manifest of its own again and again, and counts pulls that fail."""
+
+    def __init__(self, address: str, database: Database, settings: Settings) -> None:
+        tenant = Tenant(address, database, settings, "victim", "victim/**")
+        self._path = tenant.push("victim/app")
+        self._head = tenant.token("repository:victim/app:pull")
+        self.failed = 0
+
+    def pull(self) -> None:
         try:
-            answer = requests.get(path, headers=head, timeout=10)
-            failed += Digest.of(answer.content) != Digest.parse(answer.headers["Docker-Content-Digest"])
+            answer = requests.get(self._path, headers=self._head, timeout=10)
+            self.failed += Digest.of(answer.content) != Digest.parse(answer.headers["Docker-Content-Digest"])
         except (requests.RequestException, KeyError):
-            failed += 1
+            self.failed += 1
 
-    without = milliseconds(pull, times)
-    host, port = address.split(":")
-    is_over = threading.Event()
+    def beside(self, name: str, crowd: Crowd, times: int) -> list[str]:
+        self.failed = 0
+        without = milliseconds(self.pull, times)
+        with crowd:
+            time.sleep(_SETTLING_SECONDS)
+            beside = milliseconds(self.pull, times)
+        return [*row(name, without, beside)[:-1], str(self.failed)]
 
-    def trickle() -> None:
-        start = f"POST /v2/x/y/blobs/uploads/ HTTP/1.1\r\nHost: {host}\r\nContent-Length: 100000\r\n\r\na".encode()
-        while not is_over.is_set():
-            with suppress(OSError), socket.create_connection((host, int(port)), timeout=5) as connection:
-                connection.sendall(start)
-                while not is_over.wait(1):
-                    connection.sendall(b"a")
 
-    crowd = [threading.Thread(target=trickle, daemon=True) for _ in range(100)]
-    for each in crowd:
-        each.start()
-    time.sleep(5)
-    beside = milliseconds(pull, times)
-    is_over.set()
-    for each in crowd:
-        each.join(10)
-    return [[*row("pull beside slow bodies", without, beside)[:-1], str(failed)]]
+def pulls(address: str, database: Database, settings: Settings, times: int) -> tuple[list[list[str]], str]:
+    """A manifest's pull beside each crowd; and what the process held meanwhile, and how the crowd was answered."""
+    victim = Victim(address, database, settings)
+    noisy = Tenant(address, database, settings, "noisy", "noisy/**")
+    authorization = noisy.token("repository:noisy/app:pull,push")["Authorization"]
+    worker = worker_of("functions/api/main.py")
+    slow = victim.beside("pull beside 100 slow bodies", Crowd("slow", noisy.url), times)
+    before = rss_bytes(worker)
+    crowd = Crowd("large", noisy.url, authorization, "noisy/app")
+    with PeakRss(worker) as held:
+        large = victim.beside("pull beside large manifests", crowd, times)
+    answered = ", ".join(f"{count} times {status}" for status, count in sorted(crowd.statuses.items()))
+    memory = (
+        f"The process held {before // MEBIBYTE} MiB before the large manifests, {held.peak // MEBIBYTE} MiB at most "
+        f"beside them, and {rss_bytes(worker) // MEBIBYTE} MiB after them. They were answered: {answered}."
+    )
+    return [slow, large], memory
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repositories", type=int, default=200, help="of the namespace that is full (default 200)")
     parser.add_argument("--times", type=int, default=100, help="how often each is asked (default 100)")
+    parser.add_argument("--pulls", type=int, default=400, help="how many beside each crowd (default 400)")
     options = parser.parse_args()
     report = Report("What one tenant costs another", "benchmarks.neighbours")
     with ExitStack() as stack:
@@ -172,12 +200,10 @@ def main() -> None:
         settings = Settings.from_environment(running.environment)
         database = Database(settings.database, 4)
         stack.callback(database.close)
-        rows = [
-            *pulls(running.address, database, settings, options.times),
-            *lists(running.address, database, settings, options.repositories, options.times),
-        ]
-    header = ["asked", "p50, ms", "beside them", "p99, ms", "beside them", "ratio of p50", "failed"]
-    report.add(table(header, rows))
+        beside, memory = pulls(running.address, database, settings, options.pulls)
+        rows = [*beside, *lists(running.address, database, settings, options.repositories, options.times)]
+    header = ["asked", "p50, ms", "beside them", "p99, ms", "beside them", "ratio of p50", "of p99", "failed"]
+    report.add(table(header, rows), memory)
     report.write("neighbours")
 
 

@@ -21,13 +21,14 @@ from urllib.parse import quote
 
 from functions.registry.metadata.driver import Connection, ConnectionFailed, DriverError, sqlstate
 from local.endings import held_back
-from local.processes import Child, end_group, ending_with_parent, indented, tail
+from local.processes import Child, end_group, ending_with_parent, indented, tail, unless_orphaned
 
 INITIALISE_SECONDS: Final = 300
 # For what is left of a server that was killed.
 LEFTOVER_SECONDS: Final = 20
 # A unix socket's path is limited to about a hundred bytes; and a list of folders is what PostgreSQL reads there.
 _LONGEST_SOCKET_FOLDER: Final = 80
+_SOCKET: Final = ".s.PGSQL.5432"
 _PROC: Final = Path("/proc")
 _PLAIN: Final = re.compile(r"[\w/.+:@~-]+", re.ASCII)
 # It starts up or shuts down, or has as many sessions as it may.
@@ -74,7 +75,7 @@ class Postgres:
 
     def is_ready(self) -> bool:
         """Whether it takes a session. Raises PostgresFailed if it runs, and its data can't be used."""
-        if not (self.socket_folder / ".s.PGSQL.5432").exists():
+        if not (self.socket_folder / _SOCKET).exists():
             return False
         try:
             Connection(self.url()).close()
@@ -137,13 +138,15 @@ class Postgres:
     def _wait_for_leftovers(self) -> None:
         """A server that was killed may leave sessions behind, beside which the next one refuses to start.
 
-        Once all are gone its pid file is as well: the kernel may have given the number to another program by now.
+        Once all are gone, what it is known by goes as well: the kernel may have given its number to another program by
+        now, and a program that nobody asked for how it ended keeps its number.
         """
-        pid_file = self._data / "postmaster.pid"
+        left = (self._data / "postmaster.pid", self.socket_folder / f"{_SOCKET}.lock")
         deadline = time.monotonic() + LEFTOVER_SECONDS
-        while _PROC.is_dir() and pid_file.exists() and time.monotonic() < deadline:
+        while _PROC.is_dir() and any(map(Path.exists, left)) and time.monotonic() < deadline:
             if not any(_running_in(self._data)):
-                pid_file.unlink(missing_ok=True)
+                for file in left:
+                    file.unlink(missing_ok=True)
             time.sleep(0.05)
 
 
@@ -181,6 +184,7 @@ def _as_account() -> list[str | Path]:
         "INT",
         *reach,
         "--",
+        *unless_orphaned(),
     ]
 
 

@@ -33,7 +33,14 @@ def ending_with_parent() -> list[str]:
     By SIGINT: gunicorn and PostgreSQL would wait for their clients if it were SIGTERM, and keep their ports meanwhile.
     """
     setpriv = shutil.which("setpriv")
-    return [setpriv, "--pdeathsig", "INT", "--"] if setpriv else []
+    return [setpriv, "--pdeathsig", "INT", "--", *unless_orphaned()] if setpriv else []
+
+
+def unless_orphaned() -> list[str]:
+    """What to put behind that: the kernel tells nothing to a child that asks once its parent is gone already, so such a
+    one doesn't begin.
+    """
+    return ["/bin/sh", "-c", 'test "$PPID" = "$0" && exec "$@"', str(os.getpid())]
 
 
 def tail(log: Path) -> str:

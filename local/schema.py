@@ -1,4 +1,4 @@
-"""Writes the schema that all migrations make, for people to read: `python -m local.schema > docs/schema.sql`."""
+"""Writes the schema that all migrations make, for people to read: `make schema`."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # With a key of your own, each service that stores something has to be allowed to use it. Google makes a service's agent
-# when the service is first used, or when it is asked to: docs/deploy.md asks for all of them before the first apply.
+# when the service is first used, or when it is asked to: deploy/preflight asks for all of them before the first apply.
 
 locals {
   # A set of one or none, for the blocks that name it.

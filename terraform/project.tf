@@ -31,8 +31,8 @@ resource "google_project_service" "api" {
   disable_on_destroy = false
 }
 
-# Read before anything is made, so that a plan knows the registry's address: docs/deploy.md has the one API that this
-# needs enabled by hand.
+# Read before anything is made, so that a plan knows the registry's address: deploy/preflight enables the one API that
+# this needs.
 data "google_project" "this" {
   project_id = var.project_id
 }

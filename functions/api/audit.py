@@ -92,6 +92,8 @@ def _event(request: Request, endpoint: Endpoint, fields: dict[str, Any], status:
 
 
 def _text(value: object) -> str:
-    """Short, and without what a terminal or a database would take amiss: some of it was sent by a stranger."""
+    """Returns the text short, and without what a terminal or a database would take amiss: some of it was sent by a
+    stranger.
+    """
     shown = "" if value is None else str(value)[:_LONGEST_TEXT]
     return "".join(character if character.isprintable() else "\ufffd" for character in shown)

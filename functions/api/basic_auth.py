@@ -23,7 +23,9 @@ BASIC_CHALLENGE: Final = 'Basic realm="slipway"'
 
 
 def with_basic(services: Services, request: Request, asked: Sequence[str]) -> SignedIn:
-    """For scripts, which need no token in between. Raises Unauthorized and TooManyRequests."""
+    """Signs in with Basic credentials, for scripts that need no token in between. Raises Unauthorized and
+    TooManyRequests.
+    """
     address = client_address(request, services.settings.trusted_proxies)
     # Before a password is hashed, which is slow on purpose.
     services.rate_limit.take(address)

@@ -30,6 +30,7 @@ from functions.registry.auth.caller import IssuerUnavailable
 from functions.registry.blobs.errors import BlobStoreUnavailable
 from functions.registry.metadata.db import ChangeRefused, Followed, MetadataUnavailable
 from functions.registry.oci.errors import Denied, OciError, WritesElsewhere
+from functions.registry.room import NoRoom
 from functions.registry.wiring import Services
 
 ENDPOINTS: Final = Endpoints(
@@ -91,9 +92,9 @@ def _answer(services: Services, request: Request, body: Body, address: str) -> t
         refusal = Denied(str(error)) if isinstance(error, ChangeRefused) else WritesElsewhere(str(error))
         telemetry.note(code=refusal.code, reason=str(error))
         response = responses.refused(refusal)
-    except (MetadataUnavailable, BlobStoreUnavailable, IssuerUnavailable) as error:
+    except (MetadataUnavailable, BlobStoreUnavailable, IssuerUnavailable, NoRoom) as error:
         telemetry.note(code="UNAVAILABLE", reason=f"{type(error).__name__}: {error}")
-        response = responses.unavailable()
+        response = responses.unavailable(is_full=isinstance(error, NoRoom))
     except Exception as error:  # noqa: BLE001  # the last resort: the client sees that something failed, the log sees what
         telemetry.log_exception("unexpected error", error, method=request.method, path=request.path)
         telemetry.note(code="UNKNOWN")

@@ -79,7 +79,7 @@ def require_scopes(services: Services, caller: Caller, scopes: list[Scope]) -> C
 
 
 def _caller(services: Services, request: Request, scopes: list[Scope]) -> Caller | None:
-    """By a token; what is ours alone takes Basic credentials as well, for scripts. Raises TokenRefused."""
+    """Says who a token is; what is ours alone takes Basic credentials as well, for scripts. Raises TokenRefused."""
     headers = request.headers.getlist("Authorization")
     is_ours = services.settings.access == "token" and request.path.startswith("/api/v1/")
     if is_ours and is_basic(headers):
@@ -96,7 +96,7 @@ def _administrator(services: Services, caller: Caller, permission: Permission, r
 
 
 def _with_authority(services: Services, caller: Caller, *, over_all: bool) -> Caller:
-    """With what they may administer now, whatever their token says. One statement."""
+    """Adds what the caller may administer now, whatever the token says. It takes one statement."""
     if caller.kind == "anonymous":
         raise Unauthorized("this takes an administrator", _challenge(services, []))
     authority = services.guard.authority(caller)
@@ -155,12 +155,14 @@ def _holds(caller: Caller, scope: Scope) -> bool:
 
 
 def _takes_administrator(scopes: list[Scope]) -> bool:
-    """Whether our own tokens can't name it: then their holder's role decides."""
+    """Says whether our own tokens can't name the permission: then the role of who holds them decides."""
     return any(scope.type == "registry" or scope.name.endswith("/*") for scope in scopes)
 
 
 def _challenge(services: Services, scopes: list[Scope], error: str | None = None) -> str:
-    """Docker's token protocol, "How to authenticate". The realm comes from the settings alone, never from a header."""
+    """Returns the challenge of Docker's token protocol, "How to authenticate". The realm comes from the settings alone,
+    never from a header.
+    """
     settings = services.settings
     parts = {"realm": settings.token_realm, "service": settings.service}
     if scopes:

@@ -15,6 +15,7 @@ from functions.registry.config import is_in_cloud
 from functions.registry.wiring import services
 
 refuse_in_json()
+telemetry.take_logging()
 
 
 def api(request: Request) -> Response:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from functions.registry.auth.scopes import Scope
 
@@ -54,7 +54,7 @@ class RightTo:
     a larger one; whether one that does mention it may pull there is the handler's question.
     """
 
-    action: str
+    action: Literal["pull", "push", "delete"]
     source: Callable[[Any], str | None] = lambda _: None
 
 

@@ -9,10 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar
 
+from functions.api.web.errors import ParameterInvalid
 from functions.registry.oci.name import RepositoryName
 from functions.registry.oci.page import Page
+
+Choice = TypeVar("Choice", bound=str)
 
 # A repository's name in a path. It may itself contain `manifests`, `blobs`, … as parts: the last one divides, since
 # this takes all that it can.
@@ -79,6 +82,17 @@ def name_in(match: re.Match[str]) -> RepositoryName:
 def page_of(query: Query) -> Page:
     """Reads `n` and `last`. Raises PageInvalid."""
     return Page.parse(query.get("n"), query.get("last"))
+
+
+def choice_of(query: Query, name: str, choices: Sequence[Choice]) -> Choice | None:
+    """One of the choices, or None if the parameter isn't given. Raises ParameterInvalid."""
+    text = query.get(name)
+    for choice in choices:
+        if text == choice:
+            return choice
+    if text is not None:
+        raise ParameterInvalid(f"{name} takes one of {', '.join(choices)}")
+    return None
 
 
 def text_of(query: Query, name: str) -> str | None:

@@ -14,7 +14,9 @@ from functions.registry.oci.name import Reference, RepositoryName, Tag
 
 
 def require_pushable(context: Context, repository: RepositoryName, tags: Sequence[Tag]) -> list[Tag]:
-    """Those that are immutable once they are there: the push itself looks. Raises Denied."""
+    """Refuses tags that the token protects, and returns those that must not be there yet: at them the push itself
+    looks. Raises Denied.
+    """
     limits = _limits(context, repository)
     if limits is None:
         return []

@@ -18,6 +18,8 @@ from functions.registry.metadata.db import MetadataUnavailable, NotMigrated
 from functions.registry.metadata.schema_version import SchemaUnknown
 from functions.registry.wiring import services
 
+telemetry.take_logging()
+
 
 @functions_framework.cloud_event
 def collect(event: CloudEvent) -> None:

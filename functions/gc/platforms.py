@@ -22,7 +22,7 @@ _ATTEMPTS_UNREPORTED: Final = 5
 
 
 def collect(services: Services, limit: int) -> int:
-    """How many of at most `limit` images were looked at; 0 also if the store gave nothing, so that a run ends.
+    """Returns how many of at most `limit` images were looked at; 0 also if the store gave nothing, so that a run ends.
 
     No transaction is open while the store is asked.
     """
@@ -56,7 +56,7 @@ def collect(services: Services, limit: int) -> int:
 
 
 def _content(services: Services, look: Look) -> bytes | BlobStoreUnavailable:
-    """Empty if there is nothing to read, or too much: that is no config either."""
+    """Returns the config; nothing if there is none to read, or too much: that is no config either."""
     if look.object_name is None or look.size is None or not 0 < look.size <= LARGEST_CONFIG:
         return b""
     try:

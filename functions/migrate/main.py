@@ -15,6 +15,8 @@ from functions.migrate.schema import LINES, SchemaNewer, inspect, upgrade
 from functions.registry import telemetry
 from functions.registry.config import Settings
 
+telemetry.take_logging()
+
 
 def migrate(request: Request) -> Response:
     """200 with what was done; 400 for an unknown line; 409 if the database is newer than this release, or the first

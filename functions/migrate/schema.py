@@ -65,7 +65,9 @@ def upgrade(url: str, lines: tuple[str, ...] = LINES, users: Users = NOBODY) -> 
             connection.commit()  # the lock is the session's; each migration now begins a transaction of its own
             for line in lines:
                 if pending[line]:
-                    _upgrade(connection, script, line)
+                    for needed in _needed(script, pending[line]):
+                        _upgrade(connection, script, needed)
+                    _upgrade(connection, script, f"{line}@head")
             left = _inspect(connection, script).pending
             connection.commit()
             taken = give(connection, users, takes_away="post" in lines)
@@ -93,11 +95,21 @@ def _inspect(connection: Connection, script: ScriptDirectory) -> Schema:
     return Schema(sorted(current), pending)
 
 
-def _upgrade(connection: Connection, script: ScriptDirectory, line: str) -> None:
+def _needed(script: ScriptDirectory, names: list[str]) -> list[str]:
+    """The revisions of *pre* that these of *post* stand on, as each says in `needs`.
+
+    Alembic's own `depends_on` won't do: the database then forgets a line whose last revision another one depends on,
+    and the functions ask it for the last of each.
+    """
+    modules = [script.get_revision(name).module for name in names]
+    return [module.needs for module in modules if hasattr(module, "needs")]
+
+
+def _upgrade(connection: Connection, script: ScriptDirectory, to: str) -> None:
     with EnvironmentContext(
         _config(),
         script,
-        fn=lambda revision, _: script._upgrade_revs(f"{line}@head", revision),  # noqa: SLF001  # Alembic's own way in
+        fn=lambda revision, _: script._upgrade_revs(to, revision),  # noqa: SLF001  # Alembic's own way in
     ) as environment:
         environment.configure(connection=connection, transaction_per_migration=True)
         with environment.begin_transaction():

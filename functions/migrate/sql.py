@@ -12,11 +12,3 @@ def execute(line: str, name: str) -> None:
     """Runs the file whole, as written. A `%` outside of quotes would be a parameter to the driver: have none there."""
     sql = (VERSIONS / line / f"{name}.sql").read_text()
     op.get_bind().exec_driver_sql(sql)
-
-
-def execute_by_itself(line: str, name: str) -> None:
-    """As `execute`, but for SQL that commits as it goes: what it has done stays, should it fail later."""
-    with op.get_context().autocommit_block():
-        # The driver has begun a transaction before that, to ask for the level of isolation.
-        op.get_bind().exec_driver_sql("COMMIT")
-        execute(line, name)

@@ -6,13 +6,14 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 MEBIBYTE: Final = 1 << 20
 # Cloud Storage takes resumable uploads in pieces of this.
 QUANTUM: Final = 256 << 10
 
 Value = TypeVar("Value")
+Choice = TypeVar("Choice", bound=str)
 
 
 class SettingInvalid(ValueError):
@@ -39,11 +40,12 @@ def _chunk(text: str) -> int:
     return size
 
 
-def _one_of(*choices: str) -> Callable[[str], str]:
-    def read(text: str) -> str:
-        if text not in choices:
-            raise ValueError(f"takes one of {', '.join(choices)}")
-        return text
+def _one_of(*choices: Choice) -> Callable[[str], Choice]:
+    def read(text: str) -> Choice:
+        for choice in choices:
+            if text == choice:
+                return choice
+        raise ValueError(f"takes one of {', '.join(choices)}")
 
     return read
 
@@ -52,6 +54,10 @@ def _version(text: str) -> str:
     if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9}){2}(-[A-Za-z0-9.-]{1,50})?", text):
         raise ValueError("takes a version, such as 4.39.0-gitlab")
     return text
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
 
 
 def _hosts(text: str) -> frozenset[str]:
@@ -91,8 +97,8 @@ class Settings:
     database_gc_user: str = _setting(_text, "")
     database_work_user: str = _setting(_text, "")
     bucket: str = _setting(_text)
-    blob_delivery: str = _setting(_one_of("redirect", "streaming"), "redirect")
-    signer: str = _setting(_one_of("iam", "hmac", "key-file"), "iam")
+    blob_delivery: Literal["redirect", "streaming"] = _setting(_one_of("redirect", "streaming"), "redirect")
+    signer: Literal["iam", "hmac", "key-file"] = _setting(_one_of("iam", "hmac", "key-file"), "iam")
     signer_identity: str = _setting(_text, "")
     signer_secret: str = _setting(_text, "", is_secret=True)
     signed_url_base: str = _setting(_text, "https://storage.googleapis.com")
@@ -111,12 +117,14 @@ class Settings:
     project: str = _setting(_text, "")
     gc_trigger_interval_seconds: int = _setting(_number(0, 3600), "60")
     pulls_and_pushes_interval_seconds: int = _setting(_number(1, 3600), "10")
-    import_folders: str = _setting(_one_of("refuse", "accept"), "refuse")
-    sparse_manifests: str = _setting(_one_of("refuse", "accept"), "refuse")
+    import_folders: Literal["refuse", "accept"] = _setting(_one_of("refuse", "accept"), "refuse")
+    sparse_manifests: Literal["refuse", "accept"] = _setting(_one_of("refuse", "accept"), "refuse")
     largest_manifest_bytes: int = _setting(_number(1024, 64 * MEBIBYTE), str(4 * MEBIBYTE))
     largest_annotations_bytes: int = _setting(_number(1024, 64 * MEBIBYTE), str(4 * MEBIBYTE))
-    access: str = _setting(_one_of("open", "token", "external"), "token")
-    open_in_cloud: str = _setting(_one_of("refuse", "accept"), "refuse")
+    manifest_room_bytes: int = _setting(_number(MEBIBYTE, 1 << 30), str(8 * MEBIBYTE))
+    manifest_room_seconds: int = _setting(_number(1, 60), "20")
+    access: Literal["open", "token", "external"] = _setting(_one_of("open", "token", "external"), "token")
+    open_in_cloud: Literal["refuse", "accept"] = _setting(_one_of("refuse", "accept"), "refuse")
     service: str = _setting(_text, "slipway")
     token_realm: str = _setting(_text, "")
     token_keys: str = _setting(_text, "", is_secret=True)
@@ -127,13 +135,13 @@ class Settings:
     external_issuer: str = _setting(_text, "")
     external_keys: str = _setting(_text, "")
     external_jwks_url: str = _setting(_text, "")
-    oidc_issuers: str = _setting(
-        _text, "https://token.actions.githubusercontent.com https://gitlab.com https://accounts.google.com"
+    oidc_issuers: tuple[str, ...] = _setting(
+        _words, "https://token.actions.githubusercontent.com https://gitlab.com https://accounts.google.com"
     )
     tenant_claims: Mapping[str, tuple[str, ...]] = _setting(_tenant_claims, "")
     private_issuers: frozenset[str] = _setting(_hosts, "")
     private_sources: frozenset[str] = _setting(_hosts, "")
-    google_audiences: str = _setting(_text, "")
+    google_audiences: tuple[str, ...] = _setting(_words, "")
     requests_per_minute: int = _setting(_number(0, 1_000_000), "6000")
     uploads_per_principal: int = _setting(_number(1, 10_000), "1000")
     refusals_per_minute: int = _setting(_number(1, 100_000), "30")

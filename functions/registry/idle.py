@@ -13,5 +13,5 @@ TRUSTED_SECONDS: Final = 300.0
 
 
 def is_trusted(used_at: float) -> bool:
-    """Whether a connection that was last used then, by the monotonic clock, may be used again."""
+    """Says whether a connection that was last used then, by the monotonic clock, may be used again."""
     return time.monotonic() - used_at <= TRUSTED_SECONDS

@@ -1,4 +1,4 @@
-"""Structured logs: one JSON line per request or GC run, in the form Cloud Logging reads.
+"""Structured logs: one JSON line per request or GC run, in the form Cloud Logging reads; so is what libraries log.
 
 A `Record` is opened around a piece of work; whatever happens meanwhile on that thread adds to it.
 """
@@ -6,6 +6,7 @@ A `Record` is opened around a piece of work; whatever happens meanwhile on that 
 from __future__ import annotations
 
 import json
+import logging
 import re
 import sys
 import time
@@ -94,3 +95,40 @@ def log_exception(message: str, error: BaseException, **fields: Any) -> None:
     """An unexpected error with its trace, which goes to the log alone."""
     text = "".join(traceback.format_exception(error))
     log("ERROR", message, error=type(error).__name__, stack_trace=text, **fields)
+
+
+# In an address it may be a signature, or the key to an upload.
+_QUERY: Final = re.compile(r"\?[^\s'\"]+")
+# Gunicorn's. It is made to keep its lines to itself, after the function is loaded.
+_SERVER: Final = "gunicorn.error"
+
+
+class _Lines(logging.Handler):
+    """Writes what libraries log: warnings, and what is worse."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            message = record.getMessage()
+        except (TypeError, ValueError):
+            message = str(record.msg)
+        fields: dict[str, Any] = {"logger": record.name}
+        if record.exc_info and record.exc_info[1] is not None:
+            fields["error"] = type(record.exc_info[1]).__name__
+            fields["stack_trace"] = "".join(traceback.format_exception(record.exc_info[1]))
+        log(record.levelname, _QUERY.sub("?…", message), **fields)
+
+    def filter_server(self, record: logging.LogRecord) -> bool:
+        """In front of the server's own handlers: takes what would be written, and leaves them the rest."""
+        if record.levelno < self.level:
+            return True
+        self.handle(record)
+        return False
+
+
+_lines: Final = _Lines(logging.WARNING)
+
+
+def take_logging() -> None:
+    """From now on libraries' warnings and errors are lines of JSON. A function calls it as it is loaded."""
+    logging.getLogger().addHandler(_lines)
+    logging.getLogger(_SERVER).addFilter(_lines.filter_server)

@@ -18,8 +18,10 @@ from functions.registry.events.pulls_and_pushes import PullsAndPushes
 from functions.registry.imports.places import Place
 from functions.registry.imports.sources import OpenSources
 from functions.registry.imports.touch import MOST_AT_ONCE, Touching
+from functions.registry.memory import give_back_memory
 from functions.registry.metadata.db import Database
 from functions.registry.metadata.schema_version import SchemaCheck
+from functions.registry.room import Room
 
 # How long a client that waits for an answer lets the store look for something.
 _TOUCH_SECONDS: Final = 10.0
@@ -39,6 +41,7 @@ class Services:
     rate_limit: RateLimit
     refusals: Sparing
     imports: Touching
+    manifest_room: Room
 
 
 def build(settings: Settings) -> Services:
@@ -61,6 +64,7 @@ def build(settings: Settings) -> Services:
         rate_limit=RateLimit(settings.requests_per_minute),
         refusals=Sparing(settings.refusals_per_minute),
         imports=Touching(database, OpenSources(database), lambda: _stored(settings), settings.largest_manifest_bytes),
+        manifest_room=Room(settings.manifest_room_bytes, settings.manifest_room_seconds),
     )
 
 
@@ -75,6 +79,7 @@ def _stored(settings: Settings) -> Place:
 @cache
 def services() -> Services:
     """One set for each process, made at its first request: so after the fork, where a server forks."""
+    give_back_memory()
     made = build(Settings.from_environment())
     # A server that is told to stop ends its processes in order: they add what they have counted.
     atexit.register(_end, weakref.ref(made.pulls_and_pushes))

@@ -11,10 +11,10 @@ from functions.api.dispatch import ENDPOINTS
 from functions.api.endpoint import allowed
 from functions.api.web.responses import STATUSES
 from functions.registry.oci.errors import OciError, TooManyRequests
-from tests.conftest import ROOT
+from local.api_tables import CODE, DESCRIPTION
+from local.api_tables import resolve as in_document
 
-DOCUMENT: Final[dict[str, Any]] = json.loads((ROOT / "functions" / "api" / "v1" / "openapi.json").read_text())
-CODE: Final = re.compile(r"\b(?:[A-Z]{4,}|[A-Z]{3}(?=_))(?:_[A-Z]+)*\b")
+DOCUMENT: Final[dict[str, Any]] = json.loads(DESCRIPTION.read_text())
 # What every path and method may be answered, whatever it is: no endpoint, no such method, too many requests, a fault, a
 # dependency down.
 ANYWHERE: Final = {
@@ -43,12 +43,7 @@ def template_of(path: str) -> str | None:
 
 def resolve(value: dict[str, Any]) -> dict[str, Any]:
     """Follows a reference; what stands beside it goes before what it leads to."""
-    if "$ref" not in value:
-        return value
-    found: Any = DOCUMENT
-    for part in value["$ref"].removeprefix("#/").split("/"):
-        found = found[part]
-    return {**resolve(found), **{name: beside for name, beside in value.items() if name != "$ref"}}
+    return in_document(DOCUMENT, value)
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,12 @@ from functions.api.web.responses import STATUSES, failed, unavailable
 from functions.registry.oci.manifest import MOST_REFERENCES
 from functions.registry.oci.name import NAME_LENGTH
 from functions.registry.oci.page import LARGEST_SIZE
-from tests.api.description import ANYWHERE, OPERATIONS, REFUSALS, SERVED, Operation
-from tests.conftest import ROOT
+from local.api_tables import API_PAGE, ERRORS_PAGE, PageDiffers, api_page, errors_page
+from tests.api.description import ANYWHERE, DOCUMENT, REFUSALS, SERVED
 
-API: Final = re.sub(r"(?ms)^```.*?^```$", "", (ROOT / "docs" / "api.md").read_text())  # but for its examples
-ERRORS: Final = (ROOT / "docs" / "errors.md").read_text()
+PAGE: Final = API_PAGE.read_text()
+API: Final = re.sub(r"(?ms)^```.*?^```$", "", PAGE)  # but for its examples
+ERRORS: Final = ERRORS_PAGE.read_text()
 QUOTED: Final = re.compile(r"`([^`]+)`")
 
 
@@ -29,44 +30,26 @@ def rows(text: str) -> Iterator[list[str]]:
             yield [cell.strip() for cell in line.strip("|").split("|")]
 
 
-def endpoints() -> dict[str, list[str]]:
-    """`GET /v2/` → what its row says in the other columns."""
-    found: dict[str, list[str]] = {}
-    for section in API.split("\n### ")[1:]:
-        path, _, text = section.partition("\n")
-        for method, *cells in rows(text):
-            found |= {f"{name} {path.strip('`')}": cells for name in QUOTED.findall(method)}
-    return found
+def test_the_tables_are_those_that_the_description_makes() -> None:
+    """`make api-tables` writes them anew. A section that is missing, or of no endpoint, is an error as well."""
+    assert api_page(PAGE, DOCUMENT) == PAGE
+    assert errors_page(ERRORS, DOCUMENT) == ERRORS
 
 
-def by_status(cell: str) -> dict[int, set[str]]:
-    """`200 `A` `B`<br>304 `A`` → the names of each status."""
-    return {int(line.split()[0]): set(QUOTED.findall(line)) for line in cell.split("<br>") if line}
+def test_an_endpoint_without_a_section_is_noticed() -> None:
+    with pytest.raises(PageDiffers, match=r"/v2/$"):
+        api_page(PAGE.replace("### `/v2/`", "### Is it there?"), DOCUMENT)
 
 
-def test_the_page_has_every_endpoint_and_method_and_no_other() -> None:
-    assert set(endpoints()) == {f"{method} {path}" for path, methods in SERVED.items() for method in methods}
-
-
-@pytest.mark.parametrize("operation", OPERATIONS, ids=str)
-def test_an_endpoints_row_says_what_the_description_says(operation: Operation) -> None:
-    takes, gives, refuses = endpoints()[str(operation)]
-    assert set(QUOTED.findall(takes)) == {*operation.parameters("query"), *operation.parameters("header")}
-    assert by_status(gives) == {status: set(operation.headers(status)) for status in operation.successes}
-    told = {(status, code) for status, codes in by_status(refuses).items() for code in codes}
-    assert told == operation.refusals - ANYWHERE
-
-
-@pytest.mark.parametrize("operation", OPERATIONS, ids=str)
-def test_headers_that_do_not_always_come_are_in_italics(operation: Operation) -> None:
-    _, gives, _ = endpoints()[str(operation)]
-    sometimes = {
-        name
-        for status in operation.successes
-        for name, header in operation.headers(status).items()
-        if not header.get("required")
-    }
-    assert set(re.findall(r"\*`([^`]+)`\*", gives)) == sometimes
+def test_a_table_says_what_an_endpoint_takes_gives_and_refuses() -> None:
+    [section] = re.findall(r"### `/v2/{name}/manifests/{reference}`\n\n((?:\|.*\n)+)", PAGE)
+    told = {method: cells for names, *cells in rows(section) for method in QUOTED.findall(names)}
+    assert set(told) == SERVED["/v2/{name}/manifests/{reference}"]
+    takes, gives, refuses = told["PUT"]
+    assert takes == "`tag`"
+    assert "201 `Location` `Docker-Content-Digest` *`OCI-Subject`*" in gives
+    assert {"400", "`MANIFEST_INVALID`", "`DIGEST_INVALID`"} <= set(refuses.split("<br>")[0].split())
+    assert "TOOMANYREQUESTS" not in refuses
 
 
 def test_the_page_tells_what_any_request_may_be_answered() -> None:

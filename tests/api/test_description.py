@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from functions.api.dispatch import ENDPOINTS
 from functions.api.route import Query
@@ -111,12 +112,11 @@ def test_an_example_path_of_each_endpoint_leads_to_it() -> None:
     assert [template_of(path.format(**PARTS)) for path in SERVED] == list(SERVED)
 
 
-# ---- its structure (OpenAPI 3.1)
+# ---- its structure
 
 
-def test_it_declares_its_version_and_its_title() -> None:
-    assert re.fullmatch(r"3\.1\.\d", DOCUMENT["openapi"])
-    assert {"title", "version"} <= set(DOCUMENT["info"])
+def test_it_is_what_openapi_3_1_asks_for() -> None:
+    OpenAPIV31SpecValidator(DOCUMENT).validate()
 
 
 def test_every_reference_leads_somewhere_and_every_component_is_used() -> None:
@@ -129,38 +129,15 @@ def test_every_reference_leads_somewhere_and_every_component_is_used() -> None:
 
 def test_every_operation_has_a_name_of_its_own_a_summary_and_a_declared_tag() -> None:
     documents = [operation._document for operation in OPERATIONS]
-    assert len({document["operationId"] for document in documents}) == len(documents)
+    assert all(document["operationId"] for document in documents)
     tags = {tag["name"] for tag in DOCUMENT["tags"]}
     assert all(document["summary"] and set(document["tags"]) <= tags for document in documents)
-    known = {"operationId", "tags", "summary", "parameters", "requestBody", "responses"}
-    assert all(set(document) <= known for document in documents)
-
-
-def test_every_response_has_a_description_and_only_fields_that_are_known() -> None:
-    for operation in OPERATIONS:
-        assert operation.successes
-        for response in operation.responses.values():
-            assert response["description"]
-            assert set(response) <= {"description", "headers", "content"}
-            assert all("schema" in resolve(header) for header in response.get("headers", {}).values())
+    assert all(operation.successes for operation in OPERATIONS)
 
 
 def test_the_answer_to_head_has_no_content_where_it_succeeds() -> None:
     heads = [operation for operation in OPERATIONS if operation.method == "HEAD"]
     assert all("content" not in response for head in heads for response in head.successes.values())
-
-
-def test_every_parameter_has_a_name_a_place_and_a_schema() -> None:
-    for parameter in DOCUMENT["components"]["parameters"].values():
-        assert parameter["in"] in {"path", "query", "header"}
-        assert parameter["name"]
-        assert isinstance(parameter["schema"], dict)
-
-
-def test_every_pattern_is_a_regular_expression() -> None:
-    patterns = [value["pattern"] for value in every(DOCUMENT) if isinstance(value.get("pattern"), str)]
-    assert patterns
-    assert all(re.compile(pattern) for pattern in patterns)
 
 
 def test_no_name_stands_twice_in_one_object() -> None:

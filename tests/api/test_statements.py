@@ -27,8 +27,8 @@ READS = {
 }
 HEADS = {
     "/v2/a/b/manifests/v1": ["manifests_head_by_tag"],
-    "/v2/a/b/manifests/{manifest}": ["manifests_confirm"],
-    "/v2/a/b/blobs/{blob}": ["blobs_confirm"],
+    "/v2/a/b/manifests/{manifest}": ["manifests_look"],
+    "/v2/a/b/blobs/{blob}": ["blobs_look"],
 }
 
 
@@ -51,7 +51,7 @@ def test_an_upload_in_three_requests(registry: Registry, image: Image) -> None:
     assert registry.statements("POST", "/v2/a/b/blobs/uploads/") == ["uploads_start"]
     location = registry.start_upload("a/b")
     patch = registry.statements("PATCH", location, data=b"content")
-    assert patch == ["uploads_get", "uploads_name_object", "uploads_advance"]
+    assert patch == ["uploads_get", "uploads_name_next", "uploads_advance"]
     put = registry.statements("PUT", f"{location}?digest={Digest.of(b'content')}")
     assert put == [
         "uploads_get_with_parts",

@@ -17,6 +17,7 @@ from functions.registry.config import Settings
 from tests.contract.storage_support import Api, crc32c_of
 
 MEBIBYTE: Final = 1 << 20
+CHUNK: Final = 4 * MEBIBYTE
 CONTENT: Final = random.Random(5).randbytes(3 * MEBIBYTE + 17)  # noqa: S311  # the same at every run
 RANGES: Final = [
     (0, 0),
@@ -68,11 +69,49 @@ def test_an_object_is_written_through_a_session_of_the_google_client(ours: Bucke
     assert (made["contentType"], made["crc32c"]) == ("application/octet-stream", crc32c_of(CONTENT))
 
 
-def test_a_name_that_exists_is_refused_before_anything_is_sent(ours: Bucket, api: Api) -> None:
+def write(bucket: Bucket, name: str, content: bytes) -> None:
+    writer = bucket.start_object(name)
+    writer.write(content)
+    writer.close()
+
+
+@pytest.mark.parametrize("size", [1, CHUNK, CHUNK + 1])
+def test_a_name_that_exists_is_refused(ours: Bucket, api: Api, size: int) -> None:
     api.upload("x", b"first")
     with pytest.raises(BlobStoreUnavailable):
-        ours.start_object("x")
+        write(ours, "x", bytes(size))
     assert content(api, "x") == b"first"
+
+
+@pytest.mark.usefixtures("only_ours")
+@pytest.mark.parametrize(("size", "calls"), [(1, 1), (CHUNK, 1), (CHUNK + 1, 3)])
+def test_what_fits_a_chunk_is_one_request(api: Api, monkeypatch: pytest.MonkeyPatch, size: int, calls: int) -> None:
+    bucket = bucket_of(api.endpoint, api.bucket, monkeypatch)
+    plan_nothing = {"action": "stall", "seconds": 0, "match": "/upload/", "count": 100}
+    requests.post(f"{api.endpoint}/_faults", json=plan_nothing, timeout=10).raise_for_status()
+    try:
+        write(bucket, "x", bytes(size))
+        (left,) = requests.get(f"{api.endpoint}/_faults", timeout=10).json()
+        assert 100 - left["count"] == calls
+    finally:
+        requests.delete(f"{api.endpoint}/_faults", timeout=10)
+        bucket._bucket.client.close()
+
+
+@pytest.mark.usefixtures("only_ours")
+@pytest.mark.parametrize("action", ["status", "break", "lose_answer"])
+def test_one_request_is_tried_again_and_may_meet_its_own_object(
+    api: Api, monkeypatch: pytest.MonkeyPatch, action: str
+) -> None:
+    bucket = bucket_of(api.endpoint, api.bucket, monkeypatch)
+    fault = {"action": action, "status": 503, "match": "POST /upload/", "count": 1}
+    requests.post(f"{api.endpoint}/_faults", json=fault, timeout=10).raise_for_status()
+    try:
+        write(bucket, "x", CONTENT)
+        assert content(api, "x") == CONTENT
+    finally:
+        requests.delete(f"{api.endpoint}/_faults", timeout=10)
+        bucket._bucket.client.close()
 
 
 def test_the_store_hears_of_a_part_only_when_it_is_closed(ours: Bucket, api: Api) -> None:
@@ -99,8 +138,9 @@ def test_object_names_never_repeat_and_begin_with_their_uploads_id() -> None:
 
 def test_a_bucket_that_does_not_exist_is_a_missing_object(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     bucket = bucket_of(api.endpoint, "no-such-bucket", monkeypatch)
-    with pytest.raises(ObjectMissing):
-        bucket.start_object("x")
+    for size in (1, CHUNK + 1):
+        with pytest.raises(ObjectMissing):
+            write(bucket, "x", bytes(size))
     bucket._bucket.client.close()
 
 
@@ -234,7 +274,7 @@ def test_a_refused_access_is_no_missing_object(api: Api, monkeypatch: pytest.Mon
     )
     try:
         with pytest.raises(BlobStoreUnavailable):
-            bucket.start_object("y")
+            write(bucket, "y", b"content")
         with pytest.raises(BlobStoreUnavailable):
             bucket.create_empty("y")
         with pytest.raises(BlobStoreUnavailable):
@@ -253,7 +293,7 @@ def test_without_credentials_the_store_is_unavailable(api: Api, monkeypatch: pyt
     monkeypatch.delenv("STORAGE_EMULATOR_HOST")
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/nowhere/key.json")
     with pytest.raises(BlobStoreUnavailable):
-        bucket.start_object("x")
+        write(bucket, "x", b"content")
     with pytest.raises(BlobStoreUnavailable):
         bucket.create_empty("x")
     with pytest.raises(BlobStoreUnavailable):

@@ -65,7 +65,7 @@ class Boundaries:
         self._before(Session, "batch", _statements)
         self._before(Connection, "simple", lambda _, sql: sql)
         self._before(PartWriter, "_request", lambda _, method, span, *__: f"session {method} {span}".strip())
-        for name in ("start_object", "create_empty", "compose", "size", "read", "delete_all"):
+        for name in ("_open_session", "_upload", "create_empty", "compose", "size", "read", "delete_all"):
             self._before(Bucket, name, lambda *_, name=name, **__: name)
         self._after(Registry, "request", lambda *_, **__: "answer")
 

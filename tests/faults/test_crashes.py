@@ -30,8 +30,13 @@ _PASS_TIME: Final = """
 _CHANGING_NOTHING: Final = re.compile("answer|read|session DELETE|uploads_get|manifests_missing_.*")
 # Steps that some operation must come by: a boundary that is no longer found is no boundary any more.
 _EXPECTED: Final = {
-    "push": {"uploads_name_object", "start_object", "session PUT bytes 0-262143/*", "uploads_advance", "answer"},
-    "push_in_chunks": {"compose", "quotas_claim+uploads_commit_blob+uploads_commit_link+uploads_commit"},
+    "push": {"uploads_get_with_parts+uploads_name_next", "_open_session", "session PUT bytes 0-262143/*", "answer"},
+    "push_in_chunks": {
+        "compose",
+        "uploads_advance",
+        "_upload",
+        "quotas_claim+uploads_commit_blob+uploads_commit_link+uploads_commit",
+    },
     "move_a_repository": {"moves_taken", "moves_rename", "COMMIT"},
     "delete_a_repository": {"set_rank+rules_unless_kept+removal_lock", "COMMIT"},
     "push_what_is_known": {"create_empty"},

@@ -34,15 +34,15 @@ def slow_server(environment: dict[str, str], tmp_path: Path, children: Children)
 
 
 @contextmanager
-def trickling(connections: list[socket.socket], every: float = 0.3) -> Iterator[None]:
-    """A byte of each now and then, until the end of the block."""
+def trickling(connections: list[socket.socket], piece: bytes = b"a", every: float = 0.3) -> Iterator[None]:
+    """A piece of each now and then, until the end of the block."""
     is_over = threading.Event()
 
     def trickle() -> None:
         while not is_over.wait(every):
             for connection in connections:
                 try:
-                    connection.sendall(b"a")
+                    connection.sendall(piece)
                 except OSError:
                     continue
 

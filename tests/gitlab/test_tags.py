@@ -340,12 +340,12 @@ def test_a_referrer_without_a_type_of_its_own_has_that_of_its_config(registry: R
 @pytest.mark.parametrize(
     ("asked", "statements"),
     [
-        ("", ["gitlab_tags_by_name"]),
-        ("?sort=-name&referrers=true", ["gitlab_tags_by_name_backwards"]),
-        ("?sort=published_at", ["gitlab_tags_by_time"]),
-        ("?sort=-published_at&name=a", ["gitlab_tags_by_time_backwards"]),
+        ("", ["gitlab_tags_by_name_up"]),
+        ("?sort=-name&referrers=true", ["gitlab_tags_by_name_down"]),
+        ("?sort=published_at", ["gitlab_tags_by_published_at_up"]),
+        ("?sort=-published_at&name=a", ["gitlab_tags_by_published_at_down"]),
         ("?name_exact=a", ["gitlab_tags_one"]),
-        ("?sort=published_at&last=a", ["gitlab_tags_times", "gitlab_tags_by_time"]),
+        ("?sort=published_at&last=a", ["gitlab_tags_times", "gitlab_tags_by_published_at_up"]),
     ],
 )
 def test_a_page_is_one_statement(tagged: Registry, asked: str, statements: list[str]) -> None:

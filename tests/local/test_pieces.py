@@ -16,13 +16,13 @@ from urllib.parse import urlsplit
 import pytest
 
 from functions.registry.metadata.driver import Connection
-from local import data_lock
+from local import data_lock, postgres
 from local.data_lock import locked
 from local.guard import HOST, StartRefused
 from local.kept import kept, write_whole
 from local.listening import listen, port_of, reserve
 from local.postgres import Postgres
-from local.processes import Child, Children
+from local.processes import Child, Children, unless_orphaned
 from local.programs import ROOT
 from tests.local.runs import names_in, within
 
@@ -210,7 +210,10 @@ def test_a_database_is_reached_below_a_folder_of_any_name(cluster: Path, tmp_pat
 
 
 def test_a_killed_servers_leftovers_are_waited_for(cluster: Path) -> None:
-    """Both a session that outlives the server for a moment, and a pid file with a number that is another's by now."""
+    """A session that outlives the server for a moment; a pid file with a number that is another's by now; and a lock on
+    the socket with that of a program which has ended, and nobody has asked how.
+    """
+    ended = subprocess.Popen([*postgres._as_account(), "true"])
     children, server = Children(), Postgres(cluster, ephemeral=True)
     child = children.start(server.prepare())
     try:
@@ -226,7 +229,16 @@ def test_a_killed_servers_leftovers_are_waited_for(cluster: Path) -> None:
         waker = subprocess.Popen(["/bin/sh", "-c", f"sleep 1; kill -CONT {left[0]}"])
         text = (cluster / "postmaster.pid").read_text()
         (cluster / "postmaster.pid").write_text(text.replace(str(child.process.pid), str(os.getpid()), 1))
+        (cluster / ".s.PGSQL.5432.lock").write_text(f"{ended.pid}\n{cluster}\n0\n5432\n{cluster}\n")
         children.wait_until(children.start(server.prepare()), server.is_ready, seconds=60)
         waker.wait()
     finally:
         children.stop()
+        ended.wait()
+
+
+def test_a_child_whose_parent_is_gone_already_does_not_begin() -> None:
+    """The kernel would not tell it of that end."""
+    begin = [*unless_orphaned(), "true"]
+    assert subprocess.run(begin, check=False).returncode == 0
+    assert subprocess.run(["/bin/sh", "-c", '"$@"; exit $?', "sh", *begin], check=False).returncode == 1

@@ -62,7 +62,14 @@ def test_what_is_brief_touches_no_content() -> None:
 
 
 def test_what_pulls_and_signs_in_may_have_every_connection() -> None:
-    pulls = ("manifests_get_by_tag", "manifests_get_by_digest", "manifests_head_by_tag", "blobs_get", "tags_list")
+    pulls = (
+        "manifests_get_by_tag",
+        "manifests_get_by_digest",
+        "manifests_head_by_tag",
+        "blobs_get",
+        "blobs_look",
+        "tags_list",
+    )
     sign_ins = ("credentials_find_secret", "credentials_find_password", "failures_attempt", "grants_roles")
     for name in (*pulls, *sign_ins, "schema_applied", "referrers_list", "repositories_list"):
         assert not STATEMENTS[name].may_block, name

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import time
+import tracemalloc
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
@@ -47,6 +49,36 @@ def test_a_statement_is_one_trip_whatever_its_parameters(proxy: Proxy) -> None:
             connection.run([(sql, values)])
             trips.append(proxy.turns - before)
         assert trips == [1, 1, 1, 1, 1]
+
+
+def peak_of(work: Callable[[], object]) -> int:
+    """How many bytes Python took for it at most."""
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_large_value_is_not_copied_on_its_way(connection: Connection) -> None:
+    """A payload goes as it is, a text is encoded once; what comes is held as it came, in two digits a byte."""
+    size = 4 << 20
+    payload, text = os.urandom(size), "x" * size
+    ask(connection, "SELECT 1")
+    assert peak_of(lambda: ask(connection, "SELECT length(CAST(:payload AS bytea))", payload=payload)) < size // 8
+    assert peak_of(lambda: ask(connection, "SELECT length(CAST(:text AS text))", text=text)) < 1.2 * size
+    connection.simple("CREATE TEMPORARY TABLE large AS SELECT CAST(repeat('x', 4194304) AS bytea) AS payload")
+    assert peak_of(lambda: ask(connection, "SELECT payload FROM large")) < 3.2 * size
+
+
+@pytest.mark.parametrize("value", [b"", b"\0", bytes(range(256)), b"\\x00", b"'"])
+def test_bytes_come_back_as_they_went(connection: Connection, value: bytes) -> None:
+    assert ask(connection, "SELECT CAST(:value AS bytea)", value=value) == value
+    assert ask(connection, "SELECT encode(CAST(:value AS bytea), 'hex')", value=value) == value.hex()
+    assert connection.run([("SELECT CAST(:value AS bytea), NULL::bytea, 'ä'", {"value": value})])[0].rows == [
+        [value, None, "ä"]
+    ]
 
 
 def test_a_batch_is_one_trip_and_a_transaction_of_statements_costs_two_more(proxy: Proxy) -> None:

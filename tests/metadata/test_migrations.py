@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import functions_framework
 import pytest
 from werkzeug.test import Client, TestResponse
 
+from functions.migrate import schema
 from functions.migrate.schema import _LOCK, SchemaNewer, inspect, upgrade
+from functions.migrate.sql import VERSIONS
 from functions.registry.metadata.db import Database
 from functions.registry.metadata.driver import _SESSION, Connection
 from local.schema import dump
@@ -18,24 +23,8 @@ from tests.conftest import ROOT
 from tests.metadata.build import APP, push_image, wait_until_blocked
 
 PATIENCE = 10
-PRE, POST = (
-    [
-        "pre_0001",
-        "pre_0002",
-        "pre_0003",
-        "pre_0004",
-        "pre_0005",
-        "pre_0006",
-        "pre_0007",
-        "pre_0008",
-        "pre_0009",
-        "pre_0010",
-        "pre_0011",
-        "pre_0012",
-    ],
-    ["post_0001", "post_0002", "post_0003"],
-)
-DOCUMENTED = ROOT / "docs" / "schema.sql"
+PRE, POST = ["pre_0001", "pre_0002"], ["post_0001"]
+DOCUMENTED = ROOT / "functions" / "migrate" / "versions" / "schema.sql"
 
 
 def run(url: str, sql: str) -> list[list[Any]]:
@@ -116,18 +105,50 @@ def test_the_first_line_goes_alone_and_the_second_after_it(empty_database_url: s
 
 def test_the_second_line_brings_what_it_depends_on(empty_database_url: str) -> None:
     applied = upgrade(empty_database_url, ("post",))
-    needed = PRE.index("pre_0007") + 1
+    needed = PRE.index("pre_0001") + 1
     assert applied == [*PRE[:needed], *POST]
     assert "tags" in tables(empty_database_url)
     assert inspect(empty_database_url).pending == {"pre": PRE[needed:], "post": []}
 
 
+@pytest.fixture
+def later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Called, it makes a later release of this one: each line has one more revision, and *post*'s stands on *pre*'s."""
+    versions = tmp_path / "versions"
+    shutil.copytree(VERSIONS, versions, ignore=shutil.ignore_patterns("__pycache__"))
+    for line, newest, more in (("pre", PRE[-1], ""), ("post", POST[-1], 'needs = "pre_9998"')):
+        (versions / line / "9998_later.py").write_text(
+            f'revision = "{line}_9998"\ndown_revision = "{newest}"\n{more}\ndef upgrade() -> None:\n    pass\n'
+        )
+    return lambda: monkeypatch.setattr(schema, "VERSIONS", versions)
+
+
+def test_a_database_knows_the_last_of_each_line_even_if_one_stands_on_the_other(
+    empty_database_url: str, later: Callable[[], None]
+) -> None:
+    upgrade(empty_database_url)
+    later()
+    assert upgrade(empty_database_url, ("post",)) == ["pre_9998", "post_9998"]
+    assert run(empty_database_url, "SELECT version_num FROM alembic_version ORDER BY 1") == [
+        ["post_9998"],
+        ["pre_9998"],
+    ]
+    assert inspect(empty_database_url).pending == {"pre": [], "post": []}
+
+
+def test_a_later_release_brings_an_empty_database_to_all_it_knows(
+    empty_database_url: str, later: Callable[[], None]
+) -> None:
+    later()
+    assert upgrade(empty_database_url) == [*PRE, "pre_9998", *POST, "post_9998"]
+
+
 def test_a_migration_that_fails_leaves_nothing_behind(empty_database_url: str) -> None:
-    run(empty_database_url, "CREATE TABLE namespace_usage ()")  # in the way of the last file
-    with pytest.raises(Exception, match="namespace_usage"):
+    run(empty_database_url, "CREATE TABLE platforms ()")  # in the way of the last file
+    with pytest.raises(Exception, match="platforms"):
         upgrade(empty_database_url)
-    assert tables(empty_database_url) <= {"namespace_usage", "alembic_version"}
-    run(empty_database_url, "DROP TABLE namespace_usage")
+    assert tables(empty_database_url) <= {"platforms", "alembic_version"}
+    run(empty_database_url, "DROP TABLE platforms")
     assert upgrade(empty_database_url) == [*PRE, *POST]
 
 

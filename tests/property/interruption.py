@@ -17,17 +17,20 @@ from functions.registry.blobs.part import PartWriter
 from functions.registry.metadata.db import Session
 
 _STORE: Final[tuple[tuple[type, str], ...]] = (
-    (Bucket, "start_object"),
+    (Bucket, "_open_session"),
+    (Bucket, "_write_whole"),
     (PartWriter, "close"),
     (Bucket, "create_empty"),
     (Bucket, "compose"),
     (Bucket, "delete_all"),
 )
 PUSH_STEPS: Final = (
-    "blobs_confirm",
+    "blobs_look",
     "uploads_start",
+    "uploads_get_with_parts",
     "uploads_name_object",
-    "start_object",
+    "_open_session",
+    "_write_whole",
     "close",
     "uploads_advance",
     "create_empty",

@@ -120,9 +120,9 @@ def test_a_batch_that_is_not_atomic(machine: type[Machine]) -> None:
 
 
 def test_an_object_that_is_named_too_late(machine: type[Machine]) -> None:
-    def advance(database: Database, upload: Any, part: Any, seconds: int) -> Any:
+    def advance(database: Database, upload: Any, part: Any, *others: Any) -> Any:
         uploads.name_object(database, upload, part.object_name)
-        return uploads.advance(database, upload, part, seconds)
+        return uploads.advance(database, upload, part, *others)
 
     late = mock.Mock(wraps=uploads, name_object=lambda *_: True, advance=advance)
     with mock.patch.object(upload_body, "uploads", late), mock.patch.object(storing, "uploads", late):

@@ -6,7 +6,7 @@ one in a transaction of their own: the same snapshots and locks, with a place to
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Final
 
 from functions.registry.metadata.db import STATEMENTS, Database
@@ -43,8 +43,10 @@ class GatedConnection(Connection):
         self.refused: list[str] = []
         self.touched: dict[str, int] = {}
         self._in_transaction = False
+        self._kept: Container[str] = ()
 
-    def run(self, statements: Sequence[tuple[str, Values]]) -> list[Outcome]:
+    def run(self, statements: Sequence[tuple[str, Values]], kept: Container[str] = ()) -> list[Outcome]:
+        self._kept = kept
         try:
             return self._one_by_one(statements) if self._in_transaction else self._batch(statements)
         except DriverError as error:
@@ -81,7 +83,7 @@ class GatedConnection(Connection):
                 self.step(label)
             if opening and not outcomes:
                 opening("BEGIN")
-            outcomes += super().run([(self.rewrite(sql), values)])
+            outcomes += super().run([(self.rewrite(sql), values)], self._kept)
             self.touched[names[number]] = outcomes[-1].count
         return outcomes
 

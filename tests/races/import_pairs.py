@@ -15,7 +15,7 @@ from functions.registry.oci.digest import Digest
 from functions.registry.oci.manifest import parse_manifest
 from functions.registry.oci.name import Tag
 from tests.metadata.build import APP, query
-from tests.races.old_layout import GONE, IMPORT_SCENES, MOVED_ON, OLD, Shelf, source_id, touching, work_at
+from tests.races.old_layout import GONE, IMPORT_SCENES, MOVED_ON, OLD, SOURCE_ID, Shelf, touching, work_at
 from tests.races.operations import OPERATIONS, SUCCEEDS, Cast, Operation
 from tests.races.pairs import Arena, Pair
 from tests.races.props import IMAGE, MOVING, OTHER_IMAGE
@@ -37,10 +37,9 @@ def _touch(reference: Tag | Digest) -> Callable[[Cast], str]:
 def _work(shelf: Shelf) -> Callable[[Cast], str]:
     def act(cast_: Cast) -> str:
         try:
-            work_at(cast_.database, shelf)
+            return "is through" if work_at(cast_.database, shelf) else "finds nothing to do"
         except Again:
             return "comes again later"
-        return "is through"
 
     return act
 
@@ -51,7 +50,7 @@ def _adopt(cast_: Cast) -> str:
 
 def _seal(cast_: Cast) -> str:
     try:
-        Sealing(cast_.database, OLD, wait_seconds=0.0).seal(source_id(cast_.database))
+        Sealing(cast_.database, OLD, wait_seconds=0.0).seal(SOURCE_ID)
     except SealRefused:
         return "is refused for now"
     return _SEALS

@@ -19,18 +19,21 @@ from tests.races.stage import Performance
 from tests.races.table import row, server_url
 
 _ORDERS: Final = 12
-_INTRODUCTION: Final = """# Races of an import
+_INTRODUCTION: Final = """\
+# Races of an import
 
-Written by `python -m tests.races.import_table > docs/import-races.md`, as [gc-races.md](gc-races.md) is: two operations stop before each statement and
-each COMMIT, and take their steps in turns. Of each pair and scene {orders} orders are run: the two that do not interleave, and others drawn evenly; {total} in all. Besides what is
-checked there, something is fetched and imported once more after each of them, and then
+Written by `python -m tests.races.import_table > docs/import-races.md`, as [gc-races.md](gc-races.md) is: two operations
+stop before each statement and each COMMIT, and take their steps in turns. Of each pair in each scene {orders} orders
+are run: the two that do not interleave, and others drawn evenly; {total} in all. Besides what is checked there,
+something is fetched and imported once more after each of them, and then
 
 - nothing that was deleted here is back: no tag, no manifest, no repository;
 - a tag that was pushed here names what was pushed;
 - whatever is tagged can be pulled with all its blobs.
 
-The older registry holds an image under two tags, an index that lists it and an artifact that refers to it. This registry decides (*lead*). *delta, moved* compares with
-a tag that was moved there since, *delta, deleted* with one that was deleted.
+The older registry holds an image under two tags, an index that lists it and an artifact that refers to it. This
+registry decides. *delta, moved* compares with a tag that was moved there since, *delta, deleted* with one that was
+deleted.
 
 ## Scenes
 

@@ -34,6 +34,7 @@ from tests.support import Image
 
 NEWER: Final = Image(config=b'{"of": "a newer image"}', layers=(b"newer layer",))
 _THEN: Final = datetime(2021, 1, 1, tzinfo=UTC)
+SOURCE_ID: Final = 1
 _DEADLINE: Final = 1e12
 _LARGEST_MANIFEST: Final = 1 << 22
 
@@ -135,7 +136,7 @@ class _Known(OpenSources):
     def known(self) -> list[OpenSource]:
         return [
             OpenSource(
-                id=source_id(self._database),
+                id=SOURCE_ID,
                 kind="layout",
                 prefix=LAYOUT_ROOT,
                 is_listed=True,
@@ -145,21 +146,15 @@ class _Known(OpenSources):
         ]
 
 
-_SOURCE: Final[list[int]] = []
-
-
-def source_id(_: Database) -> int:
-    """The last one that was opened; all scenes are built in one database, one after the other."""
-    return _SOURCE[-1]
-
-
 def touching(database: Database) -> Touching:
     return Touching(database, _Known(database), lambda: OLD, _LARGEST_MANIFEST)
 
 
-def work_at(database: Database, shelf: Shelf) -> None:
-    """One piece of a worker's: whatever is due of the source, imported or compared."""
-    (source,) = claims.sources_at_work(database)
+def work_at(database: Database, shelf: Shelf) -> bool:
+    """One piece of a worker's: whatever is due of the source, imported or compared. False if nothing is."""
+    source = next(iter(claims.sources_at_work(database)), None)
+    if source is None:
+        return False
     origin = Origin(source.id, shelf, LAYOUT_ROOT, "bucket", is_here=True)
     pool = cast(Any, _Inline())
     blobs = Blobs(origin, database, cast(Bucket, None), pool)
@@ -169,14 +164,16 @@ def work_at(database: Database, shelf: Shelf) -> None:
         part: Batch = batch.part(lambda member, state=state: member.claim.state == state)  # type: ignore[misc]
         if part.members:
             kind(part, Payloads(work), _DEADLINE).run()
+    return bool(batch.members)
 
 
 def _open(db: Database) -> None:
+    # In each scene the same, for scenes are put back from copies.
+    query(db, "SELECT setval(pg_get_serial_sequence('import_sources', 'id'), :id, false)", id=SOURCE_ID)
     source = sources.add(db, NewSource("layout", "gs://bucket", LAYOUT_ROOT))
     sources.set_mode(db, source.id, "lead")
     sources.open_up(db, source.id)
     sources.begin_listing(db, source.id)
-    _SOURCE.append(source.id)
 
 
 def _list(db: Database) -> None:
@@ -187,7 +184,7 @@ def _list(db: Database) -> None:
         if (stored := OLD.find(LAYOUT_ROOT + names.current_link_name(APP, tag))) is not None
     ]
     noted = ListedRepository(str(APP), str(APP), tags, 3, 2, len(OLD.objects), _THEN, _THEN)
-    db.transaction(lambda session: listed.put(session, source_id(db), [noted], _THEN))
+    db.transaction(lambda session: listed.put(session, SOURCE_ID, [noted], _THEN))
     query(db, "UPDATE import_sources SET state = 'open', listed_at = now()")
 
 

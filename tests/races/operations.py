@@ -41,6 +41,8 @@ from tests.races.scenes import SCENES, Props
 _BATCH: Final = 20
 SUCCEEDS: Final = "succeeds"
 UNKNOWN_BLOB: Final = "answers MANIFEST_BLOB_UNKNOWN"
+# Allowed only where the other takes it.
+MISSES: Final = "answers MANIFEST_BLOB_UNKNOWN after the HEAD"
 
 
 class BrokenPromise(AssertionError):
@@ -129,6 +131,23 @@ def _head_then_put(cast_: Cast) -> str:
     return told
 
 
+def _head_then_mount(cast_: Cast) -> str:
+    if blobs.confirm(cast_.database, APP, LAYER_DIGEST) is None:
+        return "finds no blob"
+    if not blobs.mount(cast_.database, OTHER, LAYER_DIGEST, APP):
+        if repositories.exists(cast_.database, APP):
+            raise BrokenPromise("HEAD found the blob, then the mount missed it")
+        return "finds no blob"
+    return SUCCEEDS
+
+
+def _head_then_index(cast_: Cast) -> str:
+    if manifests.confirm(cast_.database, APP, IMAGE.digest) is None:
+        return "finds no manifest"
+    told = _put(cast_, INDEX, Tag("index"))
+    return MISSES if told == UNKNOWN_BLOB and repositories.exists(cast_.database, APP) else told
+
+
 def _commit(cast_: Cast) -> str:
     upload = cast_.props.uploads[cast_.who]
     try:
@@ -187,12 +206,19 @@ def _collect(level: Callable[[Services, int], int], name: str) -> Callable[[Cast
     return act
 
 
+def _collect_both(cast_: Cast) -> str:
+    """Manifests, then at once their links: what the first queues is due at a grace of zero only."""
+    return f"{_collect(MANIFESTS.collect, 'manifest')(cast_)}; {_collect(LINKS.collect, 'link')(cast_)}"
+
+
 def _delete_object(cast_: Cast) -> str:
     tried = deletions.collect(cast_.services, _BATCH)
     return "deletes it" if tried else "finds nothing due"
 
 
 _LOSSY: Final = tuple(scene.name for scene in SCENES.values() if scene.is_lossy)
+# Scenes that only differ in when what is there is reviewed: all operations meet a HEAD in them.
+_LATER: Final = ("fresh", "nearing", "settled")
 _IMAGE_KEPT: Final = (manifest(IMAGE.manifest), link(CONFIG), link(LAYER))
 _SPARSE_KEPT: Final = (manifest(SPARSE.manifest),)
 
@@ -203,15 +229,27 @@ OPERATIONS: Final = {
             "manifest PUT",
             ("linked", "untagged", "tagged", "listed"),
             lambda cast_: _put(cast_, IMAGE.manifest, MOVING),
-            also=("elsewhere", "unlinked", *_LOSSY),
+            also=("elsewhere", "unlinked", *_LOSSY, *_LATER),
             keeps=_IMAGE_KEPT,
         ),
         Operation(
             "HEAD, then PUT",
-            ("linked", "untagged", "tagged"),
+            ("linked", "untagged", "tagged", *_LATER),
             _head_then_put,
             also=("elsewhere", "lost", "damaged"),
             keeps=_IMAGE_KEPT,
+        ),
+        Operation(
+            "HEAD, then mount",
+            ("linked", "untagged", *_LATER),
+            _head_then_mount,
+            keeps=(link(LAYER, OTHER),),
+        ),
+        Operation(
+            "HEAD, then index PUT",
+            ("untagged", "tagged", *_LATER),
+            _head_then_index,
+            keeps=(manifest(INDEX), manifest(IMAGE.manifest)),
         ),
         Operation(
             "sparse PUT",
@@ -224,6 +262,7 @@ OPERATIONS: Final = {
             "index PUT",
             ("linked", "untagged", "tagged", "listed"),
             lambda cast_: _put(cast_, INDEX, Tag("index")),
+            also=_LATER,
             keeps=(manifest(INDEX), manifest(IMAGE.manifest)),
         ),
         Operation(
@@ -236,34 +275,53 @@ OPERATIONS: Final = {
             "blob commit",
             ("elsewhere", "unlinked", "linked", "untagged", *_LOSSY),
             _commit,
+            also=_LATER,
             keeps=(link(LAYER), whole(LAYER)),
         ),
-        Operation("mount", ("elsewhere", "linked", "untagged", "lost", "damaged"), _mount, keeps=(link(LAYER),)),
+        Operation(
+            "mount", ("elsewhere", "linked", "untagged", "lost", "damaged"), _mount, also=_LATER, keeps=(link(LAYER),)
+        ),
         Operation("mark", ("lost", "orphaned"), _mark),
         Operation(
             "tag move",
             ("tagged", "untagged"),
             lambda cast_: _put(cast_, OTHER_IMAGE.manifest, MOVING),
+            also=_LATER,
             keeps=(manifest(OTHER_IMAGE.manifest),),
         ),
-        Operation("tag delete", ("tagged", "untagged"), _untag),
+        Operation("tag delete", ("tagged", "untagged"), _untag, also=_LATER),
         Operation(
-            "manifest delete", ("tagged", "untagged", "listed"), _delete_manifest, takes=(manifest(IMAGE.manifest),)
+            "manifest delete",
+            ("tagged", "untagged", "listed"),
+            _delete_manifest,
+            also=_LATER,
+            takes=(manifest(IMAGE.manifest),),
         ),
-        Operation("move", ("linked", "tagged", "elsewhere"), _move, also=("damaged",)),
+        Operation("move", ("linked", "tagged", "elsewhere"), _move, also=("damaged", *_LATER)),
         Operation(
             "repository delete",
             ("linked", "tagged", "elsewhere"),
             _remove,
-            also=("damaged",),
+            also=("damaged", *_LATER),
             takes=(
                 *_IMAGE_KEPT,
                 *_SPARSE_KEPT,
                 *(manifest(payload) for payload in (INDEX, SPARSE_INDEX, OTHER_IMAGE.manifest)),
             ),
         ),
-        Operation("collect manifests", ("untagged", "tagged", "listed"), _collect(MANIFESTS.collect, "manifest")),
-        Operation("collect links", ("linked", "elsewhere", "untagged"), _collect(LINKS.collect, "link"), also=_LOSSY),
+        Operation(
+            "collect manifests",
+            ("untagged", "tagged", "listed"),
+            _collect(MANIFESTS.collect, "manifest"),
+            also=_LATER,
+        ),
+        Operation(
+            "collect links",
+            ("linked", "elsewhere", "untagged"),
+            _collect(LINKS.collect, "link"),
+            also=(*_LOSSY, *_LATER),
+        ),
+        Operation("collect manifests, then links", ("untagged", "tagged"), _collect_both, also=_LATER),
         Operation("collect blobs", ("unlinked", "elsewhere", "linked"), _collect(BLOBS.collect, "blob"), also=_LOSSY),
         Operation("delete object", ("untagged",), _delete_object, also=("unlinked", *_LOSSY)),
     )

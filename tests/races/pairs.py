@@ -12,8 +12,8 @@ from functions.registry.metadata.driver import Connection
 from tests.metadata.build import APP
 from tests.races import invariants
 from tests.races.gate import GatedDatabase, Rewrite
-from tests.races.operations import OPERATIONS, SUCCEEDS, Bucket, Cast, Operation
-from tests.races.props import MOVED
+from tests.races.operations import MISSES, OPERATIONS, SUCCEEDS, Bucket, Cast, Operation
+from tests.races.props import IMAGE, MOVED, manifest
 from tests.races.scenes import SCENES, Scene, Scenery
 from tests.races.schedules import Perform
 from tests.races.stage import Choose, Performance, Stage
@@ -120,6 +120,8 @@ def _broken_promises(pair: Pair, performance: Performance, things: set[str]) -> 
         if performance.endings[who] == SUCCEEDS:
             lost = set(operation.keeps) - things - set(other.takes)
             faults += [f"{operation.name} succeeded, and {thing} is gone" for thing in sorted(lost)]
+        if performance.endings[who] == MISSES and manifest(IMAGE.manifest) not in other.takes:
+            faults.append(f"{operation.name}: HEAD found the manifest, then the push missed it")
         if operation.is_collector and any(state.startswith("23") for state in performance.refused[who]):
             faults.append(f"{operation.name} ran into a constraint")
     return faults

@@ -23,15 +23,42 @@ from tests.races.props import (
     UNTAGGED_INDEX,
 )
 
+# The grace is over of every manifest, and of the blobs that are fought over.
+_MAKE_DUE: Final = (
+    "UPDATE manifest_reviews SET review_after = now() - interval '1 hour'",
+    "UPDATE link_reviews SET review_after = now() - interval '1 hour' WHERE digest IN (:config, :layer)",
+    "UPDATE blob_reviews SET review_after = now() - interval '1 hour'",
+    "UPDATE deletions SET not_before = now() - interval '1 hour'",
+)
+# Half a lease is twelve hours: of what is due later, a HEAD writes nothing.
+_PUT_OFF: Final = (
+    "UPDATE manifest_reviews SET review_after = now() + interval '{hours} hours'",
+    "UPDATE link_reviews SET review_after = now() + interval '{hours} hours'",
+)
+# What something holds has been looked at, and has no review any more.
+_SETTLE: Final = (
+    "DELETE FROM manifest_reviews WHERE is_reached(manifest_id)",
+    """DELETE FROM link_reviews AS review USING manifest_blobs AS named
+        WHERE named.repository_id = review.repository_id AND named.digest = review.digest""",
+)
+
+
+def _in_hours(hours: int) -> tuple[str, ...]:
+    return tuple(sql.format(hours=hours) for sql in _PUT_OFF)
+
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """`told` says what is there; `build` makes it. Where it `is_lossy`, the layer's object is gone from the store."""
+    """`told` says what is there; `build` makes it. Where it `is_lossy`, the layer's object is gone from the store.
+
+    `reviews` are the statements that say when what is there is reviewed.
+    """
 
     name: str
     told: str
     build: Callable[[Database], None]
     is_lossy: bool = False
+    reviews: tuple[str, ...] = _MAKE_DUE
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,19 +135,15 @@ SCENES: Final = {
         Scene("untagged", "the manifest and its referrer are there, and the tag is on another manifest", _untagged),
         Scene("listed", "as *untagged*, and an untagged index lists the manifest", _listed),
         Scene("tagged", "the tag is on the manifest, which has a referrer; the other manifest has lost it", _tagged),
+        Scene("fresh", "as *untagged*, but all reviews are 23 hours away", _untagged, reviews=_in_hours(23)),
+        Scene("nearing", "as *untagged*, but all reviews are 11 hours away", _untagged, reviews=_in_hours(11)),
+        Scene("settled", "as *tagged*, but what is held has no review any more", _tagged, reviews=_SETTLE),
         Scene("lost", "as *linked*, but the layer's object is gone, and nobody has noticed", _linked, is_lossy=True),
         Scene("damaged", "as *lost*, but the blob is marked as damaged", _damaged, is_lossy=True),
         Scene("orphaned", "as *unlinked*, and the layer's object is gone too", _unlinked, is_lossy=True),
     )
 }
 
-# The grace is over of every manifest, and of the blobs that are fought over.
-_MAKE_DUE: Final = (
-    "UPDATE manifest_reviews SET review_after = now() - interval '1 hour'",
-    "UPDATE link_reviews SET review_after = now() - interval '1 hour' WHERE digest IN (:config, :layer)",
-    "UPDATE blob_reviews SET review_after = now() - interval '1 hour'",
-    "UPDATE deletions SET not_before = now() - interval '1 hour'",
-)
 _COPY: Final = "INSERT INTO {table} ({columns}) OVERRIDING SYSTEM VALUE SELECT {columns} FROM scene_{scene}.{table}"
 _ANY: Final = "SELECT 1 FROM {} LIMIT 1"
 _COUNT_DUE: Final = """
@@ -177,7 +200,7 @@ class Scenery:
             write_part(db, start_upload(db), len(LAYER)),
         )
         blobs_ = {"config": CONFIG_DIGEST.to_bytes(), "layer": LAYER_DIGEST.to_bytes()}
-        self._connection.run([(sql, blobs_ if ":layer" in sql else {}) for sql in _MAKE_DUE])
+        self._connection.run([(sql, blobs_ if ":layer" in sql else {}) for sql in scene.reviews])
         (due,) = query(db, _COUNT_DUE)
         objects = frozenset(name for (name,) in query(db, _OBJECTS))
         layers = query(db, _LAYERS_OBJECT, layer=LAYER_DIGEST.to_bytes())

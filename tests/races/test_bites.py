@@ -81,6 +81,21 @@ def test_a_head_that_does_not_lock_the_manifest_is_noticed(arena: Arena, breakin
         arena.race(Pair(HEAD, OPERATIONS["collect manifests"]), "untagged", schedules.bounded)
 
 
+@pytest.mark.parametrize(
+    ("head", "collector", "promise"),
+    [
+        ("HEAD, then PUT", "collect links", "HEAD found each blob, then the push missed one"),
+        ("HEAD, then index PUT", "collect manifests", "HEAD found the manifest, then the push missed it"),
+    ],
+)
+def test_a_look_that_never_says_that_a_review_is_due_soon_is_noticed(
+    arena: Arena, breaking: Break, head: str, collector: str, promise: str
+) -> None:
+    breaking("coalesce(review.review_after < now() + (", "false AND coalesce(review.review_after < now() + (")
+    with pytest.raises(AssertionError, match=promise):
+        race(arena, head, collector, "linked" if "links" in collector else "untagged")
+
+
 def test_settling_a_review_that_was_queued_meanwhile_is_noticed(arena: Arena, breaking: Break) -> None:
     breaking("WHERE manifest_id = ANY (CAST(:ids AS bigint[])) AND review_after < now()", "WHERE true")
     with pytest.raises(AssertionError, match="nothing will ever review manifest"):

@@ -1,8 +1,9 @@
 """A rehearsal of the deployment on this machine: `make rehearsal`.
 
 The archives that Terraform makes are unpacked and run with their locked requirements and the planned environment,
-behind nginx with the planned configuration and a simulated platform. Layers are pushed, an instance is killed, a
-release with a migration goes through under load. Prints what came of it; exit code 1 if anything is not as promised.
+behind nginx with the planned configuration and a simulated platform. Layers are pushed, an instance is killed, what the
+platform does to a service is done to it, a release with a migration goes through under load. Prints what came of it;
+exit code 1 if anything is not as promised.
 """
 
 from __future__ import annotations
@@ -20,13 +21,14 @@ from typing import Any, Final
 from tests.rehearsal.archives import Release, Tree, copied_tree, environment_with
 from tests.rehearsal.client import Client, Failed, Pulls
 from tests.rehearsal.cloud import log_lines
+from tests.rehearsal.faults import Faults, shorten
 from tests.rehearsal.images import Pusher, pusher, write_image
 from tests.rehearsal.nginx import MISSING, find_nginx, version_of
 from tests.rehearsal.release import MIGRATION, is_next, make_next, release_next
 from tests.rehearsal.stage import Stage, memory_of, set_stage
 
 _MEBIBYTE: Final = 1 << 20
-_MOST_SECONDS: Final = 540
+_MOST_SECONDS: Final = 1800
 _REPOSITORY: Final = "rehearsal/app"
 # Of the push whose instance is killed.
 _KILLED_MIB: Final = 128
@@ -90,6 +92,20 @@ class Rehearsal:
         refused = self.stage.fronts["api"].own_answers.get(413, 0)
         self.promise(refused == 1, f"413 by the platform, before the function, for an announced length: {refused}")
 
+    def meet_faults(self, tree: Tree) -> None:
+        def apply(variable: str) -> Release:
+            tree.variables = [variable]
+            self.release = tree.apply()
+            return self.release
+
+        faults = Faults(self.stage, _REPOSITORY, self.promise, self.say)
+        faults.prepare()
+        faults.idle_connections(self.release)
+        faults.first_minute(self.release)
+        faults.throttled()
+        faults.changed_keys(apply)
+        faults.burst_from_zero()
+
     def release_under_load(self, tree: Tree) -> None:
         make_next(tree)
         self._client().push_image("small")
@@ -138,10 +154,11 @@ def _bytes(text: str) -> int:
     return int(text[:-2]) * _UNITS[text[-2:]]
 
 
-def rehearse(folder: Path, nginx: Path, mebibytes: int) -> list[str]:
+def rehearse(folder: Path, nginx: Path, mebibytes: int, *, is_whole: bool = True) -> list[str]:
     """What was not as promised."""
     started = time.monotonic()
     with copied_tree(folder / "tree") as tree:
+        shorten(tree.functions)
         release = tree.apply()
         packages = environment_with(release.folders["api"] / "requirements.txt")
         (folder / "stage").mkdir()
@@ -149,12 +166,15 @@ def rehearse(folder: Path, nginx: Path, mebibytes: int) -> list[str]:
             rehearsal = Rehearsal(stage, release, folder, started)
             version = ".".join(map(str, version_of(nginx)))
             rehearsal.say(f"applied, migrated and serving: {stage.address}, nginx {version}")
-            with pusher(folder, stage.cloud.administrator, stage.address) as client:
-                rehearsal.push(client, "large", mebibytes)
-                rehearsal.push_through_a_kill(client)
-            rehearsal.meet_the_limit()
-            rehearsal.release_under_load(tree)
-            rehearsal.collect()
+            if is_whole:
+                with pusher(folder, stage.cloud.administrator, stage.address) as client:
+                    rehearsal.push(client, "large", mebibytes)
+                    rehearsal.push_through_a_kill(client)
+                rehearsal.meet_the_limit()
+            rehearsal.meet_faults(tree)
+            if is_whole:
+                rehearsal.release_under_load(tree)
+                rehearsal.collect()
             rehearsal.weigh()
         rehearsal.count_stops()
     return rehearsal.broken
@@ -167,6 +187,7 @@ def _too_long(*_: object) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.rehearsal", description=__doc__)
     parser.add_argument("--mebibytes", type=int, default=1024, help="the large layer, a multiple of 4 (default 1024)")
+    parser.add_argument("--faults", action="store_true", help="the platform's faults alone: no client, no release")
     arguments = parser.parse_args()
     nginx = find_nginx()
     if nginx is None:
@@ -178,7 +199,7 @@ def main() -> int:
         Path(folder).chmod(0o755)
         (Path(folder) / "tree").mkdir()
         try:
-            broken = rehearse(Path(folder), nginx, arguments.mebibytes)
+            broken = rehearse(Path(folder), nginx, arguments.mebibytes, is_whole=not arguments.faults)
         except LookupError as error:
             sys.stderr.write(f"{error}\n")
             return 1

@@ -44,10 +44,12 @@ class Tree:
         self._unpacked = folder / "unpacked"
         self._terraform = terraform
         self._applies = 0
+        # Besides those of the example, for this apply and all after it.
+        self.variables: list[str] = []
 
     def apply(self, *targets: str) -> Release:
         """Of everything, or of `targets` and what they need."""
-        options = ["-input=false", "-no-color", "-auto-approve", _VARIABLES]
+        options = ["-input=false", "-no-color", "-auto-approve", _VARIABLES, *self.variables]
         self._terraform.run("apply", *options, *(f"-target={target}" for target in targets))
         shown = json.loads(self._terraform.run("show", "-json").stdout)
         self._applies += 1

@@ -41,6 +41,7 @@ class Client:
 
     def sign_in(self) -> None:
         """As Docker's clients do: the service is the one that the registry's challenge names."""
+        self._session.headers.pop("Authorization", None)
         challenge = self.request("GET", urljoin(self._base, "/v2/"), hoped=401).headers["WWW-Authenticate"]
         service = re.search(r'service="([^"]+)"', challenge)
         if service is None:

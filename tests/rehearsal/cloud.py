@@ -1,15 +1,17 @@
 """In the place of Google's services: a real PostgreSQL with the roles that Terraform grants, and the fakes of local/.
 
-Programs are told what the plan tells them; only the addresses of these services are put in the place of Google's. One
-service has no stand-in, the one that signs in an account's name: URLs are signed with a key of the fake store instead.
+Programs are told what the plan tells them; only the addresses of these services are put in the place of Google's. Each
+instance has a way of its own to the database. One service has no stand-in, the one that signs in an account's name:
+URLs are signed with a key of the fake store instead.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, unquote, urlsplit
@@ -29,10 +31,32 @@ from local.guard import HOST, choose_port
 from local.postgres import Postgres
 from local.processes import Children
 from local.programs import SIGNER, Data, Ports, base_environment
+from tests.forgetful import Network as Way
+from tests.forgetful import forgetful
+from tests.rehearsal.secret_manager import SecretManager
 from tests.terraform.deployment import Deployment
 
 _DATABASE: Final = "registry"
 _READY_SECONDS: Final = 60
+TOKEN_KEYS: Final = "slipway-token-keys"  # the secret's name
+_ADMIN_SECRET: Final = "slipway-admin-secret"  # as above
+
+
+@dataclass
+class Network:
+    """Ways that are opened from now on lead nowhere for `closed_seconds`, and forget what was idle `idle_seconds`."""
+
+    target: str
+    ways: ExitStack
+    closed_seconds: float = 0
+    idle_seconds: float = math.inf
+    opened: list[Way] = field(default_factory=list)
+
+    def way(self) -> int:
+        """The port of another one."""
+        way = forgetful(self.target, idle_seconds=self.idle_seconds, closed_seconds=self.closed_seconds)
+        self.opened.append(self.ways.enter_context(way))
+        return self.opened[-1].port
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,21 +66,26 @@ class Cloud:
     postgres: Postgres
     ports: Ports
     data: Data
-    secrets: Mapping[str, str]
+    secrets: SecretManager
+    network: Network
     channel: grpc.Channel
 
     @property
     def administrator(self) -> tuple[str, str]:
-        return "admin", self.secrets["SLIPWAY_ADMIN_SECRET"]
+        newest = str(self.secrets.newest(_ADMIN_SECRET))
+        return "admin", self.secrets.access(_ADMIN_SECRET, newest)
 
     @property
     def realm(self) -> str:
         return f"http://{HOST}:{self.ports.api}/token"
 
-    def environment(self, plain: Mapping[str, str], secret: Mapping[str, str]) -> dict[str, str]:
-        """What a program is told, from its plain variables and the names of those that are secret."""
+    def environment(self, deployment: Deployment, program: str) -> dict[str, str]:
+        """What an instance of the program that starts now is told."""
+        plain = deployment.environment(program)
+        mounted = self.secrets.mounted(deployment, program)
         environment = {name: value for name, value in base_environment().items() if name != "PYTHONPATH"}
-        environment |= {**plain, **{name: self.secrets[name] for name in secret}}
+        environment |= {name: mounted.get(value, value) for name, value in plain.items()}
+        environment |= self.secrets.variables(deployment, program)
         environment |= {
             "STORAGE_EMULATOR_HOST": f"http://{HOST}:{self.ports.storage}",
             "PUBSUB_EMULATOR_HOST": f"{HOST}:{self.ports.pubsub}",
@@ -65,8 +94,6 @@ class Cloud:
             # What the platform says of itself.
             "K_SERVICE": "slipway",
         }
-        if "SLIPWAY_ADMIN_SECRET_FILE" in plain:
-            environment["SLIPWAY_ADMIN_SECRET_FILE"] = str(self._mounted_secret())
         if "SLIPWAY_SIGNER" in plain:
             environment |= {
                 "SLIPWAY_SIGNER": "hmac",
@@ -77,13 +104,17 @@ class Cloud:
             }
         return environment
 
-    def _mounted_secret(self) -> Path:
-        path = self.data.folder / "admin-secret"
-        path.write_text(self.secrets["SLIPWAY_ADMIN_SECRET"])
-        return path
+    def choose_administrator(self) -> None:
+        """A version of one's own, as docs/deploy.md has it: before migrate is called, and after it is deployed."""
+        self.secrets.add(_ADMIN_SECRET, make_access_secrets()["SLIPWAY_ADMIN_SECRET"])
 
     def prepare(self, deployment: Deployment) -> None:
-        """The bucket, the topic with its push subscription, the database and the roles: as they are planned."""
+        """The bucket, the secrets, the topic and its push subscription, the database, the roles: all as planned."""
+        made = make_access_secrets()
+        self.secrets.add("slipway-pepper", made["SLIPWAY_PEPPER"])
+        self.secrets.add(TOKEN_KEYS, made["SLIPWAY_TOKEN_KEYS"])
+        placeholder = deployment.one("google_secret_manager_secret_version", "admin_placeholder").values
+        self.secrets.add(_ADMIN_SECRET, placeholder["secret_data"])
         bucket = deployment.outputs["blob_bucket"]
         address = f"http://{HOST}:{self.ports.storage}/storage/v1/b?project=example-registry"
         requests.post(address, json={"name": bucket}, timeout=10).raise_for_status()
@@ -134,7 +165,7 @@ class Cloud:
         return PublisherClient(transport=PublisherGrpcTransport(channel=self.channel))
 
     def _database(self, user: str) -> str:
-        return self.postgres.url(_DATABASE).replace("://postgres@", f"://{quote(unquote(user))}@")
+        return f"postgresql://{quote(unquote(user))}@{HOST}:{self.network.way()}/{_DATABASE}"
 
     def _administer(self, sql: str) -> None:
         connection = Connection(self.postgres.url())
@@ -157,8 +188,9 @@ def running_cloud(folder: Path, connections: int) -> Iterator[Cloud]:
         children.wait_until(database, postgres.is_ready, _READY_SECONDS)
         children.wait_until(storage, lambda: _answers(ports.storage), _READY_SECONDS)
         children.wait_until(pubsub, lambda: "ready" in data.log("pubsub").read_text(), _READY_SECONDS)
-        with grpc.insecure_channel(f"{HOST}:{ports.pubsub}") as channel:
-            yield Cloud(postgres, ports, data, make_access_secrets(), channel)
+        with grpc.insecure_channel(f"{HOST}:{ports.pubsub}") as channel, ExitStack() as ways:
+            network = Network(f"{postgres.socket_folder}/.s.PGSQL.5432", ways)
+            yield Cloud(postgres, ports, data, SecretManager(folder / "secrets"), network, channel)
     finally:
         children.stop()
 

@@ -57,7 +57,7 @@ class Programs:
         folder = self._folder("registry")
         front_port, app_port = choose_port(0), choose_port(0)
         deployment = release.deployment
-        told = self.cloud.environment(deployment.environment("registry"), deployment.secrets("registry"))
+        told = self.cloud.environment(deployment, "registry")
         app = self._framework(release, "api", {**told, "PORT": str(app_port)}, folder)
         app.startup_path = deployment.container("app")["startup_probe"][0]["http_get"][0]["path"]
         front = self._front(deployment.container("front"), front_port, app_port, folder)
@@ -67,7 +67,7 @@ class Programs:
     def _function(self, release: Release, program: str) -> Instance:
         deployment, port = release.deployment, choose_port(0)
         build = deployment.entry_point(program)
-        told = self.cloud.environment(deployment.environment(program), deployment.secrets(program))
+        told = self.cloud.environment(deployment, program)
         told |= {"PORT": str(port), "FUNCTION_TARGET": build, "FUNCTION_SIGNATURE_TYPE": "http"}
         return Instance([self._framework(release, program, told, self._folder(program))], port)
 

@@ -62,6 +62,14 @@ class Service:
         for instance in old:
             self._retire(instance)
 
+    def scale_to_zero(self) -> None:
+        """What is idle for long is stopped; the next request starts another."""
+        with self._changed:
+            idle, self._instances = self._instances, []
+            self._retired += idle
+        for instance in idle:
+            self._retire(instance)
+
     @contextmanager
     def instance(self) -> Iterator[Instance]:
         """One that has room; it stays awake until the block ends. Raises TimeoutError if none comes."""

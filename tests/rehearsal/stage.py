@@ -80,6 +80,7 @@ def set_stage(release: Release, packages: Path, nginx: Path, folder: Path) -> It
             fronts[name] = running.enter_context(Front(service, ports.get(name) or choose_port(0)))
         stage = Stage(cloud, programs, services, fronts)
         stage.deploy(release, "migrate")
+        cloud.choose_administrator()
         stage.migrate()
         stage.deploy(release, "registry", INSTANCES)
         for program in ("api", "gc"):

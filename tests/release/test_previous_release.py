@@ -1,6 +1,6 @@
 """Code can go back after *pre*: the previous release passes its own tests on the schema that this one expands.
 
-Which release that is stands in the file `previous`, as a commit.
+Which release that is stands in the file `previous`, as a commit; before the first one it is the baseline's.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ SUITES: Final = ("tests/api", "tests/gc", "tests/security")
 
 
 @pytest.fixture
-def previous(tmp_path: Path) -> Path:
-    """The previous release's files, with this release's *pre* line of migrations in place of its own."""
+def released(tmp_path: Path) -> Path:
+    """The previous release's files."""
     archive = subprocess.run(  # our own repository
         ["git", "archive", PREVIOUS],
         cwd=ROOT,
@@ -33,8 +33,21 @@ def previous(tmp_path: Path) -> Path:
     if archive.returncode:
         pytest.skip(f"the commit {PREVIOUS[:12]} is not here: fetch the whole history (git fetch --unshallow)")
     subprocess.run(["tar", "-x", "-C", tmp_path], input=archive.stdout, check=True)
-    shutil.copytree(ROOT / LINE, tmp_path / LINE, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
     return tmp_path
+
+
+@pytest.fixture
+def previous(released: Path) -> Path:
+    """The same, with this release's *pre* line of migrations in place of its own."""
+    shutil.copytree(ROOT / LINE, released / LINE, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+    return released
+
+
+def test_what_databases_have_already_is_not_changed(released: Path) -> None:
+    for line in (LINE, LINE.with_name("post")):
+        for before in (each for each in (released / line).rglob("*") if each.is_file()):
+            now = ROOT / before.relative_to(released)
+            assert before.read_bytes() == now.read_bytes(), f"{now.name}: write another revision instead"
 
 
 @pytest.mark.slow

@@ -145,7 +145,8 @@ def main() -> int:
         tempfile.TemporaryDirectory(prefix="slipway-soak-", ignore_cleanup_errors=True) as folder,
         mock.patch.object(programs, "pubsub", unreliable_pubsub),
         mock.patch.object(stack, "GC_SCHEDULE_SECONDS", GC_SCHEDULE_SECONDS),
-        # A backend that is killed makes the server recover as after a crash: what is fast would lose commits.
+        # A backend that is killed makes the server recover as after a crash. What is fast would lose commits that were
+        # answered already, such as the name of an object that was then written: nothing would know of that any more.
         Stack(Options(port=0, data=Path(folder), ephemeral=not arguments.faults)) as running,
     ):
         soak(running, figures, arguments.minutes * 60, arguments)

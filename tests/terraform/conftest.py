@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -12,6 +11,8 @@ from typing import Any, Final, Protocol
 
 import pytest
 
+from deploy.preflight.choice import Choice
+from deploy.preflight.needs import AGENTS, footprint
 from tests.terraform.core import ROOT, Terraform, find_terraform
 from tests.terraform.deployment import Deployment
 from tests.terraform.simulated.project import Project
@@ -35,43 +36,33 @@ _SCHEMAS: Final = Path(__file__).resolve().parent / "schemas"
 # The newest, and the oldest that terraform/versions.tf lets in.
 GOOGLE: Final = ("google-8", "google-7")
 _OTHERS: Final = ("archive-2", "random-3", "tls-4")
-_DEPLOY: Final = (ROOT / "docs" / "deploy.md").read_text()
-_QUOTA: Final = re.compile(r"(\d+) vCPU and (\d+) GiB for `large`")
-# What `gcloud beta services identity create` makes, by the service.
-_AGENTS: Final = {
-    "artifactregistry": "gcp-sa-artifactregistry",
-    "cloudfunctions": "gcf-admin-robot",
-    "pubsub": "gcp-sa-pubsub",
-    "run": "serverless-robot-prod",
-    "secretmanager": "gcp-sa-secretmanager",
-    "sqladmin": "gcp-sa-cloud-sql",
-}
+_TOLD: Final = {"lifecycle": "examples of terraform/", "rule": "rules of the simulated project, and what each catches"}
 # What is of no account to Terraform, or is made by it.
 _IGNORED: Final = shutil.ignore_patterns("__pycache__", "build", ".terraform*", "*.tfstate*")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """What the tests say of themselves: shown whether output is captured or not."""
-    lines = [
-        value
-        for report in terminalreporter.getreports("passed")
-        for name, value in report.user_properties
-        if name == "lifecycle"
-    ]
-    if lines:
-        terminalreporter.write_sep("=", "examples of terraform/")
-        for line in lines:
-            terminalreporter.write_line(str(line))
+    for name, title in _TOLD.items():
+        lines = [
+            value
+            for report in terminalreporter.getreports("passed")
+            for property_name, value in report.user_properties
+            if property_name == name
+        ]
+        if lines:
+            terminalreporter.write_sep("=", title)
+            for line in lines:
+                terminalreporter.write_line(str(line))
 
 
 def prepared_project() -> Project:
-    """As docs/deploy.md prepares one before the first apply, with what it says to ask for."""
-    services = _DEPLOY.split("for service in ", 1)[1].split(";", 1)[0].split()
-    vcpus, gibibytes = _QUOTA.search(_DEPLOY).groups()  # type: ignore[union-attr]  # a page without them is a failure
+    """As the preflight leaves one, with the quota that it says to ask for."""
+    vcpus, gibibytes = footprint(Choice("example-registry", "europe-west1", "large")).to_ask_for()
     return Project(
-        agents={_AGENTS[service] for service in services},
-        vcpus=float(vcpus),
-        memory_gib=float(gibibytes),
+        agents=set(AGENTS.values()),
+        vcpus=vcpus,
+        memory_gib=gibibytes,
         instances={"shared": {"cloudsql.iam_authentication": "on"}},
     )
 

@@ -118,10 +118,19 @@ class Deployment:
 
     def secrets(self, program: str) -> dict[str, str]:
         """Variables that come from Secret Manager, with the secret's name."""
-        if program == "registry":
-            variables = [one for one in self.container("app")["env"] if one["value_source"]]
-            return {one["name"]: one["value_source"][0]["secret_key_ref"][0]["secret"] for one in variables}
-        return {one["key"]: one["secret"] for one in self.function(program)["secret_environment_variables"]}
+        return {name: secret for name, (secret, _) in self.secret_versions(program).items()}
+
+    def secret_versions(self, program: str) -> dict[str, tuple[str, str]]:
+        """The same, with the version that is read."""
+        if program != "registry":
+            variables = self.function(program)["secret_environment_variables"]
+            return {one["key"]: (one["secret"], one["version"]) for one in variables}
+        references = {
+            one["name"]: one["value_source"][0]["secret_key_ref"][0]
+            for one in self.container("app")["env"]
+            if one["value_source"]
+        }
+        return {name: (one["secret"], one["version"]) for name, one in references.items()}
 
     def secret_files(self, program: str) -> dict[str, str]:
         """Secrets that are mounted, by their path."""

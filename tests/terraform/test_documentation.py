@@ -39,7 +39,7 @@ def _texts() -> Iterator[tuple[Path, str]]:
                 yield path, path.read_text()
 
 
-def _commands(page: str, program: str) -> list[list[str]]:
+def commands(page: str, program: str) -> list[list[str]]:
     """Those of the blocks, whole, as a shell would take them apart."""
     blocks = "\n".join(re.findall(r"```console\n(.*?)```", page, re.DOTALL)).replace("\\\n", " ")
     lines = [line.strip().removeprefix("$ ") for line in blocks.splitlines()]
@@ -59,13 +59,6 @@ def test_a_network_of_another_project_is_prepared() -> None:
     assert foreign
     for needed in ("serverless-robot-prod", "roles/compute.networkUser", "vpc-peerings list"):
         assert needed in section
-
-
-def test_every_api_that_terraform_enables_is_enabled_before(deployment: Deployment) -> None:
-    (command,) = (words for words in _commands(_DEPLOY, "gcloud services enable") if len(words) > 6)
-    used = {one.values["service"] for one in deployment.all("google_project_service")}
-    of_options = {"cloudkms.googleapis.com", "billingbudgets.googleapis.com", "sts.googleapis.com"}
-    assert used - of_options <= set(command)
 
 
 @pytest.mark.parametrize("constraint", _REFUSED)
@@ -112,7 +105,7 @@ def test_alerts_send_nobody_to_the_database() -> None:
 
 
 def test_every_command_of_this_repository_is_one(registry: Registry, capsys: pytest.CaptureFixture[str]) -> None:
-    rotations = _commands(_OPERATIONS, "python3 -m deploy.rotate")
+    rotations = commands(_OPERATIONS, "python3 -m deploy.rotate")
     assert len(rotations) == 3
     for _, _, _, *arguments in rotations:
         rotate.parser().parse_args(arguments)

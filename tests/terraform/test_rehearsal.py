@@ -15,6 +15,7 @@ import pytest
 
 from tests.rehearsal.archives import Release, lay_out
 from tests.rehearsal.client import Pulls
+from tests.rehearsal.faults import Faults, shorten
 from tests.rehearsal.front import Front
 from tests.rehearsal.nginx import MISSING, find_nginx
 from tests.rehearsal.service import Limits, Service
@@ -31,6 +32,8 @@ _DIGEST: Final = f"sha256:{hashlib.sha256(b''.join(_PIECES)).hexdigest()}"
 @pytest.fixture(scope="module")
 def release(deployments: Mapping[str, Deployment], tmp_path_factory: pytest.TempPathFactory) -> Release:
     folders = {program: lay_out(program, tmp_path_factory.mktemp(program)) for program in PROGRAMS}
+    for folder in folders.values():
+        shorten(folder / "functions")
     return Release(deployments["tiny"], folders)
 
 
@@ -85,6 +88,29 @@ def test_instances_freeze_when_idle_and_pulls_find_them_awake(stage: Stage) -> N
     assert pulls.failures == []
     assert pulls.count > 5
     assert stage.registry.frozen > 5
+
+
+@pytest.fixture
+def faults(stage: Stage) -> Faults:
+    def promise(is_kept: bool, line: str) -> None:
+        assert is_kept, line
+        assert "failed pulls: 0 of " in line
+
+    found = Faults(stage, "rehearsal/faults", promise, lambda _: None)
+    found.prepare()
+    return found
+
+
+def test_connections_that_the_network_has_forgotten_cost_no_pull(faults: Faults, release: Release) -> None:
+    faults.idle_connections(release)
+
+
+def test_an_instance_gets_no_request_before_it_reaches_the_database(faults: Faults, release: Release) -> None:
+    faults.first_minute(release)
+
+
+def test_a_burst_that_finds_no_instance_is_answered(faults: Faults) -> None:
+    faults.burst_from_zero()
 
 
 def test_a_request_that_outlasts_its_time_is_ended_by_the_platform(stage: Stage, release: Release) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -186,12 +186,13 @@ def _outcome(case: Case, rules: Sequence[str], folder: Path) -> str:
 
 
 @pytest.mark.parametrize("case", _CASES, ids=lambda case: case.rule)
-def test_a_rule_bites(case: Case, tmp_path: Path) -> None:
+def test_a_rule_bites(case: Case, tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
     said = _outcome(case, case.project.get("rules", tuple(RULES)), tmp_path / "with")
     step = "destroy" if case.is_of_destroy else "apply" if case.refused else "plan"
     assert said.startswith(f"{step}: ")
     assert case.refused in said
     assert _outcome(case, (), tmp_path / "without") == ""
+    record_property("rule", f"{case.rule}: {RULES[case.rule]} Caught at {step}: {case.refused or 'it changes again'}")
 
 
 def test_every_rule_is_shown_to_bite() -> None:

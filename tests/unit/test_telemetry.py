@@ -5,16 +5,23 @@ from __future__ import annotations
 import errno
 import io
 import json
+import logging
+import subprocess
+import sys
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from gunicorn.config import Config
+from gunicorn.glogging import Logger as GunicornLogger
 
 from functions.registry import telemetry
+from tests.conftest import ROOT
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
@@ -202,3 +209,72 @@ def test_lines_that_come_after_one_that_was_dropped_are_whole(capsys: pytest.Cap
 def test_a_line_names_the_trace_in_the_platforms_own_form(header: str, expected: str | None) -> None:
     assert telemetry.trace("p", header).get("logging.googleapis.com/trace") == expected
     assert telemetry.trace("", header) == {}
+
+
+# ---- what libraries log
+
+
+@pytest.fixture
+def taken() -> Iterator[None]:
+    telemetry.take_logging()
+    telemetry.take_logging()
+    yield
+    logging.getLogger().removeHandler(telemetry._lines)
+    logging.getLogger("gunicorn.error").removeFilter(telemetry._lines.filter_server)
+
+
+@pytest.mark.usefixtures("taken")
+def test_what_libraries_warn_of_is_one_line_of_json(capsys: pytest.CaptureFixture[str]) -> None:
+    logging.getLogger("urllib3.pool").warning("once\nmore: %s", "/o/part?upload_id=secret")
+    logging.getLogger("google.auth").info("nothing to see")
+    assert lines(capsys) == [
+        {"severity": "WARNING", "message": "once\nmore: /o/part?…", "logger": "urllib3.pool"},
+    ]
+
+
+def test_a_message_that_can_t_be_put_together_is_written_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    record = logging.makeLogRecord({"name": "google.auth", "levelname": "ERROR", "msg": "no %d", "args": ("number",)})
+    telemetry._lines.handle(record)
+    assert lines(capsys) == [{"severity": "ERROR", "message": "no %d", "logger": "google.auth"}]
+
+
+@pytest.mark.usefixtures("taken")
+def test_what_libraries_fail_with_has_its_trace(capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        dict[str, int]()["inner"]
+    except KeyError:
+        logging.getLogger("anything").exception("it failed")
+    [line] = lines(capsys)
+    assert (line["severity"], line["message"], line["error"]) == ("ERROR", "it failed", "KeyError")
+    assert "KeyError: 'inner'" in line["stack_trace"]
+
+
+@pytest.mark.usefixtures("taken")
+def test_what_the_server_logs_is_json_and_nowhere_else(capsys: pytest.CaptureFixture[str]) -> None:
+    config = Config()
+    config.set("errorlog", "-")
+    server = GunicornLogger(config)
+    try:
+        server.critical("WORKER TIMEOUT (pid:%s)", 7)
+        server.info("Booting worker")
+    finally:
+        server.error_log.handlers.clear()
+    out, err = capsys.readouterr()
+    assert json.loads(out) == {
+        "severity": "CRITICAL", "message": "WORKER TIMEOUT (pid:7)", "logger": "gunicorn.error",
+    }  # fmt: skip
+    assert "Booting worker" in err
+    assert "TIMEOUT" not in err
+
+
+@pytest.mark.parametrize("function", ["api", "gc", "migrate"])
+def test_a_function_takes_them_as_it_is_loaded(function: str) -> None:
+    target = {"gc": "collect"}.get(function, function)
+    kind = "cloudevent" if function == "gc" else "http"
+    load = f"functions_framework.create_app({target!r}, 'functions/{function}/main.py', {kind!r})"
+    script = f"import logging, functions_framework; {load}; logging.getLogger('urllib3').warning('away')"
+    finished = subprocess.run(  # our own code
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert [json.loads(line)["message"] for line in finished.stdout.splitlines()] == ["away"]
+    assert finished.stderr == ""

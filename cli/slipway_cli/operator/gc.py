@@ -55,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     preview.add_argument("repository", type=RepositoryName.parse)
     preview.set_defaults(run=_preview)
     grace = commands.add_parser("grace", help="how long what became unreferenced is kept, by event")
-    grace.add_argument("event", help="push, untag, cascade, upload, lease, unlink or delete")
+    grace.add_argument("event", help="push, untag, cascade, upload, lease, unlink, delete, import or orphan")
     grace.add_argument("duration", type=_duration, help="a number and a unit: 90s, 30m, 24h, 7d")
     grace.set_defaults(run=_grace)
     commands.add_parser("recount", help="count all figures of usage anew; 1 if one of them is wrong").set_defaults(

@@ -46,7 +46,7 @@ def _found(context: Context, id_: int) -> Migration:
 
 
 def _shown(migration: Migration) -> dict[str, Any]:
-    """One that is left is active: the next deployment runs it. There is no table and no batch to tell of."""
+    """A migration that is left is active: the next deployment runs it. There is no table and no batch to tell of."""
     status = "finished" if migration.is_applied else "active"
     return {"id": migration.id, "name": migration.name, "status": status}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any, Final
@@ -26,6 +25,7 @@ from functions.api.web.gitlab_errors import (
 from functions.api.web.responses import empty
 from functions.registry.metadata.content import moves
 from functions.registry.oci.errors import NameInvalid, NameUnknown
+from functions.registry.oci.json_object import Unreadable, read_object
 from functions.registry.oci.name import RepositoryName
 
 _LARGEST_BODY: Final = 64 * 1024
@@ -79,12 +79,9 @@ def _body(context: Context) -> dict[str, Any]:
     if content is None or context.body.is_cut:
         raise JsonInvalid
     try:
-        body = json.loads(content)
-    except (ValueError, RecursionError) as error:
+        return read_object(content, may_have_doubles=True)
+    except Unreadable as error:
         raise JsonInvalid from error
-    if not isinstance(body, dict):
-        raise JsonInvalid
-    return body
 
 
 def _parsed(parameter: str, value: Any) -> RepositoryName:

@@ -54,7 +54,7 @@ def marker_text(marker: Marker) -> str:
     """As it is sent back as `last` or `before`."""
     if marker.published_at is None:
         return marker.name
-    return base64.b64encode(f"{marker.published_at}|{marker.name}".encode()).decode()
+    return base64.b64encode(f"{marker.published_at:%Y-%m-%dT%H:%M:%S.%fZ}|{marker.name}".encode()).decode()
 
 
 def _id(match: re.Match[str]) -> int:
@@ -130,7 +130,7 @@ def _marker(text: str) -> Marker:
         if divider and name:
             at = datetime.fromisoformat(published_at)
             at = at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
-            return Marker(name.replace("\0", ""), at.isoformat())
+            return Marker(name.replace("\0", ""), at)
     except (ValueError, OverflowError):
         pass
     return Marker(text)

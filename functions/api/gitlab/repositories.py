@@ -67,7 +67,7 @@ def line(document: Any, **headers: str) -> Response:
 
 
 def moment(at: datetime) -> str:
-    """`2026-01-02T03:04:05.678Z`."""
+    """Writes a time as GitLab does: `2026-01-02T03:04:05.678Z`."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
 

@@ -14,46 +14,46 @@ Extent = Literal["", "self", "self_with_descendants"]
 
 @dataclass(frozen=True, slots=True)
 class CheckGitLab(Route):
-    """Is GitLab's API here? Whatever is answered beside 2xx and 401 means that it isn't."""
+    """The caller asks whether GitLab's API is here: whatever is answered beside 2xx and 401 means that it isn't."""
 
 
 @dataclass(frozen=True, slots=True)
 class AddSlash(Route):
-    """All paths of this API end in one."""
+    """The slash is missing: all paths of this API end in one."""
 
     path: str
 
 
 @dataclass(frozen=True, slots=True)
 class GetStatistics(Route):
-    """What the registry is, and what it can do."""
+    """The caller asks what the registry is, and what it can do."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListMigrations(Route):
-    """Those that a deployment leaves for later: the post line of the schema."""
+    """The caller asks for the migrations that a deployment leaves for later: the post line of the schema."""
 
 
 @dataclass(frozen=True, slots=True)
 class GetMigration(Route):
-    """By its number in the line, from 1."""
+    """The caller asks for a migration by its number in the line, from 1."""
 
     id: int
 
 
 @dataclass(frozen=True, slots=True)
 class PauseMigrations(Route):
-    """None runs beside the registry's work, so there is never one to pause."""
+    """Nothing happens: no migration runs beside the registry's work, so there is never one to pause."""
 
 
 @dataclass(frozen=True, slots=True)
 class ResumeMigrations(Route):
-    """None is ever paused."""
+    """Nothing happens: no migration is ever paused."""
 
 
 @dataclass(frozen=True, slots=True)
 class RestartMigration(Route):
-    """None is ever left to be: the deployment runs one that failed again."""
+    """Nothing happens: the deployment runs a migration that failed again."""
 
     id: int
 
@@ -68,7 +68,7 @@ class GetDetails(Route):
 
 @dataclass(frozen=True, slots=True)
 class RenameRepository(Route):
-    """With all below it. The body has the new name; nothing is moved in a dry run."""
+    """The repository gets another name, with all below it. The body has the name; in a dry run nothing is moved."""
 
     repository: RepositoryName
     is_dry_run: bool
@@ -76,7 +76,7 @@ class RenameRepository(Route):
 
 @dataclass(frozen=True, slots=True)
 class ListBelow(Route):
-    """Repositories with a tag: this one, and those below it that sort after `last`."""
+    """The caller asks for repositories with a tag: this one, and those below it that sort after `last`."""
 
     repository: RepositoryName
     size: int
@@ -85,7 +85,7 @@ class ListBelow(Route):
 
 @dataclass(frozen=True, slots=True)
 class ListTagDetails(Route):
-    """With a name that is `exact` the page doesn't matter."""
+    """The caller asks for a page of tags; with a name that is `exact` the page doesn't matter."""
 
     repository: RepositoryName
     page: TagPage

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any, Final
 
 from flask import Response
@@ -19,9 +18,9 @@ from functions.registry.metadata.gitlab.pages import TagPage
 from functions.registry.metadata.gitlab.tags import FoundTags, Image, TagDetails
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.errors import NameUnknown
+from functions.registry.oci.json_object import read_stored
 from functions.registry.oci.media_type import essence, is_index
 from functions.registry.oci.platform import LARGEST_CONFIG, is_part
-from functions.registry.oci.strangers_json import read_stored
 from functions.registry.uploading import lost_objects
 
 _WITH_PLATFORM: Final = {
@@ -65,17 +64,13 @@ def _shown(tag: TagDetails) -> dict[str, Any]:
     shown: dict[str, Any] = {"name": tag.name, "digest": str(tag.digest)}
     if tag.config_digest:
         shown["config_digest"] = str(tag.config_digest)
-    shown |= {"media_type": tag.media_type, "size_bytes": tag.size, "created_at": _milliseconds(tag.created_at)}
+    shown |= {"media_type": tag.media_type, "size_bytes": tag.size, "created_at": moment(tag.created_at)}
     if tag.has_moved:
-        shown["updated_at"] = _milliseconds(tag.published_at)
-    shown["published_at"] = _milliseconds(tag.published_at)
+        shown["updated_at"] = moment(tag.published_at)
+    shown["published_at"] = moment(tag.published_at)
     if tag.referrers:
         shown["referrers"] = [{"artifactType": kind, "digest": str(digest)} for kind, digest in tag.referrers]
     return shown
-
-
-def _milliseconds(at: str) -> str:
-    return moment(datetime.fromisoformat(at))
 
 
 def get_tag(context: Context, route: routes.GetTagDetails) -> Response:

@@ -9,7 +9,9 @@ from functions.api.route import Route
 
 @dataclass(frozen=True, slots=True)
 class GetToken(Route):
-    """Docker token protocol: who asks is in the Authorization header, or nobody. `account` is a hint."""
+    """A token is asked for by Docker's protocol: who asks is in the Authorization header, or nobody. `account` decides
+    nothing.
+    """
 
     service: str
     scopes: tuple[str, ...]
@@ -19,9 +21,9 @@ class GetToken(Route):
 
 @dataclass(frozen=True, slots=True)
 class PostToken(Route):
-    """OAuth 2.0 (RFC 6749, RFC 8693): all that is asked is in the body, a form."""
+    """A token is asked for by OAuth 2.0 (RFC 6749, RFC 8693): all that is asked is in the body, a form."""
 
 
 @dataclass(frozen=True, slots=True)
 class GetKeySet(Route):
-    """The public keys of this registry's tokens (RFC 7517)."""
+    """The caller asks for the public keys of this registry's tokens (RFC 7517)."""

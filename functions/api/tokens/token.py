@@ -30,7 +30,7 @@ _ACCESS_TOKEN: Final = "urn:ietf:params:oauth:token-type:access_token"  # noqa: 
 
 
 def get(context: Context, route: GetToken) -> Response:
-    """Without credentials: an anonymous token, for what anybody may do."""
+    """Gives a token; without credentials it is an anonymous one, for what anybody may do."""
     _require_issuer(context)
     _require_service(context, route.service)
     headers = context.request.headers.getlist("Authorization")

@@ -14,7 +14,7 @@ _HOST: Final = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?:
 
 
 def upload_location(context: Context, path: str) -> str:
-    """A path, which stays on the host that the client asked; for GitLab's callers an address.
+    """Returns a path, which stays on the host that the client asked; for GitLab's callers an address.
 
     It has a query, as that of Docker's registry has: there are clients that add `&digest=` to it as it stands.
     """
@@ -29,6 +29,6 @@ def upload_location(context: Context, path: str) -> str:
 
 
 def _scheme(request: Request, trusted_proxies: int) -> str:
-    """As the client sees it: a proxy of ours says so where it ends TLS."""
+    """Returns the scheme as the client sees it: a proxy of ours says so where it ends TLS."""
     told = request.headers.get("X-Forwarded-Proto", "").rpartition(",")[2].strip().lower()
     return told if trusted_proxies and told in {"http", "https"} else request.scheme

@@ -9,6 +9,7 @@ from typing import Final, TypeVar
 from flask import Response
 
 from functions.api.tag_protection import require_deletable, require_pushable
+from functions.api.v2 import manifest_body
 from functions.api.v2.routes import DeleteManifest, GetManifest, PutManifest, manifest_path
 from functions.api.web.conditions import has_same_etag, not_modified
 from functions.api.web.context import Context
@@ -22,11 +23,9 @@ from functions.registry.oci.errors import (
     ManifestBlobUnknown,
     ManifestInvalid,
     ManifestReferenced,
-    ManifestTooLarge,
     ManifestUnknown,
     NameUnknown,
     OciError,
-    SizeInvalid,
 )
 from functions.registry.oci.manifest import parse_manifest
 from functions.registry.oci.name import Reference, RepositoryName, Tag
@@ -82,7 +81,11 @@ def _described(context: Context, digest: Digest, media_type: str, payload: bytes
 
 def put(context: Context, route: PutManifest) -> Response:
     """The manifest, its references and its tags become visible together, or not at all."""
-    payload = _payload(context)
+    with manifest_body.payload(context, route) as payload:
+        return _put(context, route, payload)
+
+
+def _put(context: Context, route: PutManifest, payload: bytes) -> Response:
     reference = route.reference
     digest = Digest.of(payload) if isinstance(reference, Tag) else Digest.of(payload, reference.algorithm)
     if not isinstance(reference, Tag) and digest != reference:
@@ -135,16 +138,6 @@ def _warnings(pushed: pushes.Pushed) -> Iterator[str]:
         yield f"{pushed.missing_references} references of this manifest are not in the repository"
     if (quota := pushed.quota) is not None:
         yield f"namespace {quota.namespace} has {quota.used} of {quota.most} bytes in use"
-
-
-def _payload(context: Context) -> bytes:
-    limit = context.services.settings.largest_manifest_bytes
-    payload = context.body.read(limit)
-    if payload is None:
-        raise ManifestTooLarge(f"a manifest has at most {limit} bytes")
-    if context.body.is_cut:
-        raise SizeInvalid("the body ended early", announced=context.body.announced, received=context.body.received)
-    return payload
 
 
 def delete(context: Context, route: DeleteManifest) -> Response:

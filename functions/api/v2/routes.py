@@ -13,7 +13,7 @@ from functions.registry.oci.page import Page
 
 @dataclass(frozen=True, slots=True)
 class CheckVersion(Route):
-    """Is this a registry? (end-1)"""
+    """The caller asks whether this is a registry (end-1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +30,14 @@ class ListTags(InRepository):
 
 @dataclass(frozen=True, slots=True)
 class GetManifest(InRepository):
-    """GET and HEAD (end-3)"""
+    """A manifest is asked for, by GET or HEAD (end-3)."""
 
     reference: Reference
 
 
 @dataclass(frozen=True, slots=True)
 class PutManifest(InRepository):
-    """end-7; `tags` are those of `?tag=`, for a push by digest."""
+    """A manifest is pushed (end-7); `tags` are those of `?tag=`, for a push by digest."""
 
     reference: Reference
     tags: tuple[Tag, ...] = ()
@@ -73,7 +73,7 @@ class DeleteBlob(InRepository):
 
 @dataclass(frozen=True, slots=True)
 class StartUpload(InRepository):
-    """end-4a (an upload), end-4b (`digest`: the whole blob at once), end-11 (`mount`)"""
+    """An upload begins (end-4a), a blob comes at once (`digest`, end-4b), or one is mounted (`mount`, end-11)."""
 
     digest: Digest | None = None
     algorithm: str | None = None

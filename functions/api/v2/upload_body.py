@@ -6,67 +6,76 @@ any point leaves an upload that stands where it stood, and an object that is que
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 
 from functions.api.web.body import Body
 from functions.api.web.limit import require_within_limit
+from functions.registry.blobs.gcs import new_object_name
+from functions.registry.config import Settings
 from functions.registry.metadata.content import uploads
-from functions.registry.metadata.content.uploads import Stored, Upload
+from functions.registry.metadata.content.uploads import NewObject, Part, Upload
 from functions.registry.metadata.db import ChangeRefused
 from functions.registry.oci.byte_range import ByteRange
-from functions.registry.oci.digest import Digest
-from functions.registry.oci.errors import SizeInvalid, UploadInvalid
+from functions.registry.oci.errors import SizeInvalid, UploadInvalid, UploadUnknown
 from functions.registry.uploading.part import store
 from functions.registry.wiring import Services
 
 
-class Overtaken(Exception):
-    """Another request added to the upload meanwhile; what this one brought is thrown away."""
-
-
 @dataclass(frozen=True, slots=True)
-class Received:
-    """`added` is the part that the body has become, if it had any bytes."""
+class Chunk:
+    """A body that is to be received: where the client says that it belongs, and the object that it goes to.
 
-    upload: Upload
-    added: list[Stored]
-
-
-def receive(
-    services: Services,
-    upload: Upload,
-    body: Body,
-    announced: ByteRange | None,
-    algorithm: str,
-    digest: Digest | None,
-) -> Received:
-    """The upload with the body added to it. An empty body adds nothing. With the last one the `digest` is known.
-
-    What arrived of a body that was cut is kept, so that the client may go on from there; the request is refused all
-    the same. Raises UploadInvalid for that, RequestTooLarge if it was cut here for its length, SizeInvalid if it
-    differs from what was announced, Overtaken, UploadUnknown, BlobStoreUnavailable; and ChangeRefused, with nothing
-    kept, if it is more than the namespace's quota has room for.
+    Without an announced body there is no object yet.
     """
-    added: list[Stored] = []
-    pieces = body.pieces()
+
+    body: Body
+    range: ByteRange | None
+    object: NewObject | None
+
+
+def chunk_of(upload_id: uuid.UUID, body: Body, announced: ByteRange | None) -> Chunk:
+    """Raises SizeInvalid if the body's length is not that of the range."""
+    if announced is not None and body.announced is not None and body.announced != announced.length:
+        raise SizeInvalid("Content-Length differs from Content-Range", content_length=body.announced)
+    if not body.is_announced:
+        return Chunk(body, announced, None)
+    first = announced.first if announced is not None else None
+    return Chunk(body, announced, NewObject(new_object_name(upload_id), first))
+
+
+def receive(services: Services, upload: Upload, chunk: Chunk, algorithm: str) -> Part | None:
+    """What came of the body, in its object; None if nothing did. It counts once it is added or committed.
+
+    Raises SizeInvalid if it differs from what was announced, BlobStoreUnavailable; and ChangeRefused if it is more than
+    the namespace's quota has room for. Nothing is kept then. A body that was cut is no error here: `require_whole`.
+    """
+    pieces = chunk.body.pieces()
     first = next(pieces, None)
-    if first is not None:
-        part = store(services, upload, _within(upload.room, chain([first], pieces)), algorithm)
-        part = replace(part, digest=digest)
-        if not body.is_cut and announced is not None and announced.length != body.received:
-            uploads.discard_object(services.database, part.object_name)
-            raise SizeInvalid("the body differs from its Content-Range", received=body.received)
-        advanced = uploads.advance(services.database, upload, part, services.settings.upload_expiry_seconds)
-        if advanced is None:
-            raise Overtaken
-        upload = advanced
-        added.append(Stored(part.object_name, is_fresh=True))
-    require_within_limit(services.settings, body)
+    if first is None:
+        return None
+    object_name = chunk.object.name if chunk.object else _named(services, upload)
+    part = store(services, upload, object_name, _within(upload.room, chain([first], pieces)), algorithm)
+    if not chunk.body.is_cut and chunk.range is not None and chunk.range.length != chunk.body.received:
+        uploads.discard_object(services.database, part.object_name)
+        raise SizeInvalid("the body differs from its Content-Range", received=chunk.body.received)
+    return part
+
+
+def _named(services: Services, upload: Upload) -> str:
+    object_name = new_object_name(upload.id)
+    if not uploads.name_object(services.database, upload, object_name):
+        raise UploadUnknown
+    return object_name
+
+
+def require_whole(settings: Settings, body: Body) -> None:
+    """Raises RequestTooLarge if the body was cut here for its length, UploadInvalid if it was cut."""
+    require_within_limit(settings, body)
     if body.is_cut:
         raise UploadInvalid("the body ended early", announced=body.announced, received=body.received)
-    return Received(upload, added)
 
 
 def _within(room: int | None, pieces: Iterator[bytes]) -> Iterator[bytes]:

@@ -10,18 +10,18 @@ from flask import Response
 
 from functions.api.v2.location import upload_location
 from functions.api.v2.routes import DeleteUpload, GetUpload, PatchUpload, PutUpload, StartUpload, blob_path, upload_path
-from functions.api.v2.upload_body import Overtaken, Received, receive
+from functions.api.v2.upload_body import Chunk, chunk_of, receive, require_whole
 from functions.api.web.context import Context
 from functions.api.web.responses import empty, upload_range
 from functions.registry.metadata.content import blobs, uploads
-from functions.registry.metadata.content.uploads import Announced, Upload
-from functions.registry.metadata.db import Database
-from functions.registry.oci.byte_range import ByteRange, parse_content_range
+from functions.registry.metadata.content.uploads import NewObject, NewUpload, Part, Stored, Upload
+from functions.registry.metadata.db import ChangeRefused, Database
+from functions.registry.oci.byte_range import parse_content_range
 from functions.registry.oci.digest import CANONICAL, Digest
-from functions.registry.oci.errors import SizeInvalid, TooManyRequests, UploadOutOfOrder, UploadUnknown
+from functions.registry.oci.errors import TooManyRequests, UploadOutOfOrder, UploadUnknown
 from functions.registry.oci.manifest import LARGEST_BLOB
 from functions.registry.oci.name import RepositoryName
-from functions.registry.uploading.finish import finish
+from functions.registry.uploading.finish import Overtaken, finish
 
 _WAIT_FOR_UPLOADS_SECONDS: Final = 60
 
@@ -36,25 +36,32 @@ def start(context: Context, route: StartUpload) -> Response:
     context.services.imports.require_writable(route.repository)
     if route.mount is not None and _is_mounted(context, route, route.mount):
         return _created(route.repository, route.mount)
-    algorithm = route.digest.algorithm if route.digest else route.algorithm or CANONICAL
-    upload_id = _started(context, route.repository, algorithm, route.digest)
-    if route.digest is None:
-        return _accepted(context, route.repository, upload_id, 0)
-    upload = Upload(upload_id, version=0, received=0, algorithm=algorithm, hash_state=None)
-    received = _receive(context, route.repository, upload, algorithm, route.digest)
-    finish(context.services, route.repository, received.upload, received.added, route.digest, context.owner)
-    return _created(route.repository, route.digest)
+    if route.digest is not None:
+        return _start_and_finish(context, route.repository, route.digest)
+    new = NewUpload(_size(context))
+    _start(context, route.repository, route.algorithm or CANONICAL, new)
+    return _accepted(context, route.repository, new.id, 0)
 
 
-def _started(context: Context, repository: RepositoryName, algorithm: str, digest: Digest | None) -> uuid.UUID:
+def _start_and_finish(context: Context, repository: RepositoryName, digest: Digest) -> Response:
+    upload = Upload(uuid.uuid4(), version=0, received=0, algorithm=digest.algorithm, hash_state=None)
+    chunk = chunk_of(upload.id, context.body, None)
+    _start(context, repository, digest.algorithm, NewUpload(_size(context), digest, chunk.object, upload.id))
+    _finish(context, repository, upload, [], chunk, digest)
+    return _created(repository, digest)
+
+
+def _start(context: Context, repository: RepositoryName, algorithm: str, new: NewUpload) -> None:
     services, owner = context.services, context.owner
     try:
-        seconds = services.settings.upload_expiry_seconds
-        announced = Announced(min(context.body.announced or 0, LARGEST_BLOB), digest)
-        return uploads.start(services.database, repository, algorithm, seconds, owner, announced)
+        uploads.start(services.database, repository, algorithm, services.settings.upload_expiry_seconds, owner, new)
     except uploads.TooManyUploads as error:
         reason = f"at most {owner.most} uploads at once: finish or cancel some"
         raise TooManyRequests(reason, _WAIT_FOR_UPLOADS_SECONDS) from error
+
+
+def _size(context: Context) -> int:
+    return min(context.body.announced or 0, LARGEST_BLOB)
 
 
 def _is_mounted(context: Context, route: StartUpload, digest: Digest) -> bool:
@@ -85,8 +92,13 @@ def status(context: Context, route: GetUpload) -> Response:
 
 
 def patch(context: Context, route: PatchUpload) -> Response:
-    upload = _require(context, route.repository, route.upload)
-    upload = _receive(context, route.repository, upload, upload.algorithm).upload
+    chunk = _chunk(context, route.upload)
+    upload = _require(context, route.repository, route.upload, chunk.object)
+    _require_next(context, route.repository, upload, chunk)
+    part = receive(context.services, upload, chunk, upload.algorithm)
+    if part is not None:
+        upload = _added(context, route.repository, upload, part)
+    require_whole(context.services.settings, context.body)
     return _accepted(context, route.repository, upload.id, upload.received)
 
 
@@ -96,7 +108,7 @@ def put(context: Context, route: PutUpload) -> Response:
     A client that missed the answer sends it again: it is told the same as long as the blob is there.
     """
     try:
-        _finish(context, route)
+        _put(context, route)
     except UploadUnknown:
         if not blobs.confirm_uploaded(context.services.database, route.repository, route.digest, route.upload):
             raise
@@ -105,15 +117,36 @@ def put(context: Context, route: PutUpload) -> Response:
     return _created(route.repository, route.digest)
 
 
-def _finish(context: Context, route: PutUpload) -> None:
-    services = context.services
-    found = uploads.get_with_parts(services.database, route.repository, route.upload, route.digest, context.owner)
+def _put(context: Context, route: PutUpload) -> None:
+    chunk = _chunk(context, route.upload)
+    key = (route.repository, route.upload, route.digest, context.owner)
+    found = uploads.get_with_parts(context.services.database, *key, chunk.object)
     if found is None:
         raise UploadUnknown
     upload, parts = found
-    algorithm = upload.algorithm if upload.received else route.digest.algorithm
-    received = _receive(context, route.repository, upload, algorithm, route.digest)
-    finish(services, route.repository, received.upload, [*parts, *received.added], route.digest, context.owner)
+    _require_next(context, route.repository, upload, chunk)
+    _finish(context, route.repository, upload, parts, chunk, route.digest)
+
+
+def _finish(
+    context: Context, repository: RepositoryName, upload: Upload, parts: list[Stored], chunk: Chunk, digest: Digest
+) -> None:
+    """The last chunk is committed with the upload as it was read; only what was cut is added, to go on from there."""
+    services = context.services
+    part = receive(services, upload, chunk, upload.algorithm if upload.received else digest.algorithm)
+    if part is not None and context.body.is_cut:
+        _added(context, repository, upload, part, digest)
+    require_whole(services.settings, context.body)
+    if part is not None:
+        upload, parts = uploads.added(upload, part), [*parts, Stored(part.object_name, is_fresh=True)]
+    try:
+        finish(services, repository, upload, parts, digest, context.owner)
+    except (Overtaken, ChangeRefused) as error:
+        if part is not None:
+            uploads.discard_object(services.database, part.object_name)
+        if isinstance(error, Overtaken):
+            raise _out_of_order(context, repository, upload) from error
+        raise
 
 
 def cancel(context: Context, route: DeleteUpload) -> Response:
@@ -122,38 +155,41 @@ def cancel(context: Context, route: DeleteUpload) -> Response:
     return empty(HTTPStatus.NO_CONTENT, {})
 
 
-def _require(context: Context, repository: RepositoryName, upload_id: uuid.UUID) -> Upload:
-    upload = uploads.get(context.services.database, repository, upload_id, context.owner)
+def _require(
+    context: Context, repository: RepositoryName, upload_id: uuid.UUID, next_: NewObject | None = None
+) -> Upload:
+    upload = uploads.get(context.services.database, repository, upload_id, context.owner, next_)
     if upload is None:
         raise UploadUnknown
     return upload
 
 
-def _receive(
-    context: Context, repository: RepositoryName, upload: Upload, algorithm: str, digest: Digest | None = None
-) -> Received:
-    announced = _announced(context, repository, upload)
-    try:
-        return receive(context.services, upload, context.body, announced, algorithm, digest)
-    except Overtaken as overtaken:
-        now = _require(context, repository, upload.id)
-        raise UploadOutOfOrder(
-            now.received, upload_location(context, upload_path(repository, upload.id))
-        ) from overtaken
-
-
-def _announced(context: Context, repository: RepositoryName, upload: Upload) -> ByteRange | None:
-    """Where the client says that its chunk belongs: next, or the chunk is refused."""
+def _chunk(context: Context, upload_id: uuid.UUID) -> Chunk:
     header = context.request.headers.get("Content-Range")
-    if header is None:
-        return None
-    announced = parse_content_range(header)
-    if announced.first != upload.received:
-        raise UploadOutOfOrder(upload.received, upload_location(context, upload_path(repository, upload.id)))
-    length = context.body.announced
-    if length is not None and length != announced.length:
-        raise SizeInvalid("Content-Length differs from Content-Range", content_length=length)
-    return announced
+    return chunk_of(upload_id, context.body, None if header is None else parse_content_range(header))
+
+
+def _require_next(context: Context, repository: RepositoryName, upload: Upload, chunk: Chunk) -> None:
+    """Where the client says that its chunk belongs: next, or the chunk is refused."""
+    if chunk.range is not None and chunk.range.first != upload.received:
+        location = upload_location(context, upload_path(repository, upload.id))
+        raise UploadOutOfOrder(upload.received, location)
+
+
+def _added(
+    context: Context, repository: RepositoryName, upload: Upload, part: Part, digest: Digest | None = None
+) -> Upload:
+    seconds = context.services.settings.upload_expiry_seconds
+    advanced = uploads.advance(context.services.database, upload, part, seconds, digest)
+    if advanced is None:
+        raise _out_of_order(context, repository, upload)
+    return advanced
+
+
+def _out_of_order(context: Context, repository: RepositoryName, upload: Upload) -> UploadOutOfOrder:
+    """Another request was first: where the upload stands now. Raises UploadUnknown if it has ended."""
+    now = _require(context, repository, upload.id)
+    return UploadOutOfOrder(now.received, upload_location(context, upload_path(repository, upload.id)))
 
 
 def _accepted(context: Context, repository: RepositoryName, upload_id: uuid.UUID, received: int) -> Response:

@@ -8,7 +8,7 @@ from flask import Request
 
 
 def client_address(request: Request, trusted_proxies: int) -> str:
-    """Who is at the other end, as the outermost of the proxies that are trusted saw it.
+    """Returns who is at the other end, as the outermost of the proxies that are trusted saw it.
 
     What stands further left in X-Forwarded-For was written by the client. Of IPv6 only the network counts (/64): one
     customer has all of it.

@@ -12,12 +12,12 @@ from functions.api.web.browsers import PROTECTION
 
 
 def refuse_in_json() -> None:
-    """From now on they are answered with an OCI error as well, in this process."""
+    """Requests that the server beneath refuses are answered with an OCI error from now on, in this process."""
     util.write_error = _write_error
 
 
 def _write_error(sock: Any, status_int: int, reason: str, mesg: str) -> None:
-    """As gunicorn's own: `mesg` has what the client sent, `reason` is the status' name."""
+    """Stands in for gunicorn's own: `mesg` has what the client sent, `reason` is the status' name."""
     code = "UNKNOWN" if status_int == HTTPStatus.INTERNAL_SERVER_ERROR else "UNSUPPORTED"
     body = json.dumps({"errors": [{"code": code, "message": mesg or reason}]})
     head = (

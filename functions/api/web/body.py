@@ -45,9 +45,12 @@ class Pace:
 
 
 class Body:
-    """`received` bytes so far; `is_cut` if the client went away, was too slow, stopped before the end, or
-    `is_too_large`: more than `most` bytes, which is what the platform lets through; 0 is no limit. Without a length
-    that is said of an eighth less, of which all is handed out: the platform has counted what is still under way.
+    """A body, of which `received` bytes have come.
+
+    It `is_announced` if any are to come; `announced` is how many, if that is known. It `is_cut` if the client went away,
+    was too slow, stopped before the end, or if it `is_too_large`: more than `most` bytes, which is what the platform
+    lets through; 0 is no limit. Without a length that is said of an eighth less, of which all is handed out: the
+    platform has counted what is still under way.
     """
 
     def __init__(self, request: Request, address: str, pace: Pace, most: int = 0) -> None:
@@ -55,13 +58,14 @@ class Body:
         self._address = address
         self._pace = pace
         self.announced = request.content_length
+        self.is_announced = bool(self.announced) or "Transfer-Encoding" in request.headers
         self.received = 0
         self.is_cut = False
         self._most_read = most if self.announced is not None else most - most // 8
         self.is_too_large = 0 < most < (self.announced or 0)
         self._is_read = False
         self._is_gone = False
-        self._drain_until: float | None = None
+        self._until: float | None = None
         self._socket = request.environ.get("gunicorn.socket")
         if self._socket is not None:
             # Of one read or write each: so of an answer that nobody takes, too.
@@ -83,9 +87,13 @@ class Body:
                 return None
         return bytes(content)
 
+    def finish_within(self, seconds: float) -> None:
+        """From now on no piece has a time of its own: what has not come in so long is cut."""
+        self._until = time.monotonic() + seconds
+
     def drain(self) -> bool:
         """Throws away what was not read; False if it did not come to the end: cut, too slow, or too much."""
-        self._drain_until = time.monotonic() + self._pace.drain_seconds
+        self.finish_within(self._pace.drain_seconds)
         is_too_long = self.is_too_large or (
             self.announced is not None and self.announced - self.received > _MOST_DRAINED
         )
@@ -136,7 +144,7 @@ class Body:
         size = self._pace.least_bytes
         if self._socket is None:
             return self._stream.read(size)
-        until = self._drain_until or time.monotonic() + self._pace.seconds
+        until = self._until or time.monotonic() + self._pace.seconds
         with WAITING.until(until, self._socket, self._address, self._pace.most_slow) as is_let_in:
             if not is_let_in:
                 self.is_cut = True

@@ -21,7 +21,7 @@ _PREFLIGHT_SECONDS: Final = "3600"
 
 
 def protect(response: Response) -> None:
-    """Content is data to a browser, or a file to save. Only JSON may be looked at: no browser runs any of it."""
+    """Tells a browser that content is data, or a file to save. Only JSON may be looked at: none of it is run."""
     response.headers.update(PROTECTION)
     if response.mimetype and not _is_json(response.mimetype):
         response.headers["Content-Disposition"] = "attachment"

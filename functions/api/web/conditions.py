@@ -12,7 +12,7 @@ from functions.registry.oci.digest import Digest
 
 
 def has_same_etag(context: Context, digest: Digest) -> bool:
-    """Weakly: a proxy that compresses on its way marks an ETag as weak."""
+    """Compares weakly: a proxy that compresses on its way marks an ETag as weak."""
     return context.request.if_none_match.contains_weak(str(digest))
 
 

@@ -22,7 +22,7 @@ class Context:
 
     @property
     def owner(self) -> Owner:
-        """Of the uploads that this request may start or go on with."""
+        """Returns whose the uploads are that this request may start or go on with."""
         if self.caller.kind == "open":
             return NOBODY
         return Owner(self.caller.label, self.services.settings.uploads_per_principal)

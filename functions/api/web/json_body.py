@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -11,6 +10,7 @@ from functions.api.web.errors import ParameterInvalid
 from functions.registry.auth.roles import Role
 from functions.registry.metadata.access.patterns import PatternInvalid, repository_regex, tag_regex
 from functions.registry.oci.errors import ManifestInvalid, NameInvalid
+from functions.registry.oci.json_object import Unreadable, read_object
 from functions.registry.oci.name import RepositoryName, Tag
 
 LARGEST: Final = 64 * 1024
@@ -131,20 +131,9 @@ def _document(context: Context) -> dict[str, Any]:
     if body is None or context.body.is_cut:
         raise ParameterInvalid(f"the body has at most {LARGEST} bytes, and comes whole")
     try:
-        document = json.loads(body, object_pairs_hook=_once)
-    except (ValueError, RecursionError) as error:
+        return read_object(body)
+    except Unreadable as error:
         raise ParameterInvalid("the body is one JSON object, without a name that stands twice") from error
-    if not isinstance(document, dict):
-        raise ParameterInvalid("the body is one JSON object")
-    return document
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Which of two values counts differs from reader to reader."""
-    document = dict(pairs)
-    if len(document) != len(pairs):
-        raise ValueError("a name stands twice")
-    return document
 
 
 def _shown(name: str) -> str:

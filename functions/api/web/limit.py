@@ -8,7 +8,7 @@ from functions.registry.oci.errors import RequestTooLarge
 
 
 def require_within_limit(settings: Settings, body: Body) -> None:
-    """Where the platform takes HTTP/1 it has a limit, and docker sends a layer in one request, whatever its size.
+    """Refuses what the platform would: where it takes HTTP/1 it has a limit, and docker sends a layer in one request.
 
     Raises RequestTooLarge.
     """

@@ -12,7 +12,7 @@ Entry = TypeVar("Entry")
 
 
 def cut(entries: Sequence[Entry], size: int) -> tuple[list[Entry], bool]:
-    """The page's entries, and whether more follow. `entries` has one more than `size` if so."""
+    """Returns the page's entries, and whether more follow. `entries` has one more than `size` if so."""
     return list(entries[:size]), len(entries) > size
 
 

@@ -58,6 +58,8 @@ STATUSES: Final[dict[type[OciError], HTTPStatus]] = {
     gitlab_errors.TagInvalid: HTTPStatus.BAD_REQUEST,
 }
 RETRY_AFTER_SECONDS: Final = 1
+# Whoever comes again sends megabytes again.
+NO_ROOM_SECONDS: Final = 5
 
 
 def json_response(document: Any, content_type: str = "application/json", **headers: str) -> Response:
@@ -113,11 +115,11 @@ def refused(error: OciError) -> Response:
     return response
 
 
-def unavailable() -> Response:
-    """A dependency is down: the client may try again."""
+def unavailable(*, is_full: bool = False) -> Response:
+    """A dependency is down, or this process `is_full`: the client may try again."""
     response = json_response({"errors": [{"code": "UNKNOWN", "message": "temporarily unavailable: try again"}]})
     response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
-    response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    response.headers["Retry-After"] = str(NO_ROOM_SECONDS if is_full else RETRY_AFTER_SECONDS)
     return response
 
 

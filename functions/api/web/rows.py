@@ -11,7 +11,7 @@ from functions.registry.oci.digest import Digest
 
 
 def rows(found: Sequence[Any]) -> list[dict[str, Any]]:
-    """Dataclasses as JSON objects: times in ISO 8601, digests as they are written everywhere."""
+    """Writes dataclasses as JSON objects: times in ISO 8601, digests as they are written everywhere."""
     return [{column.name: plain(getattr(row, column.name)) for column in fields(row)} for row in found]
 
 

@@ -18,7 +18,7 @@ _asking = threading.Lock()
 
 
 def answer(database: Database) -> Response:
-    """204 once a connection works, else 503. One asks at a time: the platform repeats itself each second."""
+    """Answers 204 once a connection works, else 503. One asks at a time: the platform repeats itself each second."""
     if not _asking.acquire(blocking=False):
         return Response(status=503)
     try:

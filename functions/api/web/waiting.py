@@ -34,7 +34,7 @@ class _Wait:
 
 
 class Waiting:
-    """All that is waited for in this process."""
+    """It knows all that is waited for in this process."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -44,7 +44,7 @@ class Waiting:
 
     @contextmanager
     def until(self, moment: float, connection: socket.socket, address: str, most: int) -> Iterator[bool]:
-        """False, and nothing is to be read, if as many as `most` from there are waited for, and were too slow."""
+        """Returns false, so that nothing is read, if as many as `most` from there are waited for and were too slow."""
         now = time.monotonic()
         wait = _Wait(connection, address, most, now + (moment - now) * _SLOW, moment)
         with self._lock:

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, get_args
 
 from functions.registry.auth.secrets import Peppers, hash_password, make_secret
 from functions.registry.config import Settings
 from functions.registry.metadata.access import credentials, principals, trusted_publishers
-from functions.registry.metadata.access.principals import Principal, PrincipalInvalid
+from functions.registry.metadata.access.principals import Principal, PrincipalInvalid, PrincipalKind
 from functions.registry.metadata.db import Database
 from functions.registry.oci.errors import NameInvalid
 from functions.registry.oci.name import RepositoryName
 
-KINDS: Final = ("user", "robot")
+KINDS: Final[tuple[PrincipalKind, ...]] = get_args(PrincipalKind)
 MOST_DAYS: Final = 3650
 
 
@@ -27,7 +27,7 @@ class AccountRefused(ValueError):
 class NewAccount:
     """A namespace is a robot's; rights over the registry and a password are a user's."""
 
-    kind: str
+    kind: PrincipalKind
     name: str
     namespace: str | None = None
     is_admin: bool = False
@@ -96,7 +96,7 @@ def add_trusted_publisher(
         raise AccountRefused(
             "a trusted publisher is a robot's: make a robot for the job, and grant it what the job needs"
         )
-    issuers = settings.oidc_issuers.split()
+    issuers = settings.oidc_issuers
     if issuer not in issuers:
         raise AccountRefused(f"issuer takes one of SLIPWAY_OIDC_ISSUERS: {', '.join(issuers)}")
     try:

@@ -33,7 +33,9 @@ class Authority:
         return self.over_all or bool(self.namespaces)
 
     def over(self, namespace: str | None) -> bool:
-        """None is that of what belongs to no namespace: the registry's administrators have it."""
+        """Says whether the namespace is administered. None stands for what belongs to no namespace: that is the
+        registry's administrators'.
+        """
         if self.over_all:
             return True
         if namespace is None or not _NAMESPACE.fullmatch(namespace):
@@ -41,7 +43,7 @@ class Authority:
         return any(is_glob_match(glob, namespace) for glob in self.namespaces)
 
     def over_pattern(self, repositories: str) -> bool:
-        """Whether all that the pattern can match is administered."""
+        """Says whether all that the pattern can match is administered."""
         return self.over(namespace_of(repositories))
 
 

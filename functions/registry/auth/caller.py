@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from functions.registry.auth.authority import ALL_AUTHORITY, NO_AUTHORITY, Authority
 from functions.registry.auth.roles import Role
 
 if TYPE_CHECKING:
     from functions.registry.auth.tag_limits import TagLimits
+
+
+CallerKind = Literal["user", "robot", "anonymous", "open", "external"]
 
 
 class TokenRefused(Exception):
@@ -32,15 +35,14 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """`kind` is `user`, `robot`, `anonymous`, `open` or `external`.
+    """`refused` holds what was asked for and not granted: for that no larger token exists.
 
-    `refused` holds what was asked for and not granted: for that no larger token exists. An administrator's token, too,
-    opens only the repositories that it names. One who is read-only administers nothing.
+    An administrator's token, too, opens only the repositories that it names. One who is read-only administers nothing.
 
     `authority` is in no token: the gate asks the database for it, where it matters.
     """
 
-    kind: str
+    kind: CallerKind
     name: str
     principal_id: int | None = None
     is_admin: bool = False

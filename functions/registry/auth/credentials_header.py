@@ -17,12 +17,12 @@ _BASIC: Final = re.compile(r"basic ([A-Za-z0-9+/=_-]+)", re.IGNORECASE)
 
 
 def bearer(headers: Sequence[str]) -> str:
-    """The token. Raises TokenRefused for anything but one header with one token."""
+    """Returns the token. Raises TokenRefused for anything but one header with one token."""
     return _only(headers, _BEARER, "one header: Authorization: Bearer TOKEN")
 
 
 def basic(headers: Sequence[str]) -> tuple[str, str]:
-    """Name and password (RFC 7617). Raises TokenRefused."""
+    """Returns name and password (RFC 7617). Raises TokenRefused."""
     encoded = _only(headers, _BASIC, "one header: Authorization: Basic, with name and password")
     try:
         name, colon, password = base64.b64decode(encoded, validate=True).decode().partition(":")

@@ -66,7 +66,7 @@ class ExternalTokens:
 
 
 def _by_id(bundle: str) -> dict[str, VerificationKey]:
-    """Both names that token services give to a key."""
+    """Returns the keys by both names that token services give them."""
     try:
         keys = list(read_bundle(bundle))
     except KeyUnusable as error:
@@ -123,7 +123,7 @@ def _texts(value: Any) -> list[str]:
 
 
 def _name(value: Any) -> str | None:
-    """A repository's name; or one that ends in `/*`, which stands for itself: functions/api/gitlab/scopes.py."""
+    """Returns a repository's name, or one that ends in `/*` and stands for itself: functions/api/gitlab/scopes.py."""
     if not isinstance(value, str):
         return None
     try:

@@ -24,7 +24,7 @@ _MERGE_REQUESTS: Final = frozenset({"merge_request_event", "external_pull_reques
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who its issuer says that somebody is. All claims are text; those that are lists or objects are left out."""
+    """It is who its issuer says that somebody is. All claims are text; those that are lists or objects are left out."""
 
     issuer: str
     claims: Mapping[str, str]
@@ -39,7 +39,7 @@ class Identity:
 
     @property
     def is_read_only(self) -> bool:
-        """Whether it works on a request to merge: it may look, and push nothing."""
+        """Says whether the job works on a request to merge: it may look, and push nothing."""
         is_pull_request = self.claims.get("event_name", "").startswith("pull_request")
         return is_pull_request or self.claims.get("pipeline_source") in _MERGE_REQUESTS
 

@@ -63,7 +63,7 @@ class GoogleAccessTokens:
         return found
 
     def _ask(self, access_token: str, now: float) -> Identity | str:
-        """An identity, or why there is none."""
+        """Returns an identity, or why there is none."""
         form = urlencode({"access_token": access_token})
         may_be_loopback = outgoing.is_loopback(self._url)
         try:

@@ -30,13 +30,13 @@ ANONYMOUS: Final = Caller(kind="anonymous", name="")
 
 
 class Verifier(Protocol):
-    """Our own tokens, or another issuer's."""
+    """It verifies our own tokens, or another issuer's."""
 
     def verify(self, token: str) -> Caller: ...
 
 
 class Guard:
-    """Built with every process, paid for by the first request that needs it: `open` mode imports nothing."""
+    """It is built with every process, and paid for by the first request that needs it: `open` mode imports nothing."""
 
     def __init__(self, settings: Settings, database: Database) -> None:
         self._settings = settings
@@ -58,11 +58,13 @@ class Guard:
 
     @property
     def nobody(self) -> Caller:
-        """Who has shown nothing."""
+        """Returns the caller who has shown nothing."""
         return ANYONE_OPEN if self._settings.access == "open" else ANONYMOUS
 
     def caller(self, authorization: Sequence[str]) -> Caller | None:
-        """From the Authorization headers; None if there is none. No statement is run. Raises TokenRefused."""
+        """Returns whom the Authorization headers name; None if there are none. No statement is run. Raises
+        TokenRefused.
+        """
         if self._settings.access == "open":
             return ANYONE_OPEN
         if not authorization:
@@ -71,7 +73,7 @@ class Guard:
         return verifier.verify(bearer(authorization))
 
     def grant(self, signed_in: SignedIn | None, scopes: Iterable[Scope]) -> Caller:
-        """What is both asked for and allowed. One statement; none if no repository is asked for."""
+        """Returns what is both asked for and allowed. It takes one statement; none if no repository is asked for."""
         wanted = list(scopes)
         asked = {scope.name: scope.actions for scope in wanted if scope.type == "repository"}
         roles = self._roles(signed_in, list(asked))
@@ -98,7 +100,9 @@ class Guard:
         )
 
     def authority(self, caller: Caller) -> Authority:
-        """As the database has it now: what a token says lags behind. One statement."""
+        """Returns what the caller administers as the database has it now: what a token says lags behind. It takes one
+        statement.
+        """
         if caller.kind == "open":
             return ALL_AUTHORITY
         if caller.principal_id is None or caller.is_read_only:

@@ -26,7 +26,9 @@ Clock = Callable[[], float]
 
 
 class KeySets:
-    """One set for each issuer: a key of one verifies nothing of another. `private_hosts` may be in our own network."""
+    """Each issuer has a set of its own: a key of one verifies nothing of another. `private_hosts` may be in our own
+    network.
+    """
 
     def __init__(self, clock: Clock = time.monotonic, private_hosts: Container[str] = ()) -> None:
         self._clock = clock
@@ -46,13 +48,13 @@ class KeySets:
 
 
 def key_set_at(url: str, private_hosts: Container[str] = (), clock: Clock = time.monotonic) -> KeySet:
-    """Of an issuer whose key set has a known address."""
+    """Returns the key set of an issuer that publishes it at a known address."""
     where = _Where(outgoing.is_loopback(url), private_hosts)
     return KeySet(url, lambda: _fetch(url, where), clock)
 
 
 class KeySet:
-    """What `fetch` gives, which is called seldom. `name` is for people."""
+    """It keeps what `fetch` gives, which is called seldom. `name` is for people."""
 
     def __init__(self, name: str, fetch: Callable[[], Keys], clock: Clock) -> None:
         self._name = name
@@ -99,14 +101,14 @@ class KeySet:
 
 @dataclass(frozen=True, slots=True)
 class _Where:
-    """Which hosts may be asked beside public ones."""
+    """It says which hosts may be asked beside public ones."""
 
     may_be_loopback: bool
     private_hosts: Container[str]
 
 
 def _discover(issuer: str, private_hosts: Container[str]) -> Keys:
-    """OpenID Connect Discovery, section 4. Only an issuer on this machine may have its keys on this machine."""
+    """Follows OpenID Connect Discovery, section 4. Only an issuer on this machine may have its keys on this machine."""
     where = _Where(outgoing.is_loopback(issuer), private_hosts)
     document = _document(f"{issuer.rstrip('/')}/.well-known/openid-configuration", where)
     if document.get("issuer") != issuer:

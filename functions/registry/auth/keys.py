@@ -29,7 +29,7 @@ _THUMBPRINT_FIELDS: Final = {"EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty
 
 
 class KeyUnusable(ValueError):
-    """Not a public key, or too weak, or of a kind that signs no tokens."""
+    """It is not a public key, or too weak, or of a kind that signs no tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class VerificationKey:
 
     @classmethod
     def from_jwk(cls, document: Mapping[str, Any]) -> VerificationKey:
-        """RFC 7517. Raises KeyUnusable, for a private or a symmetric key as well."""
+        """Reads a key of RFC 7517. Raises KeyUnusable, for a private or a symmetric key as well."""
         try:
             return cls.of(jwt.PyJWK(dict(document)).key)
         except (jwt.PyJWTError, ValueError, TypeError) as error:
@@ -62,13 +62,13 @@ class VerificationKey:
 
     @property
     def thumbprint(self) -> str:
-        """RFC 7638."""
+        """Returns the key's name by RFC 7638."""
         text = json.dumps(self.jwk(), separators=(",", ":"), sort_keys=True)
         return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).decode().rstrip("=")
 
     @property
     def fingerprint(self) -> str:
-        """As libtrust makes it, and GitLab and older token servers still do."""
+        """Returns the key's name as libtrust makes it, and GitLab and older token servers still do."""
         encoded = self.key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         text = base64.b32encode(hashlib.sha256(encoded).digest()[:30]).decode()
         return ":".join(text[start : start + 4] for start in range(0, len(text), 4))

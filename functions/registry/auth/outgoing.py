@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import ipaddress
-import json
 import socket
 import ssl
 import threading
@@ -15,6 +14,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 from urllib.parse import urlsplit
+
+from functions.registry.oci.json_object import read_stored
 
 LARGEST_ANSWER: Final = 64 * 1024
 _LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -175,13 +176,5 @@ def _exchange(channel: socket.socket, host: str, path: str, form: str | None) ->
         data = response.read(LARGEST_ANSWER + 1)
         if len(data) > LARGEST_ANSWER:
             raise OutgoingFailed(f"{host} sent more than {LARGEST_ANSWER} bytes")
-        return Answer(response.status, _object(data))
-
-
-def _object(data: bytes) -> dict[str, Any]:
-    """Empty for what is not a JSON object: errors and redirects often aren't, and what is asked for can't be."""
-    try:
-        document = json.loads(data)
-    except (ValueError, RecursionError):
-        return {}
-    return document if isinstance(document, dict) else {}
+        # Errors and redirects are often no JSON object.
+        return Answer(response.status, read_stored(data))

@@ -24,7 +24,7 @@ class _Bucket:
 
 
 class Sparing:
-    """What is told of refusals: `per_minute` of one caller, of these each one once."""
+    """It says which refusals are told: `per_minute` of one caller, and of these each one once."""
 
     def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._each = RateLimit(1, clock)
@@ -40,7 +40,9 @@ class Sparing:
 
 
 class RateLimit:
-    """`per_minute` requests for each key, all at once or spread; 0 is no limit."""
+    """It lets through `per_minute` requests for each key, all at once or spread; 0 is no limit. Each instance counts by
+    itself, so many let through as many times more.
+    """
 
     def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._capacity = per_minute

@@ -13,7 +13,7 @@ _MOST: Final = 4096
 
 
 class Remembered(Generic[Value]):
-    """At most a few thousand: the least recently added are forgotten first."""
+    """It holds a few thousand at most: the least recently added are forgotten first."""
 
     def __init__(self) -> None:
         self._found: OrderedDict[bytes, tuple[float, Value]] = OrderedDict()

@@ -39,7 +39,7 @@ ACTIONS: Final[dict[Role, frozenset[str]]] = {
 
 
 def actions(role: Role | None) -> frozenset[str]:
-    """None, no role, may do nothing."""
+    """Returns what the role may do. None, no role, may do nothing."""
     return ACTIONS[role] if role else frozenset()
 
 

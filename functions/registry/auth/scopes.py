@@ -34,7 +34,7 @@ CATALOG: Final = Scope("registry", "catalog", frozenset({"*"}))
 
 
 def parse_scopes(values: Sequence[str]) -> list[Scope]:
-    """One for each name, in the order of asking. Each value may hold several, divided by spaces.
+    """Returns one scope for each name, in the order of asking. Each value may hold several, divided by spaces.
 
     Nothing is an error: clients also send what another product's challenge said. What can't be read is dropped, and
     so are names beyond the bounds above: first those that are not pushed to, for what is pushed may be named last.
@@ -58,12 +58,12 @@ def _within_bounds(scopes: Iterable[Scope]) -> Iterator[Scope]:
 
 
 def format_scopes(scopes: Iterable[Scope]) -> str:
-    """Always the same for the same scopes: clients keep tokens by this text."""
+    """Returns the same text for the same scopes, always: clients keep tokens by it."""
     return " ".join(f"{scope.type}:{scope.name}:{','.join(sorted(scope.actions))}" for scope in sorted(scopes))
 
 
 def repositories(scopes: Iterable[Scope]) -> list[str]:
-    """Those that something is asked for in."""
+    """Returns the repositories that something is asked for in."""
     return [scope.name for scope in scopes if scope.type == "repository"]
 
 

@@ -21,7 +21,7 @@ class SealBroken(Exception):
 
 
 class Seal:
-    """By the registry's pepper. Without one, where nobody hides anything, a seal is a checksum."""
+    """It seals by the registry's pepper. Without one, where nobody hides anything, a seal is a checksum."""
 
     def __init__(self, peppers: str) -> None:
         known = [line.strip().encode() for line in peppers.splitlines() if line.strip()]

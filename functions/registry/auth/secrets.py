@@ -35,7 +35,9 @@ class NewSecret:
 
 
 def make_secret() -> NewSecret:
-    """256 random bits. The prefix and the checksum let scanners of leaked texts know it for what it is."""
+    """Returns a secret of 256 random bits. The prefix and the checksum let scanners of leaked texts know it for what it
+    is.
+    """
     alphabet = string.ascii_lowercase + string.digits
     identity = "".join(secrets.choice(alphabet) for _ in range(_ID_LENGTH))
     body = f"{PREFIX}{identity}_{secrets.token_urlsafe(32)}_"
@@ -43,7 +45,7 @@ def make_secret() -> NewSecret:
 
 
 def parse_secret(text: str) -> tuple[str, str] | None:
-    """Its id, and the text again; None if it can be no secret of ours, which spares the look-up."""
+    """Returns its id, and the text again; None if it can be no secret of ours, which spares the look-up."""
     match = _SECRET.fullmatch(text)
     if match is None or _checksum(match[1]) != match[3]:
         return None
@@ -51,7 +53,7 @@ def parse_secret(text: str) -> tuple[str, str] | None:
 
 
 class Peppers:
-    """One to a line: the first makes hashes, all of them know what they made. The database knows none.
+    """They stand one to a line: the first makes hashes, all of them know what they made. The database knows none.
 
     A new one is put last, later, once all instances have it, first: whatever signs in is hashed by it from then on.
     """
@@ -67,11 +69,11 @@ class Peppers:
         return self._all[0]
 
     def hash(self, secret: str) -> bytes:
-        """Fast: nobody guesses 256 bits. Without the pepper a stolen table is useless."""
+        """Hashes fast: nobody guesses 256 bits. Without the pepper a stolen table is useless."""
         return self.hashes(secret)[0]
 
     def hashes(self, secret: str) -> list[bytes]:
-        """By each of them, the newest first."""
+        """Returns the hashes by each of them, the newest first."""
         return [hmac.digest(pepper, secret.encode(), "sha256") for pepper in self._all]
 
     def knows(self, secret: str, hashed: bytes) -> bool:
@@ -79,7 +81,7 @@ class Peppers:
 
 
 def hash_password(text: str) -> str:
-    """argon2id, slow on purpose. Raises ValueError for one that is too short or too long."""
+    """Hashes with argon2id, slow on purpose. Raises ValueError for one that is too short or too long."""
     if len(text) < SHORTEST_PASSWORD or len(text.encode()) > LONGEST_PASSWORD:
         raise ValueError(f"a password has at least {SHORTEST_PASSWORD} characters and at most {LONGEST_PASSWORD} bytes")
     with _hashing:
@@ -87,7 +89,9 @@ def hash_password(text: str) -> str:
 
 
 def verify_password(hashed: str | None, text: str) -> bool:
-    """None, for a user who isn't there or has no password, takes as long as a wrong password."""
+    """Says whether the password is right. None, for a user who isn't there or has no password, takes as long as a wrong
+    one.
+    """
     from argon2.exceptions import VerifyMismatchError  # noqa: PLC0415  # imported only where a password is checked
 
     password = text.encode(errors="surrogatepass")
@@ -102,7 +106,7 @@ def verify_password(hashed: str | None, text: str) -> bool:
 
 @cache
 def _hasher() -> PasswordHasher:
-    """OWASP's "Password Storage Cheat Sheet": 19 MiB, two passes, one lane."""
+    """Returns argon2id as OWASP's "Password Storage Cheat Sheet" has it: 19 MiB, two passes, one lane."""
     from argon2 import PasswordHasher  # noqa: PLC0415  # as above
 
     return PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
@@ -114,7 +118,7 @@ def _nobodys_hash() -> str:
 
 
 def _checksum(body: str) -> str:
-    """CRC-32 in six digits to the base of 62."""
+    """Returns CRC-32 in six digits to the base of 62."""
     number, digits = zlib.crc32(body.encode()), ""
     for _ in range(6):
         number, digit = divmod(number, len(_DIGITS))

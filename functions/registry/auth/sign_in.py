@@ -153,13 +153,13 @@ class SignIn:
 
         settings = self._settings
         key_sets = KeySets(private_hosts=settings.private_issuers)
-        return Federation(key_sets, settings.oidc_issuers.split(), settings.service)
+        return Federation(key_sets, settings.oidc_issuers, settings.service)
 
     @cached_property
     def _google(self) -> GoogleAccessTokens:
         from functions.registry.auth.google import GoogleAccessTokens  # noqa: PLC0415  # as the class says
 
-        return GoogleAccessTokens(self._settings.google_audiences.split())
+        return GoogleAccessTokens(self._settings.google_audiences)
 
     def _federated(self, shown: _Shown) -> SignedIn:
         from functions.registry.auth import trusted  # noqa: PLC0415  # as the class says

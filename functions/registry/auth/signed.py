@@ -16,6 +16,7 @@ import jwt
 
 from functions.registry.auth.caller import TokenRefused
 from functions.registry.auth.keys import VerificationKey
+from functions.registry.oci.json_object import Unreadable, read_object
 
 LARGEST: Final = 8 * 1024
 LEEWAY_SECONDS: Final = 60
@@ -131,21 +132,6 @@ def _decode(part: str) -> dict[str, Any]:
 
 def _object(data: bytes) -> dict[str, Any]:
     try:
-        document = json.loads(data, object_pairs_hook=_without_doubles, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
+        return read_object(data)
+    except Unreadable as error:
         raise TokenRefused("this is no signed token: a part of it is not JSON, or has a name twice") from error
-    if not isinstance(document, dict):
-        raise TokenRefused("this is no signed token")
-    return document
-
-
-def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Programs differ in which of two they take."""
-    document = dict(pairs)
-    if len(document) != len(pairs):
-        raise ValueError("a name stands there twice")
-    return document
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 
 class SignInRefused(Exception):
-    """args[0] is for the client."""
+    """The sign-in is refused; args[0] is for the client."""
 
 
 class SignInThrottled(Exception):
-    """Too many failures from there: again in `retry_after_seconds`."""
+    """There were too many failures from there: again in `retry_after_seconds`."""
 
     def __init__(self, retry_after_seconds: int) -> None:
         super().__init__(f"again in {retry_after_seconds} s")

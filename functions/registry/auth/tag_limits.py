@@ -21,7 +21,7 @@ class PatternRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RepositoryLimits:
-    """Each question raises PatternRefused."""
+    """It answers what a token's limits forbid. Each question raises PatternRefused."""
 
     deny_push: tuple[str, ...] = ()
     deny_delete: tuple[str, ...] = ()
@@ -33,7 +33,7 @@ class RepositoryLimits:
         )
 
     def denies_push(self, tag: str) -> bool:
-        """Whether the tag may be neither made nor moved."""
+        """Says whether the tag may be neither made nor moved."""
         self._require_few(self.deny_push)
         return _matches_any(self.deny_push, tag, "TAG_PROTECTION_PATTERN_INVALID")
 
@@ -42,13 +42,13 @@ class RepositoryLimits:
         return _matches_any(self.deny_delete, tag, "TAG_PROTECTION_PATTERN_INVALID")
 
     def is_immutable(self, tag: str) -> bool:
-        """Whether the tag, if it is there, may be neither deleted nor put again, even as it is."""
+        """Says whether the tag, if it is there, may be neither deleted nor put again, even as it is."""
         self._require_few()
         return _matches_any(self.immutable, tag, "TAG_IMMUTABILITY_PATTERN_INVALID")
 
     @property
     def keeps_manifests(self) -> bool:
-        """Whether no manifest may be deleted by its digest: some of its tags might be protected."""
+        """Says whether no manifest may be deleted by its digest: some of its tags might be protected."""
         return bool(self.deny_delete or self.immutable)
 
     def _require_few(self, others: tuple[str, ...] = ()) -> None:
@@ -70,7 +70,7 @@ class TagLimits:
 
 
 def read_limits(meta: Any) -> RepositoryLimits:
-    """From an entry's `meta`. Raises ValueError: what can't be read must not pass for no limit."""
+    """Reads an entry's `meta`. Raises ValueError: what can't be read must not pass for no limit."""
     if meta is None:
         return _NONE
     denied = _mapping(_mapping(meta).get("tag_deny_access_patterns"))
@@ -98,7 +98,7 @@ def _patterns(value: Any) -> tuple[str, ...]:
 
 
 def _matches_any(patterns: Iterable[str], tag: str, code: str) -> bool:
-    """All are looked at: one that can't be read counts, whatever the others say."""
+    """Looks at all of them: one that can't be read counts, whatever the others say."""
     matchers = [_matcher(pattern, code) for pattern in patterns]
     return any(matcher.search(tag) for matcher in matchers)
 

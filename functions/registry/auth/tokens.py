@@ -44,7 +44,7 @@ class KeyRing:
         return self._keys.get(key_id)
 
     def jwks(self) -> dict[str, Any]:
-        """RFC 7517: the public halves."""
+        """Returns the public halves, as RFC 7517 writes them."""
         keys = self._keys.items()
         return {"keys": [key.jwk() | {"use": "sig", "alg": _ALGORITHM, "kid": key_id} for key_id, key in keys]}
 
@@ -60,7 +60,7 @@ class Issued:
 
 
 class Tokens:
-    """Of one registry. `service` is whom they are for, `issuer` whom they are from."""
+    """They are one registry's. `service` is whom they are for, `issuer` whom they are from."""
 
     def __init__(
         self,
@@ -127,7 +127,7 @@ def _private_key(block: bytes) -> EllipticCurvePrivateKey:
 
 
 def _written(caller: Caller) -> dict[str, Any]:
-    """`access` as Docker's "Token authentication implementation" has it; what only we know stands beside it."""
+    """Writes `access` as Docker's "Token authentication implementation" has it; what only we know stands beside it."""
     access = [
         {"type": "repository", "name": each.name, "actions": sorted(each.actions)} for each in caller.access.values()
     ]

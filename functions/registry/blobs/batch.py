@@ -1,7 +1,7 @@
 """Many deletions in one request, and the answer to each: the JSON API's `multipart/mixed` batches.
 
-The Google client can make them too, but by way of an e-mail message for each call and each answer, which takes six
-times the processor time; and a GC run does little else.
+The Google client can make them too, but by way of an e-mail message for each call and each answer: that would nearly
+double what a blob costs the collector (docs/adr/0023).
 """
 
 from __future__ import annotations

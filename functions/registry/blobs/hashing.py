@@ -108,7 +108,7 @@ class _LibraryHash:
 
 
 class _PlainHash:
-    """hashlib's own: it has no state that can be kept."""
+    """It is hashlib's own, which has no state that can be kept."""
 
     def __init__(self, algorithm: str) -> None:
         self._hash = hashlib.new(algorithm)
@@ -133,6 +133,6 @@ def start(algorithm: str) -> RunningHash:
 
 
 def resume(algorithm: str, state: bytes | None) -> RunningHash | None:
-    """The hash that gave `state`, ready to go on; None if it can't be taken up here."""
+    """Returns the hash that gave `state`, ready to go on; None if it can't be taken up here."""
     library = _library()
     return _LibraryHash(library, algorithm, state) if library and state is not None else None

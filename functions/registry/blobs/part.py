@@ -39,8 +39,17 @@ class _Answer:
     body: bytes
 
 
+def crc32c(content: bytes) -> str:
+    """As the store writes it."""
+    return _written(google_crc32c.value(content))
+
+
+def _written(checksum: int) -> str:
+    return base64.b64encode(checksum.to_bytes(4, "big")).decode()
+
+
 class PartWriter:
-    """`write` as bytes come, then `close`; or `cancel`. Holds about one chunk in memory.
+    """It takes `write` as bytes come, then `close`; or `cancel`. It holds about one chunk in memory.
 
     All three raise BlobStoreUnavailable once the session is lost or the store stays down; only `cancel` may follow.
     """
@@ -57,7 +66,7 @@ class PartWriter:
 
     @property
     def size(self) -> int:
-        """Bytes written so far."""
+        """Returns how many bytes were written so far."""
         return self._acknowledged + self._kept_bytes
 
     def write(self, data: bytes) -> None:
@@ -72,8 +81,7 @@ class PartWriter:
         """Finishes the object with exactly what was written, and compares what the store says it holds."""
         self._send_until(self.size, is_last=True)
         stored = self._object or {}
-        checksum = base64.b64encode(self._checksum.to_bytes(4, "big")).decode()
-        if int(stored["size"]) != self.size or stored["crc32c"] != checksum:
+        if int(stored["size"]) != self.size or stored["crc32c"] != _written(self._checksum):
             raise BlobStoreUnavailable("the stored object differs from what was sent")
 
     def cancel(self) -> None:
@@ -112,7 +120,7 @@ class PartWriter:
         return self._try("PUT", content_range, list(self._slice(end - self._acknowledged)))
 
     def _ask(self, total: str) -> _Answer | None:
-        """How far has it come? With the total known, this also closes a session that has all of it."""
+        """Asks how far it has come. With the total known, this also closes a session that has all of it."""
         return self._try("PUT", f"bytes */{total}", ())
 
     def _take(self, answer: _Answer | None) -> bool:
@@ -152,7 +160,7 @@ class PartWriter:
             count -= len(data)
 
     def _try(self, method: str, content_range: str, body: Sequence[bytes | memoryview]) -> _Answer | None:
-        """None if no answer came."""
+        """Returns the answer; None if none came."""
         try:
             return self._request(method, content_range, body)
         except (OSError, http.client.HTTPException):
@@ -178,7 +186,7 @@ class PartWriter:
         return answer
 
     def _connection(self) -> http.client.HTTPConnection:
-        """One a thread, kept open from part to part."""
+        """Returns the thread's own connection, which is kept open from part to part."""
         connection: http.client.HTTPConnection | None = getattr(_thread, "connection", None)
         if connection is None or _thread.origin != self._url.netloc or not idle.is_trusted(_thread.used_at):
             if connection is not None:

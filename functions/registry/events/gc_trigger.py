@@ -13,6 +13,7 @@ import time
 from typing import Any, Final
 
 from functions.registry import telemetry
+from functions.registry.oci.json_object import read_stored
 
 VERSION: Final = 1
 PUBLISH_SECONDS: Final = 5.0
@@ -29,11 +30,7 @@ def encode(kind: str = COLLECT) -> bytes:
 
 def is_gc_trigger(data: bytes, kind: str = COLLECT) -> bool:
     """Whether a message is one of ours, of that kind and a version that we know."""
-    try:
-        document = json.loads(data)
-    except (ValueError, RecursionError):
-        return False
-    return isinstance(document, dict) and document.get(kind) == VERSION
+    return read_stored(data).get(kind) == VERSION
 
 
 def message_data(payload: Any) -> bytes:

@@ -21,7 +21,7 @@ from functions.registry.oci.name import RepositoryName, Tag
 # the database takes none.
 MOST_KEYS: Final = 10_000
 _TOO_MANY_KEYS: Final = 4 * MOST_KEYS
-# In one statement: whoever pushes to one of their repositories waits until it is done.
+# In one batch: whoever pushes to one of their repositories waits until it is done.
 _TOGETHER: Final = 200
 
 _Key = tuple[RepositoryName, Tag | None, Digest | None]

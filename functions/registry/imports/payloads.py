@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functions.registry.metadata.imports.vocabulary import Reason
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.errors import ManifestInvalid
+from functions.registry.oci.json_object import Unreadable, read_stored
 from functions.registry.oci.manifest import Manifest, parse_manifest
-from functions.registry.oci.strangers_json import Unreadable, read_stored
 
 
 @dataclass(frozen=True, slots=True)

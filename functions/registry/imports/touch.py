@@ -171,11 +171,7 @@ class Touching:
     def make_here(self, repository: RepositoryName) -> None:
         """Makes the repository here, empty, if only an older registry has it: then it can be deleted, and stays so."""
         for old in self._look(repository):
-            with self._one_of_few():
-                is_there = (
-                    old.id is not None or self._place.page(old.prefix + names.repository_prefix(old.path)).objects
-                )
-            if is_there:
+            if old.id is not None or self._is_there(old):
                 self._know(old, repository)
                 touches.place(self._database, old.source_id, repository)
 

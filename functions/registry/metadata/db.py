@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cached_property
+from string import Template
 from typing import Any, Final, Generic, TypeVar, get_type_hints
 
 from functions.registry import telemetry
@@ -23,6 +24,7 @@ from functions.registry.metadata.driver import (
     Connection,
     DriverError,
     Outcome,
+    OutOfDate,
     sqlstate,
 )
 from functions.registry.oci.digest import Digest
@@ -35,7 +37,7 @@ _RETRIABLE: Final = ("40001", "40P01", "57P01")
 # Out of connections, shutting down, gone, or not answering in time.
 _UNAVAILABLE_CLASSES: Final = ("08", "53", "57", "58")
 _LOCK_TIMEOUT: Final = "55P03"
-# Raised by the rules of functions/migrate/versions/pre/0002_rules.sql, and by imports (0012_imports.sql).
+# Raised by the rules of functions/migrate/versions/pre/0001_baseline/rules.sql, and by imports (0002_imports.sql).
 _AGAINST_THE_RULES: Final = "SW001"
 _FOLLOWED: Final = "SW002"
 # A table, a column, a function or a right that this release needs: migrate has not been called yet.
@@ -77,6 +79,8 @@ class Followed(Exception):
 
 
 STATEMENTS: Final[dict[str, Statement[Any]]] = {}
+# The texts of those that connections keep prepared.
+_PREPARED: Final[set[str]] = set()
 
 
 @dataclass(frozen=True)
@@ -86,18 +90,22 @@ class Statement(Generic[Row]):
     `row` is a dataclass whose fields stand in the order of the columns, or the type of the only column. A column
     whose field is a Digest is read as one; a field that is a dataclass takes as many columns as it has fields.
 
-    A brief one writes only rows that nobody holds for long, so it never waits for a push or a move.
+    A brief one writes only rows that nobody holds for long, so it never waits for a push or a move. A hot one is run so
+    often that connections keep it prepared; its plan is then made for whatever parameters come.
     """
 
     name: str
     row: type[Row]
     sql: str
     is_brief: bool = False
+    is_hot: bool = False
 
     def __post_init__(self) -> None:
         if self.name in STATEMENTS:
             raise ValueError(f"two statements are named {self.name}")
         STATEMENTS[self.name] = self
+        if self.is_hot:
+            _PREPARED.add(self.sql)
 
     @cached_property
     def _reader(self) -> Callable[[Iterator[Any]], Any]:
@@ -123,6 +131,11 @@ class Call(Generic[Row]):
     values: Mapping[str, Any]
 
 
+def compose(sql: str, **pieces: str) -> str:
+    """The SQL with its `$places` filled. Pieces are constants of the program, as all SQL is."""
+    return Template(sql).substitute(pieces)
+
+
 def _reader(kind: Any) -> Callable[[Iterator[Any]], Any]:
     """Takes from a row's columns what makes one value."""
     if kind == Digest:
@@ -145,7 +158,7 @@ def _parameter(value: object) -> object:
     return str(value) if isinstance(value, str) else value
 
 
-_SET_RANK: Final = Statement("set_rank", str, "SELECT set_config('slipway.rank', :rank, true)")
+_SET_RANK: Final = Statement("set_rank", str, "SELECT set_config('slipway.rank', :rank, true)", is_hot=True)
 
 _SET_PATIENCE: Final = Statement(
     "set_patience",
@@ -182,7 +195,7 @@ class Session:
     def batch(self, calls: Sequence[Call[Any]]) -> list[Outcome]:
         started = time.monotonic()
         try:
-            return self._connection.run([(call.statement.sql, call.values) for call in calls])
+            return self._connection.run([(call.statement.sql, call.values) for call in calls], _PREPARED)
         finally:
             telemetry.count_statements([call.statement.name for call in calls], time.monotonic() - started)
 
@@ -251,7 +264,8 @@ class Database:
                 raise MetadataUnavailable(str(error)) from error
             except DriverError as error:
                 state, constraint = sqlstate(error)
-                if state in _RETRIABLE and not constraint and attempt + 1 < _ATTEMPTS:
+                is_retriable = state in _RETRIABLE or isinstance(error, OutOfDate)
+                if is_retriable and not constraint and attempt + 1 < _ATTEMPTS:
                     time.sleep(_PAUSE_SECONDS)
                     continue
                 raise _translated(error, state, constraint) from error

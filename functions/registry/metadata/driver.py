@@ -2,36 +2,40 @@
 
 As its API stands pg8000 takes three round trips for a statement with parameters. Here Parse, Describe, Bind and
 Execute of one or several statements go out in one flush before one Sync: one round trip, and, as the protocol has
-it, one implicit transaction (docs/adr/0003-one-round-trip.md). The names used are semi-private: the release is
-pinned and a test counts the trips.
+it, one implicit transaction (docs/adr/0003-one-round-trip.md). What the session keeps prepared is bound and executed
+alone (docs/adr/0024-prepared-statements.md). The names used are semi-private: the release is pinned and a test counts
+the trips.
 """
 
 from __future__ import annotations
 
 import select
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pg8000.dbapi
 import pg8000.native
 from pg8000.converters import array_out
-from pg8000.core import NULL_BYTE, SYNC_MSG, Context, _flush, _write, make_params
+from pg8000.core import DATA_ROW, IN_TRANSACTION, NULL_BYTE, SYNC_MSG, Context, _flush, _write, make_params
 from pg8000.native import to_statement
 
 from functions.registry import idle
+from functions.registry.metadata.connections import messages
+from functions.registry.metadata.connections.prepared import Plan, PreparedStatements, Step
 
 CONNECT_SECONDS: Final = 10
 # How long a statement waits for a lock. Whoever waits holds a connection, and a client comes back anyway; what nobody
 # tries again soon, and is rare, may wait longer.
 LOCK_SECONDS: Final = 3
 PATIENT_LOCK_SECONDS: Final = 10
-# Settings of the server and of its roles hold from a session's start: none lives for ever.
-LONGEST_LIFE_SECONDS: Final = 3600
+# Settings of the server and of its roles hold from a session's start, and a plan that is kept does not see a table
+# grow: no session lives for ever.
+LONGEST_LIFE_SECONDS: Final = 900
 # The server gives up a statement sooner than this: past it, the network is broken.
 ANSWER_SECONDS: Final = 40
 LONGEST_ANSWER_SECONDS: Final = 3600
@@ -44,7 +48,15 @@ _SESSION: Final = {
     # It pays for reports over many rows, and costs hundreds of milliseconds before the first.
     "jit": "off",
 }
+# A plan that is kept was made when its tables were perhaps small, where reading them whole is cheap.
+_SESSION_OF_REQUESTS: Final = {**_SESSION, "enable_seqscan": "off"}
 _COMMAND_COMPLETE: Final = b"C"
+_ROW_DESCRIPTION: Final = b"T"
+_NO_DATA: Final = b"n"
+_BIND_COMPLETE: Final = b"2"
+# What the server says of a statement that it was told earlier and that no longer fits: another type of a result or of a
+# parameter, a function that is gone, a number too large for the type of then, a name that it doesn't know.
+_OUT_OF_DATE: Final = ("0A000", "42804", "42883", "22003", "26000")
 
 DriverError = pg8000.native.DatabaseError
 # What a broken or refused connection raises: the driver's own, and the socket's.
@@ -61,19 +73,39 @@ class Outcome:
     count: int
 
 
+class OutOfDate(pg8000.native.DatabaseError):  # type: ignore[misc]  # the driver has no types
+    """A statement prepared earlier no longer fits the schema; it is forgotten, and the transaction may be run again."""
+
+
 class _BatchContext(Context):  # type: ignore[misc]  # the driver has no types
     """Gathers each statement's rows where the driver would run them together."""
 
-    def __init__(self) -> None:
+    rows: Any
+    input_funcs: Any
+
+    def __init__(self, steps: Sequence[Step]) -> None:
         super().__init__("batch")
         self.outcomes: list[Outcome] = []
-        self.rows: list[list[Any]] | None = None
+        self._steps = steps
+
+    @property
+    def _step(self) -> Step:
+        return self._steps[len(self.outcomes)]
+
+    def describe(self) -> None:
+        """The driver has read the columns of the statement at hand, if it has any."""
+        self._step.statement.readers = self.input_funcs
+        self.input_funcs = []
+
+    def begin(self) -> None:
+        """The rows of the statement at hand follow."""
+        self.rows, self.input_funcs = [], self._step.statement.readers
 
     def complete(self, data: bytes) -> None:
         """`data` is a command's tag: `INSERT 0 3`, `SELECT 1`, `BEGIN`."""
         last = data.rstrip(NULL_BYTE).rsplit(b" ", 1)[-1]
-        self.outcomes.append(Outcome(self.rows or [], int(last) if last.isdigit() else 0))
-        self.rows, self.columns = None, None
+        self.outcomes.append(Outcome(self.rows, int(last) if last.isdigit() else 0))
+        self.input_funcs = []
 
 
 class Connection:
@@ -86,32 +118,42 @@ class Connection:
         `cloudsql://user@/database?instance=PROJECT:REGION:NAME` is the Cloud SQL connector.
         """
         try:
-            self._driver = _connect(url, lock_seconds)
+            self._driver = _connect(url, {**_SESSION_OF_REQUESTS, "lock_timeout": f"{lock_seconds}s"}, _Driver)
         except ConnectionFailed as error:
             raise _reason(error) from error
         self._driver._usock.settimeout(ANSWER_SECONDS)  # noqa: SLF001
-        self._driver.message_types[_COMMAND_COMPLETE] = self._command_complete
+        self._driver.message_types |= {
+            DATA_ROW: self._data_row,
+            _ROW_DESCRIPTION: self._row_description,
+            _NO_DATA: self._no_data,
+            _BIND_COMPLETE: self._bind_complete,
+            _COMMAND_COMPLETE: self._command_complete,
+        }
+        self._driver.pg_types[messages.BYTEA] = None
         self._driver.register_out_adapter(list, _array)
+        self._driver.register_out_adapter(bytes, bytes)
         self._translated: dict[str, tuple[str, Any]] = {}
+        self._prepared = PreparedStatements()
         self._made_at = self._used_at = time.monotonic()
 
-    def run(self, statements: Sequence[tuple[str, Values]]) -> list[Outcome]:
+    def run(self, statements: Sequence[tuple[str, Values]], kept: Container[str] = ()) -> list[Outcome]:
         """All statements in one round trip and one transaction; an error undoes them all.
 
-        In a transaction opened by `simple("BEGIN")` they are part of that one.
+        In a transaction opened by `simple("BEGIN")` they are part of that one. Those whose text is in `kept` stay
+        prepared. Raises OutOfDate where one of these no longer fits and only the transaction as a whole can be run
+        again; outside of one the batch is.
         """
-        context = _BatchContext()
-        for sql, values in statements:
-            statement, order = self._translate(sql)
-            self._driver.send_PARSE(NULL_BYTE, statement, ())
-            self._driver.send_DESCRIBE_STATEMENT(NULL_BYTE)
-            self._driver.send_BIND(NULL_BYTE, make_params(self._driver.py_types, order(values)))
-            self._driver.send_EXECUTE()
-        _write(self._driver._sock, SYNC_MSG)  # noqa: SLF001
-        _flush(self._driver._sock)  # noqa: SLF001
-        self._driver.handle_messages(context)
-        self._used_at = time.monotonic()
-        return context.outcomes
+        plan = self._plan(statements, kept)
+        is_in_transaction = self._driver._transaction_status == IN_TRANSACTION  # noqa: SLF001
+        try:
+            return self._send(plan, statements)
+        except DriverError as error:
+            if sqlstate(error)[0] not in _OUT_OF_DATE or not plan.uses_what_is_known():
+                raise
+            self._prepared.forget()
+            if is_in_transaction:
+                raise OutOfDate(*error.args) from error
+            return self._send(self._plan(statements, kept), statements)
 
     def simple(self, sql: str) -> None:
         """Text without parameters, by the simple protocol: one round trip, several statements allowed."""
@@ -138,10 +180,68 @@ class Connection:
         with suppress(*ConnectionFailed):  # it may be gone already
             self._driver.close()
 
+    def _plan(self, statements: Sequence[tuple[str, Values]], kept: Container[str]) -> Plan:
+        return self._prepared.plan([sql for sql, _ in statements], kept)
+
+    def _send(self, plan: Plan, statements: Sequence[tuple[str, Values]]) -> list[Outcome]:
+        pieces = [messages.close(name) for name in plan.forgotten]
+        for step, (_, values) in zip(plan.steps, statements, strict=True):
+            pieces += self._messages(step, values)
+        pieces.append(SYNC_MSG)
+        context = _BatchContext(plan.steps)
+        try:
+            self._write(pieces)
+            self._read_answers(self._driver._sock, context)  # noqa: SLF001
+        finally:
+            self._prepared.note(plan)
+            self._used_at = time.monotonic()
+        return context.outcomes
+
+    def _messages(self, step: Step, values: Values) -> list[bytes]:
+        text, order = self._translate(step.sql)
+        name = step.statement.name
+        parsed = []
+        if step.is_parsed:
+            # A session that a pooler gave to another client before may have one of this name, from the same text.
+            parsed = [messages.close(name)] if name else []
+            parsed += (messages.parse(name, text), messages.describe(name))
+        parameters = make_params(self._driver.py_types, order(values))
+        return [*parsed, *messages.bind(name, parameters), messages.EXECUTE]
+
+    def _write(self, pieces: Sequence[bytes]) -> None:
+        """Small pieces in one write, large ones as they are."""
+        for piece in pieces:
+            _write(self._driver._sock, piece)  # noqa: SLF001
+        _flush(self._driver._sock)  # noqa: SLF001
+
     def _translate(self, sql: str) -> tuple[str, Any]:
         if sql not in self._translated:
             self._translated[sql] = to_statement(sql)
         return self._translated[sql]
+
+    def _read_answers(self, stream: BinaryIO, context: _BatchContext) -> None:
+        code = b""
+        while code != messages.READY:
+            code, data = messages.read_message(stream)
+            self._driver.message_types[code](data, context)
+        if context.error is not None:
+            raise context.error
+
+    def _data_row(self, data: bytes, context: Context) -> None:
+        context.rows.append(messages.read_row(data, context.input_funcs))
+
+    def _row_description(self, data: bytes, context: Context) -> None:
+        self._driver.handle_ROW_DESCRIPTION(data, context)
+        if isinstance(context, _BatchContext):
+            context.describe()
+
+    def _no_data(self, _: bytes, context: Context) -> None:
+        if isinstance(context, _BatchContext):
+            context.describe()
+
+    def _bind_complete(self, _: bytes, context: Context) -> None:
+        if isinstance(context, _BatchContext):
+            context.begin()
 
     def _command_complete(self, data: bytes, context: Context) -> None:
         if isinstance(context, _BatchContext):
@@ -163,14 +263,14 @@ class _Driver(pg8000.native.Connection):  # type: ignore[misc]  # the driver has
 
 def connect_dbapi(url: str) -> Any:
     """A plain DB-API connection, for Alembic."""
-    connection = _connect(url, PATIENT_LOCK_SECONDS, pg8000.dbapi.connect)
+    session = {**_SESSION, "lock_timeout": f"{PATIENT_LOCK_SECONDS}s"}
+    connection = _connect(url, session, pg8000.dbapi.connect)
     connection._usock.settimeout(None)  # noqa: SLF001  # a migration takes as long as it takes
     return connection
 
 
-def _connect(url: str, lock_seconds: int, connect: Any = _Driver) -> Any:
+def _connect(url: str, session: Mapping[str, str], connect: Any) -> Any:
     parts = urlsplit(url)
-    session = {**_SESSION, "lock_timeout": f"{lock_seconds}s"}
     # A folder's name need not be UTF-8.
     options = {name: values[0] for name, values in parse_qs(parts.query, errors="surrogateescape").items()}
     user, database = unquote(parts.username or "postgres"), parts.path.lstrip("/")

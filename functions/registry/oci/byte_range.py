@@ -15,7 +15,7 @@ _RANGE: Final = re.compile(r"bytes=(?:(\d{1,19})-(\d{1,19})?|-(\d{1,19}))", re.A
 
 @dataclass(frozen=True, slots=True)
 class ByteRange:
-    """From `first` to `last`, both included."""
+    """It goes from `first` to `last`, both included."""
 
     first: int
     last: int
@@ -26,7 +26,7 @@ class ByteRange:
 
 
 def parse_content_range(text: str) -> ByteRange:
-    """Which bytes of the blob a chunk holds. Raises UploadInvalid."""
+    """Returns which bytes of the blob a chunk holds. Raises UploadInvalid."""
     match = _CONTENT_RANGE.fullmatch(text.strip())
     if match is None or int(match[2]) < int(match[1]):
         raise UploadInvalid("Content-Range is written FIRST-LAST", content_range=text[:100])
@@ -34,7 +34,7 @@ def parse_content_range(text: str) -> ByteRange:
 
 
 def parse_range(text: str | None, size: int) -> ByteRange | None:
-    """The one range that a read of `size` bytes asks for, cut to the blob's end.
+    """Returns the one range that a read of `size` bytes asks for, cut to the blob's end.
 
     None if it asks for none, for several (answering the whole is allowed, RFC 9110 section 14.2) or in another
     unit; and of an empty blob, of which there is no part: clients in use ask for `bytes=0-` whatever they read.

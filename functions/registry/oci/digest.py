@@ -43,7 +43,7 @@ class Digest:
         return cls(_ALGORITHMS[stored[:1]], stored[1:].hex())
 
     def to_bytes(self) -> bytes:
-        """The stored form: one byte for the algorithm, then the raw hash."""
+        """Returns the stored form: one byte for the algorithm, then the raw hash."""
         return _CODES[self.algorithm] + bytes.fromhex(self.hex)
 
     def __str__(self) -> str:
@@ -51,7 +51,7 @@ class Digest:
 
 
 def parse_algorithm(text: str) -> str:
-    """The algorithm a client announces for an upload. Raises DigestInvalid for one we don't compute."""
+    """Returns the algorithm a client announces for an upload. Raises DigestInvalid for one we don't compute."""
     if text not in HEX_LENGTHS:
         raise DigestInvalid("unsupported digest algorithm (supported: sha256, sha512)", algorithm=text[:50])
     return text

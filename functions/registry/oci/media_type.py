@@ -38,7 +38,7 @@ def without_parameters(media_type: str) -> str:
 
 
 def essence(media_type: str) -> str:
-    """What of it is compared: type and subtype, which are the same in any case (RFC 9110, section 8.3.1)."""
+    """Returns what of it is compared: type and subtype, which are the same in any case (RFC 9110, section 8.3.1)."""
     return without_parameters(media_type).lower()
 
 
@@ -56,7 +56,7 @@ def is_non_distributable(media_type: str) -> bool:
 
 
 def type_of_manifest(own: str | None, sent: str | None, of_fields: str) -> tuple[str, bool]:
-    """What its bytes are served as, and whether the document or the push names that. Raises ManifestInvalid.
+    """Returns what its bytes are served as, and whether the document or the push names that. Raises ManifestInvalid.
 
     `own` stands in the document and goes before all else; then comes the type that its fields show. One that these
     don't show is as it was `sent`.
@@ -80,7 +80,7 @@ def type_of_manifest(own: str | None, sent: str | None, of_fields: str) -> tuple
 
 
 def _require_json(media_type: str) -> None:
-    """As the types of all manifests are: clients read no other."""
+    """Refuses what is no JSON, as the types of all manifests are: clients read no other."""
     kind = essence(media_type)
     if not (kind.startswith("application/") and kind.endswith("+json")):
         raise ManifestInvalid("a manifest's media type is application/...+json", media_type=media_type)

@@ -55,7 +55,7 @@ Reference = Tag | Digest
 
 
 def parse_reference(text: str) -> Reference:
-    """A tag, or a digest if it has a colon. Raises ManifestInvalid or DigestInvalid."""
+    """Returns a tag, or a digest if it has a colon. Raises ManifestInvalid or DigestInvalid."""
     return Digest.parse(text) if ":" in text else Tag.parse(text)
 
 

@@ -16,7 +16,7 @@ LARGEST_BYTES: Final = 4 << 20
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """At most `size` entries, those that sort after `last`."""
+    """It has at most `size` entries, those that sort after `last`."""
 
     size: int = DEFAULT_SIZE
     last: str = ""

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final, TypeGuard
 
-from functions.registry.oci.strangers_json import read_stored
+from functions.registry.oci.json_object import read_stored
 
 # Bytes. Configs have a few thousand; a larger one than this is not looked into.
 LARGEST_CONFIG: Final = 1 << 20

@@ -16,13 +16,17 @@ from functions.registry.uploading import lost_objects
 from functions.registry.wiring import Services
 
 
+class Overtaken(Exception):
+    """Another request added to the upload meanwhile; what this one brought is thrown away."""
+
+
 def finish(
     services: Services, repository: RepositoryName, upload: Upload, parts: list[Stored], digest: Digest, owner: Owner
 ) -> None:
-    """The bytes in `parts`, in order, become the blob.
+    """The bytes in `parts`, in order, become the blob; the database need not know of the last.
 
     Raises DigestInvalid, and ends the upload, if they are not those of `digest`; UploadUnknown if it is gone, or ends
-    here because one of its objects is.
+    here because one of its objects is; Overtaken; ChangeRefused.
     """
     try:
         actual = _digest(services, upload, parts, digest.algorithm)
@@ -33,13 +37,18 @@ def finish(
     if object_name is None:
         uploads.cancel(services.database, repository, upload.id, owner)
         raise DigestInvalid(expected=str(digest), actual=str(actual))
-    commit(services, repository, upload, digest, object_name)
+    try:
+        commit(services, repository, upload, digest, object_name)
+    except UploadUnknown:
+        if uploads.get(services.database, repository, upload.id, owner) is None:
+            raise
+        raise Overtaken from None
 
 
 def commit(services: Services, repository: RepositoryName, upload: Upload, digest: Digest, object_name: str) -> None:
     """Where the digest is known, its older object stays, if it is there: if not, this one takes its place.
 
-    Raises UploadUnknown if the upload is gone.
+    Raises UploadUnknown if the upload is gone, or is not as it was read.
     """
     seen: str | None = None
     while True:

@@ -14,7 +14,7 @@ from functions.registry.wiring import Services
 
 
 def is_whole(services: Services, digest: Digest, object_name: str, size: int) -> bool:
-    """Whether the blob's object is in the store, with the size that it must have; if not, the blob is marked."""
+    """Says whether the blob's object is in the store, with the size that it must have; if not, the blob is marked."""
     try:
         if services.bucket.size(object_name) == size:
             return True

@@ -8,21 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from functions.registry.blobs import hashing
-from functions.registry.blobs.gcs import new_object_name
 from functions.registry.metadata.content import uploads
 from functions.registry.metadata.content.uploads import Part, Upload
-from functions.registry.oci.errors import UploadUnknown
 from functions.registry.wiring import Services
 
 
-def store(services: Services, upload: Upload, pieces: Iterator[bytes], algorithm: str) -> Part:
-    """Writes all pieces; `uploads.advance` makes them count.
+def store(services: Services, upload: Upload, object_name: str, pieces: Iterator[bytes], algorithm: str) -> Part:
+    """Writes all pieces; `uploads.advance` or the upload's commit makes them count.
 
-    Raises UploadUnknown, BlobStoreUnavailable and what `pieces` raises; the object is condemned then.
+    Raises BlobStoreUnavailable and what `pieces` raises; the object is queued for deletion then.
     """
-    object_name = new_object_name(upload.id)
-    if not uploads.name_object(services.database, upload, object_name):
-        raise UploadUnknown
     # Without a state to go on from, the finished object is hashed instead.
     running = hashing.resume(algorithm, upload.hash_state) if upload.received else hashing.start(algorithm)
     writer = services.bucket.start_object(object_name)

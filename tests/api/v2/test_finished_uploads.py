@@ -42,7 +42,7 @@ def test_it_is_answered_as_the_first_time(registry: Registry, finished: str, con
 
 def test_it_is_one_statement_more(registry: Registry, finished: str) -> None:
     statements = registry.statements("PUT", f"{finished}?digest={DIGEST}", data=CONTENT)
-    assert statements == ["uploads_get_with_parts", "blobs_confirm_uploaded"]
+    assert statements == ["uploads_get_with_parts", "uploads_name_next", "blobs_confirm_uploaded"]
 
 
 def test_it_renews_the_lease_as_a_head_does(registry: Registry, finished: str) -> None:

@@ -107,7 +107,7 @@ def test_what_a_push_of_a_known_blob_asks(registry: Registry) -> None:
     def push() -> list[str]:
         return registry.statements("PUT", f"{registry.start_upload('a/b')}?digest={DIGEST}", data=CONTENT)
 
-    receive = ["uploads_get_with_parts", "uploads_name_object", "uploads_advance"]
+    receive = ["uploads_get_with_parts", "uploads_name_next"]
     assert push() == [*receive, *COMMIT, *COMMIT]
     lose(registry, object_of(registry))
     assert push() == [*receive, *COMMIT, "blobs_mark", *COMMIT]

@@ -9,7 +9,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from functions.registry.metadata.access import rules
-from functions.registry.metadata.access.rules import NewRule
+from functions.registry.metadata.access.rules import NewRule, RuleKind
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.media_type import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
 from tests.support import CONFIG_TYPE, Registry, descriptor, encode
@@ -203,7 +203,7 @@ def test_in_another_repository_they_may_have_another_type(stocked: Registry) -> 
 
 
 @pytest.mark.parametrize("kind", ["immutable", "protected"])
-def test_a_rule_for_a_tag_holds_for_what_it_is_served_as(stocked: Registry, kind: str) -> None:
+def test_a_rule_for_a_tag_holds_for_what_it_is_served_as(stocked: Registry, kind: RuleKind) -> None:
     payload = encode(IMAGE)
     digest = Digest.of(payload)
     assert put(stocked, "v1", payload, None).status_code == 201

@@ -15,8 +15,8 @@ from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 from functions.registry.oci.digest import Digest
+from functions.registry.oci.json_object import read_stored
 from functions.registry.oci.media_type import OCI_INDEX, OCI_MANIFEST
-from functions.registry.oci.strangers_json import read_stored
 from tests.support import Image
 
 _PATH: Final = re.compile(r"/v2/(.+)/(manifests|blobs|tags|referrers)/([^/]+)")

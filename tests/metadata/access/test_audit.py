@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import pytest
 
 from functions.registry.metadata.access import audit
-from functions.registry.metadata.access.audit import Bounds, Event, Filter
+from functions.registry.metadata.access.audit import Bounds, Event, Filter, Outcome
 from functions.registry.metadata.db import Conflict, Database
 from tests.metadata.build import query, value
 
@@ -63,7 +65,7 @@ def test_entries_are_found_by_what_is_asked(database: Database, wanted: Filter, 
 
 def test_an_outcome_that_is_none_is_refused(database: Database) -> None:
     with pytest.raises(Conflict):
-        audit.write(database, Event("push", "maybe", "robot:ci", "team/app", ADDRESS))
+        audit.write(database, Event("push", cast("Outcome", "maybe"), "robot:ci", "team/app", ADDRESS))
 
 
 def bounds(refusals: int = 100, rows: int = 100, days: int = 7) -> Bounds:

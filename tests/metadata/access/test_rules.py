@@ -11,7 +11,7 @@ import pytest
 
 from functions.registry.metadata.access import rules
 from functions.registry.metadata.access.patterns import PatternInvalid
-from functions.registry.metadata.access.rules import NewRule, Rule, RuleExists, RuleRefused, TooManyRules
+from functions.registry.metadata.access.rules import NewRule, Rule, RuleExists, RuleKind, RuleRefused, TooManyRules
 from functions.registry.metadata.content import blobs, manifests, tags
 from functions.registry.metadata.db import ChangeRefused, Database
 from functions.registry.oci.digest import Digest
@@ -40,7 +40,7 @@ def a_manifest(number: int) -> bytes:
 ONE, TWO = a_manifest(1), a_manifest(2)
 
 
-def add(database: Database, kind: str, role: str | None = None, **more: Any) -> int:
+def add(database: Database, kind: RuleKind, role: str | None = None, **more: Any) -> int:
     return rules.add(
         database, NewRule(**{"name": kind, "position": 0, "repositories": "team/*", **more}, kind=kind, role=role)
     )
@@ -98,7 +98,7 @@ def test_an_immutable_tag_is_created_by_anybody_and_moves_for_whom_the_rule_says
 
 
 @pytest.mark.parametrize("kind", ["protected", "immutable"])
-def test_pushing_the_same_digest_again_is_always_right(database: Database, kind: str) -> None:
+def test_pushing_the_same_digest_again_is_always_right(database: Database, kind: RuleKind) -> None:
     put(database, APP, ONE, "v1")
     add(database, kind)
     assert not is_refused(database, ONE, NOBODY)

@@ -162,8 +162,9 @@ def test_a_mount_waits_for_a_collector_that_takes_the_source_away(database: Data
     assert blobs.get(database, OTHER, digest) is None
 
 
-def test_a_collector_passes_a_link_by_that_a_mount_is_reading(database: Database, database_url: str) -> None:
+def test_a_collector_passes_a_link_by_whose_lease_is_being_renewed(database: Database, database_url: str) -> None:
     digest = push_blob(database, APP, CONTENT)
+    pass_time(database, 1000)
     claim = "SELECT digest FROM repository_blobs WHERE digest = :digest FOR UPDATE SKIP LOCKED"
     with OpenTransaction(database_url) as client:
         assert blobs.confirm(client, APP, digest) == len(CONTENT)

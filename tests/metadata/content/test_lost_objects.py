@@ -8,7 +8,7 @@ import pytest
 
 from functions.registry.metadata.content import blobs, commits, uploads
 from functions.registry.metadata.content.commits import Committed
-from functions.registry.metadata.content.uploads import Announced, Upload
+from functions.registry.metadata.content.uploads import NewUpload, Upload
 from functions.registry.metadata.db import ChangeRefused, Database
 from functions.registry.metadata.usage import quotas
 from functions.registry.metadata.usage.quotas import Quota
@@ -186,8 +186,8 @@ def test_what_the_namespace_holds_needs_no_room(database: Database) -> None:
     push_blob(database, OTHER, CONTENT)
     push_blob(database, ELSEWHERE, b"elsewhere")
     limit(database, len(CONTENT) + 5)
-    assert uploads.start(database, APP, "sha256", HOUR, announced=Announced(len(CONTENT), DIGEST))
-    assert uploads.start(database, APP, "sha256", HOUR, announced=Announced(5, None))
+    assert uploads.start(database, APP, "sha256", HOUR, new=NewUpload(len(CONTENT), DIGEST))
+    assert uploads.start(database, APP, "sha256", HOUR, new=NewUpload(5, None))
     for digest in (None, Digest.of(b"elsewhere"), Digest.of(b"unknown")):
         with pytest.raises(ChangeRefused, match="12 are in use, and 9 more are needed"):
-            uploads.start(database, APP, "sha256", HOUR, announced=Announced(9, digest))
+            uploads.start(database, APP, "sha256", HOUR, new=NewUpload(9, digest))

@@ -20,6 +20,7 @@ from tests.metadata.build import (
     APP,
     OpenTransaction,
     deadlocks,
+    pass_time,
     push_blob,
     push_image,
     put,
@@ -78,6 +79,7 @@ def test_a_push_of_a_manifest_that_is_being_collected_makes_it_anew(database: Da
 
 def test_confirming_waits_for_a_collector_that_deletes_the_manifest(database: Database, database_url: str) -> None:
     image = push_image(database, APP)
+    pass_time(database, 1000)
     with OpenTransaction(database_url) as collector, ThreadPoolExecutor() as pool:
         assert manifests.delete(collector, APP, image.digest)
         confirmed = pool.submit(manifests.confirm, database, APP, image.digest)

@@ -14,7 +14,7 @@ import pytest
 
 from functions.registry.metadata.content import blobs, pushes, repositories, uploads
 from functions.registry.metadata.content.pushes import Push
-from functions.registry.metadata.content.uploads import Announced
+from functions.registry.metadata.content.uploads import NewUpload
 from functions.registry.metadata.db import ChangeRefused, Database
 from functions.registry.metadata.lists import namespaces
 from functions.registry.metadata.usage import counters as usage
@@ -120,9 +120,9 @@ def test_a_manifest_over_the_quota_is_refused_with_the_numbers(database: Databas
 def test_an_upload_is_refused_when_it_begins_if_it_cannot_fit(database: Database) -> None:
     push_blob(database, APP, b"x" * 100)
     limit(database, 50)
-    assert uploads.start(database, APP, "sha256", HOUR, announced=Announced(50, None))
+    assert uploads.start(database, APP, "sha256", HOUR, new=NewUpload(50, None))
     with pytest.raises(ChangeRefused, match="100 are in use, and 51 more are needed"):
-        uploads.start(database, APP, "sha256", HOUR, announced=Announced(51, None))
+        uploads.start(database, APP, "sha256", HOUR, new=NewUpload(51, None))
     assert uploads.start(database, APP, "sha256", HOUR), "who does not say how much will come may try"
     limit(database, 0)
     with pytest.raises(ChangeRefused):

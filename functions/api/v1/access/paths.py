@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from functions.api.route import Parser, Query, Route, page_of, text_of
+from functions.api.route import Parser, Query, Route, choice_of, page_of, text_of
 from functions.api.v1.access.routes import (
     Explain,
     ListAudit,
@@ -19,6 +19,7 @@ from functions.api.v1.access.routes import (
     RevokeSecret,
 )
 from functions.api.web.errors import ParameterInvalid, ResourceUnknown
+from functions.registry.metadata.access.audit import OUTCOMES
 from functions.registry.oci.name import RepositoryName, Tag
 from functions.registry.oci.page import Page
 
@@ -36,7 +37,6 @@ AUDIT: Final = r"/api/v1/audit"
 CALLER: Final = r"/api/v1/whoami"
 EXPLAIN: Final = r"/api/v1/explain"
 
-OUTCOMES: Final = ("success", "denied", "error")
 ACTIONS: Final = ("pull", "push", "delete")
 
 # More digits than the database's numbers have, or another character, is nobody's.
@@ -64,17 +64,15 @@ def revoke_secret(match: re.Match[str], _: Query) -> Route:
 
 
 def list_audit(_: re.Match[str], query: Query) -> Route:
-    before, outcome = query.get("before"), query.get("outcome")
+    before = query.get("before")
     if before is not None and not _NUMBER.fullmatch(before):
         raise ParameterInvalid("before takes the id of an entry")
-    if outcome not in {None, *OUTCOMES}:
-        raise ParameterInvalid(f"outcome takes one of {', '.join(OUTCOMES)}")
     return ListAudit(
         size=Page.parse(query.get("n"), None).size,
         principal=text_of(query, "principal"),
         resource=text_of(query, "resource"),
         action=text_of(query, "action"),
-        outcome=outcome,
+        outcome=choice_of(query, "outcome", OUTCOMES),
         namespace=text_of(query, "namespace"),
         before=None if before is None else int(before),
     )

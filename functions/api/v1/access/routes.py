@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from functions.api.route import InRepository, Route
+from functions.registry.metadata.access.audit import Outcome
 from functions.registry.oci.name import Tag
 from functions.registry.oci.page import Page
 
@@ -112,7 +113,7 @@ class ListAudit(Route):
     principal: str | None = None
     resource: str | None = None
     action: str | None = None
-    outcome: str | None = None
+    outcome: Outcome | None = None
     namespace: str | None = None
     before: int | None = None
 

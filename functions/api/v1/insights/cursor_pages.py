@@ -27,7 +27,7 @@ Walker = Callable[[Walk], Found]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Behind `position` in the list's order, or before it; None for the list's beginning, or its end."""
+    """It lies behind `position` in the list's order, or before it; None is the list's beginning, or its end."""
 
     is_before: bool
     position: Position | None
@@ -35,7 +35,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """One list, as a request asks for a part of it. `asked` are its parameters beside those of the part.
+    """It is one list, as a request asks for a part of it. `asked` are its parameters beside those of the part.
 
     `least` and `most` bound the ordering value.
     """
@@ -47,7 +47,7 @@ class Listing:
     most: Value | None = None
 
     def answer(self, context: Context, key: str, walker: Walker) -> Response:
-        """`{key: […], "next": …, "previous": …}` with a link to each. Raises ParameterInvalid."""
+        """Answers `{key: […], "next": …, "previous": …}` with a link to each. Raises ParameterInvalid."""
         seal = Seal(context.services.settings.pepper)
         place = self._place(seal)
         backwards = place is not None and place.is_before
@@ -96,7 +96,7 @@ class Listing:
 
 
 def _back(place: Place | None, found: Found) -> Place | None:
-    """The way back to where the walk came from; None if it began at the list's beginning."""
+    """Returns the way back to where the walk came from; None if it began at the list's beginning."""
     if place is None:
         return None
     # Of what it passed nothing is shown: what follows the last row of it, the other way round, is what it began behind.

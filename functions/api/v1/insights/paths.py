@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
-from functions.api.route import NAME, Query, Route, name_in
+from functions.api.route import NAME, Query, Route, choice_of, name_in
 from functions.api.v1.insights.routes import (
     DEFAULT_DAYS,
     DEFAULT_RANKING_SIZE,
@@ -83,13 +83,6 @@ def _number(query: Query, name: str, default: int, most: int) -> int:
     return int(text)
 
 
-def _choice(query: Query, name: str, choices: Sequence[str]) -> str | None:
-    text = query.get(name)
-    if text is not None and text not in choices:
-        raise ParameterInvalid(f"{name} takes one of {', '.join(choices)}")
-    return text
-
-
 def _text(query: Query, name: str, form: re.Pattern[str], takes: str) -> str | None:
     text = query.get(name)
     if text is not None and not form.fullmatch(text):
@@ -118,7 +111,7 @@ def _namespace(query: Query) -> str | None:
 
 
 def _part(query: Query, orders: Sequence[str]) -> Part:
-    sort = _choice(query, "sort", [*orders, *(f"-{order}" for order in orders)]) or "name"
+    sort = choice_of(query, "sort", [*orders, *(f"-{order}" for order in orders)]) or "name"
     return Part(
         order=sort.removeprefix("-"),
         descending=sort.startswith("-"),
@@ -136,11 +129,11 @@ def search(_: re.Match[str], query: Query) -> Route:
 
 
 def search_repositories(_: re.Match[str], query: Query) -> Route:
-    untagged = _choice(query, "untagged", ("true", "false"))
+    untagged = choice_of(query, "untagged", ("true", "false"))
     wanted = RepositoryFilter(
         namespace=_namespace(query),
         name=_text(query, "name", _PART_OF_NAME, "a part of a repository's name"),
-        kind=_choice(query, "kind", KINDS),
+        kind=choice_of(query, "kind", KINDS),
         min_size=_bytes(query, "min_size"),
         max_size=_bytes(query, "max_size"),
         pushed_after=_moment(query, "pushed_after"),
@@ -154,7 +147,7 @@ def search_repositories(_: re.Match[str], query: Query) -> Route:
 
 def search_tags(match: re.Match[str], query: Query) -> Route:
     name = _text(query, "name", _PART_OF_TAG, "a part of a tag")
-    wanted = TagFilter(name, _choice(query, "kind", KINDS))
+    wanted = TagFilter(name, choice_of(query, "kind", KINDS))
     return SearchTags(name_in(match), _part(query, TAG_ORDERS), wanted)
 
 

@@ -16,10 +16,10 @@ from functions.registry.metadata.lists.keyset import Found, Walk
 from functions.registry.metadata.lists.tags import ManifestDetails
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.errors import ManifestUnknown, NameUnknown
+from functions.registry.oci.json_object import read_stored
 from functions.registry.oci.media_type import is_manifest
 from functions.registry.oci.name import RepositoryName, Tag
 from functions.registry.oci.platform import all_written, written
-from functions.registry.oci.strangers_json import read_stored
 
 
 def list_tags(context: Context, route: routes.SearchTags) -> Response:

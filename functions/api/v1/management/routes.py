@@ -10,22 +10,22 @@ from functions.registry.oci.page import Page
 
 @dataclass(frozen=True, slots=True)
 class ChangeRepository(InRepository):
-    """Its settings: the body has those that change, here and wherever something is set."""
+    """The repository's settings change: the body has those that do, here and wherever something is set."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeleteRepository(InRepository):
-    """With all that it holds."""
+    """The repository goes with all that it holds."""
 
 
 @dataclass(frozen=True, slots=True)
 class MoveRepository(InRepository):
-    """Under another name, in its namespace or in another, alone or with everything below it."""
+    """The repository gets another name, in its namespace or in another, alone or with everything below it."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeleteTags(InRepository):
-    """Many at once."""
+    """Many tags go at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class GetQuota(InNamespace):
 
 @dataclass(frozen=True, slots=True)
 class SetQuota(InNamespace):
-    """In place of the one that there is."""
+    """The namespace gets this quota in place of the one that it has."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 from typing import Final
 
 from functions.migrate.imports.remote.client import Remote
 from functions.migrate.imports.remote.errors import AnswerInvalid, RemoteUnavailable, TimeOver
+from functions.registry.blobs.gcs import new_object_name
 from functions.registry.metadata.content import uploads
-from functions.registry.metadata.content.uploads import Announced, Owner, Upload
+from functions.registry.metadata.content.uploads import NewUpload, Owner, Upload
 from functions.registry.metadata.imports import copies
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.errors import UploadUnknown
 from functions.registry.oci.name import RepositoryName
-from functions.registry.uploading.finish import finish
+from functions.registry.uploading.finish import Overtaken, finish
 from functions.registry.uploading.part import store
 from functions.registry.wiring import Services
 
@@ -54,8 +55,8 @@ def copy(services: Services, remote: Remote, place: Place, digest: Digest, said:
     upload_id = copies.find_upload(services.database, place.name, owner.label)
     if upload_id is None:
         seconds = services.settings.upload_expiry_seconds
-        announced = Announced(size, digest)
-        upload_id = uploads.start(services.database, place.name, digest.algorithm, seconds, owner, announced)
+        new = NewUpload(size, digest)
+        upload_id = uploads.start(services.database, place.name, digest.algorithm, seconds, owner, new)
     idle = 0
     while True:
         found = uploads.get_with_parts(services.database, place.name, upload_id, digest, owner)
@@ -74,7 +75,7 @@ def copy(services: Services, remote: Remote, place: Place, digest: Digest, said:
             raise RemoteUnavailable(f"{remote.host} sends nothing of a blob")
     try:
         finish(services, place.name, upload, parts, digest, owner)
-    except UploadUnknown as error:
+    except (UploadUnknown, Overtaken) as error:
         raise RemoteUnavailable("somebody else copies the same blob") from error
     return upload.received
 
@@ -87,9 +88,12 @@ def _receive(services: Services, remote: Remote, place: Place, upload: Upload, d
         first = next(pieces, None)
         if first is None:
             return 0
-        part = store(services, upload, chain([first], pieces), digest.algorithm)
+        object_name = new_object_name(upload.id)
+        if not uploads.name_object(services.database, upload, object_name):
+            raise RemoteUnavailable("somebody else copies the same blob")
+        part = store(services, upload, object_name, chain([first], pieces), digest.algorithm)
     seconds = services.settings.upload_expiry_seconds
-    if uploads.advance(services.database, upload, replace(part, digest=digest), seconds) is None:
+    if uploads.advance(services.database, upload, part, seconds, digest) is None:
         raise RemoteUnavailable("somebody else copies the same blob")
     took = time.monotonic() - started
     if took > _PATIENCE_SECONDS and part.size < _LEAST_BYTES_A_SECOND * took:

@@ -11,7 +11,7 @@ from functions.migrate.imports.remote.client import Remote
 from functions.migrate.imports.remote.errors import AnswerInvalid, RemoteMissing
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.errors import DigestInvalid
-from functions.registry.oci.strangers_json import Unreadable, read_object
+from functions.registry.oci.json_object import Unreadable, read_object
 
 PAGE_SIZE: Final = 1000
 _LARGEST_PAGE: Final = 32 << 20

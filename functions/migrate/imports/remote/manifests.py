@@ -24,9 +24,9 @@ from functions.registry.metadata.imports import copies
 from functions.registry.metadata.imports.vocabulary import Problem, ProblemKind, Reason
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.errors import DigestInvalid, ManifestInvalid
+from functions.registry.oci.json_object import read_stored
 from functions.registry.oci.manifest import Descriptor, Manifest, parse_manifest
 from functions.registry.oci.media_type import essence
-from functions.registry.oci.strangers_json import read_stored
 from functions.registry.wiring import Services
 
 # What is read and waits for what it lists, in bytes: an index in an index and so on has an end.

@@ -1,11 +1,11 @@
-"""Queues are small, and all of their rows come and go: vacuum them early."""
+"""The line *post* begins: queues are small, and all of their rows come and go, so they are vacuumed early."""
 
 from functions.migrate.sql import execute
 
 revision = "post_0001"
 down_revision = None
 branch_labels = ("post",)
-depends_on = ("pre_0001",)
+needs = "pre_0001"
 
 
 def upgrade() -> None:

@@ -6,24 +6,27 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Literal, get_args
 
-from functions.registry.metadata.db import Database, Statement
+from functions.registry.metadata.db import Database, Statement, compose
 from functions.registry.oci.page import LARGEST_BYTES
+
+Outcome = Literal["success", "denied", "error"]
+OUTCOMES: Final[tuple[Outcome, ...]] = get_args(Outcome)
 
 _NEWEST: Final = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """`outcome` is success, denied or error. `principal` is a caller's label, `resource` a repository or another name.
+    """`principal` is a caller's label, `resource` a repository or another name.
 
     `details` is what else there is to tell: never a secret, a token or a signed URL. `namespace` is the one that all of
     it is about, whose administrators may read of it.
     """
 
     action: str
-    outcome: str
+    outcome: Outcome
     principal: str
     resource: str
     address: str
@@ -49,7 +52,7 @@ class Filter:
     principal: str | None = None
     resource: str | None = None
     action: str | None = None
-    outcome: str | None = None
+    outcome: Outcome | None = None
     namespace: str | None = None
 
 
@@ -68,20 +71,24 @@ def _listing(name: str, condition: str) -> Statement[Entry]:
     return Statement(
         name,
         Entry,
-        f"""
+        compose(
+            """
     SELECT id, at, action, outcome, principal, resource, address, reason,
-           CASE WHEN fits THEN details ELSE '{{}}' END, namespace, fits
-      FROM (SELECT *, row_number() OVER newest = 1 OR sum(bytes) OVER newest <= {LARGEST_BYTES} AS fits
+           CASE WHEN fits THEN details ELSE '{}' END, namespace, fits
+      FROM (SELECT *, row_number() OVER newest = 1 OR sum(bytes) OVER newest <= $largest AS fits
               FROM (SELECT *, octet_length(details::text) + 2 * octet_length(concat(
                               action, principal, resource, address, reason, namespace)) + 512 AS bytes
                       FROM audit
-                     WHERE id < :before AND {condition}
+                     WHERE id < :before AND $condition
                        AND action = coalesce(:action, action) AND outcome = coalesce(:outcome, outcome)
                      ORDER BY id DESC
                      LIMIT :size) AS found
             WINDOW newest AS (ORDER BY id DESC)) AS measured
      ORDER BY id DESC
-    """,  # noqa: S608  # conditions are constants of this module
+    """,
+            condition=condition,
+            largest=str(LARGEST_BYTES),
+        ),
     )
 
 

@@ -106,6 +106,7 @@ _FIND_SECRET: Final = Statement(
      WHERE secrets.id = :id
     """,
     is_brief=True,
+    is_hot=True,
 )
 
 _FIND_PASSWORD: Final = Statement(
@@ -115,6 +116,7 @@ _FIND_PASSWORD: Final = Statement(
     SELECT id, kind, name, namespace, is_admin, is_disabled, password_hash
       FROM principals WHERE name = :name AND kind = 'user'
     """,
+    is_hot=True,
 )
 
 _ADD_REFRESH_TOKEN: Final = Statement(
@@ -141,6 +143,7 @@ _FIND_REFRESH_TOKEN: Final = Statement(
      WHERE token.hash = ANY (CAST(:hashes AS bytea[])) AND token.expires_at > now() AND NOT is_disabled
        AND secrets.revoked_at IS NULL AND (secrets.expires_at IS NULL OR secrets.expires_at > now())
     """,
+    is_hot=True,
 )
 
 _USE_TOKEN: Final = Statement(
@@ -148,6 +151,7 @@ _USE_TOKEN: Final = Statement(
     int,
     "INSERT INTO used_tokens (hash, expires_at) VALUES (:hash, :expires_at) ON CONFLICT (hash) DO NOTHING",
     is_brief=True,
+    is_hot=True,
 )
 
 _EXPIRE_REFRESH_TOKENS: Final = Statement(

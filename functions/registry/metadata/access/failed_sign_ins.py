@@ -45,6 +45,7 @@ _ATTEMPT: Final = Statement(
     SELECT attempt_sign_in(CAST(:keys AS bytea[]), CAST(:free AS int[]), CAST(:longest AS int[]))
     """,
     is_brief=True,
+    is_hot=True,
 )
 
 _SUCCEED: Final = Statement(
@@ -61,6 +62,7 @@ _SUCCEED: Final = Statement(
      WHERE sign_in_failures.key = counted.key AND counted.key <> :address
     """,
     is_brief=True,
+    is_hot=True,
 )
 
 _EXPIRE: Final = Statement(
@@ -80,7 +82,9 @@ _EXPIRE: Final = Statement(
 
 
 def attempt(db: Database, keys: Keys) -> int:
-    """Seconds before an attempt is worth looking at; if it is now, 0, and it counts as a failure until it succeeds."""
+    """Returns the seconds before an attempt is worth looking at; if it is now, 0, and it counts as a failure until it
+    succeeds.
+    """
     return db.one_or_none(_ATTEMPT(keys=keys.all(), free=_FREE, longest=_LONGEST)) or 0
 
 

@@ -17,13 +17,13 @@ class GrantRefused(ValueError):
 
 
 class TooManyGrants(Exception):
-    """Of the namespace, which all who look at it pay for. The message says how many there may be."""
+    """The namespace has its fill, which all who look at it pay for. The message says how many there may be."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How many grants a namespace may have, how many of these for one principal, or for anyone, and how many characters
-    their patterns from a star on that isn't the end; None for no bound.
+    """They say how many grants a namespace may have, how many of these for one principal, or for anyone, and how many
+    characters their patterns may have from a star on that isn't the end; None for no bound.
     """
 
     all: int | None
@@ -46,7 +46,7 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What a principal may administer: everything, or what the patterns of its grants as an admin cover."""
+    """It is what a principal may administer: everything, or what the patterns of its grants as an admin cover."""
 
     is_admin: bool
     patterns: list[str]
@@ -67,6 +67,7 @@ _ROLES: Final = Statement(
                          AND glob_fits(asked.name, grants.pattern, grants.pattern_form, grants.pattern_regex)
              GROUP BY asked.name) AS held
     """,
+    is_hot=True,
 )
 
 # Whatever covers a namespace ends with a star.
@@ -78,6 +79,7 @@ _STANDING: Final = Statement(
                             WHERE principal_id = principals.id AND role = 'admin' AND right(pattern, 1) = '*')
       FROM principals WHERE id = :principal_id AND NOT is_disabled
     """,
+    is_hot=True,
 )
 
 # A pattern has one role for one principal: the latest.
@@ -156,12 +158,12 @@ def roles(db: Database, principal_id: int | None, names: Sequence[str]) -> dict[
 
 
 def standing(db: Database, principal_id: int) -> Standing | None:
-    """None for who is disabled or gone."""
+    """Returns what the principal may administer; None if it is disabled or gone."""
     return db.one_or_none(_STANDING(principal_id=principal_id))
 
 
 def add(db: Database, principal_id: int | None, pattern: str, role: str, bounds: Bounds = UNBOUNDED) -> int:
-    """Its id. In place of the role that the principal, or anyone, had by the same pattern.
+    """Returns its id. It takes the place of the role that the principal, or anyone, had by the same pattern.
 
     Raises PatternInvalid; TooManyGrants if the namespace has as many as `bounds` says; and GrantRefused if the role is
     none, the principal is gone, or anyone would write.
@@ -202,7 +204,7 @@ def remove(db: Database, grant_id: int) -> bool:
 def list_page(
     db: Database, size: int, after: Grant | None = None, principal_id: int | None = None, namespace: str | None = None
 ) -> list[Grant]:
-    """By pattern; one more than `size`, if there are more.
+    """Returns grants by pattern; one more than `size`, if there are more.
 
     With a principal: its own only. With a namespace: those whose patterns match nothing elsewhere.
     """

@@ -58,7 +58,7 @@ def whole_namespaces(glob: str) -> str | None:
 
 
 def is_glob_match(glob: str, text: str) -> bool:
-    """The whole text; `*` is any run of characters. Takes no longer for a hostile glob than for a good one."""
+    """Compares the whole text; `*` is any run of characters. Takes no longer for a hostile glob than for a good one."""
     first, *rest = glob.split("*")
     if not rest:
         return glob == text

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
-from functions.registry.metadata.db import Call, Conflict, Database, Statement
+from functions.registry.metadata.db import Call, Conflict, Database, Statement, compose
 from functions.registry.oci.page import Page
+
+PrincipalKind = Literal["user", "robot"]
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,127}")
 # What clients send as a user's name where a token or another system's identity is the password, and whom logs call so.
@@ -30,10 +32,10 @@ class LastAdministrator(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """`kind` is user or robot; `namespace` is a robot's, if it belongs to one. An admin has every right."""
+    """`namespace` is a robot's, if it belongs to one. An admin has every right."""
 
     id: int
-    kind: str
+    kind: PrincipalKind
     name: str
     namespace: str | None
     is_admin: bool
@@ -97,7 +99,7 @@ _IS_NOT_LAST: Final = """
 _DISABLE: Final = Statement(
     "principals_disable",
     int,
-    f"UPDATE principals SET is_disabled = true WHERE id = :id AND {_IS_NOT_LAST}",  # noqa: S608  # a constant of this module
+    compose("UPDATE principals SET is_disabled = true WHERE id = :id AND $is_not_last", is_not_last=_IS_NOT_LAST),
 )
 
 _IS_THERE: Final = Statement("principals_is_there", int, "SELECT 1 FROM principals WHERE id = :id")
@@ -117,7 +119,7 @@ _SET_PASSWORD: Final = Statement(
 _DELETE: Final = Statement(
     "principals_delete",
     int,
-    f"DELETE FROM principals WHERE id = :id AND {_IS_NOT_LAST}",  # noqa: S608  # as above
+    compose("DELETE FROM principals WHERE id = :id AND $is_not_last", is_not_last=_IS_NOT_LAST),
 )
 
 _ENSURE_ADMIN: Final = Statement(

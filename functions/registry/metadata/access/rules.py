@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal, get_args
 
 from functions.registry.metadata.access.patterns import repository_regex, tag_regex
 from functions.registry.metadata.db import Call, Conflict, Database, Statement
@@ -12,7 +12,8 @@ from functions.registry.oci.name import RepositoryName
 ALL_TAGS: Final = "*"
 # The registry's own rules stand before it, so that no namespace makes an exception to them.
 FIRST_OF_NAMESPACES: Final = 1
-KINDS: Final = ("protected", "immutable", "exempt", "delete_protected")
+RuleKind = Literal["protected", "immutable", "exempt", "delete_protected"]
+KINDS: Final[tuple[RuleKind, ...]] = get_args(RuleKind)
 
 
 class RuleRefused(ValueError):
@@ -29,11 +30,11 @@ class TooManyRules(Exception):
 
 @dataclass(frozen=True, slots=True)
 class NewRule:
-    """`kind` is protected, immutable, exempt or delete_protected. `role` is the least that may; None for nobody."""
+    """`role` is the least that may; None for nobody."""
 
     name: str
     position: int
-    kind: str
+    kind: RuleKind
     repositories: str
     tags: str = ALL_TAGS
     role: str | None = None
@@ -46,7 +47,7 @@ class Rule:
     id: int
     name: str
     position: int
-    kind: str
+    kind: RuleKind
     repositories: str
     tags: str
     role: str | None
@@ -92,7 +93,10 @@ _LIST_OF_NAMESPACE: Final = Statement(
 )
 
 _UNLESS_KEPT: Final = Statement(
-    "rules_unless_kept", str, "SELECT refuse(deletion_refusal(:repository, NULL, caller_rank()))"
+    "rules_unless_kept",
+    str,
+    "SELECT refuse(deletion_refusal(:repository, NULL, caller_rank()))",
+    is_hot=True,
 )
 
 

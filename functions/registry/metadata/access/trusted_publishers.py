@@ -108,6 +108,7 @@ _MATCHING: Final = Statement(
      ORDER BY publisher.claims - CAST(:globs AS text[]) <@ CAST(:claims AS jsonb) DESC, has_role DESC, publisher.id
      LIMIT :limit
     """,
+    is_hot=True,
 )
 
 _MOST: Final = 100

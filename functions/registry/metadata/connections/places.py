@@ -18,7 +18,7 @@ _STANDSTILL_SECONDS: Final = 0.5
 
 
 class NoPlace(Exception):
-    """There was none in time."""
+    """No place became free in time."""
 
 
 @dataclass(eq=False, slots=True)
@@ -28,7 +28,8 @@ class _Waiting:
 
 
 class Places:
-    """`size` of them. A quarter, at least two, is kept from those that may block; one is theirs however few there are.
+    """There are `size` of them. A quarter, at least two, is kept from those that may block; one is theirs however few
+    there are.
 
     Where none of these gets on, only the first `size` of them go on waiting: the others are turned away at once, so
     that there are threads left for reads.
@@ -69,7 +70,7 @@ class Places:
             self._let_in()
 
     def _let_in(self) -> None:
-        """All for whom there is a place now, the first of the line first."""
+        """Lets in all for whom there is a place now, the first of the line first."""
         for waiting in list(self._line):
             if self._taken == self._size:
                 return
@@ -88,6 +89,6 @@ class Places:
         return self._blocking_ahead_of(waiting) >= self._size
 
     def _blocking_ahead_of(self, waiting: _Waiting) -> int:
-        """How many that may block came before it and wait as well."""
+        """Returns how many that may block came before it and wait as well."""
         ahead = itertools.takewhile(lambda other: other is not waiting, self._line)
         return sum(other.may_block for other in ahead)

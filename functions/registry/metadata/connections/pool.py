@@ -22,7 +22,7 @@ class NoConnection(Exception):
 
 
 class Pool:
-    """At most `size` connections, made when there is none to take. One is used by one thread at a time."""
+    """It has at most `size` connections, made when there is none to take. One is used by one thread at a time."""
 
     def __init__(self, url: str, size: int, wait_seconds: float, lock_seconds: int) -> None:
         self._url = url
@@ -33,7 +33,7 @@ class Pool:
 
     @contextmanager
     def connection(self, *, may_block: bool) -> Iterator[Connection]:
-        """One that works as far as can be told; it is kept only if it still does afterwards.
+        """Gives a connection that works as far as can be told; it is kept only if it still does afterwards.
 
         Raises NoConnection, also where it breaks, and DriverError.
         """
@@ -70,7 +70,9 @@ class Pool:
             telemetry.count_wait(time.monotonic() - began)
 
     def _take(self, deadline: float) -> Connection:
-        """An idle one, or a new one; where the server has no room for another, one that is given back meanwhile."""
+        """Returns an idle one, or a new one; where the server has no room for another, one that is given back
+        meanwhile.
+        """
         seconds = 0.0
         while True:
             connection = self._idle_one(seconds)
@@ -87,7 +89,7 @@ class Pool:
                     raise NoConnection(f"the database takes no connection: SQLSTATE {state}") from error
 
     def _idle_one(self, seconds: float) -> Connection | None:
-        """None if there is none within so many seconds that can be trusted."""
+        """Returns a connection that can be trusted; None if there is none within so many seconds."""
         with suppress(queue.Empty):
             while True:
                 connection = self._idle.get(block=seconds > 0, timeout=seconds)

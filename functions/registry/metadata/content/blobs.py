@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from functions.registry.metadata.access import rules
 from functions.registry.metadata.content import repositories
-from functions.registry.metadata.db import Call, Conflict, Database, Statement, ranked
+from functions.registry.metadata.content.leases import IS_DUE_SOON
+from functions.registry.metadata.db import Call, Conflict, Database, Statement, compose, ranked
 from functions.registry.metadata.usage import quotas
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.name import RepositoryName
@@ -33,6 +34,12 @@ class NamedByManifests(Conflict):
 
 
 @dataclass(frozen=True, slots=True)
+class _Look:
+    size: int
+    is_due_soon: bool
+
+
+@dataclass(frozen=True, slots=True)
 class _Deletion:
     """The link is gone, or `holder` is one of those that keep it."""
 
@@ -49,7 +56,19 @@ _GET: Final = Statement(
       JOIN blobs ON blobs.digest = link.digest AND blobs.damaged_at IS NULL
      WHERE repositories.name = :repository AND link.digest = :digest
     """,
+    is_hot=True,
 )
+
+_LOOK_SQL: Final = """
+    SELECT link.size, $is_due_soon
+      FROM repositories
+      JOIN repository_blobs AS link ON link.repository_id = repositories.id
+      JOIN blobs ON blobs.digest = link.digest AND blobs.damaged_at IS NULL
+      LEFT JOIN link_reviews AS review ON review.repository_id = link.repository_id AND review.digest = link.digest
+     WHERE repositories.name = :repository AND link.digest = :digest
+    """
+
+_LOOK: Final = Statement("blobs_look", _Look, compose(_LOOK_SQL, is_due_soon=IS_DUE_SOON), is_hot=True)
 
 # The link is locked in the statement that reads it: one that a GC run is taking away is waited for, and is then
 # not seen. A lease is written only where less than half of it is left.
@@ -59,7 +78,7 @@ _CONFIRM_SQL: Final = """
           FROM repositories
           JOIN repository_blobs AS link ON link.repository_id = repositories.id
           JOIN blobs ON blobs.digest = link.digest AND blobs.damaged_at IS NULL
-         WHERE repositories.name = :repository AND link.digest = :digest {condition}
+         WHERE repositories.name = :repository AND link.digest = :digest $condition
            FOR KEY SHARE OF link
     ), renewed AS (
         UPDATE link_reviews AS review
@@ -71,13 +90,14 @@ _CONFIRM_SQL: Final = """
     SELECT size FROM confirmed
 """
 
-_CONFIRM: Final = Statement("blobs_confirm", int, _CONFIRM_SQL.format(condition=""))
+_CONFIRM: Final = Statement("blobs_confirm", int, compose(_CONFIRM_SQL, condition=""), is_hot=True)
 
 _CONFIRM_UPLOADED: Final = Statement(
     "blobs_confirm_uploaded",
     int,
-    _CONFIRM_SQL.format(
-        condition="AND NOT EXISTS (SELECT FROM uploads AS open WHERE open.id = :upload_id AND open.expires_at > now())"
+    compose(
+        _CONFIRM_SQL,
+        condition="AND NOT EXISTS (SELECT FROM uploads AS open WHERE open.id = :upload_id AND open.expires_at > now())",
     ),
 )
 
@@ -104,6 +124,7 @@ _MOUNT: Final = Statement(
        FOR KEY SHARE OF link
     ON CONFLICT (repository_id, digest) DO UPDATE SET linked_at = now()
     """,
+    is_hot=True,
 )
 
 # What holds it is told by the same statement. A foreign key sees what has come meanwhile.
@@ -145,6 +166,11 @@ def get(db: Database, repository: RepositoryName, digest: Digest) -> Blob | None
 
 def confirm(db: Database, repository: RepositoryName, digest: Digest) -> int | None:
     """The blob's size, or None. The link then stays for at least half a lease, so that a push may rely on it."""
+    found = db.one_or_none(_LOOK(repository=repository, digest=digest))
+    if found is None:
+        return None
+    if not found.is_due_soon:
+        return found.size
     return db.one_or_none(_CONFIRM(repository=repository, digest=digest))
 
 

@@ -37,6 +37,7 @@ _COMMIT_BLOB: Final = Statement(
     ON CONFLICT (digest) DO UPDATE SET object_name = excluded.object_name, damaged_at = NULL
      WHERE blobs.damaged_at IS NOT NULL
     """,
+    is_hot=True,
 )
 
 # Only to an object of which it is known that it is there: this upload's, or the one that was looked at.
@@ -51,6 +52,7 @@ _COMMIT_LINK: Final = Statement(
        AND blobs.digest = :digest AND blobs.object_name IN (:object_name, :seen)
     ON CONFLICT (repository_id, digest) DO UPDATE SET linked_at = now()
     """,
+    is_hot=True,
 )
 
 # Its objects go with it; a trigger queues for deletion those that did not become the blob. It stays if nothing was
@@ -73,6 +75,7 @@ _COMMIT_UPLOAD: Final = Statement(
      WHERE uploads.id = :id AND uploads.version = :version AND repositories.name = :repository
        AND blobs.digest = :digest
     """,
+    is_hot=True,
 )
 
 

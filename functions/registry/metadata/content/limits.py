@@ -16,14 +16,17 @@ _UNLESS_TAGGED: Final = Statement(
     SELECT refuse((
            SELECT 'the token makes tag ' || min(tags.name) || ' immutable'
              FROM repositories
-             JOIN tags ON tags.repository_id = repositories.id AND tags.name = ANY (CAST(:tags AS text[]))
+            CROSS JOIN unnest(CAST(:tags AS text[])) AS pushed (name)
+             JOIN tags ON tags.repository_id = repositories.id AND tags.name = pushed.name
             WHERE repositories.name = :repository))
     """,
+    is_hot=True,
 )
 
 
 def unless_tagged(repository: RepositoryName, tags: Sequence[Tag]) -> Call[str]:
-    """What to put behind `begin_push`, which locks the tags, and before the rest of a push: none of them may be there.
+    """Returns what to put behind `begin_push`, which locks the tags, and before the rest of a push: none of them may be
+    there.
 
     It raises ChangeRefused.
     """

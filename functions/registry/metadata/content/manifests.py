@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from functions.registry.metadata.access import rules
 from functions.registry.metadata.content import repositories
-from functions.registry.metadata.db import Call, Conflict, Database, Statement, ranked
+from functions.registry.metadata.content.leases import IS_DUE_SOON
+from functions.registry.metadata.db import Call, Conflict, Database, Statement, compose, ranked
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.name import Reference, RepositoryName, Tag
 
@@ -40,6 +41,12 @@ class ManifestHead:
     size: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Look:
+    head: ManifestHead
+    is_due_soon: bool
+
+
 _GET_BY_TAG: Final = Statement(
     "manifests_get_by_tag",
     StoredManifest,
@@ -50,6 +57,7 @@ _GET_BY_TAG: Final = Statement(
       JOIN manifests ON manifests.id = tags.manifest_id
      WHERE repositories.name = :repository AND tags.name = :tag
     """,
+    is_hot=True,
 )
 
 _GET_BY_DIGEST: Final = Statement(
@@ -61,6 +69,7 @@ _GET_BY_DIGEST: Final = Statement(
       JOIN manifests ON manifests.repository_id = repositories.id
      WHERE repositories.name = :repository AND manifests.digest = :digest
     """,
+    is_hot=True,
 )
 
 _HEAD_BY_TAG: Final = Statement(
@@ -73,7 +82,18 @@ _HEAD_BY_TAG: Final = Statement(
       JOIN manifests ON manifests.id = tags.manifest_id
      WHERE repositories.name = :repository AND tags.name = :tag
     """,
+    is_hot=True,
 )
+
+_LOOK_SQL: Final = """
+    SELECT manifests.digest, manifests.media_type, octet_length(manifests.payload), $is_due_soon
+      FROM repositories
+      JOIN manifests ON manifests.repository_id = repositories.id
+      LEFT JOIN manifest_reviews AS review ON review.manifest_id = manifests.id
+     WHERE repositories.name = :repository AND manifests.digest = :digest
+    """
+
+_LOOK: Final = Statement("manifests_look", _Look, compose(_LOOK_SQL, is_due_soon=IS_DUE_SOON), is_hot=True)
 
 # As with blobs: a client that finds a manifest this way skips its push, so it must stay for the rest of that push.
 _CONFIRM: Final = Statement(
@@ -96,6 +116,7 @@ _CONFIRM: Final = Statement(
     )
     SELECT digest, media_type, size FROM confirmed
     """,
+    is_hot=True,
 )
 
 _DELETE_TAGS: Final = Statement(
@@ -144,6 +165,11 @@ def confirm(db: Database, repository: RepositoryName, reference: Reference) -> M
     """What a HEAD shows. A manifest confirmed by digest then stays for at least half a lease."""
     if isinstance(reference, Tag):
         return db.one_or_none(_HEAD_BY_TAG(repository=repository, tag=reference))
+    found = db.one_or_none(_LOOK(repository=repository, digest=reference))
+    if found is None:
+        return None
+    if not found.is_due_soon:
+        return found.head
     return db.one_or_none(_CONFIRM(repository=repository, digest=reference))
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from functions.registry.metadata.content import repositories
-from functions.registry.metadata.db import Conflict, Database, Session, Statement
+from functions.registry.metadata.db import Conflict, Database, Session, Statement, compose
 from functions.registry.metadata.usage import quotas
 from functions.registry.oci.errors import NameInvalid
 from functions.registry.oci.name import NAME_LENGTH, RepositoryName
@@ -77,10 +77,13 @@ _MOVING: Final = """(name = :old OR (CAST(:with_below AS boolean)
 _LOCK: Final = Statement(
     "moves_lock",
     _Locked,
-    f"""
+    compose(
+        """
     SELECT count(*), coalesce(max(length(locked.name)), 0)
-      FROM (SELECT name FROM repositories WHERE {_MOVING} ORDER BY id FOR UPDATE) AS locked
-    """,  # noqa: S608  # a constant of this module
+      FROM (SELECT name FROM repositories WHERE $moving ORDER BY id FOR UPDATE) AS locked
+    """,
+        moving=_MOVING,
+    ),
 )
 
 _NEW: Final = """(name = :new OR (CAST(:with_below AS boolean)
@@ -92,11 +95,12 @@ _NEW: Final = """(name = :new OR (CAST(:with_below AS boolean)
 _TAKEN: Final = Statement(
     "moves_taken",
     _Obstacle,
-    f"""
+    compose(
+        """
     (SELECT name, false
        FROM repositories AS target
-      WHERE {_NEW}
-        AND (NOT {_MOVING}
+      WHERE $new
+        AND (NOT $moving
              OR EXISTS (SELECT FROM repositories AS source
                          WHERE source.name = CAST(:old AS text) || substr(target.name, length(:new) + 1)))
       ORDER BY name
@@ -104,7 +108,7 @@ _TAKEN: Final = Statement(
     UNION ALL
     (SELECT name, true
        FROM import_repositories AS old
-      WHERE ({_NEW} OR {_MOVING})
+      WHERE ($new OR $moving)
         AND EXISTS (SELECT FROM import_sources AS source
                      WHERE source.id = old.source_id AND source.state NOT IN ('added', 'sealed'))
         AND (state IN ('listed', 'importing')
@@ -114,19 +118,25 @@ _TAKEN: Final = Statement(
     UNION ALL
     SELECT '', true FROM import_sources WHERE state NOT IN ('added', 'sealed') AND listed_at IS NULL
      LIMIT 1
-    """,  # noqa: S608  # constants of this module
+    """,
+        new=_NEW,
+        moving=_MOVING,
+    ),
 )
 
 # Triggers take the figures along, and obey the quotas of the namespace.
 _RENAME: Final = Statement(
     "moves_rename",
     int,
-    f"""
+    compose(
+        """
     UPDATE repositories
        SET name = CAST(:new AS text) || substr(name, length(:old) + 1),
            namespace_id = (SELECT namespaces.id FROM namespaces WHERE namespaces.name = :namespace)
-     WHERE {_MOVING}
-    """,  # noqa: S608  # a constant of this module
+     WHERE $moving
+    """,
+        moving=_MOVING,
+    ),
 )
 
 

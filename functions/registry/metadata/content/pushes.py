@@ -63,7 +63,9 @@ class Pushed:
 
 
 # Locks the tags, whether they are there or not, and what else a push must find unchanged until it is over.
-_BEGIN: Final = Statement("manifests_begin_push", str, "SELECT begin_push(:repository, CAST(:tags AS text[]), :rank)")
+_BEGIN: Final = Statement(
+    "manifests_begin_push", str, "SELECT begin_push(:repository, CAST(:tags AS text[]), :rank)", is_hot=True
+)
 
 _COPYING: Final = Statement("manifests_begin_copy", str, "SELECT set_config('slipway.copying', 'on', true)")
 
@@ -78,7 +80,8 @@ _PUT: Final = Statement(
     WITH locked AS (
         SELECT tags.name
           FROM repositories
-          JOIN tags ON tags.repository_id = repositories.id AND tags.name = ANY (CAST(:tags AS text[]))
+         CROSS JOIN unnest(CAST(:tags AS text[])) AS pushed (name)
+          JOIN tags ON tags.repository_id = repositories.id AND tags.name = pushed.name
          WHERE repositories.name = :repository
          ORDER BY tags.name
            FOR UPDATE OF tags
@@ -93,6 +96,7 @@ _PUT: Final = Statement(
                                OR media_type_essence(manifests.media_type) = media_type_essence(excluded.media_type)
                              THEN manifests.media_type END
     """,
+    is_hot=True,
 )
 
 # In the order of their names: two pushes of the same tags never wait for each other crosswise.
@@ -109,6 +113,7 @@ _PUT_TAGS: Final = Statement(
      ORDER BY tag.name COLLATE "C"
     ON CONFLICT (repository_id, name) DO UPDATE SET manifest_id = excluded.manifest_id, updated_at = now()
     """,
+    is_hot=True,
 )
 
 _STORED_TYPE: Final = Statement(

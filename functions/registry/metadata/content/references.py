@@ -44,6 +44,7 @@ _BLOBS: Final = Statement(
      ORDER BY named.digest
     ON CONFLICT (manifest_id, digest) DO NOTHING
     """,
+    is_hot=True,
 )
 
 # What an index lists is a child if the repository has a manifest of that digest. Of a type of manifests it has to be
@@ -85,6 +86,7 @@ _CHILDREN: Final = Statement(
      ORDER BY named.child_id
     ON CONFLICT (parent_id, child_id) DO NOTHING
     """,
+    is_hot=True,
 )
 
 SPARSE: Final = Statement(
@@ -114,6 +116,7 @@ SPARSE: Final = Statement(
 )
 
 
+# OFFSET makes it look for each digest: as a join it would read all links of the repository.
 _MISSING_BLOBS: Final = Statement(
     "manifests_missing_blobs",
     Digest,
@@ -123,7 +126,8 @@ _MISSING_BLOBS: Final = Statement(
      WHERE NOT EXISTS (
            SELECT FROM repositories
              JOIN repository_blobs AS link ON link.repository_id = repositories.id
-            WHERE repositories.name = :repository AND link.digest = named.digest)
+            WHERE repositories.name = :repository AND link.digest = named.digest
+           OFFSET 0)
      LIMIT 10
     """,
 )
@@ -150,7 +154,7 @@ _MISSING_CHILDREN: Final = Statement(
 def putting(
     repository: RepositoryName, digest: Digest, manifest: Manifest, *, accepts_missing: bool
 ) -> list[Call[Any]]:
-    """For the batch that puts the manifest in; what has nothing to do is left out."""
+    """Returns what the batch needs that puts the manifest in; what has nothing to do is left out."""
     where = {"repository": repository, "digest": digest}
     required, optional = manifest.required_blobs, manifest.optional_blobs
     children, listed = manifest.child_digests, manifest.listed_digests
@@ -167,7 +171,7 @@ def putting(
 
 
 def missing(db: Database, repository: RepositoryName, manifest: Manifest) -> list[Digest]:
-    """Some of what the repository does not hold."""
+    """Returns some of what the repository does not hold."""
     children, listed = manifest.child_digests, manifest.listed_digests
     return db.all(_MISSING_BLOBS(repository=repository, required=manifest.required_blobs)) + db.all(
         _MISSING_CHILDREN(repository=repository, children=children, listed=listed)

@@ -18,7 +18,7 @@ from functions.registry.oci.page import LARGEST_BYTES
 
 @dataclass(frozen=True, slots=True)
 class Referrer:
-    """What a referrers list shows; `size` is the manifest's, in bytes.
+    """It is what a referrers list shows; `size` is the manifest's, in bytes.
 
     One that doesn't fit on the page any more comes without what is large: it says that there are others.
     """
@@ -70,13 +70,16 @@ _LIST: Final = Statement(
       FROM shown
      ORDER BY number
     """,
+    is_hot=True,
 )
 
 
 def list_referrers(
     db: Database, repository: RepositoryName, subject: Digest, artifact_type: str | None, last: Digest | None, size: int
 ) -> tuple[list[Referrer], bool]:
-    """At most `size` of those that come after `last`, and no more than a page holds; and whether there are others."""
+    """Returns at most `size` of those that come after `last`, and no more than a page holds; and whether there are
+    others.
+    """
     found = db.all(
         _LIST(
             repository=repository,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from functions.registry.metadata.access import rules
 from functions.registry.metadata.db import Database, Session, Statement, ranked
@@ -28,10 +28,10 @@ class Removed:
 
 @dataclass(frozen=True, slots=True)
 class TagRemoval:
-    """`outcome` is deleted, unknown or refused, then with the `reason`."""
+    """`reason` is why it was refused."""
 
     name: str
-    outcome: str
+    outcome: Literal["deleted", "unknown", "refused"]
     reason: str | None
 
 
@@ -71,7 +71,8 @@ _DELETE_TAGS: Final = Statement(
                coalesce(tag_refusal(repositories.name, tags.name, false, caller_rank()),
                         deletion_refusal(repositories.name, tags.name, caller_rank())) AS reason
           FROM repositories
-          JOIN tags ON tags.repository_id = repositories.id AND tags.name = ANY (CAST(:tags AS text[]))
+         CROSS JOIN (SELECT DISTINCT name FROM unnest(CAST(:tags AS text[])) AS tag (name)) AS asked
+          JOIN tags ON tags.repository_id = repositories.id AND tags.name = asked.name
          WHERE repositories.name = :repository
          ORDER BY tags.name
            FOR UPDATE OF tags

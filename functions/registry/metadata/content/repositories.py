@@ -12,6 +12,7 @@ _CREATE_NAMESPACE: Final = Statement(
     "repositories_create_namespace",
     int,
     "INSERT INTO namespaces (name) VALUES (:namespace) ON CONFLICT (name) DO NOTHING",
+    is_hot=True,
 )
 
 # One that is there is locked, though nothing of it changes: it then keeps its name for the rest of the transaction.
@@ -23,10 +24,14 @@ _CREATE: Final = Statement(
     SELECT id, :repository FROM namespaces WHERE name = :namespace
     ON CONFLICT (name) DO UPDATE SET created_at = repositories.created_at WHERE false
     """,
+    is_hot=True,
 )
 
 _HOLD: Final = Statement(
-    "repositories_hold", int, "SELECT 1 FROM repositories WHERE name = :repository FOR KEY SHARE OF repositories"
+    "repositories_hold",
+    int,
+    "SELECT 1 FROM repositories WHERE name = :repository FOR KEY SHARE OF repositories",
+    is_hot=True,
 )
 
 _EXISTS: Final = Statement("repositories_exists", int, "SELECT 1 FROM repositories WHERE name = :repository")
@@ -46,6 +51,7 @@ _LIST: Final = Statement(
              ORDER BY repositories.name
              LIMIT :size) AS page
     """,
+    is_hot=True,
 )
 
 # Of each namespace in which there is a grant the first names that one matches: its repositories are gone through once,
@@ -102,7 +108,7 @@ def creating_namespace(namespace: str) -> Call[Any]:
 
 
 def creating(repository: RepositoryName) -> list[Call[Any]]:
-    """What to put in front of a batch that needs the repository to exist, by this name, until it is over."""
+    """Returns what to put in front of a batch that needs the repository to exist, by this name, until it is over."""
     return [
         creating_namespace(repository.namespace),
         _CREATE(repository=repository, namespace=repository.namespace),
@@ -110,7 +116,9 @@ def creating(repository: RepositoryName) -> list[Call[Any]]:
 
 
 def holding(repository: RepositoryName) -> Call[int]:
-    """What to put in front of a batch that changes more than once what is counted, so that no move comes between."""
+    """Returns what to put in front of a batch that changes more than once what is counted, so that no move comes
+    between.
+    """
     return _HOLD(repository=repository)
 
 
@@ -119,7 +127,7 @@ def exists(db: Database, repository: RepositoryName) -> bool:
 
 
 def list_names(db: Database, page: Page, visible_to: int | None = None) -> list[str]:
-    """One more than the page holds, if there are more.
+    """Returns names in order; one more than the page holds, if there are more.
 
     With a principal, or 0 for somebody unknown: those only in which it, or anyone, has a grant.
     """

@@ -21,7 +21,7 @@ class RepositorySettings:
 
 @dataclass(frozen=True, slots=True)
 class SettingsChange:
-    """What is None stays; `changes_grace` tells a grace of None, the registry's, from one that stays."""
+    """What is None in it stays; `changes_grace` tells a grace of None, the registry's, from one that stays."""
 
     keep_untagged: bool | None = None
     changes_grace: bool = False
@@ -43,7 +43,8 @@ _CHANGE: Final = Statement(
 
 
 def change(db: Database, repository: RepositoryName, change: SettingsChange) -> RepositorySettings | None:
-    """All its settings as they are now; None if there is no such repository. A grace holds from the next event on.
+    """Returns all its settings as they are now; None if there is no such repository. A grace holds from the next event
+    on.
 
     Raises Conflict if the grace is not from 0 to LONGEST_GRACE_SECONDS.
     """

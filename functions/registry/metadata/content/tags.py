@@ -21,6 +21,7 @@ _LIST: Final = Statement(
       FROM repositories
      WHERE repositories.name = :repository
     """,
+    is_hot=True,
 )
 
 _DELETE: Final = Statement(
@@ -34,7 +35,7 @@ _DELETE: Final = Statement(
 
 
 def list_names(db: Database, repository: RepositoryName, page: Page) -> list[str] | None:
-    """One more than the page holds, if there are more; None if there is no such repository."""
+    """Returns names in order, one more than the page holds, if there are more; None if there is no such repository."""
     return db.one_or_none(_LIST(repository=repository, last=page.last, size=page.size + 1))
 
 

@@ -6,13 +6,16 @@ Whoever changes an upload says which version of it was read; if another request 
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from functions.registry.metadata.content import repositories
-from functions.registry.metadata.db import ChangeRefused, Conflict, Database, Statement
+from functions.registry.metadata.db import Call, ChangeRefused, Conflict, Database, Row, Statement, compose
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.name import RepositoryName
+
+_ATTEMPTS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,17 +28,6 @@ class Owner:
 
 # Where nobody is told apart; a label always has a kind.
 NOBODY: Final = Owner("", 0)
-
-
-@dataclass(frozen=True, slots=True)
-class Announced:
-    """What a client says will come: how many bytes, 0 if it doesn't say, and of which digest."""
-
-    size: int
-    digest: Digest | None
-
-
-NOTHING_ANNOUNCED: Final = Announced(0, None)
 
 
 class TooManyUploads(Exception):
@@ -74,17 +66,34 @@ class _WithParts:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """What was written last: `size` bytes to `object_name`, and the hash of the whole upload after them.
+class NewObject:
+    """What the bytes that come next are written to; `first` is where they belong, None if the client doesn't say."""
 
-    `digest` is what the client says that the whole is, once it has said so.
+    name: str
+    first: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewUpload:
+    """What a client says will come: how many bytes, 0 if it doesn't say, and of which digest.
+
+    `object` is what the body of the same request is written to.
     """
+
+    size: int = 0
+    digest: Digest | None = None
+    object: NewObject | None = None
+    id: uuid.UUID = field(default_factory=uuid.uuid4)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What was written last: `size` bytes to `object_name`, and the hash of the whole upload after them."""
 
     object_name: str
     size: int
     algorithm: str
     hash_state: bytes | None
-    digest: Digest | None = None
 
 
 _START: Final = Statement(
@@ -101,21 +110,25 @@ _START: Final = Statement(
                                        WHERE open.principal = :principal AND open.expires_at > now()
                                        LIMIT :most) AS counted) < CAST(:most AS int))
     """,
+    is_hot=True,
 )
 
-_COLUMNS: Final = "uploads.id, uploads.version, uploads.received, uploads.algorithm, uploads.hash_state"
-_NAMESPACE: Final = "split_part(repositories.name, '/', 1)"
-_OPEN: Final = """
+_PIECES: Final = {
+    "columns": "uploads.id, uploads.version, uploads.received, uploads.algorithm, uploads.hash_state",
+    "namespace": "split_part(repositories.name, '/', 1)",
+    "open": """
       FROM uploads
       JOIN repositories ON repositories.id = uploads.repository_id
      WHERE uploads.id = :id AND repositories.name = :repository AND uploads.expires_at > now()
        AND uploads.principal = :principal
-"""
+""",
+}
 
 _GET: Final = Statement(
     "uploads_get",
     Upload,
-    f"SELECT {_COLUMNS}, CASE WHEN uploads.is_counted THEN room_left({_NAMESPACE}) END {_OPEN}",
+    compose("SELECT $columns, CASE WHEN uploads.is_counted THEN room_left($namespace) END $open", **_PIECES),
+    is_hot=True,
 )
 
 # What the namespace holds already needs no room. Parts are read as JSON: the driver takes a hundred times as long for
@@ -123,21 +136,41 @@ _GET: Final = Statement(
 _GET_WITH_PARTS: Final = Statement(
     "uploads_get_with_parts",
     _WithParts,
-    f"""
-    SELECT {_COLUMNS},
-           CASE WHEN uploads.is_counted AND NOT has_blob({_NAMESPACE}, :digest) THEN room_left({_NAMESPACE}) END,
+    compose(
+        """
+    SELECT $columns,
+           CASE WHEN uploads.is_counted AND NOT has_blob($namespace, :digest) THEN room_left($namespace) END,
            (SELECT coalesce(json_agg(json_build_array(part.object_name, part.is_fresh) ORDER BY part.number), '[]')
               FROM (SELECT number, object_name, coalesce(finished_at > now() - interval '1 hour', false) AS is_fresh
                       FROM upload_objects
                      WHERE upload_id = uploads.id AND number IS NOT NULL) AS part)
-    {_OPEN}
-    """,  # noqa: S608  # pieces of this module
+    $open
+    """,
+        **_PIECES,
+    ),
+    is_hot=True,
+)
+
+# An object of a request's own: named before its first byte is written, where the upload is as it must be for that.
+_NAME_NEXT: Final = Statement(
+    "uploads_name_next",
+    int,
+    compose(
+        """
+    INSERT INTO upload_objects (object_name, upload_id)
+    SELECT :object_name, uploads.id $open
+       AND (CAST(:first AS bigint) IS NULL OR uploads.received = :first)
+    """,
+        **_PIECES,
+    ),
+    is_hot=True,
 )
 
 _NAME_OBJECT: Final = Statement(
     "uploads_name_object",
     int,
     "INSERT INTO upload_objects (object_name, upload_id) VALUES (:object_name, :id)",
+    is_hot=True,
 )
 
 _ADVANCE: Final = Statement(
@@ -148,15 +181,16 @@ _ADVANCE: Final = Statement(
         UPDATE uploads
            SET version = version + 1, received = :received, algorithm = :algorithm, hash_state = :hash_state,
                expires_at = now() + make_interval(secs => :seconds),
-               is_counted = uploads.is_counted AND NOT has_blob(
+               is_counted = CASE WHEN CAST(:digest AS bytea) IS NULL THEN is_counted ELSE is_counted AND NOT has_blob(
                    (SELECT split_part(name, '/', 1) FROM repositories WHERE repositories.id = uploads.repository_id),
-                   :digest)
+                   :digest) END
          WHERE id = :id AND version = :version
         RETURNING version
     )
     UPDATE upload_objects SET number = advanced.version, size = :size, finished_at = now()
       FROM advanced WHERE object_name = :object_name
     """,
+    is_hot=True,
 )
 
 # Also where the upload has ended meanwhile, and its objects' deletion may have been tried before this one was there.
@@ -202,50 +236,96 @@ def start(
     algorithm: str,
     seconds: int,
     owner: Owner = NOBODY,
-    announced: Announced = NOTHING_ANNOUNCED,
+    new: NewUpload | None = None,
 ) -> uuid.UUID:
-    """A new upload, which expires `seconds` after its last change. Creates the repository if need be.
+    """A new upload, which expires `seconds` after its last change.
 
-    Raises TooManyUploads, and ChangeRefused if the namespace's quota has no room for what was announced.
+    Creates the repository if need be. Raises TooManyUploads, and ChangeRefused if the namespace's quota has no room
+    for what was announced.
     """
-    upload_id = uuid.uuid4()
-    call = _START(
-        id=upload_id,
+    new = new or NewUpload()
+    start = _START(
+        id=new.id,
         repository=repository,
         algorithm=algorithm,
         seconds=seconds,
         principal=owner.label,
         most=owner.most,
         namespace=repository.namespace,
-        needed=announced.size,
-        digest=announced.digest,
+        needed=new.size,
+        digest=new.digest,
     )
+    calls = [start, *_naming(repository, new.id, owner, new.object)]
     try:
-        is_started = db.count(call) > 0
+        is_started = db.batch(calls)[0].count > 0
     except Conflict:  # the repository was deleted meanwhile
         is_started = False
-    if not is_started and not db.batch([*repositories.creating(repository), call])[-1].count:
-        raise TooManyUploads
-    return upload_id
+    if not is_started:
+        first = repositories.creating(repository)
+        if not db.batch([*first, *calls])[len(first)].count:
+            raise TooManyUploads
+    return new.id
 
 
-def get(db: Database, repository: RepositoryName, upload_id: uuid.UUID, owner: Owner = NOBODY) -> Upload | None:
-    """None also for one that has expired, or is another repository's or somebody else's."""
-    return db.one_or_none(_GET(id=upload_id, repository=repository, principal=owner.label))
+def get(
+    db: Database,
+    repository: RepositoryName,
+    upload_id: uuid.UUID,
+    owner: Owner = NOBODY,
+    next_: NewObject | None = None,
+) -> Upload | None:
+    """None also for one that has expired, or is another repository's or somebody else's.
+
+    `next_` is made known as an object of the upload, unless its bytes don't belong at the end of what was received.
+    """
+    call = _GET(id=upload_id, repository=repository, principal=owner.label)
+    return _found(db, call, _naming(repository, upload_id, owner, next_), lambda upload: upload)
 
 
 def get_with_parts(
-    db: Database, repository: RepositoryName, upload_id: uuid.UUID, digest: Digest, owner: Owner = NOBODY
+    db: Database,
+    repository: RepositoryName,
+    upload_id: uuid.UUID,
+    digest: Digest,
+    owner: Owner = NOBODY,
+    next_: NewObject | None = None,
 ) -> tuple[Upload, list[Stored]] | None:
     """As `get` for an upload that ends as `digest`, with the objects that hold what was received, in order.
 
     What these cost grows with their number.
     """
-    key = {"id": upload_id, "repository": repository, "digest": digest}
-    found = db.one_or_none(_GET_WITH_PARTS(**key, principal=owner.label))
+    call = _GET_WITH_PARTS(id=upload_id, repository=repository, digest=digest, principal=owner.label)
+    found = _found(db, call, _naming(repository, upload_id, owner, next_), lambda row: row.upload)
     if found is None:
         return None
     return found.upload, [Stored(object_name, is_fresh) for object_name, is_fresh in found.parts]
+
+
+def _found(db: Database, call: Call[Row], naming: list[Call[int]], upload_of: Callable[[Row], Upload]) -> Row | None:
+    """Its row, with the object named if it has to be. Where another request comes between the two, both are asked anew.
+
+    In the end such an upload counts as gone: nothing is written to an object that nobody knows.
+    """
+    for _ in range(_ATTEMPTS):
+        try:
+            outcomes = db.batch([call, *naming])
+        except Conflict:  # it ended between the two
+            return None
+        rows = call.statement.read(outcomes[0])
+        if not rows:
+            return None
+        first = naming[0].values["first"] if naming else None
+        belongs = first is None or first == upload_of(rows[0]).received
+        if not naming or outcomes[1].count or not belongs:
+            return rows[0]
+    return None
+
+
+def _naming(repository: RepositoryName, upload_id: uuid.UUID, owner: Owner, next_: NewObject | None) -> list[Call[int]]:
+    if next_ is None:
+        return []
+    key = {"id": upload_id, "repository": repository, "principal": owner.label}
+    return [_NAME_NEXT(**key, object_name=next_.name, first=next_.first)]
 
 
 def name_object(db: Database, upload: Upload, object_name: str) -> bool:
@@ -257,18 +337,19 @@ def name_object(db: Database, upload: Upload, object_name: str) -> bool:
     return True
 
 
-def advance(db: Database, upload: Upload, part: Part, seconds: int) -> Upload | None:
+def added(upload: Upload, part: Part) -> Upload:
+    """The upload with one more part, of which the database knows nothing yet."""
+    received = upload.received + part.size
+    return replace(upload, received=received, algorithm=part.algorithm, hash_state=part.hash_state)
+
+
+def advance(db: Database, upload: Upload, part: Part, seconds: int, digest: Digest | None = None) -> Upload | None:
     """Returns the upload with one more part; None, with the part queued for deletion, if it was changed meanwhile.
 
+    `digest` is what the client says that the whole is, once it has said so: it then needs no room if it is held.
     Raises ChangeRefused, and queues the part for deletion, if the namespace's quota has no room for it.
     """
-    advanced = Upload(
-        id=upload.id,
-        version=upload.version + 1,
-        received=upload.received + part.size,
-        algorithm=part.algorithm,
-        hash_state=part.hash_state,
-    )
+    advanced = replace(added(upload, part), version=upload.version + 1, room=None)
     call = _ADVANCE(
         id=upload.id,
         version=upload.version,
@@ -277,7 +358,7 @@ def advance(db: Database, upload: Upload, part: Part, seconds: int) -> Upload | 
         received=advanced.received,
         algorithm=part.algorithm,
         hash_state=part.hash_state,
-        digest=part.digest,
+        digest=digest,
         seconds=seconds,
     )
     try:

@@ -34,6 +34,7 @@ _TOTAL: Final = Statement(
     ON CONFLICT (day, level, event)
     DO UPDATE SET rows = total.rows + excluded.rows, bytes = total.bytes + excluded.bytes
     """,
+    is_hot=True,
 )
 
 

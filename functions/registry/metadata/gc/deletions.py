@@ -43,10 +43,14 @@ _CLAIM: Final = Statement(
      WHERE deletions.object_name = due.object_name
     RETURNING deletions.object_name, size, attempts
     """,
+    is_hot=True,
 )
 
 _DONE: Final = Statement(
-    "deletions_done", int, "DELETE FROM deletions WHERE object_name = ANY (CAST(:object_names AS text[]))"
+    "deletions_done",
+    int,
+    "DELETE FROM deletions WHERE object_name = ANY (CAST(:object_names AS text[]))",
+    is_hot=True,
 )
 
 _FAILED: Final = Statement(

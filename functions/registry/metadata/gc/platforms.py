@@ -50,6 +50,7 @@ _CLAIM: Final = Statement(
         ON link.repository_id = manifests.repository_id AND link.digest = manifests.config_digest
       LEFT JOIN blobs ON blobs.digest = link.digest
     """,
+    is_hot=True,
 )
 
 # What somebody deletes at this moment is passed by, so this waits for nobody; if it stays after all, it comes up again.
@@ -70,6 +71,7 @@ _FOUND: Final = Statement(
       FROM held JOIN found ON found.manifest_id = held.manifest_id
      WHERE platforms.manifest_id = held.manifest_id
     """,
+    is_hot=True,
 )
 
 

@@ -10,36 +10,34 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from string import Template
 from typing import Any, Final, Generic, Literal, TypeVar
 
-from functions.registry.metadata.db import Database, Session, Statement
+from functions.registry.metadata.db import Database, Session, Statement, compose
 from functions.registry.metadata.gc.collected import Outcome
 
 Level = Literal["manifest", "link", "blob"]
+Event = Literal["push", "untag", "cascade", "upload", "lease", "unlink"]
 
 _LONGEST_ERROR: Final = 500
 
 # Those that this very transaction queued again are due later, and stay.
-_COMPLETE: Final = Template("DELETE FROM ${level}_reviews WHERE $keys AND review_after < now()")
+_COMPLETE: Final = "DELETE FROM ${level}_reviews WHERE $keys AND review_after < now()"
 
 # A review that fails is due again 1, 2, 4, … minutes from now, at most a day, so that the queue goes on behind it.
-_RESCHEDULE: Final = Template(
-    """
+_RESCHEDULE: Final = """
     UPDATE ${level}_reviews
        SET attempts = attempts + 1, error = :error,
            review_after = now() + least(interval '1 minute' * power(2, least(attempts, 20)), interval '1 day')
      WHERE $keys AND review_after < now()
     RETURNING attempts
     """
-)
 
 
 @dataclass(frozen=True, slots=True)
 class Review:
     """A due review; each queue's has the fields of its key as well. `event` is what queued it."""
 
-    event: str
+    event: Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +52,12 @@ AnyReview = TypeVar("AnyReview", bound=Review)
 
 def complete_statement(level: Level, keys: str) -> Statement[int]:
     """`keys` is SQL, and constant: it selects rows of the queue by the parameters of the queue's key."""
-    return Statement(f"reviews_complete_{level}s", int, _COMPLETE.substitute(level=level, keys=keys))
+    return Statement(f"reviews_complete_{level}s", int, compose(_COMPLETE, level=level, keys=keys))
 
 
 def reschedule_statement(level: Level, keys: str) -> Statement[int]:
     """`keys` as in complete_statement."""
-    return Statement(f"reviews_reschedule_{level}", int, _RESCHEDULE.substitute(level=level, keys=keys))
+    return Statement(f"reviews_reschedule_{level}", int, compose(_RESCHEDULE, level=level, keys=keys))
 
 
 @dataclass(frozen=True, slots=True)

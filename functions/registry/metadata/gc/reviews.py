@@ -38,6 +38,7 @@ _CLAIM_MANIFESTS: Final = Statement(
      LIMIT :limit
        FOR UPDATE OF review, manifests SKIP LOCKED
     """,
+    is_hot=True,
 )
 
 # One that an index lists goes after the index: a foreign key holds it, and the index's end queues it again. Of a
@@ -55,6 +56,7 @@ _DELETE_MANIFESTS: Final = Statement(
        AND NOT is_reached(manifests.id)
     RETURNING octet_length(manifests.payload), manifests.id
     """,
+    is_hot=True,
 )
 
 # What is held by an index that no tag reaches either waits for that index, which nobody may have queued: two that hold
@@ -71,6 +73,7 @@ _REVIEW_HOLDERS: Final = Statement(
      ORDER BY holder.id
     ON CONFLICT (manifest_id) DO NOTHING
     """,
+    is_hot=True,
 )
 
 # A rule that keeps a repository may be taken away: what it kept is looked at again from time to time.
@@ -85,6 +88,7 @@ _RESCHEDULE_KEPT: Final = Statement(
        AND manifests.id = review.manifest_id AND NOT repositories.keep_untagged
        AND deletion_refusal(repositories.name, NULL, 0) IS NOT NULL AND NOT is_reached(manifests.id)
     """,
+    is_hot=True,
 )
 
 _MANIFEST_KEYS: Final = "manifest_id = ANY (CAST(:ids AS bigint[]))"
@@ -126,6 +130,7 @@ _CLAIM_LINKS: Final = Statement(
      LIMIT :limit
        FOR UPDATE OF review, link SKIP LOCKED
     """,
+    is_hot=True,
 )
 
 _DELETE_LINKS: Final = Statement(
@@ -142,6 +147,7 @@ _DELETE_LINKS: Final = Statement(
        AND NOT is_awaiting_import(link.repository_id)
     RETURNING link.size, link.repository_id, link.digest
     """,
+    is_hot=True,
 )
 
 _LINK_KEYS: Final = """
@@ -182,6 +188,7 @@ _CLAIM_BLOBS: Final = Statement(
      LIMIT :limit
        FOR UPDATE OF review, blobs SKIP LOCKED
     """,
+    is_hot=True,
 )
 
 _DELETE_BLOBS: Final = Statement(
@@ -194,6 +201,7 @@ _DELETE_BLOBS: Final = Statement(
        AND NOT is_held(blobs.object_name)
     RETURNING size, digest
     """,
+    is_hot=True,
 )
 
 _BLOB_KEYS: Final = "digest = ANY (CAST(:digests AS bytea[]))"

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
+
+By = Literal["name", "published_at"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,12 +14,12 @@ class Marker:
     """A place in a list of tags: a tag's name, and when it was published if the list is in that order."""
 
     name: str
-    published_at: str | None = None
+    published_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    by: Literal["name", "published_at"] = "name"
+    by: By = "name"
     is_descending: bool = False
 
     def __str__(self) -> str:
@@ -41,3 +44,8 @@ class TagPage:
     @property
     def order(self) -> Order:
         return self.sort or Order()
+
+    @property
+    def is_backwards(self) -> bool:
+        """Whether the order is descending as its index is read."""
+        return self.order.is_descending != (self.before is not None)

@@ -20,7 +20,7 @@ MOST_LOOKED_AT: Final = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """Of a name: `created_at` is None if there is no such repository, only a namespace for it."""
+    """They are a name's: `created_at` is None if there is no such repository, only a namespace for it."""
 
     created_at: datetime | None
     published_at: datetime | None
@@ -28,7 +28,7 @@ class Details:
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """In bytes. `untagged` counts all blobs, whether a tag leads to them or not."""
+    """It is in bytes. `untagged` counts all blobs, whether a tag leads to them or not."""
 
     bytes: int
     precision: Literal["default", "untagged"]
@@ -36,7 +36,7 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """Of the post line: `id` is its number in it."""
+    """It is one of the post line: `id` is its number in it."""
 
     id: int
     name: str
@@ -140,7 +140,7 @@ _MIGRATED: Final = Statement(
 
 
 def migrations(db: Database) -> list[Migration]:
-    """All of the post line that this release knows, in order; they are numbered without gaps."""
+    """Returns all of the post line that this release knows, in order; they are numbered without gaps."""
     applied = db.one_or_none(_MIGRATED()) or ""
     prefix, _, last = LATEST_POST.partition("_")
     names = [f"{prefix}_{number:0{len(last)}}" for number in range(1, int(last) + 1)]
@@ -148,19 +148,19 @@ def migrations(db: Database) -> list[Migration]:
 
 
 def details(db: Database, repository: RepositoryName) -> Details | None:
-    """None if there is no such namespace."""
+    """Returns what there is of the name; None if there is no such namespace."""
     return db.one_or_none(_DETAILS(repository=repository, namespace=repository.namespace))
 
 
 def size(db: Database, repository: RepositoryName, *, with_below: bool, most: int = MOST_LOOKED_AT) -> Size:
-    """Of the repository, with all below it if wanted: exact if there is not too much to look at."""
+    """Returns the repository's, with all below it if wanted: exact if there is not too much to look at."""
     where: dict[str, Any] = {"repository": repository, "namespace": repository.namespace}
     (found,) = db.all(_SIZE(**where, with_below=with_below, most=most))
     return found
 
 
 def list_below(db: Database, repository: RepositoryName, last: str, size: int) -> list[tuple[str, datetime]] | None:
-    """Repositories that have a tag, and when they were made: the name itself, and what lies below it.
+    """Returns repositories that have a tag, and when they were made: the name itself, and what lies below it.
 
     One more than `size`, if there are more; None if there is no such namespace.
     """

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from functions.registry.metadata.db import Database, Statement
-from functions.registry.metadata.gitlab.pages import Marker, TagPage
+from functions.registry.metadata.db import Database, Statement, compose
+from functions.registry.metadata.gitlab.pages import By, Marker, TagPage
+from functions.registry.metadata.lists.keyset import Column, Position, Walk
+from functions.registry.metadata.lists.tags import COLUMNS
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.name import RepositoryName
 from functions.registry.oci.page import LARGEST_BYTES
@@ -23,18 +25,15 @@ _LARGEST_PAGE: Final = LARGEST_BYTES - (64 << 10)
 
 @dataclass(frozen=True, slots=True)
 class TagDetails:
-    """`created_at` and `published_at` are in ISO 8601, to the microsecond. `size`: all it takes to pull, in bytes.
-
-    `referrers` are pairs of an artifact type and a digest.
-    """
+    """`size` is all it takes to pull, in bytes; `referrers` are pairs of an artifact type and a digest."""
 
     name: str
     digest: Digest
     config_digest: Digest | None
     media_type: str
     size: int
-    created_at: str
-    published_at: str
+    created_at: datetime
+    published_at: datetime
     referrers: tuple[tuple[str, Digest], ...] = ()
 
     @property
@@ -53,6 +52,12 @@ class FoundTags:
     tags: list[TagDetails]
     has_previous: bool
     has_next: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    tags: list[list[Any] | None]
+    has_behind: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,65 +80,44 @@ class TagTimes:
     root: Digest | None
 
 
-_TIME: Final = "to_char({} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
 # Of `tags` and the `manifests` that they name. Digests are as they are stored.
-_SHOWN: Final = f"""
+_SHOWN: Final = compose(
+    """
     json_build_array(
         tags.name, encode(manifests.digest, 'hex'), encode(manifests.config_digest, 'hex'), manifests.media_type,
-        tags.size, {_TIME.format("tags.created_at")}, {_TIME.format("tags.updated_at")},
+        tags.size, tags.created_at, tags.updated_at,
         CASE WHEN CAST(:with_referrers AS boolean) THEN
              (SELECT json_agg(json_build_array(coalesce(shown.artifact_type, ''), encode(shown.digest, 'hex')))
                 FROM (SELECT referrer.artifact_type, referrer.digest
                         FROM manifests AS referrer
                        WHERE referrer.repository_id = manifests.repository_id AND referrer.subject = manifests.digest
-                         AND (CAST(:kinds AS text[]) = '{{}}'
+                         AND (CAST(:kinds AS text[]) = '{}'
                               OR lower(referrer.artifact_type) = ANY (CAST(:kinds AS text[])))
                        ORDER BY referrer.digest
-                       LIMIT {MOST_REFERRERS}) AS shown)
-        END)"""  # noqa: S608  # all of it stands in this module
-
-
-# What an order compares: a column, or two of them together. `{}` takes the direction.
-_NAME_KEY: Final = ("tags.name", ":marker", "page.first_name", "tags.name {}")
-_TIME_KEY: Final = (
-    "(tags.updated_at, tags.name)",
-    "(CAST(:published_at AS timestamptz), :marker)",
-    "(page.first_published_at, page.first_name)",
-    "tags.updated_at {0}, tags.name {0}",
+                       LIMIT $most_referrers) AS shown)
+        END)""",
+    most_referrers=str(MOST_REFERRERS),
 )
 
-
-def _page(name: str, keys: tuple[str, str, str, str], *, is_descending: bool) -> Statement[dict[str, Any]]:
-    """Those beyond the marker in one direction, one more than the page holds; and whether any lie on its other side.
-
-    Only the index is read until the page is full, and then each tag by itself: a LATERAL with an OFFSET stays a loop,
-    where a join might read all tags. A part of a name can't be looked up: what is passed over on the way
-    is read, there. The first entry that doesn't fit on the page any more is null.
-    """
-    direction, beyond, behind = ("DESC", "<", ">") if is_descending else ("ASC", ">", "<")
-    key, marker, first, columns = keys
-    order = columns.format(direction)
-    has_part = "(CAST(:part AS text) = '' OR strpos(tags.name, :part) > 0)"
-    return Statement(
-        f"gitlab_tags_{name}",
-        dict,
-        f"""
-    SELECT json_build_object(
-               'tags', coalesce(page.found, '[]'),
-               'has_behind', CAST(:has_marker AS boolean) AND EXISTS (
-                   SELECT FROM tags
-                    WHERE tags.repository_id = repositories.id AND {key} {behind} {first} AND {has_part}))
+# Those beyond the marker in one direction, one more than the page holds; and whether any lie on its other side.
+#
+# Only the index is read until the page is full, and then each tag by itself: a LATERAL with an OFFSET stays a loop,
+# where a join might read all tags. A part of a name can't be looked up: what is passed over on the way is read, there.
+# The first entry that doesn't fit on the page any more is null.
+_PAGE: Final = """
+    SELECT coalesce(page.found, '[]'),
+           CAST(:has_marker AS boolean) AND EXISTS (
+               SELECT FROM tags WHERE tags.repository_id = repositories.id AND $before_first AND $has_part)
       FROM repositories
      CROSS JOIN LATERAL (
-           SELECT json_agg(CASE WHEN number = 1 OR bytes <= {_LARGEST_PAGE} THEN shown END ORDER BY number) AS found,
+           SELECT json_agg(CASE WHEN number = 1 OR bytes <= $largest THEN shown END ORDER BY number) AS found,
                   (array_agg(name ORDER BY number))[1] AS first_name,
                   (array_agg(updated_at ORDER BY number))[1] AS first_published_at
              FROM (SELECT tags.*, row_number() OVER rows AS number, sum(octet_length(shown::text)) OVER rows AS bytes
-                     FROM (SELECT tags.name, tags.updated_at, {_SHOWN} AS shown
+                     FROM (SELECT tags.name, tags.updated_at, $shown AS shown
                              FROM (SELECT tags.name FROM tags
-                                    WHERE tags.repository_id = repositories.id
-                                      AND {key} {beyond} {marker} AND {has_part}
-                                    ORDER BY {order}
+                                    WHERE tags.repository_id = repositories.id AND $here AND $has_part
+                                    ORDER BY $order
                                     LIMIT :size) AS listed
                             CROSS JOIN LATERAL (
                                   SELECT * FROM tags WHERE tags.repository_id = repositories.id
@@ -141,32 +125,45 @@ def _page(name: str, keys: tuple[str, str, str, str], *, is_descending: bool) ->
                             CROSS JOIN LATERAL (
                                   SELECT * FROM manifests WHERE manifests.id = tags.manifest_id OFFSET 0) AS manifests
                           ) AS tags
-                   WINDOW rows AS (ORDER BY {order})) AS measured
-            WHERE number <= 2 OR bytes - octet_length(shown::text) <= {_LARGEST_PAGE}
+                   WINDOW rows AS (ORDER BY $order)) AS measured
+            WHERE number <= 2 OR bytes - octet_length(shown::text) <= $largest
            ) AS page
      WHERE repositories.name = :repository
-    """,  # noqa: S608  # as above
-    )
+"""
+_HAS_PART: Final = "(CAST(:part AS text) = '' OR strpos(tags.name, :part) > 0)"
+
+# Each order, and the first entry of a page in it.
+_ORDERS: Final[dict[By, tuple[Column, tuple[str, str]]]] = {
+    "name": (COLUMNS["name"], ("page.first_name", "")),
+    "published_at": (COLUMNS["pushed"], ("page.first_published_at", "page.first_name")),
+}
 
 
-# By what is compared, and whether the index is read backwards.
+def _listing(by: By, *, descending: bool) -> Statement[_Page]:
+    column, first = _ORDERS[by]
+    parts = {"shown": _SHOWN, "has_part": _HAS_PART, "largest": str(_LARGEST_PAGE)}
+    before_first = column.behind(*first, descending=not descending)
+    sql = column.walk(_PAGE, descending=descending, before_first=before_first, **parts)
+    return Statement(f"gitlab_tags_by_{by}_{'down' if descending else 'up'}", _Page, sql)
+
+
 _PAGES: Final = {
-    ("name", False): _page("by_name", _NAME_KEY, is_descending=False),
-    ("name", True): _page("by_name_backwards", _NAME_KEY, is_descending=True),
-    ("published_at", False): _page("by_time", _TIME_KEY, is_descending=False),
-    ("published_at", True): _page("by_time_backwards", _TIME_KEY, is_descending=True),
+    (by, descending): _listing(by, descending=descending) for by in _ORDERS for descending in (False, True)
 }
 
 _ONE: Final = Statement(
     "gitlab_tags_one",
     list,
-    f"""
-    SELECT coalesce((SELECT json_agg({_SHOWN})
+    compose(
+        """
+    SELECT coalesce((SELECT json_agg($shown)
                        FROM tags JOIN manifests ON manifests.id = tags.manifest_id
                       WHERE tags.repository_id = repositories.id AND tags.name = :tag), '[]')
       FROM repositories
      WHERE repositories.name = :repository
-    """,  # noqa: S608  # as above
+    """,
+        shown=_SHOWN,
+    ),
 )
 
 _TIMES: Final = Statement(
@@ -202,44 +199,43 @@ _IMAGES: Final = Statement(
     """,
 )
 
-# Before everything, and after everything: nothing in a tag sorts before `!` or after `~`.
-_START: Final = ("", "-infinity")
-_END: Final = ("~", "infinity")
-
 
 def find_page(db: Database, repository: RepositoryName, page: TagPage) -> FoundTags | None:
     """None if there is no such repository. A name as a marker among times stands for the tag that has it."""
-    is_backwards = page.order.is_descending != (page.before is not None)
+    column, _ = _ORDERS[page.order.by]
     marker = page.before or page.last
-    name, published_at = _END if is_backwards else _START
-    if marker is not None:
-        name = marker.name
-        if page.order.by == "published_at":
-            published_at = marker.published_at or _published_at(db, repository, name) or published_at
+    after = None if marker is None else _position(db, repository, page, marker)
     found = db.one_or_none(
-        _PAGES[page.order.by, is_backwards](
+        _PAGES[page.order.by, page.is_backwards](
             repository=repository,
-            marker=name,
             has_marker=marker is not None,
             part=page.part,
-            size=page.size + 1,
             with_referrers=page.referrers is not None,
             kinds=list(page.referrers or ()),
-            **({"published_at": published_at} if page.order.by == "published_at" else {}),
+            **Walk(page.is_backwards, page.size, after).values(column),
         )
     )
     if found is None:
         return None
-    shown = [_read(each) for each in found["tags"][: page.size] if each is not None]
-    has_beyond, has_behind = len(found["tags"]) > len(shown), bool(found["has_behind"])
+    shown = [_read(each) for each in found.tags[: page.size] if each is not None]
+    has_beyond = len(found.tags) > len(shown)
     if page.before is not None:
-        return FoundTags(shown[::-1], has_previous=has_beyond, has_next=has_behind)
-    return FoundTags(shown, has_previous=has_behind, has_next=has_beyond)
+        return FoundTags(shown[::-1], has_previous=has_beyond, has_next=found.has_behind)
+    return FoundTags(shown, has_previous=found.has_behind, has_next=has_beyond)
 
 
-def _published_at(db: Database, repository: RepositoryName, tag: str) -> str | None:
+def _position(db: Database, repository: RepositoryName, page: TagPage, marker: Marker) -> Position:
+    if page.order.by == "name":
+        return marker.name, marker.name
+    published_at = marker.published_at or _published_at(db, repository, marker.name)
+    if published_at is None:
+        return "infinity" if page.is_backwards else "-infinity", marker.name
+    return published_at.isoformat(), marker.name
+
+
+def _published_at(db: Database, repository: RepositoryName, tag: str) -> datetime | None:
     found = db.one_or_none(_TIMES(repository=repository, tag=tag))
-    return found.published_at.isoformat() if found and found.published_at else None
+    return found.published_at if found else None
 
 
 def find_one(
@@ -268,8 +264,8 @@ def _read(row: list[Any]) -> TagDetails:
         config_digest=_digest(config_digest) if config_digest else None,
         media_type=media_type,
         size=size,
-        created_at=created_at,
-        published_at=published_at,
+        created_at=datetime.fromisoformat(created_at),
+        published_at=datetime.fromisoformat(published_at),
         referrers=tuple((kind, _digest(referrer)) for kind, referrer in referrers or ()),
     )
 

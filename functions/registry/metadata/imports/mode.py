@@ -1,7 +1,7 @@
 """What an import's own transactions put in front, and nothing else ever does.
 
 The schema's triggers hear it: what exists elsewhere is refused by no quota and by no rule about new tags, has the times
-that it has there, and is reviewed by the import's own steps (functions/migrate/versions/pre/0012_imports.sql). Links
+that it has there, and is reviewed by the import's own steps (functions/migrate/versions/pre/0002_imports.sql). Links
 come in a transaction of their own before what names them, as an upload comes before a push: they keep their reviews.
 """
 

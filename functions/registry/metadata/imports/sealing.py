@@ -79,7 +79,7 @@ _QUEUE_MANIFESTS: Final = Statement(
     int,
     """
     INSERT INTO manifest_reviews AS review (manifest_id, review_after, event)
-    SELECT manifests.id, now() + grace('import'), 'import'
+    SELECT manifests.id, now() + grace('import', manifests.repository_id), 'import'
       FROM manifests
      WHERE manifests.repository_id = ANY (CAST(:ids AS bigint[]))
        AND NOT EXISTS (SELECT FROM tags WHERE tags.manifest_id = manifests.id)
@@ -94,7 +94,7 @@ _QUEUE_LINKS: Final = Statement(
     int,
     """
     INSERT INTO link_reviews AS review (repository_id, digest, review_after, event)
-    SELECT link.repository_id, link.digest, now() + grace('import'), 'import'
+    SELECT link.repository_id, link.digest, now() + grace('import', link.repository_id), 'import'
       FROM repository_blobs AS link
      WHERE link.repository_id = ANY (CAST(:ids AS bigint[]))
        AND NOT EXISTS (SELECT FROM manifest_blobs AS named

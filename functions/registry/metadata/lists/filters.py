@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, Literal, get_args
 
-KINDS: Final = ("image", "index", "chart", "signature", "sbom", "attestation", "wasm", "other")
+ContentKind = Literal["image", "index", "chart", "signature", "sbom", "attestation", "wasm", "other"]
+KINDS: Final[tuple[ContentKind, ...]] = get_args(ContentKind)
 REPOSITORY_ORDERS: Final = ("name", "size", "pushed", "pulled", "pulls", "tags", "untagged")
 TAG_ORDERS: Final = ("name", "size", "pushed", "pulled", "pulls")
 NAMESPACE_ORDERS: Final = ("name", "size", "pushed", "pulled", "pulls", "tags", "repositories")
@@ -18,7 +19,7 @@ class RepositoryFilter:
 
     namespace: str | None = None
     name: str | None = None
-    kind: str | None = None
+    kind: ContentKind | None = None
     min_size: int | None = None
     max_size: int | None = None
     pushed_after: datetime | None = None
@@ -31,7 +32,7 @@ class RepositoryFilter:
 @dataclass(frozen=True, slots=True)
 class TagFilter:
     name: str | None = None
-    kind: str | None = None
+    kind: ContentKind | None = None
 
 
 @dataclass(frozen=True, slots=True)

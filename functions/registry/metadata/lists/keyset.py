@@ -7,15 +7,17 @@ walk has an end too (`reach`): such a page may have few entries, or none, and ot
 from __future__ import annotations
 
 from dataclasses import dataclass
-from string import Template
-from typing import Any, Final
+from typing import Any, Final, Literal
 
-from functions.registry.metadata.db import Database, Statement
+from functions.registry.metadata.db import Database, Statement, compose
+
+# Types of PostgreSQL.
+Kind = Literal["text", "bigint", "timestamptz"]
 
 REACH: Final = 500
 _LARGEST: Final = 2**63 - 1
 # Before and behind all values. Nothing in a name sorts behind `~`.
-_ENDS: Final[dict[str, tuple[str | int, str | int]]] = {
+_ENDS: Final[dict[Kind, tuple[str | int, str | int]]] = {
     "text": ("", "~"),
     "bigint": (-1, _LARGEST),
     "timestamptz": ("-infinity", "infinity"),
@@ -34,21 +36,24 @@ class Column:
     """
 
     value: str
-    kind: str
+    kind: Kind
     tie: str | None
-    tie_kind: str = "bigint"
+    tie_kind: Kind = "bigint"
 
-    def walk(self, template: Template, *, descending: bool, **parts: str) -> str:
+    def walk(self, template: str, *, descending: bool, **parts: str) -> str:
         """The template with its places filled: `$key`, `$id`, `$here` (the condition) and `$order`."""
-        way, sign, end = ("DESC", "<", ">=") if descending else ("ASC", ">", "<=")
-        if self.tie is None:
-            here = f"{self.value} {sign} CAST(:key AS {self.kind})"
-            order = f"{self.value} {way}"
-        else:
-            here = f"({self.value}, {self.tie}) {sign} (CAST(:key AS {self.kind}), CAST(:id AS {self.tie_kind}))"
-            order = f"{self.value} {way}, {self.tie} {way}"
+        way, end = ("DESC", ">=") if descending else ("ASC", "<=")
+        here = self.behind(f"CAST(:key AS {self.kind})", f"CAST(:id AS {self.tie_kind})", descending=descending)
         here += f" AND {self.value} {end} CAST(:bound AS {self.kind})"
-        return template.substitute(key=self.value, here=here, order=order, way=way, **parts)
+        order = f"{self.value} {way}" if self.tie is None else f"{self.value} {way}, {self.tie} {way}"
+        return compose(template, key=self.value, here=here, order=order, way=way, **parts)
+
+    def behind(self, key: str, tie: str, *, descending: bool) -> str:
+        """The condition that an entry comes after the place of which `key` and `tie` are SQL."""
+        sign = "<" if descending else ">"
+        if self.tie is None:
+            return f"{self.value} {sign} {key}"
+        return f"({self.value}, {self.tie}) {sign} ({key}, {tie})"
 
 
 @dataclass(frozen=True, slots=True)

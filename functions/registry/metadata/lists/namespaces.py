@@ -5,10 +5,9 @@ They are sorted by what is settled, which is behind by what waits in `usage_chan
 
 from __future__ import annotations
 
-from string import Template
 from typing import Any, Final
 
-from functions.registry.metadata.db import Database, Statement
+from functions.registry.metadata.db import Database, Statement, compose
 from functions.registry.metadata.lists.filters import NamespaceFilter
 from functions.registry.metadata.lists.keyset import Column, Found, Rows, Walk, walk
 
@@ -22,15 +21,18 @@ _ITEM: Final = """'name', namespaces.name, 'repositories', totals.repositories, 
 _ONE: Final = Statement(
     "list_namespace",
     dict,
-    Template("""
+    compose(
+        """
     SELECT json_build_object($item)
       FROM namespaces
       JOIN namespace_totals AS totals ON totals.namespace_id = namespaces.id
      WHERE namespaces.name = :namespace
-    """).substitute(item=_ITEM),
+    """,
+        item=_ITEM,
+    ),
 )
 
-_PAGE: Final = Template("""
+_PAGE: Final = """
     WITH walked AS (
         SELECT $key AS key, $table.$identity AS id
           FROM $table
@@ -50,7 +52,7 @@ _PAGE: Final = Template("""
     SELECT (SELECT coalesce(json_agg(json_build_array(key, id, item) ORDER BY key $way, id $way), '[]') FROM page),
            CASE WHEN (SELECT count(*) FROM page) < :size THEN
                 (SELECT json_build_array(key, id) FROM walked ORDER BY key $way, id $way OFFSET :reach - 1 LIMIT 1) END
-""")
+"""
 
 COLUMNS: Final = {
     "name": Column("namespaces.name", "text", None),

@@ -5,14 +5,13 @@ Each is the beginning of an index: what it costs grows neither with the registry
 
 from __future__ import annotations
 
-from string import Template
 from typing import Any, Final
 
-from functions.registry.metadata.db import Database, Statement
+from functions.registry.metadata.db import Database, Statement, compose
 from functions.registry.metadata.lists.repositories import ITEM, NAMESPACE_ID
 
 # What has been emptied since then is left out.
-_RANKING: Final = Template("""
+_RANKING: Final = """
     WITH ranked AS (
         SELECT trends.repository_id, trends.gained_bytes, trends.recent_pushes, trends.recent_pulls, trends.recent
           FROM repository_trends AS trends
@@ -29,7 +28,7 @@ _RANKING: Final = Template("""
            SELECT * FROM repositories WHERE repositories.id = ranked.repository_id OFFSET 0) AS repositories
      CROSS JOIN LATERAL (
            SELECT * FROM repository_usage WHERE repository_usage.repository_id = ranked.repository_id OFFSET 0) AS usage
-""")
+"""
 _SCOPES: Final = {"registry": "true", "namespace": f"trends.{NAMESPACE_ID}"}
 
 
@@ -38,7 +37,7 @@ def _statements(name: str, by: str, figures: str) -> dict[str, Statement[list[di
         scope: Statement(
             f"list_{name}_of_{scope}",
             list,
-            _RANKING.substitute(item=ITEM, scope=condition, by=by, figures=figures),
+            compose(_RANKING, item=ITEM, scope=condition, by=by, figures=figures),
         )
         for scope, condition in _SCOPES.items()
     }

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from string import Template
 from typing import Any, Final, TypedDict
 
-from functions.registry.metadata.db import Database, Statement
+from functions.registry.metadata.db import Database, Statement, compose
 from functions.registry.metadata.lists.filters import RepositoryFilter
 from functions.registry.metadata.lists.keyset import Column, Found, Rows, Value, Walk, walk
 from functions.registry.oci.name import RepositoryName
@@ -59,18 +58,21 @@ VISIBLE: Final = """(CAST(:principal_id AS bigint) IS NULL OR EXISTS (
 _ONE: Final = Statement(
     "list_repository",
     RepositoryInsight,
-    Template("""
+    compose(
+        """
     SELECT json_build_object($item, 'keep_untagged', repositories.keep_untagged,
                              'grace_seconds', CAST(extract(epoch FROM repositories.grace) AS bigint))
       FROM repositories
       JOIN repository_usage AS usage ON usage.repository_id = repositories.id
      WHERE repositories.name = :repository
-    """).substitute(item=ITEM),
+    """,
+        item=ITEM,
+    ),
 )
 
 # Each row is looked up by its id, in the order of the walk, and no further than the page needs: OFFSET 0 keeps the
 # planner from joining whole tables instead, as a value where EXISTS would do keeps it from hashing one.
-_PAGE: Final = Template("""
+_PAGE: Final = """
     WITH walked AS (
         $walked
     ), page AS (
@@ -97,22 +99,22 @@ _PAGE: Final = Template("""
     SELECT (SELECT coalesce(json_agg(json_build_array(key, id, item) ORDER BY key $way, id $way), '[]') FROM page),
            CASE WHEN (SELECT count(*) FROM page) < :size THEN
                 (SELECT json_build_array(key, id) FROM walked ORDER BY key $way, id $way OFFSET :reach - 1 LIMIT 1) END
-""")
+"""
 
-_BY_NAME: Final = Template("""SELECT $key AS key, repositories.id
+_BY_NAME: Final = """SELECT $key AS key, repositories.id
           FROM repositories
          WHERE $scope AND $here
          ORDER BY $order
-         LIMIT :reach""")
-_BY_FIGURE: Final = Template("""SELECT $key AS key, usage.repository_id AS id
+         LIMIT :reach"""
+_BY_FIGURE: Final = """SELECT $key AS key, usage.repository_id AS id
           FROM repository_usage AS usage
          WHERE $scope AND usage.manifests > 0 AND $here
          ORDER BY $order
-         LIMIT :reach""")
+         LIMIT :reach"""
 
 # Each namespace in which somebody has a grant is walked for itself. All of the registry is where those are many, or
 # where a grant is for several at once.
-_BY_GRANTS: Final = Template("""WITH held AS MATERIALIZED (
+_BY_GRANTS: Final = """WITH held AS MATERIALIZED (
             SELECT DISTINCT namespace FROM grants
              WHERE grants.principal_id = CAST(:principal_id AS bigint) OR grants.principal_id IS NULL
         )
@@ -125,7 +127,7 @@ _BY_GRANTS: Final = Template("""WITH held AS MATERIALIZED (
                 UNION ALL
                 ($of_registry)) AS merged
          ORDER BY key $way, id $way
-         LIMIT :reach""")
+         LIMIT :reach"""
 _WIDE: Final = "(SELECT count(*) > 20 OR bool_or(namespace = '') FROM held)"
 
 NAMESPACE_ID: Final = "namespace_id = (SELECT id FROM namespaces WHERE name = :namespace)"
@@ -154,9 +156,9 @@ def _listing(order: str, scope: str, *, descending: bool) -> Statement[Rows]:
         text = walked(f"{table}.{NAMESPACE_ID}")
     else:
         of_namespace = walked(f"{table}.namespace_id = namespaces.id")
-        text = _BY_GRANTS.substitute(wide=_WIDE, of_namespace=of_namespace, of_registry=walked(_WIDE), way=way)
+        text = compose(_BY_GRANTS, wide=_WIDE, of_namespace=of_namespace, of_registry=walked(_WIDE), way=way)
     name = f"list_repositories_by_{order}_{'down' if descending else 'up'}_of_{scope}"
-    return Statement(name, Rows, _PAGE.substitute(walked=text, item=ITEM, visible=VISIBLE, way=way))
+    return Statement(name, Rows, compose(_PAGE, walked=text, item=ITEM, visible=VISIBLE, way=way))
 
 
 _LISTS: Final = {

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from string import Template
 from typing import Any, Final
 
-from functions.registry.metadata.db import Call, Database, Statement
+from functions.registry.metadata.db import Call, Database, Statement, compose
 from functions.registry.metadata.lists.filters import TagFilter
 from functions.registry.metadata.lists.keyset import Column, Found, Rows, Walk, walk
 from functions.registry.oci.digest import Digest
@@ -26,12 +25,16 @@ _DIGEST: Final = "CASE get_byte($of, 0) WHEN 1 THEN 'sha256:' ELSE 'sha512:' END
 
 def written_digest(of: str) -> str:
     """As it is written. A NULL stays one."""
-    return Template(_DIGEST).substitute(of=of)
+    return compose(_DIGEST, of=of)
 
 
-_MANIFEST: Final = f"""'digest', {written_digest("manifests.digest")}, 'kind', manifests.kind,
+_MANIFEST: Final = compose(
+    """'digest', $digest, 'kind', manifests.kind,
                'media_type', manifests.media_type, 'artifact_type', manifests.artifact_type, 'size', manifests.size,
-               'config_digest', {written_digest("manifests.config_digest")}"""
+               'config_digest', $config_digest""",
+    digest=written_digest("manifests.digest"),
+    config_digest=written_digest("manifests.config_digest"),
+)
 
 # Of an image, once its config was read; in the form of those of an index.
 _OF_IMAGE: Final = """
@@ -40,18 +43,20 @@ _OF_IMAGE: Final = """
                       FROM platforms AS read WHERE read.manifest_id = manifests.id AND read.look_after IS NULL)"""
 
 # As it lies in the payload.
-_PLATFORMS: Final = Template("""
+_PLATFORMS: Final = compose(
+    """
                CASE WHEN manifests.kind = 'image' THEN $of_image
                     WHEN manifests.kind = 'index' AND octet_length(manifests.payload) <= $largest THEN
                    (SELECT json_agg(listed.entry -> 'platform')
                       FROM (SELECT manifest_document(manifests.payload) -> 'manifests' AS entries) AS document
                      CROSS JOIN LATERAL json_array_elements(
                            CASE json_typeof(document.entries) WHEN 'array' THEN document.entries ELSE '[]' END
-                           ) AS listed (entry)) END""").substitute(
-    of_image=_OF_IMAGE, largest=str(LARGEST_LISTED_INDEX)
+                           ) AS listed (entry)) END""",
+    of_image=_OF_IMAGE,
+    largest=str(LARGEST_LISTED_INDEX),
 )
 
-_LIST: Final = Template("""
+_LIST: Final = """
     WITH repository AS MATERIALIZED (
         SELECT id FROM repositories WHERE name = :repository
     ), walked AS (
@@ -91,7 +96,7 @@ _LIST: Final = Template("""
                 (SELECT json_build_array(key, name) FROM walked
                   ORDER BY key $way, name $way OFFSET :reach - 1 LIMIT 1) END
       FROM repository
-""")
+"""
 
 COLUMNS: Final = {
     "name": Column("tags.name", "text", None, "text"),
@@ -127,7 +132,8 @@ class ManifestDetails:
     referrers: list[dict[str, Any]]
 
 
-_REST: Final = Template("""manifests.payload,
+_REST: Final = compose(
+    """manifests.payload,
            (SELECT coalesce(json_object_agg($child_digest, child.size), '{}')
               FROM manifest_children JOIN manifests AS child ON child.id = manifest_children.child_id
              WHERE manifest_children.parent_id = manifests.id),
@@ -136,14 +142,17 @@ _REST: Final = Template("""manifests.payload,
               FROM (SELECT referrers.digest, referrers.kind, referrers.artifact_type FROM manifests AS referrers
                      WHERE referrers.repository_id = manifests.repository_id AND referrers.subject = manifests.digest
                      ORDER BY referrers.digest
-                     LIMIT $most) AS chosen)""").substitute(
-    child_digest=written_digest("child.digest"), digest=written_digest("chosen.digest"), most=str(MOST_DETAILS)
+                     LIMIT $most) AS chosen)""",
+    child_digest=written_digest("child.digest"),
+    digest=written_digest("chosen.digest"),
+    most=str(MOST_DETAILS),
 )
 
 _OF_TAG: Final = Statement(
     "tag_details_of_tag",
     ManifestDetails,
-    Template("""
+    compose(
+        """
     SELECT json_build_object('name', tags.name, $manifest, 'platforms', $platforms,
                              'created_at', tags.created_at, 'pushed_at', tags.updated_at,
                              'pulled_at', nullif(tags.pulled_at, '-infinity'), 'pulls', tags.pulls),
@@ -152,13 +161,18 @@ _OF_TAG: Final = Statement(
       JOIN tags ON tags.repository_id = repositories.id
       JOIN manifests ON manifests.id = tags.manifest_id
      WHERE repositories.name = :repository AND tags.name = :tag
-    """).substitute(manifest=_MANIFEST, platforms=_OF_IMAGE, rest=_REST),
+    """,
+        manifest=_MANIFEST,
+        platforms=_OF_IMAGE,
+        rest=_REST,
+    ),
 )
 
 _OF_DIGEST: Final = Statement(
     "tag_details_of_digest",
     ManifestDetails,
-    Template("""
+    compose(
+        """
     SELECT json_build_object($manifest, 'platforms', $platforms, 'pushed_at', manifests.pushed_at,
            'tags', (SELECT coalesce(json_agg(json_build_object(
                                     'name', chosen.name, 'created_at', chosen.created_at,
@@ -169,7 +183,12 @@ _OF_DIGEST: Final = Statement(
       FROM repositories
       JOIN manifests ON manifests.repository_id = repositories.id
      WHERE repositories.name = :repository AND manifests.digest = :digest
-    """).substitute(manifest=_MANIFEST, platforms=_OF_IMAGE, rest=_REST, most=str(MOST_DETAILS)),
+    """,
+        manifest=_MANIFEST,
+        platforms=_OF_IMAGE,
+        rest=_REST,
+        most=str(MOST_DETAILS),
+    ),
 )
 
 

@@ -1,6 +1,6 @@
 """How much there is in the registry, exactly, read in a time that does not grow; and the figures of namespaces settled.
 
-Triggers keep them (functions/migrate/versions/pre/0003_usage.sql). What a change means to a namespace and to the
+Triggers keep them (counting.sql of the schema's baseline). What a change means to a namespace and to the
 registry waits in a row of its own until it is settled, so that no two pushes wait for one figure.
 """
 
@@ -14,7 +14,7 @@ from functions.registry.metadata.db import Database, Statement
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Bytes and counts. Blobs count once within their scope, however many repositories link them."""
+    """They are bytes and counts. Blobs count once within their scope, however many repositories link them."""
 
     repositories: int
     tags: int

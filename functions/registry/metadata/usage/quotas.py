@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from functions.registry.metadata.db import Call, Conflict, Database, Statement
+from functions.registry.metadata.db import Call, Conflict, Database, Statement, compose
 from functions.registry.metadata.driver import Outcome
 from functions.registry.oci.page import Page
 
@@ -50,7 +50,9 @@ _REPORT: Final = """
       FROM quotas
 """
 
-_GET: Final = Statement("quotas_get", QuotaReport, f"{_REPORT} WHERE quotas.namespace = :namespace")
+_GET: Final = Statement(
+    "quotas_get", QuotaReport, compose("$report WHERE quotas.namespace = :namespace", report=_REPORT)
+)
 
 _SET: Final = Statement(
     "quotas_set",
@@ -66,13 +68,13 @@ _REMOVE: Final = Statement("quotas_remove", int, "DELETE FROM quotas WHERE names
 _LIST: Final = Statement(
     "quotas_list",
     QuotaReport,
-    f"{_REPORT} WHERE quotas.namespace > :last ORDER BY quotas.namespace LIMIT :size",
+    compose("$report WHERE quotas.namespace > :last ORDER BY quotas.namespace LIMIT :size", report=_REPORT),
 )
 
-# Named by functions/migrate/versions/pre/0006_quotas.sql.
+# Named by functions/migrate/versions/pre/0001_baseline/quotas.sql.
 _ONE_AT_A_TIME: Final = "quotas_one_at_a_time"
 
-_CLAIM: Final = Statement("quotas_claim", str, "SELECT CAST(claim_quota(:namespace, true) AS text)")
+_CLAIM: Final = Statement("quotas_claim", str, "SELECT CAST(claim_quota(:namespace, true) AS text)", is_hot=True)
 
 # Nine tenths of it. A push that added anything has looked already (obey_quota): that figure is still right.
 _NEARLY_USED: Final = Statement(
@@ -86,6 +88,7 @@ _NEARLY_USED: Final = Statement(
               FROM quotas WHERE namespace = :namespace AND bytes IS NOT NULL) AS quota
      WHERE used >= bytes - bytes / 10
     """,
+    is_hot=True,
 )
 
 

@@ -1,6 +1,6 @@
 """What repositories are ranked by, added up where it has changed: since a day of use has, or since a day is over.
 
-Triggers say whose turn it is (functions/migrate/versions/pre/0005_rankings.sql); metadata/lists/rankings.py reads
+Triggers say whose turn it is (functions/migrate/versions/pre/0001_baseline/daily.sql); metadata/lists/rankings.py reads
 the result.
 """
 
