@@ -1219,7 +1219,7 @@ CREATE TABLE public.import_ranges (
     lease_until timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
     attempts integer DEFAULT 0 NOT NULL,
     error text,
-    CONSTRAINT import_ranges_tree_check CHECK ((tree = ANY (ARRAY['blobs'::text, 'repositories'::text])))
+    CONSTRAINT import_ranges_tree_check CHECK ((tree = ANY (ARRAY['blobs'::text, 'repositories'::text, 'verification'::text, 'rehash'::text])))
 );
 
 ALTER TABLE public.import_ranges ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (

@@ -48,12 +48,13 @@ CREATE TABLE import_modes (
 );
 CREATE INDEX import_modes_latest ON import_modes (source_id, id);
 
--- Pieces of a listing: the names from `start` on, up to but not `stop`; gone once they are listed. `cursor` is the last
--- name that was read.
+-- Pieces of what is gone through from one end to the other; gone once that is done. Of a listing: the names from `start`
+-- on, up to but not `stop`, and `cursor` is the last that was read. A verification goes by the ids of import_repositories,
+-- a rehash by digests, of as many of a hundred as `start` says.
 CREATE TABLE import_ranges (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     source_id bigint NOT NULL REFERENCES import_sources ON DELETE CASCADE,
-    tree text NOT NULL CHECK (tree IN ('blobs', 'repositories')),
+    tree text NOT NULL CHECK (tree IN ('blobs', 'repositories', 'verification', 'rehash')),
     start text COLLATE "C" NOT NULL,
     stop text COLLATE "C",
     cursor text COLLATE "C" NOT NULL DEFAULT '',
