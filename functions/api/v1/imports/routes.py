@@ -9,7 +9,7 @@ from functions.api.route import Route
 from functions.registry.metadata.imports.vocabulary import Reason, RepositoryState
 from functions.registry.oci.page import Page
 
-Act = Literal["start", "pause", "resume", "lead", "follow", "retry", "export", "hand-back", "seal"]
+Act = Literal["start", "pause", "resume", "lead", "follow", "retry", "verify", "export", "hand-back", "seal"]
 
 
 @dataclass(frozen=True, slots=True)

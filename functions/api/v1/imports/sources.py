@@ -14,14 +14,14 @@ from functions.api.v1.imports.routes import Act
 from functions.api.web import json_body
 from functions.api.web.context import Context
 from functions.api.web.errors import ParameterInvalid, ResourceExists, ResourceUnknown
-from functions.api.web.json_body import repositories, text
+from functions.api.web.json_body import Reader, number, repositories, text
 from functions.api.web.pages import cut, link
 from functions.api.web.responses import answer, empty
 from functions.api.web.rows import plain, rows
 from functions.registry.imports import addresses
 from functions.registry.imports.addresses import AddressInvalid
 from functions.registry.metadata.db import Database
-from functions.registry.metadata.imports import exports, overview, passes, sealing, sources
+from functions.registry.metadata.imports import exports, overview, passes, sealing, sources, verifying
 from functions.registry.metadata.imports.overview import Overview
 from functions.registry.metadata.imports.sources import NewSource, SourceExists
 
@@ -107,77 +107,87 @@ def list_problems(context: Context, route: routes.ListImportProblems) -> Respons
 
 def act(context: Context, route: routes.ActOnImport) -> Response:
     """Whoever works at it is woken; what that does shows in the answer to GET."""
-    fields = json_body.read(context, {}, {"repositories": repositories} if route.act in _BY_PATTERN else {})
+    fields = json_body.read(context, {}, _FIELDS.get(route.act, {}))
     found = _known(context, route.id)
     if found.state == "sealed":
         raise ResourceExists("it is sealed: what it had is this registry's own")
-    _ACTS[route.act](context.services.database, found, fields.get("repositories"))
+    _ACTS[route.act](context.services.database, found, **fields)
     registry_changed(context, f"import.{route.act}", found.address, None, import_id=route.id, **fields)
     context.services.work_trigger.publish(found.workers)
     return answer(_shown(_known(context, route.id)))
 
 
-def _start(database: Database, found: Overview, pattern: str | None) -> None:
+def _start(database: Database, found: Overview, repositories: str | None = None) -> None:
     if sources.open_up(database, found.id):
         return
-    overview.make_due(database, found.id, pattern)
-    if pattern is None:
+    overview.make_due(database, found.id, repositories)
+    if repositories is None:
         passes.list_again(database, found.id)
 
 
-def _pause(database: Database, found: Overview, _: str | None) -> None:
+def _pause(database: Database, found: Overview) -> None:
     sources.pause(database, found.id, "somebody paused it")
 
 
-def _resume(database: Database, found: Overview, _: str | None) -> None:
+def _resume(database: Database, found: Overview) -> None:
     sources.resume(database, found.id)
 
 
-def _lead(database: Database, found: Overview, pattern: str | None) -> None:
-    sources.set_mode(database, found.id, "lead", pattern)
+def _lead(database: Database, found: Overview, repositories: str | None = None) -> None:
+    sources.set_mode(database, found.id, "lead", repositories)
 
 
-def _follow(database: Database, found: Overview, pattern: str | None) -> None:
-    sources.set_mode(database, found.id, "follow", pattern)
+def _follow(database: Database, found: Overview, repositories: str | None = None) -> None:
+    sources.set_mode(database, found.id, "follow", repositories)
 
 
-def _retry(database: Database, found: Overview, _: str | None) -> None:
+def _retry(database: Database, found: Overview) -> None:
     overview.retry(database, found.id)
 
 
-def _export(database: Database, found: Overview, pattern: str | None) -> None:
+def _export(database: Database, found: Overview, repositories: str | None = None) -> None:
     _require_layout(found)
-    exports.ask(database, found.id, pattern)
+    exports.ask(database, found.id, repositories)
 
 
-def _hand_back(database: Database, found: Overview, pattern: str | None) -> None:
+def _hand_back(database: Database, found: Overview, repositories: str | None = None) -> None:
     """From now on the other registry decides; then it is given what differs."""
     _require_layout(found)
-    sources.set_mode(database, found.id, "follow", pattern)
-    exports.ask(database, found.id, pattern, is_handing_back=True)
+    sources.set_mode(database, found.id, "follow", repositories)
+    exports.ask(database, found.id, repositories, is_handing_back=True)
 
 
-def _seal(database: Database, found: Overview, _: str | None) -> None:
+def _seal(database: Database, found: Overview) -> None:
     sealing.wish(database, found.id)
+
+
+def _verify(database: Database, found: Overview, rehash: int | None = None) -> None:
+    _require_layout(found)
+    verifying.ask(database, found.id, rehash)
 
 
 def _require_layout(found: Overview) -> None:
     if found.kind != "layout":
-        raise ParameterInvalid("only what lies in a bucket is written back: push to the other registry instead")
+        raise ParameterInvalid("that is for what lies in a bucket; of a registry `start` compares each tag again")
 
 
-_ACTS: Final[Mapping[Act, Callable[[Database, Overview, str | None], None]]] = {
+_ACTS: Final[Mapping[Act, Callable[..., None]]] = {
     "start": _start,
     "pause": _pause,
     "resume": _resume,
     "lead": _lead,
     "follow": _follow,
     "retry": _retry,
+    "verify": _verify,
     "export": _export,
     "hand-back": _hand_back,
     "seal": _seal,
 }
-_BY_PATTERN: Final = frozenset({"start", "lead", "follow", "export", "hand-back"})
+_BY_PATTERN: Final[Mapping[str, Reader]] = {"repositories": repositories}
+_FIELDS: Final[Mapping[Act, Mapping[str, Reader]]] = {
+    **dict.fromkeys(("start", "lead", "follow", "export", "hand-back"), _BY_PATTERN),
+    "verify": {"rehash": number(1, 100)},
+}
 
 
 def _known(context: Context, source_id: int) -> Overview:
