@@ -32,7 +32,12 @@ def watch(line: Callable[[], tuple[str, bool]], seconds: float) -> None:
         if is_last:
             return
         before = shown
-        time.sleep(seconds)
+        pause_for(seconds)
+
+
+def pause_for(seconds: float) -> None:
+    """Between two questions."""
+    time.sleep(seconds)
 
 
 def bar(done: int, whole: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,7 +28,7 @@ from slipway_cli.output import (
 from slipway_cli.session import connect
 from slipway_cli.tree import Group, command
 from slipway_cli.units import Length
-from slipway_cli.watching import FRAME_SECONDS, bar, left, watch
+from slipway_cli.watching import FRAME_SECONDS, bar, left, pause_for, watch
 
 _IMPORTS: Final = "/api/v1/imports"
 _STATES: Final = ("listed", "importing", "imported", "refused", "handed_back", "dropped")
@@ -83,6 +84,13 @@ _PROBLEMS: Final = (
     text("what", "kind"),
     text("which", "key"),
     text("detail", "detail"),
+)
+_VERIFIED: Final = (
+    count("checked", "checked"),
+    count("differences", "found"),
+    text("such as", "differences"),
+    time("began", "began_at"),
+    time("ended", "ended_at"),
 )
 # What a store gives at first in a second, and what one processor of the database takes (docs/migrate.md).
 _REQUESTS_A_SECOND: Final = 5000
@@ -373,6 +381,63 @@ def _judge(problems: dict[str, int]) -> None:
         raise Failed(f"something differs: {told}")
     if problems.keys() - _TOLD_ONLY:
         raise Refusals(f"something was refused: {told}")
+
+
+@command(
+    import_,
+    "verify",
+    "slipway import verify IMPORT-ID --no-wait",
+    "slipway import verify IMPORT-ID --rehash 5 --no-wait",
+)
+@_id
+@click.option("--rehash", type=click.IntRange(1, 100), help="Read and hash so many of a hundred blobs instead.")
+@click.option("--wait/--no-wait", default=True, help="Wait for the end, and tell what was found.")
+@gives_one
+def verify(number: int, rehash: int | None, wait: bool, form: Form) -> None:
+    """Compare what is here with a fresh listing of where it came from. Ends with 1 if something differs."""
+    what = "verification" if rehash is None else "rehash"
+    client = connect()
+    before = client.get(f"{_IMPORTS}/{number}")["counts"].get(what, {}).get("began_at")
+    client.send("POST", f"{_IMPORTS}/{number}/verify", {} if rehash is None else {"rehash": rehash})
+    found = client.get(f"{_IMPORTS}/{number}")
+    while wait and found["state"] in _RUNNING and not _is_verified(found["counts"].get(what, {}), before):
+        pause_for(FRAME_SECONDS)
+        found = client.get(f"{_IMPORTS}/{number}")
+    result = found["counts"].get(what, {})
+    show_one(found if form.format == "json" else result, _VERIFIED, form, "checked")
+    if wait and result.get("found"):
+        raise Failed(f"{result['found']} differences")
+
+
+def _is_verified(result: dict[str, Any], before: str | None) -> bool:
+    return result.get("began_at") not in {None, before} and result.get("ended_at") is not None
+
+
+@command(import_, "doctor", "slipway import doctor IMPORT-ID")
+@_id
+def doctor(number: int) -> None:
+    """Say what is in the way of an import, and what to do about it. Ends with 1 if something is."""
+    advice = list(_advice(connect().get(f"{_IMPORTS}/{number}")))
+    for line in advice:
+        say(line)
+    if advice:
+        raise Failed(f"{len(advice)} to look at")
+    say("nothing is in the way")
+
+
+def _advice(found: dict[str, Any]) -> Iterator[str]:
+    number = found["id"]
+    if found["state"] == "added":
+        yield f"it was not started: slipway import start {number}"
+    if found["state"] == "paused":
+        yield f"it is paused ({found['reason']}): mend that, then slipway import resume {number}"
+    if found["state"] == "open" and found["reason"]:
+        yield f"it can't be sealed yet: {found['reason']}"
+    for each in found["failing"]:
+        yield f"{plain(each['path'])} fails: {plain(each['error'])}"
+    for reason, times in sorted(found["problems"].items()):
+        if reason not in _TOLD_ONLY:
+            yield f"{times} times {reason}: slipway import report {number} --reason {reason}"
 
 
 @command(
