@@ -132,6 +132,16 @@ def test_what_was_deleted_here_before_it_came_stays_deleted(copying: Copying, ot
     assert registry.get("/v2/a/b/manifests/v1").status_code == 404
 
 
+def test_a_manifest_that_was_deleted_here_is_not_brought_again(
+    copying: Copying, other: Other, registry: Registry
+) -> None:
+    image = other.hold_image("a/b", "v1")
+    copying.run("a/b")
+    assert registry.request("DELETE", f"/v2/a/b/manifests/{image.digest}").status_code == 202
+    assert copying.run("a/b").is_nothing
+    assert registry.get(f"/v2/a/b/manifests/{image.digest}").status_code == 404
+
+
 def test_a_tag_that_came_back_there_comes_back_here(copying: Copying, other: Other, registry: Registry) -> None:
     image = other.hold_image("a/b", "v1")
     copying.run("a/b")

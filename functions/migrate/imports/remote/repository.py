@@ -106,9 +106,11 @@ class RepositoryPass:
         for first in range(0, len(left) or 1, _STRETCH):
             some = left[first : first + _STRETCH]
             upto = _END if first + _STRETCH >= len(left) else str(some[-1])
-            heads = dict(zip(some, pool.map(self._head, some), strict=True))
-            copy.know([digest for digest in heads.values() if digest is not None])
-            listed = {tag: digest for tag, digest in heads.items() if digest is not None and copy.bring(digest)}
+            found = zip(some, pool.map(self._head, some), strict=True)
+            heads = {tag: digest for tag, digest in found if digest is not None}
+            copy.know(list(heads.values()))
+            gone = self._gone(after, heads)
+            listed = {tag: digest for tag, digest in heads.items() if tag in gone or copy.bring(digest)}
             applied = copied_tags.apply(
                 self._services.database,
                 self._theirs,
@@ -118,6 +120,14 @@ class RepositoryPass:
             self._tell(applied)
             after = upto
             self._save(after)
+
+    def _gone(self, after: str, heads: dict[Tag, Digest]) -> set[Tag]:
+        """Tags whose manifest somebody deleted here: it isn't brought again for what is no news there."""
+        database, name = self._services.database, self._place.name
+        unchanged = copied_tags.unchanged(database, self._theirs, after, heads)
+        here = copies.present_manifests(database, name, [heads[tag] for tag in unchanged])
+        deleted = copies.deleted_manifests(database, name, list(heads.values()))
+        return {tag for tag, digest in heads.items() if digest in deleted or (tag in unchanged and digest not in here)}
 
     def _tags(self) -> Iterator[Tag]:
         try:

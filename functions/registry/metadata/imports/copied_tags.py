@@ -204,6 +204,14 @@ def apply(db: Database, theirs: Claim, stretch: Stretch, *, removes: bool) -> Ta
     return db.transaction(work)
 
 
+def unchanged(db: Database, theirs: Claim, after: str, heads: Mapping[Tag, Digest]) -> set[Tag]:
+    """Of the tags after `after` those that name there what they named last time."""
+    if not heads:
+        return set()
+    bases = db.all(_BASES(id=theirs.id, after=after, upto=max(heads)))
+    return {Tag(base.name) for base in bases if heads.get(Tag(base.name)) == base.digest}
+
+
 @dataclass(frozen=True, slots=True)
 class _Plan:
     added: list[str] = field(default_factory=list)

@@ -63,6 +63,25 @@ _KNOWN: Final = Statement(
     """,
 )
 
+_PRESENT: Final = Statement(
+    "copies_present_manifests",
+    Digest,
+    """
+    SELECT manifests.digest
+      FROM repositories JOIN manifests ON manifests.repository_id = repositories.id
+     WHERE repositories.name = :repository AND manifests.digest = ANY (CAST(:digests AS bytea[]))
+    """,
+)
+
+_DELETED: Final = Statement(
+    "copies_deleted_manifests",
+    Digest,
+    """
+    SELECT digest FROM import_deleted
+     WHERE repository = :repository AND tag = '' AND digest = ANY (CAST(:digests AS bytea[]))
+    """,
+)
+
 _AFTER: Final = Statement(
     "copies_manifests_after",
     Digest,
@@ -101,6 +120,16 @@ def unlinked(db: Database, repository: RepositoryName, digests: Sequence[Digest]
 def known_manifests(db: Database, repository: RepositoryName, digests: Sequence[Digest]) -> set[Digest]:
     """Which of these manifests the repository holds with all that they refer to."""
     return set(db.all(_KNOWN(repository=repository, digests=list(digests)))) if digests else set()
+
+
+def present_manifests(db: Database, repository: RepositoryName, digests: Sequence[Digest]) -> set[Digest]:
+    """Which of these manifests the repository holds, whether or not with all that they refer to."""
+    return set(db.all(_PRESENT(repository=repository, digests=list(digests)))) if digests else set()
+
+
+def deleted_manifests(db: Database, repository: RepositoryName, digests: Sequence[Digest]) -> set[Digest]:
+    """Which of these somebody deleted here before they were copied."""
+    return set(db.all(_DELETED(repository=repository, digests=list(digests)))) if digests else set()
 
 
 def manifests_after(db: Database, repository: RepositoryName, last: Digest | None, size: int) -> list[Digest]:
