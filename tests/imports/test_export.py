@@ -169,7 +169,7 @@ def assert_complete(seen: dict[str, bytes]) -> None:
         match part:
             case names.CurrentLink(repository=repository):
                 assert ROOT + names.revision_link_name(repository, Digest.parse(content.decode())) in seen
-            case names.RevisionLink(repository=repository, digest=digest):
+            case names.RevisionLink(repository=repository, digest=digest) if repository != names.GUARD:
                 document = json.loads(seen[ROOT + names.blob_name(digest)])
                 blobs = [document["config"], *document["layers"]] if "config" in document else []
                 for each in blobs:
