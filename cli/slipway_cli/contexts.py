@@ -132,8 +132,12 @@ def running_nearby() -> Running | None:
 
 
 def _data_folders() -> Iterator[Path]:
+    """Where `make up DATA=...` was told another one, SLIPWAY_DATA says so."""
+    if named := os.environ.get("SLIPWAY_DATA"):
+        yield Path(named)
+        return
     here = Path.cwd()
-    return (folder / _DATA for folder in (here, *here.parents))
+    yield from (folder / _DATA for folder in (here, *here.parents))
 
 
 def _running_on(folder: Path) -> Running | None:

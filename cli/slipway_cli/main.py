@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib.util import find_spec
 from typing import Final
 
 import click
@@ -39,9 +40,14 @@ COMMANDS: Final = {
     "explain": Later(f"{_IN}.explaining", "explain", "May somebody do something, and why (not)?"),
     "import": Later(f"{_IN}.imports", "import_", "Move an existing registry in, and back."),
     "gc": Later(f"{_IN}.collection", "gc", "The garbage collection: how it stands, a preview, a run."),
-    "doctor": Later(f"{_IN}.doctor", "doctor", "Why can't I push or pull? Looks at all that lies between."),
+    "doctor": Later(f"{_IN}.doctor", "doctor", "Is it well? Why can't I push or pull?"),
     "completion": Later(f"{_IN}.completion", "completion", "Completion for bash, zsh and fish."),
 }
+# The client comes without it where it is one file.
+if find_spec("slipway_cli.operator") is not None:
+    COMMANDS["operator"] = Later(
+        "slipway_cli.operator", "operator", "What needs the database: the first administrator, …"
+    )
 
 
 @click.group("slipway", cls=Group, later=COMMANDS, context_settings=CONTEXT)
@@ -84,6 +90,9 @@ def run(arguments: list[str]) -> int:
         _flush()
         _say(str(failed), failed.advice)
         code = failed.code
+    except ModuleNotFoundError as missing:
+        _say(f"{missing.name} isn't installed", "the operator's commands come with pipx install 'SOURCES[operator]'")
+        code = Failed.code
     except (click.Abort, KeyboardInterrupt):
         _say("stopped")
         code = INTERRUPTED

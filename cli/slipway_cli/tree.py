@@ -103,7 +103,7 @@ class Group(click.Group):
 def nearest(word: str, known: Sequence[str]) -> str | None:
     """The one of `known` that was probably meant."""
     starting = [name for name in known if name.startswith(word) or word.startswith(name)]
-    return next(iter(difflib.get_close_matches(word, known, n=1, cutoff=0.6)), None) or next(iter(starting), None)
+    return next(iter(difflib.get_close_matches(word, known, n=1, cutoff=0.5)), None) or next(iter(starting), None)
 
 
 def command(

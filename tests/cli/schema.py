@@ -25,7 +25,7 @@ def schema_of(method: str, path: str, status: int) -> dict[str, Any]:
     assert template is not None, path
     responses = DOCUMENT["paths"][template][method.lower()]["responses"]
     content = resolve(responses[str(status)]).get("content", {})
-    found = next((each for kind, each in content.items() if kind.endswith("json")), {})
+    found: dict[str, Any] = next((each for kind, each in content.items() if kind.endswith("json")), {})
     return dict(found.get("schema", {}))
 
 

@@ -27,10 +27,6 @@ def check_docker(registry: Registry) -> Iterator[Check]:
     yield from _helpers(config, registry.host, path)
     if registry.host in config.get("auths", {}) or registry.host in config.get("credHelpers", {}):
         yield Check("docker's config", "ok", f"{path} knows {registry.host}")
-    elif not config.get("credsStore"):
-        yield Check(
-            "docker's config", "note", f"{path} has nothing for {registry.host}", f"`docker login {registry.host}`"
-        )
     if proxies := config.get("proxies"):
         yield Check("docker's proxies", "note", f"{path} gives containers {json.dumps(proxies)}")
     yield from _daemon(registry)

@@ -63,6 +63,20 @@ def check_sign_in(client: Client) -> Check:
     return Check("sign-in", "ok", f"{called}, by {source}")
 
 
+def check_collection(client: Client) -> Check | None:
+    """None for who may not know."""
+    try:
+        found = client.get("/api/v1/gc")
+    except Failed:
+        return None
+    overdue = sum(queue["overdue"] for queue in found["queues"])
+    failing = sum(queue["failing"] for queue in found["queues"]) + len(found["failures"])
+    if overdue or failing:
+        advice = "`slipway gc status` says what, and why"
+        return Check("garbage collection", "note", f"{overdue} overdue for an hour, {failing} failing", advice)
+    return Check("garbage collection", "ok", "nothing is overdue or failing")
+
+
 def check_rate(client: Client) -> Check:
     """A few requests at once: whoever is at the limit sees it now."""
     for _ in range(5):
@@ -127,9 +141,8 @@ def check_pull(client: Client, repository: str | None) -> Iterator[Check]:
     if sent.status_code in {requests.codes.ok, requests.codes.partial_content}:
         yield Check("a pull", "ok", f"a blob's bytes come from {host}")
     else:
-        advice = (
-            "is its clock right? Signed addresses are good for minutes; else its operator looks at the bucket's rights"
-        )
+        is_lost = sent.status_code == requests.codes.not_found
+        advice = "that blob's bytes are lost: push it again" if is_lost else "its operator looks at the bucket's rights"
         yield Check("a pull", "bad", f"{host} answers {sent.status_code}", advice)
 
 

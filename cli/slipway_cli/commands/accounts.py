@@ -120,6 +120,7 @@ def add_user(name: str, admin: bool, password_stdin: bool, form: Form) -> None:
     if password_stdin:
         asked["password"] = sys.stdin.readline().rstrip("\r\n")
     show_one(connect().send("POST", PRINCIPALS, asked), _COLUMNS, form)
+    say(f"next: slipway secret add {name} LABEL, slipway grant add {name} PATTERN ROLE")
 
 
 @command(robot, "add", "slipway robot add deployer", "slipway robot add team+builder --namespace team")
@@ -133,6 +134,8 @@ def add_robot(name: str, namespace: str | None, form: Form) -> None:
     """
     asked = {"kind": "robot", "name": name, **({"namespace": namespace} if namespace else {})}
     show_one(connect().send("POST", PRINCIPALS, asked), _COLUMNS, form)
+    say(f"next: slipway grant add {name} PATTERN ROLE")
+    say(f"and:  slipway trusted-publisher add {name} github repository_id=ID, or slipway secret add {name} LABEL")
 
 
 @command(user, "disable", "slipway user disable alice --yes")

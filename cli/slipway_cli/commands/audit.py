@@ -11,7 +11,7 @@ import click
 
 from slipway_cli.client import Client
 from slipway_cli.completing import NAMESPACE, PRINCIPAL
-from slipway_cli.output import Form, gives_list, show_list, text
+from slipway_cli.output import Column, Form, gives_list, plain, show_list, text
 from slipway_cli.output import time as moment
 from slipway_cli.session import connect
 from slipway_cli.tree import alone
@@ -24,7 +24,7 @@ _COLUMNS: Final = (
     text("outcome", "outcome"),
     text("who", "principal"),
     text("resource", "resource"),
-    text("reference", "details.reference"),
+    Column("what", "details", lambda details: plain(details.get("tags") or details.get("reference"))),
     text("from", "address"),
     text("reason", "reason"),
 )
@@ -33,7 +33,8 @@ _COLUMNS: Final = (
 @alone(
     "audit",
     "slipway audit --limit 5",
-    "slipway audit --resource team/app --action manifest.delete",
+    "slipway audit --resource team/app",
+    "slipway audit --resource team/app --action tags.delete",
     "slipway audit --principal robot:ci --outcome denied -o jsonl",
 )
 @click.option(
@@ -47,7 +48,10 @@ _COLUMNS: Final = (
 @click.option("-f", "--follow", is_flag=True, help="Go on with what comes, until Ctrl-C.")
 @gives_list
 def audit(form: Form, follow: bool, **filters: Any) -> None:
-    """Who did what, and what was refused: the latest first, or with --follow as it happens."""
+    """Who did what, and what was refused: the latest first, or with --follow as it happens.
+
+    Who deleted a tag? --resource REPOSITORY: it was tags.delete, or manifest.delete by a client such as skopeo.
+    """
     client = connect()
     if not follow:
         show_list(client.pages(_PATH, "entries", None, n=form.page(), **filters), _COLUMNS, form, "id")

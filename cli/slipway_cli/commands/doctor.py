@@ -10,7 +10,7 @@ import click
 from slipway_cli.checks import Check
 from slipway_cli.checks.docker import check_docker
 from slipway_cli.checks.network import check_clock, check_host
-from slipway_cli.checks.registry import check_base, check_pull, check_rate, check_sign_in, check_wall
+from slipway_cli.checks.registry import check_base, check_collection, check_pull, check_rate, check_sign_in, check_wall
 from slipway_cli.client import Client
 from slipway_cli.completing import REPOSITORY
 from slipway_cli.contexts import find_registry
@@ -26,10 +26,11 @@ from slipway_cli.tree import Asked, alone
 )
 @gives_list
 def doctor(host: str | None, repository: str | None, form: Form) -> None:
-    """Look at all that lies between here and a registry, and say what to do. Exit code 1 if something is in the way.
+    """Is it well? Looks at all that lies between here and a registry, and says what to do. Exit code 1 for no.
 
     Name, connection, certificate, HTTP/2, clock, /v2/ and its challenge, signing in, the rate limit, the 32 MiB wall of
-    Cloud Run, a pull followed to the bucket's host, and docker's own configuration. Nothing is changed.
+    Cloud Run, a pull followed to the bucket's host, garbage collection for who administers it, and docker's own
+    configuration. Nothing is changed.
     """
     asked = click.get_current_context().ensure_object(Asked)
     client = Client(find_registry(host or asked.registry))
@@ -70,4 +71,6 @@ def _checks(client: Client, repository: str | None) -> Iterator[Check]:
         yield check_rate(client)
         yield check_wall(client)
         yield from check_pull(client, repository)
+        if collection := check_collection(client):
+            yield collection
     yield from check_docker(client.registry)

@@ -50,7 +50,6 @@ def explain(principal: str, action: str, reference: Reference, form: Form) -> No
         text("allowed", "allowed"),
         text("because", "reason"),
         Column("grant", "grant", _grant),
-        text("rule", "rule.name"),
     )
     show_one(found, columns, form, "allowed")
     if not found["allowed"]:

@@ -62,6 +62,7 @@ def add(robot: str, issuer: str, claims: tuple[str, ...], form: Form) -> None:
     principal(client, robot, "robot")
     document = {"issuer": ISSUERS.get(issuer, issuer), "claims": asked}
     show_one(client.send("POST", f"{PRINCIPALS}/{robot}/trusted_publishers", document), _COLUMNS, form, "id")
+    say(f"a job signs in as oidc+{robot}, with its identity token for a password; `slipway` does so by itself")
 
 
 @command(

@@ -31,6 +31,7 @@ def tag() -> None:
     "slipway tag list team/app",
     "slipway tag list team/app --sort=-pushed --limit 3",
     "slipway tag list team/app -o jsonl",
+    "slipway tag list team/app -o name",
 )
 @click.argument("repository", type=Repository(), shell_complete=REPOSITORY)
 @click.option("--name", metavar="TEXT", help="Only those with this in their name.")

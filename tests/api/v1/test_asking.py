@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ from functions.registry.metadata.access import grants, principals, rules
 from functions.registry.metadata.access.rules import NewRule
 from functions.registry.metadata.lists import searches
 from functions.registry.oci.media_type import OCI_INDEX
+from functions.registry.oci.name import RepositoryName
+from tests.metadata.build import push_image
 from tests.metadata.list_rows import fill_repositories, known_repositories
 from tests.security.people import Guarded, basic
 from tests.support import Registry, index_of
@@ -39,48 +42,68 @@ def test_in_an_open_registry_everybody_administers(registry: Registry) -> None:
     assert registry.statements("GET", WHOAMI) == []
 
 
-def explained(registry: Registry, action: str, tag: str | None = None, **query: str) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Boss:
+    """Who administers a registry in token mode."""
+
+    registry: Guarded
+    headers: dict[str, str]
+
+
+@pytest.fixture
+def boss(guarded: Guarded) -> Boss:
+    return Boss(guarded, {"Authorization": basic("boss", guarded.robot("boss", is_admin=True))})
+
+
+def explained(boss: Boss, action: str, tag: str | None = None, **query: str) -> dict[str, Any]:
     asked = {"action": action, "repository": "team/app", **({"tag": tag} if tag else {}), **query}
-    answer = registry.get("/api/v1/explain", query_string=asked)
+    answer = boss.registry.get("/api/v1/explain", query_string=asked, headers=boss.headers)
     assert answer.status_code == 200, answer.text
     found: dict[str, Any] = answer.get_json()
     return found
 
 
-def test_the_grant_of_the_best_role_is_named(registry: Registry) -> None:
-    database = registry.services.database
+def test_the_grant_of_the_best_role_is_named(boss: Boss) -> None:
+    database = boss.registry.services.database
     robot = accounts.create(database, NewAccount("robot", "ci"))
-    assert explained(registry, "pull", principal="ci")["reason"] == "no grant gives robot:ci a role in team/app"
+    assert explained(boss, "pull", principal="ci")["reason"] == "no grant gives robot:ci a role in team/app"
     grants.add(database, None, "team/*", "reader")
-    assert explained(registry, "pull")["allowed"]
+    assert explained(boss, "pull")["allowed"]
     made = grants.add(database, robot.id, "team/**", "writer")
-    found = explained(registry, "push", principal="ci")
+    found = explained(boss, "push", principal="ci")
     assert found == {
         "principal": "ci", "action": "push", "repository": "team/app", "tag": None, "allowed": True,
         "reason": "ci has the role writer in team/**",
         "grant": {"id": made, "principal": "ci", "repositories": "team/**", "role": "writer"},
     }  # fmt: skip
-    refused = explained(registry, "delete", principal="ci")
+    refused = explained(boss, "delete", principal="ci")
     assert (refused["allowed"], refused["reason"]) == (
         False,
         "ci has the role writer in team/** is not enough to delete",
     )
     principals.disable(database, robot.id)
-    assert "disabled" in explained(registry, "pull", principal="ci")["reason"]
+    assert "disabled" in explained(boss, "pull", principal="ci")["reason"]
 
 
-def test_the_rule_that_stands_against_it_is_named(registry: Registry) -> None:
-    database = registry.services.database
+def test_the_rule_that_stands_against_it_is_named(boss: Boss) -> None:
+    database = boss.registry.services.database
     accounts.create(database, NewAccount("user", "alice", is_admin=True))
     accounts.create(database, NewAccount("user", "bob", is_admin=True))
-    assert explained(registry, "delete", "v1", principal="alice")["reason"] == "user:alice administers the registry"
+    assert explained(boss, "delete", "v1", principal="alice")["reason"] == "user:alice administers the registry"
     rules.add(database, NewRule("releases", 0, "immutable", "team/*", "v*"))
-    assert explained(registry, "push", "v1", principal="alice")["allowed"]
-    registry.push_image("team/app", "v0")
+    assert explained(boss, "push", "v1", principal="alice")["allowed"]
+    push_image(database, RepositoryName("team/app"), "v0")
     for action in ("push", "delete"):
-        found = explained(registry, action, "v0", principal="alice")
+        found = explained(boss, action, "v0", principal="alice")
         assert (found["allowed"], '"releases"' in found["reason"]) == (False, True)
-    assert explained(registry, "delete", principal="alice")["allowed"]
+    assert explained(boss, "delete", principal="alice")["allowed"]
+
+
+def test_in_an_open_registry_only_rules_stand_against_anybody(registry: Registry) -> None:
+    query = "/api/v1/explain?action=delete&repository=team/app&tag=v1"
+    assert registry.get(query).get_json()["reason"] == "the registry is open: everybody has every right"
+    rules.add(registry.services.database, NewRule("releases", 0, "immutable", "team/*", "v*"))
+    assert not registry.get(query).get_json()["allowed"]
 
 
 def test_an_explanation_says_what_then_happens(guarded: Guarded) -> None:

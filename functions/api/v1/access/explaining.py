@@ -42,11 +42,11 @@ def explain(context: Context, route: routes.Explain) -> Response:
         if principal is None:
             raise ResourceUnknown(f"there is no user and no robot called {route.principal}")
     asked = Asked(route.repository, route.action, route.tag)
-    is_admin = principal is not None and principal.is_admin
+    is_admin = _is_open(context) or (principal is not None and principal.is_admin)
     found = decisions.decide(database, asked, principal.id if principal else None, is_admin=is_admin)
     if principal is not None and found["grant"] is None and not _is_told_of(context, principal):
         raise ResourceUnknown(f"there is no user and no robot called {route.principal}")
-    allowed, reason = _judged(route, principal, found)
+    allowed, reason = _judged(context, route, principal, found)
     return answer(
         {
             "principal": route.principal,
@@ -65,12 +65,19 @@ def _is_told_of(context: Context, principal: Principal) -> bool:
     return principal.namespace is None or context.caller.authority.over(principal.namespace)
 
 
-def _judged(route: routes.Explain, principal: Principal | None, found: Decision) -> tuple[bool, str]:
+def _is_open(context: Context) -> bool:
+    """Where nobody signs in everybody has every right, and only rules stand against them."""
+    return context.services.settings.access == "open"
+
+
+def _judged(context: Context, route: routes.Explain, principal: Principal | None, found: Decision) -> tuple[bool, str]:
     grant = found["grant"]
     who = principal.label if principal else "anyone"
-    if principal is not None and principal.disabled:
+    if _is_open(context):
+        held = "the registry is open: everybody has every right"
+    elif principal is not None and principal.disabled:
         return False, f"{who} is disabled: nothing signs it in"
-    if principal is not None and principal.is_admin:
+    elif principal is not None and principal.is_admin:
         held = f"{who} administers the registry"
     elif grant is None:
         return False, f"no grant gives {who} a role in {route.repository}"

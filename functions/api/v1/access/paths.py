@@ -66,7 +66,7 @@ def revoke_secret(match: re.Match[str], _: Query) -> Route:
 def list_audit(_: re.Match[str], query: Query) -> Route:
     before = query.get("before")
     if before is not None and not _NUMBER.fullmatch(before):
-        raise ParameterInvalid("before takes the id of an entry")
+        raise ParameterInvalid("before must be the id of an entry")
     return ListAudit(
         size=Page.parse(query.get("n"), None).size,
         principal=text_of(query, "principal"),

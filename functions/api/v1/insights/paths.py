@@ -79,7 +79,7 @@ def _number(query: Query, name: str, default: int, most: int) -> int:
     if text is None:
         return default
     if not (_WHOLE.fullmatch(text) and 1 <= int(text) <= most):
-        raise ParameterInvalid(f"{name} takes a whole number from 1 to {most}")
+        raise ParameterInvalid(f"{name} must be an integer from 1 to {most}")
     return int(text)
 
 
@@ -103,7 +103,7 @@ def _moment(query: Query, name: str) -> datetime | None:
         moment = datetime.fromisoformat(text)
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError) as error:
-        raise ParameterInvalid(f"{name} takes a time of ISO 8601, such as 2026-01-31T12:00:00Z") from error
+        raise ParameterInvalid(f"{name} must be a time of ISO 8601, such as 2026-01-31T12:00:00Z") from error
 
 
 def _namespace(query: Query) -> str | None:
@@ -192,7 +192,7 @@ def _day(query: Query, name: str) -> date | None:
             return date.fromisoformat(text)
     except ValueError:
         pass
-    raise ParameterInvalid(f"{name} takes a day, such as 2026-01-31")
+    raise ParameterInvalid(f"{name} must be a day, such as 2026-01-31")
 
 
 def _span(query: Query) -> Span:
@@ -202,7 +202,7 @@ def _span(query: Query) -> Span:
     if first is None:
         first = last - min(timedelta(days=DEFAULT_DAYS - 1), last - date.min)
     if not 0 <= (last - first).days < MOST_DAYS:
-        raise ParameterInvalid(f"from takes a day that is not after to, and at most {MOST_DAYS - 1} days before it")
+        raise ParameterInvalid(f"from must be a day that is not after to, and at most {MOST_DAYS - 1} days before it")
     return Span(first, last)
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from string import Template
 from typing import Any, Final
 
-from functions.registry.metadata.db import Database, Statement
+from functions.registry.metadata.db import Database, Statement, compose
 from functions.registry.metadata.lists.repositories import VISIBLE
 from functions.registry.metadata.lists.tags import written_digest
 
@@ -26,7 +25,8 @@ class Results:
 _REPOSITORIES: Final = Statement(
     "searches_repositories",
     dict,
-    Template("""
+    compose(
+        """
     WITH found AS (
         SELECT repositories.name
           FROM (SELECT id, name FROM repositories WHERE name > '' ORDER BY name LIMIT :reach) AS repositories
@@ -41,13 +41,16 @@ _REPOSITORIES: Final = Statement(
                                                 ORDER BY name), '[]') FROM found),
            'passed', (SELECT count(*) < :size FROM found)
                  AND EXISTS (SELECT FROM repositories WHERE name > '' ORDER BY name OFFSET :reach LIMIT 1))
-    """).substitute(visible=VISIBLE),
+    """,
+        visible=VISIBLE,
+    ),
 )
 
 _TAGS: Final = Statement(
     "searches_tags",
     dict,
-    Template("""
+    compose(
+        """
     SELECT json_build_object(
            'results', (SELECT coalesce(json_agg(json_build_object(
                               'name', :repository || ':' || found.name, 'kind', 'tag', 'digest', found.digest)
@@ -62,7 +65,10 @@ _TAGS: Final = Statement(
                                 ORDER BY tags.name
                                 LIMIT :size) AS found),
            'passed', false)
-    """).substitute(visible=VISIBLE, digest=written_digest("manifests.digest")),
+    """,
+        visible=VISIBLE,
+        digest=written_digest("manifests.digest"),
+    ),
 )
 
 

@@ -1,24 +1,15 @@
-"""Changes the key that signs the registry's tokens, or the pepper, without a moment at which a good one is refused.
+"""A signing key, or the pepper, changed without a moment at which a good one is refused. It needs gcloud, and openssl.
 
-    python3 -m deploy.rotate --project=PROJECT --region=REGION signing-key add
-
-    add      a new one that is known; the old one is used on
-    promote  the new one is used; what the old one has made is still known
-    retire   the old one goes
-    replace  a new one alone, for one that has leaked: what the old one has made is refused from then on
-
-Each adds a version to the secret and says what to deploy. `promote` and `retire` refuse until the version before is
-what the registry runs, for long enough. It needs gcloud and, for a signing key, openssl.
+Each step adds a version to the secret. `promote` and `retire` refuse until the version before is what the registry
+runs, for long enough.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import secrets
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -156,34 +147,3 @@ def rotate(registry: Registry, step: str) -> str:
             return registry.add(items[:1])
         case _:
             return registry.add([kind.make()])
-
-
-def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--project", required=True)
-    parser.add_argument("--region", required=True)
-    parser.add_argument("--name", default="slipway", help="as Terraform's variable of that name")
-    parser.add_argument("--service", help="<name>-api, where there is no HTTP/2 front")
-    parser.add_argument("kind", choices=KINDS)
-    parser.add_argument("step", choices=STEPS)
-    return parser
-
-
-def main(arguments: list[str]) -> int:
-    options = parser().parse_args(arguments)
-    kind = KINDS[options.kind]
-    registry = Registry(options.project, options.region, options.service or options.name, options.name, kind)
-    try:
-        made = rotate(registry, options.step)
-    except RotationRefused as refused:
-        sys.stderr.write(f"rotate: {refused}\n")
-        return 1
-    except subprocess.CalledProcessError as failed:
-        sys.stderr.write(f"rotate: {failed.cmd[0]} failed; what it says stands above\n")
-        return 1
-    sys.stdout.write(f"deploy with {kind.terraform} = {made}\n")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
