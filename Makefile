@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH PYTHONOPTIMIZE PYTHONWARNINGS PIP_USER PIP_TARGET PIP_PREFIX
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up reset seed cli check format test test-slow test-fuzz test-security test-clients test-clients-more test-terraform rehearsal conformance conformance-all soak starts schema api-tables bench bench-counters bench-gc bench-front bench-lists bench-moves bench-neighbours lock
+.PHONY: help setup up reset seed cli check format test test-slow test-fuzz test-security test-clients test-clients-more test-terraform migrate-demo rehearsal conformance conformance-all soak starts schema api-tables bench bench-counters bench-gc bench-front bench-lists bench-moves bench-neighbours lock
 
 help:  ## Show what this Makefile can do
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*?## "} {printf "  make %-14s %s\n", $$1, $$2}'
@@ -61,7 +61,7 @@ cli: $(VENV)/.made  ## Make build/slipway.pyz, the command line in one file for 
 check: $(VENV)/.made-dev  ## Lint, types, and the one-way rule of imports
 	@$(BIN)/ruff format --check --quiet . || { echo "run: make format"; exit 1; }
 	@$(BIN)/ruff check --quiet .
-	@$(BIN)/mypy functions cli local tests benchmarks
+	@$(BIN)/mypy functions cli local tests benchmarks deploy
 	@PYTHONPATH=cli $(BIN)/lint-imports --no-logo
 
 format: $(VENV)/.made-dev  ## Format the code
@@ -143,8 +143,11 @@ test-terraform: $(VENV)/.made-dev  ## Validate, plan, apply and destroy terrafor
 	@$(MAKE) --no-print-directory build/checkov-venv/.made || echo "checkov can't be installed here: its test is skipped"
 	@$(BIN)/python -m pytest -m "not clients" tests/terraform tests/preflight $(ARGS)
 
+migrate-demo: $(VENV)/.made-dev  ## Move Debian's docker-registry in, while somebody pulls and pushes
+	@$(BIN)/python -m tests.imports.demo
+
 rehearsal: $(VENV)/.made-dev  ## Rehearse the deployment on this machine: archives, front, a killed instance, the platform's faults, a release under load (ARGS=--faults)
-	@$(BIN)/python -m tests.rehearsal $(ARGS)
+	@PYTHONPATH=cli $(BIN)/python -m tests.rehearsal $(ARGS)
 
 conformance: $(VENV)/.made-dev  ## Run the official OCI conformance suite (needs Go; ARGS="--only '1.1 redirect'")
 	@$(BIN)/python -m tests.conformance.run $(ARGS)
