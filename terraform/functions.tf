@@ -22,6 +22,18 @@ locals {
       # A push subscription's deliveries count as internal.
       ingress = "ALLOW_INTERNAL_ONLY"
     }
+    work = {
+      description   = "Slipway: moves other registries in, whenever Pub/Sub wakes it."
+      entry_point   = "work"
+      memory_mib    = 512
+      timeout       = local.gc_seconds
+      min_instances = 0
+      max_instances = local.size.work_max_instances
+      # A worker fills an instance.
+      concurrency = 1
+      # As that of garbage collection.
+      ingress = "ALLOW_INTERNAL_ONLY"
+    }
     migrate = {
       description   = "Slipway: moves the schema, whenever a deployment calls it."
       entry_point   = "migrate"
@@ -117,7 +129,7 @@ resource "google_cloudfunctions2_function" "api" {
 }
 
 resource "google_cloudfunctions2_function" "this" {
-  for_each = toset(["gc", "migrate"])
+  for_each = toset(["gc", "migrate", "work"])
 
   name         = "${var.name}-${each.key}"
   location     = var.region
@@ -216,8 +228,10 @@ resource "google_cloud_run_v2_service_iam_member" "anyone_calls_api" {
   member   = "allUsers"
 }
 
-resource "google_cloud_run_v2_service_iam_member" "push_calls_gc" {
-  name     = google_cloudfunctions2_function.this["gc"].name
+resource "google_cloud_run_v2_service_iam_member" "push_calls" {
+  for_each = toset(["gc", "work"])
+
+  name     = google_cloudfunctions2_function.this[each.key].name
   location = var.region
   role     = "roles/run.invoker"
   member   = google_service_account.this["push"].member

@@ -26,6 +26,9 @@ PARTS: Final = {
     "tag": "v1", "ranking": "largest", "id": "1",
 }  # fmt: skip
 
+# Parameters of a query without which it is refused.
+NEEDED: Final = {"action": "pull", "repository": "a/b", "q": "a"}
+
 
 def every(value: Any) -> Iterator[dict[str, Any]]:
     """All objects of a document, at any depth."""
@@ -74,6 +77,8 @@ class Asked(Query):
 
     def get(self, name: str) -> str | None:
         self.names.add(name)
+        if name in NEEDED:
+            return NEEDED[name]
         return str(DIGEST) if "digest" in name and "algorithm" not in name else None
 
     def all(self, name: str) -> list[str]:

@@ -14,6 +14,7 @@ from functions.registry import wiring
 from functions.registry.auth import accounts
 from functions.registry.auth.accounts import NewAccount
 from functions.registry.auth.federation import GITHUB
+from functions.registry.events.gc_trigger import GcTrigger
 from functions.registry.metadata.access import audit, grants, rules
 from functions.registry.metadata.access.audit import Event
 from functions.registry.metadata.access.rules import NewRule
@@ -109,6 +110,10 @@ EXAMPLES: Final = {
     ],
     "DELETE /api/v1/rules/{rule}": [Example(204, "/api/v1/rules/{rule}")],
     "GET /api/v1/audit": [Example(200, "/api/v1/audit?n=1")],
+    "GET /api/v1/whoami": [Example(200, "/api/v1/whoami")],
+    "GET /api/v1/explain": [Example(200, "/api/v1/explain?principal=ci&action=push&repository=a/b&tag=v1")],
+    "GET /api/v1/search": [Example(200, "/api/v1/search?q=b")],
+    "POST /api/v1/gc/runs": [Example(202, "/api/v1/gc/runs", document={}, settings={"SLIPWAY_TOPIC": "a-topic"})],
     "GET /api/v1/gc": [Example(200, "/api/v1/gc")],
     "GET /api/v1/repositories/{name}/-/gc": [Example(200, "/api/v1/repositories/a/b/-/gc")],
     "PATCH /api/v1/repositories/{name}": [
@@ -230,6 +235,7 @@ HEADER_EFFECTS: Final = {
 @pytest.fixture
 def stocked(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> Registry:
     monkeypatch.setattr(referrers, "PAGE_SIZE", 1)
+    monkeypatch.setattr(GcTrigger, "publish", lambda _: True)
     registry.push_image("z", "v1")
     registry.push_image("a/z", "v1")
     registry.push_image("a/b", "v1", IMAGE)

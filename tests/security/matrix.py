@@ -137,6 +137,13 @@ OPERATIONS: Final[dict[str, Operation]] = {
         f"principals/{world.robot('team')}/trusted_publishers", issuer="https://gitlab.com", claims={"project_id": "1"}
     ),
     "GET trail of the namespace": lambda world: world.at("GET", "/api/v1/audit?namespace=team"),
+    "GET who asks": lambda world: world.at("GET", "/api/v1/whoami"),
+    "GET search": lambda world: world.at("GET", "/api/v1/search?q=app"),
+    "GET explanation in the namespace": lambda world: world.at(
+        "GET", f"/api/v1/explain?action=push&repository={REPOSITORY}"
+    ),
+    "GET explanation beyond": lambda world: world.at("GET", "/api/v1/explain?action=push&repository=other/app"),
+    "POST run of the collection": lambda world: world.add("gc/runs"),
     "GET all grants": lambda world: world.at("GET", "/api/v1/grants"),
     "POST grant beyond": lambda world: world.add("grants", principal=None, repositories="t*/**", role="reader"),
     "POST rule beyond": lambda world: world.add(

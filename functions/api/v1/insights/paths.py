@@ -26,6 +26,7 @@ from functions.api.v1.insights.routes import (
     GetTagDaily,
     GetUsageDaily,
     Part,
+    Search,
     SearchNamespaces,
     SearchRepositories,
     SearchTags,
@@ -44,6 +45,7 @@ from functions.registry.metadata.lists.filters import (
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.name import Tag
 
+SEARCH: Final = r"/api/v1/search"
 REPOSITORIES: Final = r"/api/v1/repositories"
 REPOSITORY: Final = rf"/api/v1/repositories/{NAME}"
 # No name has a part that is `-` alone: it ends the name.
@@ -67,6 +69,7 @@ LONGEST_CURSOR: Final = 1000
 _WHOLE: Final = re.compile(r"[0-9]{1,18}")
 _NAMESPACE: Final = re.compile(r"[a-z0-9._-]{1,255}")
 _PART_OF_NAME: Final = re.compile(r"[a-z0-9._/-]{1,255}")
+_SOUGHT: Final = re.compile(r"[a-z0-9._/-]{1,255}(:[A-Za-z0-9._-]{0,128})?")
 _PART_OF_TAG: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _CURSOR: Final = re.compile(rf"[A-Za-z0-9_-]{{1,{LONGEST_CURSOR}}}")
 
@@ -115,6 +118,14 @@ def _part(query: Query, orders: Sequence[str]) -> Part:
         size=_number(query, "n", DEFAULT_SIZE, LARGEST_SIZE),
         cursor=_text(query, "cursor", _CURSOR, "what next or previous of an answer gave"),
     )
+
+
+def search(_: re.Match[str], query: Query) -> Route:
+    text = _text(query, "q", _SOUGHT, "a part of a repository's name, or a repository, a colon and how its tags begin")
+    if text is None:
+        raise ParameterInvalid("q is missing")
+    before, colon, after = text.partition(":")
+    return Search(after, before) if colon else Search(before, None)
 
 
 def search_repositories(_: re.Match[str], query: Query) -> Route:
