@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH PYTHONOPTIMIZE PYTHONWARNINGS PIP_USER PIP_TARGET PIP_PREFIX
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up reset seed cli check format test test-slow test-fuzz test-security test-clients test-clients-more test-terraform rehearsal conformance conformance-all soak starts schema api-tables bench bench-counters bench-gc bench-front bench-lists bench-moves bench-neighbours lock
+.PHONY: help setup up reset seed cli check format test test-slow test-fuzz test-security test-clients test-clients-more test-terraform migrate-demo rehearsal conformance conformance-all soak starts schema api-tables bench bench-counters bench-gc bench-front bench-lists bench-moves bench-neighbours lock
 
 help:  ## Show what this Makefile can do
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*?## "} {printf "  make %-14s %s\n", $$1, $$2}'
@@ -142,6 +142,9 @@ test-terraform: $(VENV)/.made-dev  ## Validate, plan, apply and destroy terrafor
 	@command -v terraform >/dev/null && test "$(SLIPWAY_TERRAFORM)" != package || $(MAKE) --no-print-directory build/terraform-venv/.made
 	@$(MAKE) --no-print-directory build/checkov-venv/.made || echo "checkov can't be installed here: its test is skipped"
 	@$(BIN)/python -m pytest -m "not clients" tests/terraform tests/preflight $(ARGS)
+
+migrate-demo: $(VENV)/.made-dev  ## Move Debian's docker-registry in, while somebody pulls and pushes
+	@$(BIN)/python -m tests.imports.demo
 
 rehearsal: $(VENV)/.made-dev  ## Rehearse the deployment on this machine: archives, front, a killed instance, the platform's faults, a release under load (ARGS=--faults)
 	@PYTHONPATH=cli $(BIN)/python -m tests.rehearsal $(ARGS)

@@ -140,6 +140,7 @@ class Settings:
     )
     tenant_claims: Mapping[str, tuple[str, ...]] = _setting(_tenant_claims, "")
     private_issuers: frozenset[str] = _setting(_hosts, "")
+    private_sources: frozenset[str] = _setting(_hosts, "")
     google_audiences: tuple[str, ...] = _setting(_words, "")
     requests_per_minute: int = _setting(_number(0, 1_000_000), "6000")
     uploads_per_principal: int = _setting(_number(1, 10_000), "1000")

@@ -69,7 +69,7 @@ def bare(
     server.asked.clear()
     for name, value in guarded_environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(GcTrigger, "publish", lambda _: True)
+    monkeypatch.setattr(GcTrigger, "publish", lambda *_: True)
     wiring.services.cache_clear()
     yield Stand(Guarded(api_function, wiring.services()), server, home, capsys, monkeypatch)
     wiring.services().database.close()

@@ -22,6 +22,9 @@ from functions.registry.auth.federation import GITHUB
 from functions.registry.metadata.access import grants, rules
 from functions.registry.metadata.access.principals import Principal
 from functions.registry.metadata.access.rules import NewRule
+from functions.registry.metadata.db import Database, Statement
+from functions.registry.metadata.imports import sources
+from functions.registry.metadata.imports.sources import NewSource
 from functions.registry.metadata.usage import quotas
 from functions.registry.metadata.usage.quotas import Quota
 from functions.registry.oci.digest import Digest
@@ -157,6 +160,7 @@ class Stand:
             "GRANT-ID": str(grants.add(database, robot.id, "team/*", "maintainer")),
             "RULE-ID": str(rules.add(database, NewRule("releases-of-others", 1, "immutable", "others/*"))),
         }
+        self.names |= {"IMPORT-ID": str(_moved_in(database)), "NEW-IMPORT-ID": str(_named(database))}
         grants.add(database, None, "**", "reader")
         grants.add(database, accounts.create(database, NewAccount("user", "dave")).id, "others/**", "admin")
         quotas.put(database, Quota("team", 10**12, None))
@@ -184,3 +188,21 @@ class Stand:
         auth = json.loads((self.home / ".docker" / "config.json").read_text())["auths"][self.server.host]["auth"]
         name, _, secret = base64.b64decode(auth).decode().partition(":")
         return self.registry.token(name, secret, *(f"repository:{each}:pull,push" for each in repositories))
+
+
+def _moved_in(database: Database) -> int:
+    """An import that all is here of, and whose tags are all this registry's to decide about."""
+    source = sources.add(database, NewSource("layout", "gs://older-bucket"))
+    sources.open_up(database, source.id)
+    sources.set_mode(database, source.id, "lead")
+    database.count(_ALL_HERE(id=source.id))
+    return source.id
+
+
+def _named(database: Database) -> int:
+    return sources.add(database, NewSource("registry", "https://older.example.com")).id
+
+
+_ALL_HERE: Final = Statement(
+    "tests_all_here", int, "UPDATE import_sources SET state = 'open', listed_at = now() WHERE id = :id"
+)

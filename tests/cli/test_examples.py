@@ -25,7 +25,7 @@ WITHOUT: Final = {
     "/api/openapi.json": "for programs that read descriptions",
 }
 # What a command gives that is its own, and no answer of the API.
-OWN: Final = {"slipway context list", "slipway doctor"}
+OWN: Final = {"slipway context list", "slipway doctor", "slipway import estimate"}
 # It is said no, and that is its answer.
 REFUSED: Final = {"slipway explain alice delete team/app:v1 -o json": 1}
 

@@ -41,7 +41,7 @@ _LEAST = {
 def woken(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     """There is a topic, and whatever is published arrives."""
     environment["SLIPWAY_TOPIC"] = "a-topic"
-    monkeypatch.setattr(GcTrigger, "publish", lambda _: True)
+    monkeypatch.setattr(GcTrigger, "publish", lambda *_: True)
 
 
 @pytest.mark.usefixtures("woken")
