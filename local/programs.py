@@ -22,7 +22,7 @@ from local.processes import Child
 ROOT: Final = Path(__file__).resolve().parent.parent
 PROJECT: Final = "slipway-local"
 TOPIC: Final = f"projects/{PROJECT}/topics/slipway-collect"
-SUBSCRIPTION: Final = f"projects/{PROJECT}/subscriptions/slipway-collect"
+WORK_TOPIC: Final = f"projects/{PROJECT}/topics/slipway-work"
 BUCKET: Final = "slipway-blobs"
 # What terraform/blobs.tf gives the bucket where pages of other origins may read the registry, and why.
 BUCKET_CORS: Final = {
@@ -40,10 +40,15 @@ THREADS: Final = 32
 LOWEST_PRIORITY: Final = ("nice", "-n", "19") if shutil.which("nice") else ()
 
 
+# What Pub/Sub wakes: the file and the target of each, and nobody waits for them.
+WOKEN: Final = {"gc": ("gc/main.py", "collect"), "work": ("migrate/work.py", "work")}
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
     api: int
     gc: int
+    work: int
     migrate: int
     storage: int
     pubsub: int
@@ -117,6 +122,9 @@ def function_environment(database: str, ports: Ports, data: Data) -> dict[str, s
         "SLIPWAY_DATABASE": database,
         "SLIPWAY_BUCKET": BUCKET,
         "SLIPWAY_TOPIC": TOPIC,
+        "SLIPWAY_WORK_TOPIC": WORK_TOPIC,
+        # The folders are those of whoever runs it.
+        "SLIPWAY_IMPORT_FOLDERS": "accept",
         "SLIPWAY_SIGNER": "hmac",
         "SLIPWAY_SIGNER_IDENTITY": SIGNER,
         "SLIPWAY_SIGNER_SECRET": data.signing_secret(),
@@ -151,22 +159,20 @@ def function(
     environment: Mapping[str, str],
     processes: int = 1,
 ) -> Child:
-    """One function under the framework. `name` is its folder; its target has a name of its own for gc. `port` is one to
-    listen on, or a socket that does.
-    """
+    """One function under the framework. `port` is one to listen on, or a socket that does."""
     listener = port if isinstance(port, socket.socket) else None
     listening = {"PORT": str(port)} if listener is None else {LISTENER: str(listener.fileno())}
     server = {"HOST": HOST, "THREADS": str(THREADS), "WORKERS": str(processes), **listening}
-    # As a deployment tells it: nobody waits for a GC run.
-    patience = {"SLIPWAY_DATABASE_LOCK_SECONDS": "10"} if name == "gc" else {}
-    # In the cloud garbage collection has instances of its own; here it shares cores with those that somebody waits for.
-    priority = LOWEST_PRIORITY if name == "gc" else ()
+    # As a deployment tells it.
+    patience = {"SLIPWAY_DATABASE_LOCK_SECONDS": "10"} if name in WOKEN else {}
+    # In the cloud they have instances of their own; here they share cores with those that somebody waits for.
+    priority = LOWEST_PRIORITY if name in WOKEN else ()
     command = [*priority, *function_command(name)]
     return Child(name, command, data.log(name), {**patience, **environment, **server}, listener=listener)
 
 
 def function_command(name: str) -> list[str]:
-    target, signature = ("collect", "cloudevent") if name == "gc" else (name, "http")
-    source = str(ROOT / "functions" / name / "main.py")
-    how = ["--target", target, "--source", source, "--signature-type", signature]
+    path, target = WOKEN.get(name, (f"{name}/main.py", name))
+    signature = "cloudevent" if name in WOKEN else "http"
+    how = ["--target", target, "--source", str(ROOT / "functions" / path), "--signature-type", signature]
     return [sys.executable, "-m", "local.framework", *how]

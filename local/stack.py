@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from http.client import HTTPException
 from pathlib import Path
@@ -96,12 +97,13 @@ class Stack:
         self._wait(migrate, lambda: answers(migrate, self.ports.migrate, "/"))
         self._migrate(database, migrate)
         api = self._function("api", self._options.api_processes)
-        gc = self._function("gc")
+        woken = {name: self._function(name) for name in programs.WOKEN}
         self._wait(storage, lambda: answers(storage, self.ports.storage, "/"))
         self._make_bucket()
         self._wait(pubsub, lambda: _listens(self.ports.pubsub))
         self._start_ticking(pubsub)
-        self._wait(gc, lambda: answers(gc, self.ports.gc, "/"))
+        for name, child in woken.items():
+            self._wait(child, partial(answers, child, getattr(self.ports, name), "/"))
         self._wait(api, lambda: answers(api, self.ports.api, "/v2/"))
         self._tell(postgres.url())
 
@@ -115,7 +117,7 @@ class Stack:
         """Locks the data and takes the ports."""
         lock = self._resources.enter_context(locked(self._data.folder))
         patience = _PORT_SECONDS if self._options.port and self._options.port == lock.earlier_port else 0
-        ports = {"api": self._options.port, "gc": 0, "migrate": 0, "storage": 0}
+        ports = {"api": self._options.port, "gc": 0, "work": 0, "migrate": 0, "storage": 0}
         self._listeners = {name: self._resources.enter_context(listen(port, patience)) for name, port in ports.items()}
         pubsub = self._resources.enter_context(reserve())
         self.ports = Ports(**{name: port_of(each) for name, each in self._listeners.items()}, pubsub=port_of(pubsub))
@@ -171,9 +173,10 @@ class Stack:
         except GoogleAPIError as error:
             failure = f"{pubsub.name} can't be used ({error}). The end of {pubsub.log}:\n{tail(pubsub.log)}"
             raise ChildFailed(failure) from error
-        self._resources.enter_context(
-            Scheduler(GC_SCHEDULE_SECONDS, messages.publish, gc_trigger.encode(), {"kind": "schedule"})
-        )
+        for topic, kind in ((programs.TOPIC, gc_trigger.COLLECT), (programs.WORK_TOPIC, gc_trigger.WORK)):
+            publish = partial(messages.publish, topic)
+            message = gc_trigger.encode(kind)
+            self._resources.enter_context(Scheduler(GC_SCHEDULE_SECONDS, publish, message, {"kind": "schedule"}))
 
     def __enter__(self) -> Self:
         return self.start()

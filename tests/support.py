@@ -81,6 +81,7 @@ class Registry:
         """The names of the statements that a request runs, in order."""
         names: list[str] = []
         self.services.schema.require()  # asked once for each process
+        self.services.imports.sources.known()  # and this twice a minute
         with mock.patch.object(telemetry, "count_statements", lambda run, _: names.extend(run)):
             self.request(method, path, **options)
         return names

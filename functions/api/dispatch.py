@@ -27,8 +27,8 @@ from functions.api.web.limit import require_within_limit
 from functions.registry import telemetry
 from functions.registry.auth.caller import IssuerUnavailable
 from functions.registry.blobs.errors import BlobStoreUnavailable
-from functions.registry.metadata.db import ChangeRefused, MetadataUnavailable
-from functions.registry.oci.errors import Denied, OciError
+from functions.registry.metadata.db import ChangeRefused, Followed, MetadataUnavailable
+from functions.registry.oci.errors import Denied, OciError, WritesElsewhere
 from functions.registry.room import NoRoom
 from functions.registry.wiring import Services
 
@@ -86,9 +86,10 @@ def _answer(services: Services, request: Request, body: Body, address: str) -> t
     except OciError as error:
         telemetry.note(code=error.code, reason=error.reason)
         response = responses.refused(error)
-    except ChangeRefused as error:
-        telemetry.note(code=Denied.code, reason=str(error))
-        response = responses.refused(Denied(str(error)))
+    except (ChangeRefused, Followed) as error:
+        refusal = Denied(str(error)) if isinstance(error, ChangeRefused) else WritesElsewhere(str(error))
+        telemetry.note(code=refusal.code, reason=str(error))
+        response = responses.refused(refusal)
     except (MetadataUnavailable, BlobStoreUnavailable, IssuerUnavailable, NoRoom) as error:
         telemetry.note(code="UNAVAILABLE", reason=f"{type(error).__name__}: {error}")
         response = responses.unavailable(is_full=isinstance(error, NoRoom))

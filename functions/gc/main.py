@@ -5,8 +5,6 @@ A message is a mere trigger, which may be lost, doubled or late: the database kn
 
 from __future__ import annotations
 
-import base64
-import binascii
 from http import HTTPStatus
 from typing import Any
 
@@ -15,7 +13,7 @@ from cloudevents.http import CloudEvent
 
 from functions.gc.run import run
 from functions.registry import telemetry
-from functions.registry.events.gc_trigger import is_gc_trigger
+from functions.registry.events.gc_trigger import is_gc_trigger, message_data
 from functions.registry.metadata.db import MetadataUnavailable, NotMigrated
 from functions.registry.metadata.schema_version import SchemaUnknown
 from functions.registry.wiring import services
@@ -26,7 +24,7 @@ telemetry.take_logging()
 @functions_framework.cloud_event
 def collect(event: CloudEvent) -> None:
     """Acknowledges what is no trigger of ours, for sending it again would not make it one; and what comes too early."""
-    if not is_gc_trigger(_data(event.data)):
+    if not is_gc_trigger(message_data(event.data)):
         telemetry.log("WARNING", "not a GC trigger", event_id=event["id"], source=event["source"])
         return
     try:
@@ -61,13 +59,3 @@ def failed(error: Exception) -> tuple[dict[str, str], int]:
         return {"error": "temporarily unavailable: send it again"}, 503
     telemetry.log_exception("unexpected error", error)
     return {"error": "unknown error"}, 500
-
-
-def _data(payload: Any) -> bytes:
-    """What the message holds, whichever way it was delivered; nothing if it can't be read."""
-    message = payload.get("message") if isinstance(payload, dict) else None
-    encoded = message.get("data") if isinstance(message, dict) else None
-    try:
-        return base64.b64decode(encoded or "", validate=True)
-    except (binascii.Error, TypeError, ValueError):
-        return b""

@@ -35,6 +35,7 @@ _GIVEN: Final = text(
 class Rights(NamedTuple):
     api: str
     gc: str
+    work: str = ""
 
 
 class Users(NamedTuple):
@@ -42,53 +43,62 @@ class Users(NamedTuple):
 
     api: str = ""
     gc: str = ""
+    work: str = ""
 
 
 NOBODY: Final = Users()
 
 RIGHTS: Final[dict[str, Rights]] = {
-    "alembic_version": Rights("r", "r"),
+    "alembic_version": Rights("r", "r", "r"),
     "audit": Rights("ra", "rd"),
-    "blob_reviews": Rights("raw", "rawd"),
-    "blobs": Rights("raw", "rwd"),
+    "blob_reviews": Rights("raw", "rawd", "raw"),
+    "blobs": Rights("raw", "rwd", "ra"),
     "collected": Rights("r", "raw"),
-    "deletions": Rights("ra", "rawd"),
-    "gc_settings": Rights("r", "r"),
+    "deletions": Rights("rawd", "rawd", "rawd"),
+    "gc_settings": Rights("r", "r", "r"),
     "grants": Rights("rawd", ""),
-    "link_reviews": Rights("raw", "rawd"),
-    "manifest_blobs": Rights("ra", "r"),
-    "manifest_children": Rights("rad", "r"),
-    "manifest_days": Rights("raw", "rawd"),
-    "manifest_reviews": Rights("raw", "rawd"),
-    "manifests": Rights("rawd", "rwd"),
-    "namespace_blobs": Rights("rawd", "rawd"),
-    "namespace_days": Rights("raw", "rawd"),
-    "namespace_totals": Rights("r", "r"),
-    "namespace_usage": Rights("raw", "rw"),
-    "namespaces": Rights("ra", "r"),
-    "platforms": Rights("ra", "rw"),
+    "import_deleted": Rights("rad", "ra", "rad"),
+    "import_modes": Rights("r", "r", "r"),
+    "import_places": Rights("", "", "raw"),
+    "import_problems": Rights("raw", "", "raw"),
+    "import_ranges": Rights("", "", "rawd"),
+    "import_repositories": Rights("raw", "r", "rawd"),
+    "import_sources": Rights("r", "r", "rw"),
+    "import_tags": Rights("raw", "r", "rawd"),
+    "link_reviews": Rights("raw", "rawd", "raw"),
+    "manifest_blobs": Rights("ra", "r", "ra"),
+    "manifest_children": Rights("rad", "r", "ra"),
+    "manifest_days": Rights("raw", "rawd", "raw"),
+    "manifest_reviews": Rights("raw", "rawd", "raw"),
+    "manifests": Rights("rawd", "rwd", "raw"),
+    "namespace_blobs": Rights("rawd", "rawd", "rawd"),
+    "namespace_days": Rights("raw", "rawd", "raw"),
+    "namespace_totals": Rights("r", "r", "r"),
+    "namespace_usage": Rights("raw", "rw", "raw"),
+    "namespaces": Rights("ra", "r", "ra"),
+    "platforms": Rights("ra", "rw", "ra"),
     "principals": Rights("rawd", ""),
-    "quotas": Rights("rawd", "r"),
+    "quotas": Rights("rawd", "r", "r"),
     "refresh_tokens": Rights("rad", "rwd"),
-    "registry_days": Rights("raw", "rawd"),
+    "registry_days": Rights("raw", "rawd", "raw"),
     "registry_totals": Rights("r", "r"),
     "registry_usage": Rights("", "rw"),
-    "repositories": Rights("rawd", "rw"),
-    "repository_blobs": Rights("rawd", "rwd"),
-    "repository_days": Rights("raw", "rawd"),
-    "repository_kinds": Rights("raw", "raw"),
-    "repository_trends": Rights("raw", "raw"),
-    "repository_usage": Rights("raw", "rw"),
+    "repositories": Rights("rawd", "rw", "raw"),
+    "repository_blobs": Rights("rawd", "rwd", "ra"),
+    "repository_days": Rights("raw", "rawd", "raw"),
+    "repository_kinds": Rights("raw", "raw", "raw"),
+    "repository_trends": Rights("raw", "raw", "raw"),
+    "repository_usage": Rights("raw", "rw", "raw"),
     "secrets": Rights("raw", ""),
     "sign_in_failures": Rights("rawd", "rwd"),
-    "sparse_references": Rights("ra", "r"),
-    "tag_days": Rights("raw", "rawd"),
-    "tag_rules": Rights("rad", "r"),
-    "tags": Rights("rawd", "rw"),
+    "sparse_references": Rights("ra", "r", "ra"),
+    "tag_days": Rights("raw", "rawd", "raw"),
+    "tag_rules": Rights("rad", "r", "r"),
+    "tags": Rights("rawd", "rw", "rawd"),
     "trusted_publishers": Rights("rad", ""),
     "upload_objects": Rights("rawd", ""),
-    "uploads": Rights("rawd", "rwd"),
-    "usage_changes": Rights("ra", "rawd"),
+    "uploads": Rights("rawd", "rwd", "rw"),
+    "usage_changes": Rights("ra", "rawd", "ra"),
     "used_tokens": Rights("ra", "rwd"),
 }
 

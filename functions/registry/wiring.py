@@ -6,18 +6,25 @@ import atexit
 import weakref
 from dataclasses import dataclass
 from functools import cache
+from typing import Final
 
 from functions.registry.auth.guard import Guard
 from functions.registry.auth.rate import RateLimit, Sparing
 from functions.registry.blobs.gcs import Bucket
 from functions.registry.blobs.signing import SignedUrls, signer_from
 from functions.registry.config import Settings
-from functions.registry.events.gc_trigger import GcTrigger
+from functions.registry.events.gc_trigger import WORK, GcTrigger
 from functions.registry.events.pulls_and_pushes import PullsAndPushes
+from functions.registry.imports.places import Place
+from functions.registry.imports.sources import OpenSources
+from functions.registry.imports.touch import MOST_AT_ONCE, Touching
 from functions.registry.memory import give_back_memory
 from functions.registry.metadata.db import Database
 from functions.registry.metadata.schema_version import SchemaCheck
 from functions.registry.room import Room
+
+# How long a client that waits for an answer lets the store look for something.
+_TOUCH_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +35,12 @@ class Services:
     bucket: Bucket
     signed_urls: SignedUrls
     gc_trigger: GcTrigger
+    work_trigger: GcTrigger
     pulls_and_pushes: PullsAndPushes
     guard: Guard
     rate_limit: RateLimit
     refusals: Sparing
+    imports: Touching
     manifest_room: Room
 
 
@@ -49,12 +58,22 @@ def build(settings: Settings) -> Services:
         bucket=Bucket(settings),
         signed_urls=SignedUrls(settings, signer_from(settings)),
         gc_trigger=GcTrigger(settings.topic, settings.gc_trigger_interval_seconds),
+        work_trigger=GcTrigger(settings.work_topic, settings.gc_trigger_interval_seconds, WORK),
         pulls_and_pushes=PullsAndPushes(database, settings.pulls_and_pushes_interval_seconds),
         guard=Guard(settings, database),
         rate_limit=RateLimit(settings.requests_per_minute),
         refusals=Sparing(settings.refusals_per_minute),
+        imports=Touching(database, OpenSources(database), lambda: _stored(settings), settings.largest_manifest_bytes),
         manifest_room=Room(settings.manifest_room_bytes, settings.manifest_room_seconds),
     )
+
+
+def _stored(settings: Settings) -> Place:
+    # Imported here: without an import nobody needs it.
+    from functions.registry.blobs.objects import StoredObjects  # noqa: PLC0415
+
+    timeout = min(settings.storage_timeout_seconds, _TOUCH_SECONDS)
+    return StoredObjects(settings.bucket, timeout, at_once=MOST_AT_ONCE)
 
 
 @cache

@@ -83,5 +83,29 @@ INSERT INTO audit (at, action, outcome, principal, resource, address, details)
 SELECT now() - (20000 - n) * interval '1 minute', 'tag.delete', 'success', 'robot:robot-' || n % 5000, 'n' || n % 20, '', '{}'
   FROM generate_series(1, 20000) AS n;
 
+INSERT INTO import_sources (kind, address, prefix, state, listed_at)
+VALUES ('layout', 'gs://old', 'docker/registry/v2/', 'open', now()), ('layout', 'gs://older', NULL, 'added', NULL);
+INSERT INTO import_modes (source_id, pattern, pattern_regex, mode)
+SELECT 1, name || '/*', '^' || name || '/[^/]*$', 'lead' FROM namespaces WHERE id % 5 = 0;
+INSERT INTO import_repositories (source_id, path, name, repository_id, state, due_at, asked_at, objects)
+SELECT 1, name, name, id, CASE WHEN id % 50 = 0 THEN 'listed' ELSE 'imported' END,
+       CASE WHEN id % 20 = 0 THEN now() END, CASE WHEN id % 100 = 0 THEN now() END, id
+  FROM repositories WHERE id % 2 = 0;
+INSERT INTO import_repositories (source_id, path, name)
+SELECT 1, 'old/r' || n, 'old/r' || n FROM generate_series(1, 2000) AS n;
+INSERT INTO import_repositories (source_id, path, name, repository_id, state, due_at, objects)
+SELECT 1, 'new/r' || n, 'new/r' || n, 1000000 + n, 'imported', CASE WHEN n % 2 = 0 THEN now() END, n
+  FROM generate_series(1, 20000) AS n;
+INSERT INTO import_places (source_id, number) SELECT 1, n FROM generate_series(1, 5000) AS n;
+INSERT INTO import_tags (import_id, name, digest, generation, created_at, updated_at, state)
+SELECT id, 'v' || n, sha256(int8send(id * 10 + n)), id * 10 + n, now(), now(),
+       CASE WHEN state = 'listed' THEN 'listed' ELSE 'applied' END
+  FROM import_repositories, generate_series(1, 5) AS n;
+INSERT INTO import_deleted (repository, tag) SELECT name, 'gone' FROM import_repositories;
+INSERT INTO import_ranges (source_id, tree, start)
+SELECT 1, 'blobs', 'blobs/sha256/' || n FROM generate_series(100, 2000) AS n;
+INSERT INTO import_problems (source_id, repository, kind, key, reason)
+SELECT 1, path, 'tag', 'v' || n, 'conflict' FROM import_repositories, generate_series(1, 2) AS n;
+
 SET session_replication_role = origin;
 ANALYZE;

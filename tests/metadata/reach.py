@@ -27,6 +27,11 @@ class Place:
     name: str
 
 
+# Two functions share a folder.
+_FILES: Final = {
+    "migrate": [f"migrate/{name}" for name in ("main.py", "schema.py", "grants.py", "administrator.py", "versions")],
+    "work": ["migrate/work.py", "migrate/imports"],
+}
 _ALL: Final = Place("functions.registry.metadata.db", "STATEMENTS")
 
 
@@ -63,7 +68,7 @@ def _module(name: str) -> _Module | None:
 
 
 def statements_of(function: str) -> set[str]:
-    """The names of the statements that `functions/FUNCTION` can run."""
+    """The names of the statements that the function can run."""
     reached: set[Place] = set()
     attributes: set[str] = set()
     waiting = list(_entries(function))
@@ -77,8 +82,14 @@ def statements_of(function: str) -> set[str]:
     return {name for place in reached for name in _statements(place)}
 
 
+def _files(function: str) -> Iterator[Path]:
+    for name in _FILES.get(function, [function]):
+        path = ROOT / "functions" / name
+        yield from [path] if path.suffix else sorted(path.rglob("*.py"))
+
+
 def _entries(function: str) -> Iterator[Place]:
-    for path in sorted((ROOT / "functions" / function).rglob("*.py")):
+    for path in _files(function):
         name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
         module = _module(name)
         assert module is not None

@@ -35,11 +35,13 @@ from tests.support import Image, Registry
 for _module in pkgutil.walk_packages(metadata.__path__, f"{metadata.__name__}."):
     importlib.import_module(_module.name)
 
-PROGRAMS: Final = ("api", "gc")
+PROGRAMS: Final = ("api", "gc", "work")
 _DATABASE: Final = "granted"
 _END_SESSIONS: Final = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'granted'"
 _MIGRATE: Final = "slipway-migrate@example-registry.iam"
-_USERS: Final = Users("slipway-api@example-registry.iam", "slipway-gc@example-registry.iam")
+_USERS: Final = Users(
+    "slipway-api@example-registry.iam", "slipway-gc@example-registry.iam", "slipway-work@example-registry.iam"
+)
 # What nobody but people at a command line run, as whoever they log in as.
 _OF_PEOPLE: Final = {"gc_set_grace"}
 
@@ -113,7 +115,7 @@ def test_all_that_may_happen_to_a_repository_may_be_done_by_the_api(granted: Pos
     upgrade(_url(granted, _MIGRATE, "granted_crowd"), users=_USERS)
     with closing(Connection(granted.url("granted_crowd"))) as connection:
         connection.simple(CROWD.read_text())
-    database, of_gc = (Database(_url(granted, user, "granted_crowd"), size=1) for user in _USERS)
+    database, of_gc = (Database(_url(granted, user, "granted_crowd"), size=1) for user in (_USERS.api, _USERS.gc))
     try:
         live(database, of_gc)
     finally:

@@ -11,7 +11,7 @@ from functions.registry.oci.manifest import parse_manifest
 
 _MANIFESTS: Final = """
     SELECT manifests.id, digest, payload, is_reached(manifests.id, only_by_tags => true),
-           EXISTS (SELECT FROM manifest_reviews WHERE manifest_id = manifests.id),
+           EXISTS (SELECT FROM manifest_reviews WHERE manifest_id = manifests.id) OR is_awaiting_import(repository_id),
            ARRAY(SELECT parent_id FROM manifest_children WHERE child_id = manifests.id
                   UNION
                  SELECT sparse.manifest_id FROM sparse_references AS sparse
@@ -60,11 +60,13 @@ _WRONG: Final = {
                             WHERE named.repository_id = link.repository_id AND named.digest = link.digest)
            AND NOT EXISTS (SELECT FROM link_reviews AS review
                             WHERE review.repository_id = link.repository_id AND review.digest = link.digest)
+           AND NOT is_awaiting_import(link.repository_id)
     """,
     "a blob that nothing links has no review": """
         SELECT digest FROM blobs
          WHERE NOT EXISTS (SELECT FROM repository_blobs AS link WHERE link.digest = blobs.digest)
            AND NOT EXISTS (SELECT FROM blob_reviews AS review WHERE review.digest = blobs.digest)
+           AND NOT is_held(blobs.object_name)
     """,
     "a review failed": """
         SELECT error FROM manifest_reviews WHERE error IS NOT NULL

@@ -184,6 +184,8 @@ def _move(cast_: Cast) -> str:
         return "finds no repository"
     except moves.NameTaken:
         return "finds the name taken"
+    except moves.ImportUnfinished:
+        return "waits for the import"
     return SUCCEEDS
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
 from typing import Final, Self
@@ -14,7 +14,7 @@ from tests.races import invariants
 from tests.races.gate import GatedDatabase, Rewrite
 from tests.races.operations import MISSES, OPERATIONS, SUCCEEDS, Bucket, Cast, Operation
 from tests.races.props import IMAGE, MOVED, manifest
-from tests.races.scenes import Scenery
+from tests.races.scenes import SCENES, Scene, Scenery
 from tests.races.schedules import Perform
 from tests.races.stage import Choose, Performance, Stage
 
@@ -51,8 +51,10 @@ PAIRS: Final = [Pair(first, second) for first, second in combinations_with_repla
 class Arena:
     """A database of its own, with two gated connections to it."""
 
-    def __init__(self, url: str) -> None:
-        self._scenery = Scenery(url)
+    def __init__(self, url: str, scenes: Mapping[str, Scene] = SCENES) -> None:
+        # What is wrong besides, by what only some arenas know.
+        self.look_further: Callable[[Pair, Performance, set[str]], list[str]] = lambda *_: []
+        self._scenery = Scenery(url, scenes)
         self._observer = Connection(url)
         self._databases = (GatedDatabase(url), GatedDatabase(url))
         self._stage = Stage(self._databases, self._observer)
@@ -97,6 +99,7 @@ class Arena:
         # What moved along with its repository is still there.
         things = found.things | {thing.replace(f" {MOVED} ", f" {APP} ") for thing in found.things}
         faults = [*found.faults, *_broken_promises(pair, performance, things)]
+        faults += self.look_further(pair, performance, deleted)
         faults += [ending for ending in performance.endings if ending.startswith("fails")]
         if faults:
             told = "\n".join([*faults, f"{pair}, scene {scene}:", performance.told(pair.names)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -166,7 +166,8 @@ _TABLES: Final = """
 class Scenery:
     """Keeps each scene that was built in a schema of its own, beside the tables of the registry."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, scenes: Mapping[str, Scene] = SCENES) -> None:
+        self._scenes = scenes
         self._connection = Connection(url)
         self._database = Database(url, size=1)
         tables = self._connection.run([(_TABLES, {})])[0].rows
@@ -183,7 +184,7 @@ class Scenery:
         """The registry holds that scene, and nothing else."""
         if scene not in self._props:
             self._put_back("empty")
-            self._props[scene] = self._build(SCENES[scene])
+            self._props[scene] = self._build(self._scenes[scene])
             self._keep(scene)
         else:
             self._put_back(scene)

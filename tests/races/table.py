@@ -70,8 +70,8 @@ def parse(document: str) -> Outcomes:
 
 
 @contextmanager
-def _arena() -> Iterator[Arena]:
-    """On a server of its own, which is gone afterwards."""
+def server_url() -> Iterator[str]:
+    """A migrated database on a server of its own, which is gone afterwards."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         server = Postgres(Path(folder) / "data", ephemeral=True)
         children = Children()
@@ -79,8 +79,7 @@ def _arena() -> Iterator[Arena]:
             child = children.start(server.prepare())
             children.wait_until(child, server.is_ready, seconds=_START_SECONDS)
             upgrade(server.url())
-            with Arena(server.url()) as arena:
-                yield arena
+            yield server.url()
         finally:
             children.stop()
 
@@ -92,7 +91,7 @@ def document(rows: list[str]) -> str:
 
 def main() -> None:
     rows = []
-    with _arena() as arena:
+    with server_url() as url, Arena(url) as arena:
         for pair in PAIRS:
             for scene in pair.scenes:
                 with redirect_stdout(io.StringIO()):  # what the collectors log

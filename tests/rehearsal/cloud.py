@@ -177,7 +177,7 @@ class Cloud:
 def running_cloud(folder: Path, connections: int) -> Iterator[Cloud]:
     """With a database that takes as many connections as the planned one."""
     data = Data(folder)
-    ports = Ports(*(choose_port(0) for _ in range(5)))
+    ports = Ports(*(choose_port(0) for _ in range(6)))
     postgres = Postgres(data.postgres, ephemeral=True, connections=connections)
     data.signing_secret()
     children = Children()

@@ -44,6 +44,8 @@ def move(context: Context, route: RenameRepository) -> Response:
         raise NameUnknown(name=route.repository) from nothing
     except moves.NameTaken as taken:
         raise RenameConflict(name=taken.name) from taken
+    except moves.ImportUnfinished as unfinished:
+        raise RenameConflict("repositories are still being imported", name=unfinished.name) from unfinished
     if not route.is_dry_run:
         access_changed(context, "repository.move", route.repository, new.namespace, to=new)
         return empty(HTTPStatus.NO_CONTENT, {})

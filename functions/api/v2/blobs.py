@@ -24,6 +24,8 @@ def get(context: Context, route: GetBlob) -> Response:
     """One statement and one signature; the store answers the rest, ranges too."""
     services = context.services
     blob = blobs.get(services.database, route.repository, route.digest)
+    if blob is None and services.imports.fetch_blob(route.repository, route.digest):
+        blob = blobs.get(services.database, route.repository, route.digest)
     if blob is None:
         raise BlobUnknown(digest=str(route.digest))
     if has_same_etag(context, route.digest):
@@ -40,7 +42,10 @@ def get(context: Context, route: GetBlob) -> Response:
 
 
 def head(context: Context, route: HeadBlob) -> Response:
-    size = blobs.confirm(context.services.database, route.repository, route.digest)
+    services = context.services
+    size = blobs.confirm(services.database, route.repository, route.digest)
+    if size is None and services.imports.fetch_blob(route.repository, route.digest):
+        size = blobs.confirm(services.database, route.repository, route.digest)
     if size is None:
         raise BlobUnknown(digest=str(route.digest))
     return not_modified(route.digest) if has_same_etag(context, route.digest) else _whole(b"", route.digest, size)

@@ -9,10 +9,13 @@ from functions.api.v2.routes import ListRepositories
 from functions.api.web.context import Context
 from functions.api.web.pages import name_page
 from functions.api.web.responses import json_response
+from functions.registry.imports.unions import with_old_repositories
 from functions.registry.metadata.content import repositories
 
 
 def list_repositories(context: Context, route: ListRepositories) -> Response:
-    names = repositories.list_names(context.services.database, route.page, visible_to(context.caller))
+    services, visible = context.services, visible_to(context.caller)
+    names = repositories.list_names(services.database, route.page, visible)
+    names = with_old_repositories(services.database, services.imports, route.page, visible, names)
     shown, headers = name_page("/v2/_catalog", names, route.page)
     return json_response({"repositories": shown}, **headers)

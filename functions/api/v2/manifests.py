@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http import HTTPStatus
-from typing import Final
+from typing import Final, TypeVar
 
 from flask import Response
 
@@ -16,6 +16,7 @@ from functions.api.web.context import Context
 from functions.api.web.responses import empty
 from functions.registry.metadata.content import manifests, pushes, repositories, tags
 from functions.registry.metadata.content.pushes import Push
+from functions.registry.metadata.db import Database
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.errors import (
     DigestInvalid,
@@ -27,21 +28,24 @@ from functions.registry.oci.errors import (
     OciError,
 )
 from functions.registry.oci.manifest import parse_manifest
-from functions.registry.oci.name import Tag
+from functions.registry.oci.name import Reference, RepositoryName, Tag
 
 # Some clients refuse an answer that has a hundred lines of headers.
 _MOST_TAG_LINES: Final = 50
 
+Found = TypeVar("Found")
+
 
 def get(context: Context, route: GetManifest) -> Response:
     """One statement. HEAD does not read the payload."""
-    database = context.services.database
+    # Where another registry still decides, a tag may name something else there by now.
+    reference = context.services.imports.decided(route.repository, route.reference)
     if context.request.method == "HEAD":
-        head = manifests.confirm(database, route.repository, route.reference)
+        head = _found(context, manifests.confirm, route.repository, reference)
         if head is None:
             raise _unknown(context, route)
         return _described(context, head.digest, head.media_type, b"", head.size)
-    stored = manifests.get(database, route.repository, route.reference)
+    stored = _found(context, manifests.get, route.repository, reference)
     if stored is None:
         raise _unknown(context, route)
     response = _described(context, stored.digest, stored.media_type, stored.payload, len(stored.payload))
@@ -49,6 +53,22 @@ def get(context: Context, route: GetManifest) -> Response:
         tag = route.reference if isinstance(route.reference, Tag) else None
         context.services.pulls_and_pushes.pulled(route.repository, tag, stored.digest)
     return response
+
+
+def _found(
+    context: Context,
+    find: Callable[[Database, RepositoryName, Reference], Found | None],
+    repository: RepositoryName,
+    reference: Reference | None,
+) -> Found | None:
+    """What is here, or can be fetched from a registry that is being moved in."""
+    if reference is None:
+        return None
+    database = context.services.database
+    found = find(database, repository, reference)
+    if found is None and context.services.imports.fetch_manifest(repository, reference):
+        found = find(database, repository, reference)
+    return found
 
 
 def _described(context: Context, digest: Digest, media_type: str, payload: bytes, size: int) -> Response:
@@ -80,7 +100,7 @@ def _put(context: Context, route: PutManifest, payload: bytes) -> Response:
     rank = context.caller.rank(route.repository)
     push = Push(route.repository, digest, manifest, payload, names, accepts_missing, rank, new_tags)
     try:
-        pushed = pushes.put(context.services.database, push)
+        pushed = _pushed(context, push)
     except pushes.TypeDiffers as differs:
         reason = "these bytes are here under another media type: delete them first, or push them under that one"
         raise ManifestInvalid(reason, media_type=differs.stored, content_type=manifest.media_type) from differs
@@ -99,6 +119,19 @@ def _put(context: Context, route: PutManifest, payload: bytes) -> Response:
     return response
 
 
+def _pushed(context: Context, push: Push) -> pushes.Pushed:
+    """Once more for as long as what is missing can be fetched from a registry that is being moved in."""
+    fetched: set[Digest] = set()
+    while True:
+        try:
+            return pushes.put(context.services.database, push)
+        except pushes.ReferenceMissing as missing:
+            new = set(missing.digests) - fetched
+            if not new or not context.services.imports.fetch_references(push.repository, sorted(new)):
+                raise
+            fetched |= new
+
+
 def _warnings(pushed: pushes.Pushed) -> Iterator[str]:
     """What clients show beside their success (distribution-spec, "Warnings")."""
     if pushed.missing_references:
@@ -113,15 +146,20 @@ def delete(context: Context, route: DeleteManifest) -> Response:
     require_deletable(context, route.repository, reference)
     rank = context.caller.rank(route.repository)
     try:
-        if isinstance(reference, Tag):
-            is_deleted = tags.delete(database, route.repository, reference, rank)
-        else:
-            is_deleted = manifests.delete(database, route.repository, reference, rank)
+        is_deleted = _deleted(database, route, rank)
+        if not is_deleted and context.services.imports.fetch_manifest(route.repository, reference):
+            is_deleted = _deleted(database, route, rank)
     except manifests.ListedByIndex as listed:
         raise ManifestReferenced([str(digest) for digest in listed.holders]) from listed
     if not is_deleted:
         raise _unknown(context, route)
     return empty(HTTPStatus.ACCEPTED, {"Content-Length": "0"})
+
+
+def _deleted(database: Database, route: DeleteManifest, rank: int) -> bool:
+    if isinstance(route.reference, Tag):
+        return tags.delete(database, route.repository, route.reference, rank)
+    return manifests.delete(database, route.repository, route.reference, rank)
 
 
 def _unknown(context: Context, route: GetManifest | DeleteManifest) -> OciError:

@@ -21,6 +21,8 @@ PAGE_SIZE: Final = 500
 def list_referrers(context: Context, route: ListReferrers) -> Response:
     """An index, empty if nothing refers to the digest: an unknown digest is no error."""
     last = Digest.parse(route.last) if route.last else None
+    if last is None:
+        context.services.imports.fetch_referrers(route.repository, route.digest)
     shown, more = list_stored(
         context.services.database, route.repository, route.digest, route.artifact_type, last, PAGE_SIZE
     )

@@ -15,7 +15,7 @@ from functions.api.web.context import Context
 from functions.api.web.responses import empty, upload_range
 from functions.registry.metadata.content import blobs, uploads
 from functions.registry.metadata.content.uploads import NewObject, NewUpload, Part, Stored, Upload
-from functions.registry.metadata.db import ChangeRefused
+from functions.registry.metadata.db import ChangeRefused, Database
 from functions.registry.oci.byte_range import parse_content_range
 from functions.registry.oci.digest import CANONICAL, Digest
 from functions.registry.oci.errors import TooManyRequests, UploadOutOfOrder, UploadUnknown
@@ -33,6 +33,7 @@ def source_of(route: StartUpload) -> str | None:
 
 def start(context: Context, route: StartUpload) -> Response:
     """A mount that can't be made becomes an upload: nothing tells why."""
+    context.services.imports.require_writable(route.repository)
     if route.mount is not None and _is_mounted(context, route, route.mount):
         return _created(route.repository, route.mount)
     if route.digest is not None:
@@ -68,10 +69,17 @@ def _is_mounted(context: Context, route: StartUpload, digest: Digest) -> bool:
 
     A source that the caller may not pull from is answered as if it had no such blob.
     """
-    database = context.services.database
+    services = context.services
+    if route.source is not None and not context.caller.may(route.source, "pull"):
+        return False
+    is_there = _is_linked(services.database, route, digest)
+    if not is_there and services.imports.fetch_blob(route.source or route.repository, digest):
+        is_there = _is_linked(services.database, route, digest)
+    return is_there
+
+
+def _is_linked(database: Database, route: StartUpload, digest: Digest) -> bool:
     if route.source is not None:
-        if not context.caller.may(route.source, "pull"):
-            return False
         return blobs.mount(database, route.repository, digest, route.source)
     return blobs.confirm(database, route.repository, digest) is not None
 

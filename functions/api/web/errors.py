@@ -23,3 +23,9 @@ class NameConflict(OciError):
     """A repository can't move to a name that another has; `name` is the other's."""
 
     code, message = "NAME_CONFLICT", "repository name is taken"
+
+
+class ImportUnfinished(OciError):
+    """A repository can't move while one that is still being imported has one of the names; `name` is that one's."""
+
+    code, message = "IMPORT_UNFINISHED", "repositories are still being imported"

@@ -31,6 +31,7 @@ DECLARE key bigint;
 BEGIN
     PERFORM claim_quota(split_part(of_repository, '/', 1), false);
     PERFORM FROM repositories WHERE name = of_repository FOR KEY SHARE;
+    PERFORM refuse_followed(of_repository);
     FOR key IN
         SELECT DISTINCT hashtextextended(of_repository || ':' || tag, 0) AS key FROM unnest(tags) AS tag ORDER BY key
     LOOP
@@ -106,7 +107,6 @@ CREATE FUNCTION public.count_manifests() RETURNS trigger
 DECLARE
     ids bigint[] := ARRAY(SELECT DISTINCT repository_id FROM changed);
     sign int := CASE TG_OP WHEN 'INSERT' THEN 1 ELSE -1 END;
-    moment timestamptz := CASE TG_OP WHEN 'INSERT' THEN now() ELSE '-infinity' END;
 BEGIN
     IF ids = '{}' THEN RETURN NULL; END IF;
     IF cardinality(ids) > 1 THEN PERFORM lock_usage(ids); END IF;
@@ -114,18 +114,20 @@ BEGIN
         UPDATE repository_usage AS usage
            SET manifests = usage.manifests + sign * delta.count,
                manifest_bytes = usage.manifest_bytes + sign * delta.bytes,
-               pushed_at = greatest(usage.pushed_at, moment), untagged_scan_due = true
-          FROM (SELECT repository_id, count(*) AS count, sum(length(payload)) AS bytes FROM changed GROUP BY 1) AS delta
+               pushed_at = greatest(usage.pushed_at, delta.moment), untagged_scan_due = true
+          FROM (SELECT repository_id, count(*) AS count, sum(length(payload)) AS bytes,
+                       CASE TG_OP WHEN 'INSERT' THEN max(pushed_at) ELSE '-infinity' END AS moment
+                  FROM changed GROUP BY 1) AS delta
          WHERE usage.repository_id = delta.repository_id
-        RETURNING usage.namespace_id, delta.count, delta.bytes
+        RETURNING usage.namespace_id, delta.count, delta.bytes, delta.moment
     )
     INSERT INTO usage_changes (namespace_id, manifests, manifest_bytes, pushed_at)
-    SELECT namespace_id, sign * sum(count), sign * sum(bytes), moment FROM counted GROUP BY 1;
+    SELECT namespace_id, sign * sum(count), sign * sum(bytes), max(moment) FROM counted GROUP BY 1;
     INSERT INTO repository_kinds AS kinds (repository_id, kind, manifests)
     SELECT repository_id, kind, sign * count(*) FROM changed GROUP BY 1, 2 ORDER BY 1, 2
     ON CONFLICT (repository_id, kind) DO UPDATE SET manifests = kinds.manifests + excluded.manifests;
     -- Where nobody has a quota, asking that is all that it costs.
-    IF TG_OP = 'INSERT' AND EXISTS (SELECT FROM quotas WHERE namespace > '') THEN
+    IF TG_OP = 'INSERT' AND NOT is_importing() AND EXISTS (SELECT FROM quotas WHERE namespace > '') THEN
         PERFORM obey_quota(usage.namespace_id, sum(length(payload))::bigint)
            FROM changed JOIN repository_usage AS usage USING (repository_id) GROUP BY usage.namespace_id;
     END IF;
@@ -139,7 +141,7 @@ DECLARE sign int := CASE TG_OP WHEN 'INSERT' THEN 1 ELSE -1 END;
 BEGIN
     INSERT INTO usage_changes (namespace_id, blobs, blob_bytes)
     SELECT namespace_id, sign * count(*), sign * sum(size) FROM changed GROUP BY 1;
-    IF TG_OP = 'INSERT' THEN
+    IF TG_OP = 'INSERT' AND NOT is_importing() THEN
         PERFORM obey_quota(namespace_id, sum(size)::bigint) FROM changed GROUP BY namespace_id;
     END IF;
     RETURN NULL;
@@ -228,10 +230,39 @@ CREATE FUNCTION public.digest_bytes(digest text) RETURNS bytea
            END
 $_$;
 
+CREATE FUNCTION public.digest_text(digest bytea) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    SELECT CASE get_byte(digest, 0) WHEN 1 THEN 'sha256:' ELSE 'sha512:' END || encode(substr(digest, 2), 'hex')
+$$;
+
+CREATE FUNCTION public.drop_imported() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$ BEGIN
+    IF is_importing() OR NOT is_import_open() THEN RETURN NULL; END IF;
+    PERFORM refuse_followed(name) FROM old_rows;
+    UPDATE import_repositories AS theirs
+       SET state = 'dropped', repository_id = NULL, due_at = NULL, asked_at = NULL
+      FROM old_rows
+     WHERE (theirs.repository_id = old_rows.id OR (theirs.repository_id IS NULL AND theirs.name = old_rows.name))
+       AND theirs.state <> 'refused';
+    RETURN NULL;
+END $$;
+
 CREATE FUNCTION public.end_repository_usage() RETURNS trigger
     LANGUAGE plpgsql
     AS $$ BEGIN
     INSERT INTO usage_changes (namespace_id, repositories) SELECT namespace_id, -count(*) FROM old_rows GROUP BY 1;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.forget_deleted_manifests() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$ BEGIN
+    IF is_importing() OR NOT is_import_open() THEN RETURN NULL; END IF;
+    DELETE FROM import_deleted AS gone
+     USING new_rows JOIN repositories AS here ON here.id = new_rows.repository_id
+     WHERE gone.repository = here.name AND gone.tag = '' AND gone.digest = new_rows.digest;
     RETURN NULL;
 END $$;
 
@@ -313,6 +344,79 @@ CREATE FUNCTION public.has_place_for_grant(of_namespace text, of_principal bigin
               FROM grants WHERE namespace = of_namespace);
 END $$;
 
+CREATE FUNCTION public.import_mode(source bigint, repository text) RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT coalesce((SELECT modes.mode FROM import_modes AS modes
+                      WHERE modes.source_id = source AND repository LIKE modes.pattern_like
+                        AND glob_fits(repository, modes.pattern, modes.pattern_form, modes.pattern_regex)
+                      ORDER BY modes.id DESC LIMIT 1),
+                    (SELECT mode FROM import_sources WHERE id = source))
+$$;
+
+CREATE FUNCTION public.is_awaiting_import(repository bigint) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    AS $$
+DECLARE theirs record;
+BEGIN
+    IF NOT is_import_open() THEN RETURN false; END IF;
+    SELECT old.state, import_mode(old.source_id, old.name) AS mode INTO theirs
+      FROM import_repositories AS old
+      JOIN import_sources AS source ON source.id = old.source_id AND source.state NOT IN ('added', 'sealed')
+     WHERE old.repository_id = repository
+        OR (old.repository_id IS NULL AND old.name = (SELECT here.name FROM repositories AS here WHERE here.id = repository));
+    IF FOUND THEN
+        RETURN theirs.state IN ('listed', 'importing') OR (theirs.state <> 'dropped' AND theirs.mode = 'follow');
+    END IF;
+    RETURN EXISTS (SELECT FROM import_sources WHERE state NOT IN ('added', 'sealed') AND listed_at IS NULL);
+END $$;
+
+CREATE FUNCTION public.is_being_deleted(attempts integer, not_before timestamp with time zone) RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT attempts > 0
+       AND not_before - least(interval '1 minute' * power(2, least(attempts - 1, 20)), interval '1 day')
+           > now() - interval '1 hour'
+$$;
+
+CREATE FUNCTION public.is_followed(of_repository text) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    AS $$
+DECLARE theirs record;
+BEGIN
+    IF is_importing() OR NOT is_import_open() THEN RETURN false; END IF;
+    SELECT old.state, import_mode(old.source_id, old.name) AS mode INTO theirs
+      FROM import_repositories AS old
+      JOIN import_sources AS source ON source.id = old.source_id AND source.state NOT IN ('added', 'sealed')
+     WHERE old.repository_id = (SELECT here.id FROM repositories AS here WHERE here.name = of_repository)
+        OR (old.repository_id IS NULL AND old.name = of_repository);
+    IF FOUND THEN RETURN theirs.state <> 'dropped' AND theirs.mode = 'follow'; END IF;
+    RETURN EXISTS (SELECT FROM import_sources
+                    WHERE state NOT IN ('added', 'sealed') AND listed_at IS NULL
+                      AND import_mode(id, of_repository) = 'follow')
+       AND NOT EXISTS (SELECT FROM repositories AS here JOIN repository_usage AS held ON held.repository_id = here.id
+                        WHERE here.name = of_repository AND held.manifests > 0);
+END $$;
+
+CREATE FUNCTION public.is_held(object text) RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT EXISTS (SELECT FROM import_sources
+                    WHERE state NOT IN ('added', 'sealed') AND prefix IS NOT NULL AND starts_with(object, prefix))
+$$;
+
+CREATE FUNCTION public.is_import_open() RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT EXISTS (SELECT FROM import_sources WHERE state NOT IN ('added', 'sealed'))
+$$;
+
+CREATE FUNCTION public.is_importing() RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT coalesce(current_setting('slipway.importing', true), '') <> ''
+$$;
+
 CREATE FUNCTION public.is_reached(manifest bigint, only_by_tags boolean DEFAULT false) RETURNS boolean
     LANGUAGE plpgsql STABLE
     AS $$
@@ -362,6 +466,12 @@ CREATE FUNCTION public.listed_bytes(repository bigint, listed json) RETURNS nume
              GROUP BY 1) AS entry
       LEFT JOIN manifests AS child ON child.repository_id = repository AND child.digest = entry.digest
 $$;
+
+CREATE FUNCTION public.lock_deletions() RETURNS void
+    LANGUAGE plpgsql
+    AS $$ BEGIN
+    LOCK TABLE deletions IN SHARE ROW EXCLUSIVE MODE;
+END $$;
 
 CREATE FUNCTION public.lock_usage(ids bigint[]) RETURNS void
     LANGUAGE sql
@@ -537,6 +647,7 @@ DECLARE
     repository text;
     refusal text;
 BEGIN
+    IF TG_OP = 'INSERT' AND is_importing() THEN RETURN NEW; END IF;
     IF TG_OP = 'UPDATE' AND OLD.manifest_id = NEW.manifest_id THEN RETURN NEW; END IF;
     SELECT name INTO repository FROM repositories
      WHERE id = touched.repository_id
@@ -578,7 +689,8 @@ CREATE FUNCTION public.queue_deletion_of_blobs() RETURNS trigger
     LANGUAGE plpgsql
     AS $$ BEGIN
     INSERT INTO deletions (object_name, size, not_before)
-    SELECT object_name, size, now() + grace('delete') FROM old_rows ORDER BY object_name
+    SELECT object_name, size, CASE WHEN is_held(object_name) THEN 'infinity' ELSE now() + grace('delete') END
+      FROM old_rows ORDER BY object_name
     ON CONFLICT (object_name) DO NOTHING;
     RETURN NULL;
 END $$;
@@ -586,7 +698,9 @@ END $$;
 CREATE FUNCTION public.queue_deletion_of_replaced() RETURNS trigger
     LANGUAGE plpgsql
     AS $$ BEGIN
-    INSERT INTO deletions (object_name, size, not_before) VALUES (OLD.object_name, OLD.size, now() + grace('delete'))
+    INSERT INTO deletions (object_name, size, not_before)
+    VALUES (OLD.object_name, OLD.size,
+            CASE WHEN is_held(OLD.object_name) THEN 'infinity' ELSE now() + grace('delete') END)
     ON CONFLICT (object_name) DO NOTHING;
     RETURN NULL;
 END $$;
@@ -605,6 +719,16 @@ END $$;
 CREATE FUNCTION public.queue_platforms() RETURNS trigger
     LANGUAGE plpgsql
     AS $$ BEGIN
+    IF is_importing() THEN
+        INSERT INTO platforms (manifest_id, look_after)
+        SELECT new_rows.id, last.look_after + row_number() OVER (ORDER BY new_rows.id) * interval '50 milliseconds'
+          FROM new_rows
+         CROSS JOIN (SELECT greatest(now(), max(look_after)) AS look_after
+                       FROM platforms WHERE look_after IS NOT NULL) AS last
+         WHERE new_rows.kind = 'image' AND new_rows.config_digest IS NOT NULL
+         ORDER BY new_rows.id;
+        RETURN NULL;
+    END IF;
     INSERT INTO platforms (manifest_id)
     SELECT id FROM new_rows WHERE kind = 'image' AND config_digest IS NOT NULL ORDER BY id;
     RETURN NULL;
@@ -656,6 +780,63 @@ CREATE FUNCTION public.refuse(reason text) RETURNS void
     LANGUAGE plpgsql
     AS $$ BEGIN
     IF reason IS NOT NULL THEN RAISE EXCEPTION USING ERRCODE = 'SW001', MESSAGE = reason; END IF;
+END $$;
+
+CREATE FUNCTION public.refuse_followed(of_repository text) RETURNS void
+    LANGUAGE plpgsql STABLE
+    AS $$ BEGIN
+    IF is_followed(of_repository) THEN
+        RAISE EXCEPTION USING ERRCODE = 'SW002',
+            MESSAGE = format('%s is still decided about by the registry that it is imported from: write there',
+                             of_repository);
+    END IF;
+END $$;
+
+CREATE FUNCTION public.remember_deleted_manifests() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$ BEGIN
+    IF is_importing() OR NOT is_import_open() THEN RETURN NULL; END IF;
+    PERFORM refuse_followed(here.name)
+       FROM (SELECT DISTINCT repository_id AS id FROM old_rows) AS changed JOIN repositories AS here USING (id);
+    INSERT INTO import_deleted (repository, digest)
+    SELECT here.name, old_rows.digest
+      FROM old_rows
+      JOIN (SELECT DISTINCT repository_id AS id FROM old_rows) AS changed ON changed.id = old_rows.repository_id
+      JOIN repositories AS here ON here.id = changed.id
+     WHERE is_awaiting_import(here.id)
+     ORDER BY 1, 2
+    ON CONFLICT DO NOTHING;
+    -- With the tags that it has there, and not here yet.
+    INSERT INTO import_deleted (repository, tag)
+    SELECT theirs.name, listed.name
+      FROM old_rows
+      JOIN repositories AS here ON here.id = old_rows.repository_id
+      JOIN import_repositories AS theirs ON theirs.name = here.name AND theirs.state IN ('listed', 'importing')
+      JOIN import_tags AS listed
+        ON listed.import_id = theirs.id AND listed.digest = old_rows.digest AND listed.state = 'listed'
+     ORDER BY 1, 2
+    ON CONFLICT DO NOTHING;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.remember_deleted_tags() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$ BEGIN
+    IF is_importing() OR NOT is_import_open() THEN RETURN NULL; END IF;
+    PERFORM refuse_followed(here.name)
+       FROM (SELECT DISTINCT repository_id AS id FROM old_rows) AS changed JOIN repositories AS here USING (id);
+    INSERT INTO import_deleted (repository, tag)
+    SELECT coalesce(theirs.name, here.name), old_rows.name
+      FROM old_rows
+      JOIN repositories AS here ON here.id = old_rows.repository_id
+      LEFT JOIN import_repositories AS theirs
+        ON theirs.repository_id = here.id OR (theirs.repository_id IS NULL AND theirs.name = here.name)
+     WHERE theirs.state IS DISTINCT FROM 'dropped'
+       AND (theirs.id IS NOT NULL
+            OR NOT EXISTS (SELECT FROM import_repositories AS renamed WHERE renamed.name = here.name))
+     ORDER BY 1, 2
+    ON CONFLICT DO NOTHING;
+    RETURN NULL;
 END $$;
 
 CREATE FUNCTION public.require_room(of_namespace text, needed bigint, known bytea DEFAULT NULL::bytea) RETURNS boolean
@@ -714,6 +895,7 @@ END $$;
 CREATE FUNCTION public.review_new_links() RETURNS trigger
     LANGUAGE plpgsql
     AS $$ BEGIN
+    IF current_setting('slipway.importing', true) = 'content' THEN RETURN NULL; END IF;
     INSERT INTO link_reviews AS review (repository_id, digest, review_after, event)
     SELECT repository_id, digest, now() + grace('upload', repository_id), 'upload'
       FROM new_rows ORDER BY repository_id, digest
@@ -725,6 +907,7 @@ END $$;
 CREATE FUNCTION public.review_pushed_manifests() RETURNS trigger
     LANGUAGE plpgsql
     AS $$ BEGIN
+    IF is_importing() THEN RETURN NULL; END IF;
     PERFORM review_manifests(ARRAY(SELECT id FROM new_rows), 'push');
     RETURN NULL;
 END $$;
@@ -826,7 +1009,9 @@ CREATE FUNCTION public.start_repository_usage() RETURNS trigger
     AS $$ BEGIN
     INSERT INTO repository_usage (repository_id, namespace_id) SELECT id, namespace_id FROM new_rows;
     INSERT INTO usage_changes (namespace_id, repositories) SELECT namespace_id, count(*) FROM new_rows GROUP BY 1;
-    PERFORM obey_repository_quota(ARRAY(SELECT DISTINCT namespace_id FROM new_rows));
+    IF NOT is_importing() THEN
+        PERFORM obey_repository_quota(ARRAY(SELECT DISTINCT namespace_id FROM new_rows));
+    END IF;
     RETURN NULL;
 END $$;
 
@@ -962,6 +1147,165 @@ ALTER TABLE public.grants ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MINVALUE
     NO MAXVALUE
     CACHE 1
+);
+
+CREATE TABLE public.import_deleted (
+    repository text NOT NULL COLLATE pg_catalog."C",
+    tag text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
+    digest bytea DEFAULT '\x'::bytea NOT NULL
+);
+
+CREATE TABLE public.import_modes (
+    id bigint NOT NULL,
+    source_id bigint NOT NULL,
+    pattern text NOT NULL COLLATE pg_catalog."C",
+    pattern_regex text NOT NULL COLLATE pg_catalog."C",
+    pattern_like text GENERATED ALWAYS AS (public.glob_like(pattern)) STORED NOT NULL COLLATE pg_catalog."C",
+    pattern_form text GENERATED ALWAYS AS (public.glob_form(pattern)) STORED NOT NULL COLLATE pg_catalog."C",
+    mode text NOT NULL,
+    CONSTRAINT import_modes_mode_check CHECK ((mode = ANY (ARRAY['follow'::text, 'lead'::text])))
+);
+
+ALTER TABLE public.import_modes ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.import_modes_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.import_places (
+    source_id bigint NOT NULL,
+    number integer NOT NULL,
+    lease bigint DEFAULT 0 NOT NULL,
+    lease_until timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL
+);
+
+CREATE TABLE public.import_problems (
+    id bigint NOT NULL,
+    source_id bigint NOT NULL,
+    repository text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
+    kind text NOT NULL,
+    key text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
+    reason text NOT NULL,
+    detail text DEFAULT ''::text NOT NULL,
+    seen_at timestamp with time zone DEFAULT now() NOT NULL,
+    gone_at timestamp with time zone,
+    CONSTRAINT import_problems_kind_check CHECK ((kind = ANY (ARRAY['repository'::text, 'tag'::text, 'manifest'::text, 'layer'::text, 'blob'::text, 'object'::text]))),
+    CONSTRAINT import_problems_reason_check CHECK ((reason = ANY (ARRAY['name'::text, 'tag_name'::text, 'link_broken'::text, 'link_missing'::text, 'manifest_missing'::text, 'manifest_empty'::text, 'manifest_digest'::text, 'manifest_json'::text, 'manifest_refused'::text, 'manifest_too_large'::text, 'schema1'::text, 'child_missing'::text, 'blob_missing'::text, 'blob_size'::text, 'blob_digest'::text, 'link_repaired'::text, 'tag_repaired'::text, 'conflict'::text, 'stray'::text, 'unreadable'::text])))
+);
+
+ALTER TABLE public.import_problems ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.import_problems_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.import_ranges (
+    id bigint NOT NULL,
+    source_id bigint NOT NULL,
+    tree text NOT NULL,
+    start text NOT NULL COLLATE pg_catalog."C",
+    stop text COLLATE pg_catalog."C",
+    cursor text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
+    lease bigint DEFAULT 0 NOT NULL,
+    lease_until timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    error text,
+    CONSTRAINT import_ranges_tree_check CHECK ((tree = ANY (ARRAY['blobs'::text, 'repositories'::text, 'verification'::text, 'rehash'::text])))
+);
+
+ALTER TABLE public.import_ranges ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.import_ranges_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.import_repositories (
+    id bigint NOT NULL,
+    source_id bigint NOT NULL,
+    path text NOT NULL COLLATE pg_catalog."C",
+    name text COLLATE pg_catalog."C",
+    repository_id bigint,
+    state text DEFAULT 'listed'::text NOT NULL,
+    tags bigint DEFAULT 0 NOT NULL,
+    manifests bigint DEFAULT 0 NOT NULL,
+    links bigint DEFAULT 0 NOT NULL,
+    objects bigint DEFAULT 0 NOT NULL,
+    oldest timestamp with time zone,
+    newest timestamp with time zone,
+    cursor text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
+    lease bigint DEFAULT 0 NOT NULL,
+    lease_until timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    due_at timestamp with time zone DEFAULT now(),
+    asked_at timestamp with time zone,
+    attempts integer DEFAULT 0 NOT NULL,
+    error text,
+    imported_at timestamp with time zone,
+    compared_at timestamp with time zone,
+    exported_at timestamp with time zone,
+    CONSTRAINT import_repositories_state_check CHECK ((state = ANY (ARRAY['listed'::text, 'importing'::text, 'imported'::text, 'refused'::text, 'handed_back'::text, 'dropped'::text])))
+);
+
+ALTER TABLE public.import_repositories ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.import_repositories_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.import_sources (
+    id bigint NOT NULL,
+    kind text NOT NULL,
+    address text NOT NULL COLLATE pg_catalog."C",
+    prefix text COLLATE pg_catalog."C",
+    mark uuid DEFAULT gen_random_uuid() NOT NULL,
+    mode text DEFAULT 'follow'::text NOT NULL,
+    state text DEFAULT 'added'::text NOT NULL,
+    reason text,
+    untagged text DEFAULT 'grace'::text NOT NULL,
+    workers integer DEFAULT 8 NOT NULL,
+    options jsonb DEFAULT '{}'::jsonb NOT NULL,
+    counts jsonb DEFAULT '{}'::jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    opened_at timestamp with time zone,
+    listed_at timestamp with time zone,
+    sealed_at timestamp with time zone,
+    CONSTRAINT import_sources_kind_check CHECK ((kind = ANY (ARRAY['layout'::text, 'registry'::text]))),
+    CONSTRAINT import_sources_mode_check CHECK ((mode = ANY (ARRAY['follow'::text, 'lead'::text]))),
+    CONSTRAINT import_sources_prefix_check CHECK ((prefix ~~ '%docker/registry/v2/'::text)),
+    CONSTRAINT import_sources_state_check CHECK ((state = ANY (ARRAY['added'::text, 'opening'::text, 'listing'::text, 'open'::text, 'paused'::text, 'sealing'::text, 'sealed'::text]))),
+    CONSTRAINT import_sources_untagged_check CHECK ((untagged = ANY (ARRAY['grace'::text, 'keep'::text, 'skip'::text]))),
+    CONSTRAINT import_sources_workers_check CHECK (((workers >= 1) AND (workers <= 64)))
+);
+
+ALTER TABLE public.import_sources ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.import_sources_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.import_tags (
+    import_id bigint NOT NULL,
+    name text NOT NULL COLLATE pg_catalog."C",
+    digest bytea NOT NULL,
+    generation bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    state text DEFAULT 'listed'::text NOT NULL,
+    CONSTRAINT import_tags_state_check CHECK ((state = ANY (ARRAY['listed'::text, 'applied'::text, 'overruled'::text])))
 );
 
 CREATE TABLE public.link_reviews (
@@ -1421,6 +1765,42 @@ ALTER TABLE ONLY public.grants
 ALTER TABLE ONLY public.grants
     ADD CONSTRAINT grants_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.import_deleted
+    ADD CONSTRAINT import_deleted_pkey PRIMARY KEY (repository, tag, digest);
+
+ALTER TABLE ONLY public.import_modes
+    ADD CONSTRAINT import_modes_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.import_modes
+    ADD CONSTRAINT import_modes_source_id_pattern_key UNIQUE (source_id, pattern);
+
+ALTER TABLE ONLY public.import_places
+    ADD CONSTRAINT import_places_pkey PRIMARY KEY (source_id, number);
+
+ALTER TABLE ONLY public.import_problems
+    ADD CONSTRAINT import_problems_once UNIQUE (source_id, repository, kind, key);
+
+ALTER TABLE ONLY public.import_problems
+    ADD CONSTRAINT import_problems_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.import_ranges
+    ADD CONSTRAINT import_ranges_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.import_repositories
+    ADD CONSTRAINT import_repositories_name UNIQUE (name);
+
+ALTER TABLE ONLY public.import_repositories
+    ADD CONSTRAINT import_repositories_path UNIQUE (source_id, path);
+
+ALTER TABLE ONLY public.import_repositories
+    ADD CONSTRAINT import_repositories_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.import_sources
+    ADD CONSTRAINT import_sources_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.import_tags
+    ADD CONSTRAINT import_tags_pkey PRIMARY KEY (import_id, name);
+
 ALTER TABLE ONLY public.link_reviews
     ADD CONSTRAINT link_reviews_pkey PRIMARY KEY (repository_id, digest);
 
@@ -1560,6 +1940,38 @@ CREATE INDEX grants_list ON public.grants USING btree (pattern, id);
 CREATE INDEX grants_namespace ON public.grants USING btree (namespace, principal_id);
 
 CREATE INDEX grants_of_principal ON public.grants USING btree (principal_id, pattern, id);
+
+CREATE INDEX import_modes_latest ON public.import_modes USING btree (source_id, id);
+
+CREATE INDEX import_problems_open ON public.import_problems USING btree (source_id, id) WHERE (gone_at IS NULL);
+
+CREATE INDEX import_problems_reasons ON public.import_problems USING btree (source_id, reason, id) WHERE (gone_at IS NULL);
+
+CREATE INDEX import_ranges_due ON public.import_ranges USING btree (source_id, lease_until, id);
+
+CREATE UNIQUE INDEX import_ranges_pieces ON public.import_ranges USING btree (source_id, tree, start);
+
+CREATE INDEX import_repositories_asked ON public.import_repositories USING btree (source_id, asked_at) WHERE ((asked_at IS NOT NULL) AND (state = ANY (ARRAY['listed'::text, 'importing'::text])));
+
+CREATE INDEX import_repositories_due ON public.import_repositories USING btree (source_id, due_at, objects) WHERE (due_at IS NOT NULL);
+
+CREATE INDEX import_repositories_here ON public.import_repositories USING btree (repository_id) WHERE (repository_id IS NOT NULL);
+
+CREATE INDEX import_repositories_old ON public.import_repositories USING btree (name) WHERE (state = ANY (ARRAY['listed'::text, 'importing'::text]));
+
+CREATE INDEX import_repositories_order ON public.import_repositories USING btree (source_id, ((path || '/_'::text)));
+
+CREATE INDEX import_repositories_states ON public.import_repositories USING btree (source_id, state, id);
+
+CREATE UNIQUE INDEX import_sources_address ON public.import_sources USING btree (address) WHERE (state <> 'sealed'::text);
+
+CREATE UNIQUE INDEX import_sources_mark ON public.import_sources USING btree (mark);
+
+CREATE INDEX import_sources_open ON public.import_sources USING btree (id) WHERE (state <> ALL (ARRAY['added'::text, 'sealed'::text]));
+
+CREATE INDEX import_tags_digest ON public.import_tags USING btree (import_id, digest);
+
+CREATE INDEX import_tags_listed ON public.import_tags USING btree (import_id, name) WHERE (state = 'listed'::text);
 
 CREATE INDEX link_reviews_due ON public.link_reviews USING btree (review_after);
 
@@ -1709,7 +2121,11 @@ CREATE TRIGGER describe BEFORE INSERT OR UPDATE ON public.manifests FOR EACH ROW
 
 CREATE TRIGGER describe BEFORE INSERT OR UPDATE OF manifest_id ON public.tags FOR EACH ROW EXECUTE FUNCTION public.describe_tag();
 
+CREATE TRIGGER drop_imported AFTER DELETE ON public.repositories REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.drop_imported();
+
 CREATE TRIGGER end_usage AFTER DELETE ON public.repositories REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.end_repository_usage();
+
+CREATE TRIGGER forget_deleted AFTER INSERT ON public.manifests REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.forget_deleted_manifests();
 
 CREATE TRIGGER move_trends AFTER UPDATE ON public.repositories REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.move_trends();
 
@@ -1734,6 +2150,10 @@ CREATE TRIGGER queue_inserted AFTER INSERT ON public.repository_days REFERENCING
 CREATE TRIGGER queue_platforms AFTER INSERT ON public.manifests REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.queue_platforms();
 
 CREATE TRIGGER queue_updated AFTER UPDATE ON public.repository_days REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.queue_trends();
+
+CREATE TRIGGER remember_deleted AFTER DELETE ON public.manifests REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.remember_deleted_manifests();
+
+CREATE TRIGGER remember_deleted AFTER DELETE ON public.tags REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.remember_deleted_tags();
 
 CREATE TRIGGER review_children AFTER DELETE ON public.manifest_children REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.review_children();
 
@@ -1772,6 +2192,24 @@ ALTER TABLE ONLY public.blob_reviews
 
 ALTER TABLE ONLY public.grants
     ADD CONSTRAINT grants_principal_id_fkey FOREIGN KEY (principal_id) REFERENCES public.principals(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.import_modes
+    ADD CONSTRAINT import_modes_source_id_fkey FOREIGN KEY (source_id) REFERENCES public.import_sources(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.import_places
+    ADD CONSTRAINT import_places_source_id_fkey FOREIGN KEY (source_id) REFERENCES public.import_sources(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.import_problems
+    ADD CONSTRAINT import_problems_source_id_fkey FOREIGN KEY (source_id) REFERENCES public.import_sources(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.import_ranges
+    ADD CONSTRAINT import_ranges_source_id_fkey FOREIGN KEY (source_id) REFERENCES public.import_sources(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.import_repositories
+    ADD CONSTRAINT import_repositories_source_id_fkey FOREIGN KEY (source_id) REFERENCES public.import_sources(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.import_tags
+    ADD CONSTRAINT import_tags_import_id_fkey FOREIGN KEY (import_id) REFERENCES public.import_repositories(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.link_reviews
     ADD CONSTRAINT link_reviews_repository_id_digest_fkey FOREIGN KEY (repository_id, digest) REFERENCES public.repository_blobs(repository_id, digest) ON DELETE CASCADE;

@@ -57,8 +57,8 @@ class _Adapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
 
 
-def distrusting(session: Session) -> Session:
-    """The session, which has made no request yet."""
+def distrusting(session: Session, at_once: int = 10) -> Session:
+    """The session, which has made no request yet, with room for so many connections."""
     for scheme in ("http://", "https://"):
-        session.mount(scheme, _Adapter())
+        session.mount(scheme, _Adapter(pool_maxsize=at_once))
     return session

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote
 
 from functions.registry.blobs import batch
-from functions.registry.blobs.errors import BlobStoreUnavailable, ObjectMissing
+from functions.registry.blobs.errors import AccessRefused, BlobStoreUnavailable, ObjectMissing
 from functions.registry.blobs.part import PartWriter, crc32c
 from functions.registry.blobs.writer import ObjectWriter
 from functions.registry.config import MEBIBYTE, Settings
@@ -50,7 +50,7 @@ class Bucket:
         )
 
     def _open_session(self, object_name: str) -> PartWriter:
-        with _translating():
+        with translating():
             url = self._object(object_name).create_resumable_upload_session(
                 content_type="application/octet-stream",
                 if_generation_match=0,
@@ -63,7 +63,7 @@ class Bucket:
         """One request. The answer to a first try may be lost: what is there then is compared instead."""
         from google.api_core.exceptions import PreconditionFailed  # noqa: PLC0415  # as below
 
-        with _translating():
+        with translating():
             try:
                 stored = self._patience()["retry"](self._upload)(object_name, content)
             except PreconditionFailed:
@@ -91,22 +91,50 @@ class Bucket:
         return stored
 
     def create_empty(self, object_name: str) -> None:
-        with _translating():
+        with translating():
             self._object(object_name).upload_from_string(
                 b"", content_type="application/octet-stream", if_generation_match=0, **self._patience()
             )
 
+    def create(self, object_name: str, content: bytes) -> bool:
+        """Writes a small object; False if there is one of that name, which then stays."""
+        from google.api_core.exceptions import PreconditionFailed  # noqa: PLC0415  # as below
+
+        with translating():
+            try:
+                self._object(object_name).upload_from_string(
+                    content, content_type="application/octet-stream", if_generation_match=0, **self._patience()
+                )
+            except PreconditionFailed:
+                return False
+        return True
+
+    def remove(self, object_name: str) -> None:
+        """Deletes one object; that it isn't there is fine."""
+        with suppress(ObjectMissing), translating():
+            self._object(object_name).delete(**self._patience())
+
     def compose(self, object_name: str, sources: Sequence[str]) -> None:
         """Joins up to 32 objects, in order, into a new one. The sources stay. Raises ObjectMissing."""
-        with _translating():
+        with translating():
             target = self._object(object_name)
             target.content_type = "application/octet-stream"
             parts = [self._object(source) for source in sources]
             target.compose(parts, if_generation_match=0, **self._patience())
 
+    def copy(self, object_name: str, bucket: str, source: str) -> None:
+        """Copies an object of that bucket into a new one, within the store. Raises ObjectMissing."""
+        with translating():
+            target = self._object(object_name)
+            found = self._bucket.client.bucket(bucket).blob(source)
+            # One that was written by an attempt whose answer was lost is the same: nobody else knows the name.
+            token, _, _ = target.rewrite(found, **self._patience())
+            while token is not None:
+                token, _, _ = target.rewrite(found, token=token, **self._patience())
+
     def size(self, object_name: str) -> int:
         """In bytes. Raises ObjectMissing."""
-        with _translating():
+        with translating():
             found = self._object(object_name)
             found.reload(**self._patience())
             return int(found.size)
@@ -134,7 +162,7 @@ class Bucket:
         """One request; empty past the object's end."""
         from google.api_core.exceptions import RequestRangeNotSatisfiable  # noqa: PLC0415  # as below
 
-        with _translating():
+        with translating():
             try:
                 content: bytes = self._object(object_name).download_as_bytes(
                     start=first, end=last, raw_download=True, checksum=None, **patience
@@ -150,7 +178,7 @@ class Bucket:
         """
         content_type, body = batch.deletions(self._settings.bucket, object_names)
         try:
-            with _translating():
+            with translating():
                 response = self._post(batch.PATH, content_type, body)
             if response.status_code != HTTPStatus.OK:
                 raise BlobStoreUnavailable(f"{response.status_code} to a batch: {_shortened(response.text)}")
@@ -190,14 +218,19 @@ class Bucket:
 
     @cached_property
     def _bucket(self) -> Any:
-        # Imported here: most requests never touch the store, and the client costs a third of a second at a cold start.
-        from google.cloud.storage import Client  # noqa: PLC0415
+        return connect().bucket(self._settings.bucket)
 
-        from functions.registry.blobs.connections import distrusting  # noqa: PLC0415
 
-        client = Client()
-        distrusting(client._http)  # noqa: SLF001  # its session has no other name
-        return client.bucket(self._settings.bucket)
+def connect(at_once: int = 10) -> Any:
+    """Google's client, whose session keeps so many connections."""
+    # Imported here: most requests never touch the store, and the client costs a third of a second at a cold start.
+    from google.cloud.storage import Client  # noqa: PLC0415
+
+    from functions.registry.blobs.connections import distrusting  # noqa: PLC0415
+
+    client = Client()
+    distrusting(client._http, at_once)  # noqa: SLF001  # its session has no other name
+    return client
 
 
 def _shortened(text: str) -> str:
@@ -205,8 +238,8 @@ def _shortened(text: str) -> str:
 
 
 @contextmanager
-def _translating() -> Iterator[None]:
-    from google.api_core.exceptions import GoogleAPIError, NotFound  # noqa: PLC0415  # as above
+def translating() -> Iterator[None]:
+    from google.api_core.exceptions import Forbidden, GoogleAPIError, NotFound  # noqa: PLC0415  # as above
     from google.auth.exceptions import GoogleAuthError  # noqa: PLC0415
     from requests.exceptions import RequestException  # noqa: PLC0415
 
@@ -214,5 +247,7 @@ def _translating() -> Iterator[None]:
         yield
     except NotFound as error:
         raise ObjectMissing from error
+    except Forbidden as error:
+        raise AccessRefused(f"{type(error).__name__}: {error}") from error
     except (GoogleAPIError, GoogleAuthError, RequestException) as error:
         raise BlobStoreUnavailable(f"{type(error).__name__}: {error}") from error

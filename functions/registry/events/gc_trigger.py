@@ -1,11 +1,16 @@
-"""Messages trigger garbage collection. A lost one costs time alone: the database knows what is due."""
+"""Messages trigger garbage collection, and the work on imports.
+
+A lost one costs time alone: the database knows what is due.
+"""
 
 from __future__ import annotations
 
+import base64
+import binascii
 import json
 import threading
 import time
-from typing import Final
+from typing import Any, Final
 
 from functions.registry import telemetry
 from functions.registry.oci.json_object import read_stored
@@ -14,21 +19,36 @@ VERSION: Final = 1
 PUBLISH_SECONDS: Final = 5.0
 
 
-def encode() -> bytes:
+COLLECT: Final = "collect"
+WORK: Final = "work"
+
+
+def encode(kind: str = COLLECT) -> bytes:
     """Always with data: a message without any does not reach a function."""
-    return json.dumps({"collect": VERSION}).encode()
+    return json.dumps({kind: VERSION}).encode()
 
 
-def is_gc_trigger(data: bytes) -> bool:
-    """Whether a message is one of ours, of a version that we know."""
-    return read_stored(data).get("collect") == VERSION
+def is_gc_trigger(data: bytes, kind: str = COLLECT) -> bool:
+    """Whether a message is one of ours, of that kind and a version that we know."""
+    return read_stored(data).get(kind) == VERSION
+
+
+def message_data(payload: Any) -> bytes:
+    """What the message holds, whichever way it was delivered; nothing if it can't be read."""
+    message = payload.get("message") if isinstance(payload, dict) else None
+    encoded = message.get("data") if isinstance(message, dict) else None
+    try:
+        return base64.b64decode(encoded or "", validate=True)
+    except (binascii.Error, TypeError, ValueError):
+        return b""
 
 
 class GcTrigger:
     """At most one in `interval_seconds` from each process. Without a topic nothing is sent."""
 
-    def __init__(self, topic: str, interval_seconds: float) -> None:
+    def __init__(self, topic: str, interval_seconds: float, kind: str = COLLECT) -> None:
         self._topic = topic
+        self._kind = kind
         self._interval_seconds = interval_seconds
         self._next = 0.0
         self._lock = threading.Lock()
@@ -44,7 +64,7 @@ class GcTrigger:
             self._next = now + self._interval_seconds
         threading.Thread(target=self.publish, name="gc-trigger", daemon=True).start()
 
-    def publish(self) -> bool:
+    def publish(self, times: int = 1) -> bool:
         """Now, waiting for the answer; False if it can't be done, which is logged."""
         if not self._topic:
             return False
@@ -57,7 +77,7 @@ class GcTrigger:
             with PublisherClient() as publisher:
                 publisher.publish(
                     topic=self._topic,
-                    messages=[PubsubMessage(data=encode(), attributes={"kind": "trigger"})],
+                    messages=[PubsubMessage(data=encode(self._kind), attributes={"kind": "trigger"})] * times,
                     # Once: the client would go on trying for ten minutes, whatever the timeout says.
                     retry=None,
                     timeout=PUBLISH_SECONDS,

@@ -37,18 +37,21 @@ _RETRIABLE: Final = ("40001", "40P01", "57P01")
 # Out of connections, shutting down, gone, or not answering in time.
 _UNAVAILABLE_CLASSES: Final = ("08", "53", "57", "58")
 _LOCK_TIMEOUT: Final = "55P03"
-# Raised by the rules of functions/migrate/versions/pre/0001_baseline/rules.sql.
+# Raised by the rules of functions/migrate/versions/pre/0001_baseline/rules.sql, and by imports (0002_imports.sql).
 _AGAINST_THE_RULES: Final = "SW001"
+_FOLLOWED: Final = "SW002"
 # A table, a column, a function or a right that this release needs: migrate has not been called yet.
 _NOT_MIGRATED: Final = ("42P01", "42703", "42883", "42501")
 _ATTEMPTS: Final = 3
-# Whom a deadlock let go on takes its lock meanwhile: otherwise one that is run again at once may be faster.
+# The transaction that survived a deadlock needs time to take its lock: one that is run again at once may be faster.
 _PAUSE_SECONDS: Final = 0.02
 # How long a request waits for a connection.
 WAIT_SECONDS: Final = 2
 # What may have to wait for the locks of others. Functions are named that write or lock, where the text alone does not
 # show it; a test asks the database for them.
-_BLOCKING: Final = re.compile(r"\b(INSERT|UPDATE|DELETE|SHARE|LOCK|begin_push|claim_quota|pg_try_advisory_xact_lock)\b")
+_BLOCKING: Final = re.compile(
+    r"\b(INSERT|UPDATE|DELETE|SHARE|LOCK|begin_push|claim_quota|lock_deletions|pg_try_advisory_xact_lock)\b"
+)
 
 
 class MetadataUnavailable(Exception):
@@ -69,6 +72,10 @@ class Conflict(Exception):
 
 class ChangeRefused(Exception):
     """A rule refused the change; the message names it, and who may make the change."""
+
+
+class Followed(Exception):
+    """The registry that the repository is imported from still decides about it; the message says to write there."""
 
 
 STATEMENTS: Final[dict[str, Statement[Any]]] = {}
@@ -196,8 +203,8 @@ class Session:
 class Database:
     """Statements on connections of a small pool, which a thread waits for no longer than `wait_seconds`.
 
-    A lock is waited for as long as `lock_seconds`. All methods raise MetadataUnavailable, and Conflict or ChangeRefused
-    where a constraint or a rule can refuse.
+    A lock is waited for as long as `lock_seconds`. All methods raise MetadataUnavailable, and Conflict, ChangeRefused
+    or Followed where a constraint, a rule or an import can refuse.
     """
 
     def __init__(
@@ -268,6 +275,8 @@ class Database:
 def _translated(error: Exception, state: str, constraint: str) -> Exception:
     if state == _AGAINST_THE_RULES:
         return ChangeRefused(error.args[0]["M"])
+    if state == _FOLLOWED:
+        return Followed(error.args[0]["M"])
     if state.startswith("23") or (state in _RETRIABLE and constraint):
         return Conflict(constraint or str(error.args[0].get("c", "")))
     if state in _RETRIABLE or state == _LOCK_TIMEOUT or state[:2] in _UNAVAILABLE_CLASSES:

@@ -161,3 +161,9 @@ class MethodNotAllowed(OciError):
     def __init__(self, allow: tuple[str, ...]) -> None:
         super().__init__(allow=", ".join(allow))
         self.allow = allow
+
+
+class WritesElsewhere(OciError):
+    """The registry that the repository is imported from still decides about it. `reason` says so."""
+
+    code, message = "UNSUPPORTED", "this repository takes no writes here yet"

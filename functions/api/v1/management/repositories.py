@@ -11,7 +11,7 @@ from functions.api.tag_protection import require_deletable, require_removable
 from functions.api.v1.management import routes
 from functions.api.web import json_body
 from functions.api.web.context import Context
-from functions.api.web.errors import NameConflict, ParameterInvalid
+from functions.api.web.errors import ImportUnfinished, NameConflict, ParameterInvalid
 from functions.api.web.json_body import flag, nullable, number, repository, tag_list
 from functions.api.web.responses import answer
 from functions.api.web.rows import rows
@@ -48,6 +48,9 @@ def move(context: Context, route: routes.MoveRepository) -> Response:
         raise NameUnknown(name=old) from nothing
     except moves.NameTaken as taken:
         raise NameConflict(f"there is a repository {taken.name} already", name=taken.name) from taken
+    except moves.ImportUnfinished as unfinished:
+        reason = "wait until it is imported, or its source is listed"
+        raise ImportUnfinished(reason, name=unfinished.name) from unfinished
     if not dry_run:
         namespace = namespace_of(old) if old.namespace == new.namespace else None
         registry_changed(
@@ -60,6 +63,7 @@ def delete(context: Context, route: routes.DeleteRepository) -> Response:
     """Tags, manifests and links at once; the bytes that nothing else needs go with garbage collection."""
     require_removable(context, route.repository)
     rank = context.caller.rank(route.repository)
+    context.services.imports.make_here(route.repository)
     removed = removal.remove(context.services.database, route.repository, rank)
     if removed is None:
         raise NameUnknown(name=route.repository)
@@ -76,6 +80,8 @@ def delete_tags(context: Context, route: routes.DeleteTags) -> Response:
     kept = {tag: reason for tag, reason in refused.items() if reason is not None}
     rank = context.caller.rank(route.repository)
     asked = [tag for tag in fields["tags"] if tag not in kept]
+    for tag in asked:
+        context.services.imports.fetch_manifest(route.repository, tag)
     done = removal.delete_tags(context.services.database, route.repository, asked, rank, dry_run=dry_run)
     if done is None:
         raise NameUnknown(name=route.repository)

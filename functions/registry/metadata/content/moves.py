@@ -28,6 +28,16 @@ class NameTaken(Exception):
         self.name = name
 
 
+class ImportUnfinished(Exception):
+    """A repository that is still being imported has one of the names, or may have: `name` is its own, empty while
+    nobody knows yet which names there are.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+
 @dataclass(frozen=True, slots=True)
 class Moved:
     """How many repositories have another name now."""
@@ -41,6 +51,14 @@ class _Locked:
 
     repositories: int
     longest: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Obstacle:
+    """`is_old` tells a repository of another registry, which isn't imported yet, from one that is here."""
+
+    name: str
+    is_old: bool
 
 
 class _Tried(Exception):
@@ -68,22 +86,40 @@ _LOCK: Final = Statement(
     ),
 )
 
-# Whatever would come to lie among what moves, and of what moves itself, whatever has a name that another is to get.
+_NEW: Final = """(name = :new OR (CAST(:with_below AS boolean)
+                  AND name >= CAST(:new AS text) || '/' AND name < CAST(:new AS text) || '0'))"""
+
+# Whatever would come to lie among what moves, and of what moves itself, whatever has a name that another is to get. And
+# whatever of another registry has one of the names and isn't imported yet, or takes no writes here: what is fetched by
+# its name would get mixed up. Until all its names are known any may be one of them.
 _TAKEN: Final = Statement(
     "moves_taken",
-    str,
+    _Obstacle,
     compose(
         """
-    SELECT name
-      FROM repositories AS target
-     WHERE (name = :new OR (CAST(:with_below AS boolean)
-            AND name >= CAST(:new AS text) || '/' AND name < CAST(:new AS text) || '0'))
-       AND (NOT $moving
-            OR EXISTS (SELECT FROM repositories AS source
-                        WHERE source.name = CAST(:old AS text) || substr(target.name, length(:new) + 1)))
-     ORDER BY name
+    (SELECT name, false
+       FROM repositories AS target
+      WHERE $new
+        AND (NOT $moving
+             OR EXISTS (SELECT FROM repositories AS source
+                         WHERE source.name = CAST(:old AS text) || substr(target.name, length(:new) + 1)))
+      ORDER BY name
+      LIMIT 1)
+    UNION ALL
+    (SELECT name, true
+       FROM import_repositories AS old
+      WHERE ($new OR $moving)
+        AND EXISTS (SELECT FROM import_sources AS source
+                     WHERE source.id = old.source_id AND source.state NOT IN ('added', 'sealed'))
+        AND (state IN ('listed', 'importing')
+             OR (state IN ('imported', 'handed_back') AND import_mode(source_id, name) = 'follow'))
+      ORDER BY name
+      LIMIT 1)
+    UNION ALL
+    SELECT '', true FROM import_sources WHERE state NOT IN ('added', 'sealed') AND listed_at IS NULL
      LIMIT 1
     """,
+        new=_NEW,
         moving=_MOVING,
     ),
 )
@@ -108,8 +144,8 @@ def move(db: Database, old: RepositoryName, new: RepositoryName, *, with_below: 
     """All of it or nothing, in one transaction, however long that takes; a dry run tells what would come of it.
 
     `with_below` moves `old/…` to `new/…` too, whether `old` itself is a repository or not; then nothing may lie below
-    `new`. Raises NothingToMove, NameTaken, NameInvalid if a name became too long, and ChangeRefused if a quota of the
-    new namespace has no room.
+    `new`. Raises NothingToMove, NameTaken, ImportUnfinished, NameInvalid if a name became too long, and ChangeRefused
+    if a quota of the new namespace has no room.
     """
     asked = {"old": old, "new": new, "with_below": with_below}
 
@@ -129,7 +165,7 @@ def move(db: Database, old: RepositoryName, new: RepositoryName, *, with_below: 
             raise NameInvalid(f"a repository name has at most {NAME_LENGTH} characters: one below {old} would get more")
         taken = session.one_or_none(_TAKEN(**asked))
         if taken is not None:
-            raise NameTaken(taken)
+            raise ImportUnfinished(taken.name) if taken.is_old else NameTaken(taken.name)
         moved = Moved(session.count(_RENAME(**asked, namespace=new.namespace)))
         if dry_run:
             raise _Tried(moved)
@@ -141,4 +177,5 @@ def move(db: Database, old: RepositoryName, new: RepositoryName, *, with_below: 
         return tried.moved
     except Conflict as conflict:
         # Somebody was first, between the look and the change.
-        raise NameTaken(db.one_or_none(_TAKEN(**asked)) or new) from conflict
+        taken = db.one_or_none(_TAKEN(**asked))
+        raise NameTaken(taken.name if taken is not None else new) from conflict

@@ -19,7 +19,8 @@ class Deletion:
     attempts: int
 
 
-# What a blob uses is passed by, however it came to be here.
+# This is the one door to the store: what a blob uses is passed by, however it came to be here, and so is what belongs
+# to a registry that is being moved in.
 # The due rows are chosen once, in a list of their own: as a plain sub-query they might be chosen anew for each row.
 # Claiming puts the next attempt off: another collector passes the row by, and a crash costs only that time.
 # 1, 2, 4, … minutes after the last attempt, at most a day.
@@ -29,7 +30,8 @@ _CLAIM: Final = Statement(
     """
     WITH due AS MATERIALIZED (
         SELECT object_name FROM deletions
-         WHERE not_before <= now() AND NOT EXISTS (SELECT FROM blobs WHERE blobs.object_name = deletions.object_name)
+         WHERE not_before <= now() AND NOT is_held(object_name)
+           AND NOT EXISTS (SELECT FROM blobs WHERE blobs.object_name = deletions.object_name)
          ORDER BY not_before
          LIMIT :limit
            FOR UPDATE SKIP LOCKED

@@ -41,7 +41,9 @@ _CLAIM_MANIFESTS: Final = Statement(
     is_hot=True,
 )
 
-# One that an index lists goes after the index: a foreign key holds it, and the index's end queues it again.
+# One that an index lists goes after the index: a foreign key holds it, and the index's end queues it again. Of a
+# repository that isn't imported as a whole yet nothing goes: what holds it may not be here. Its end, or the end of the
+# import, queues it again.
 _DELETE_MANIFESTS: Final = Statement(
     "reviews_delete_manifests",
     _DeletedManifest,
@@ -49,6 +51,7 @@ _DELETE_MANIFESTS: Final = Statement(
     DELETE FROM manifests USING repositories
      WHERE manifests.id = ANY (CAST(:ids AS bigint[])) AND repositories.id = manifests.repository_id
        AND NOT repositories.keep_untagged AND deletion_refusal(repositories.name, NULL, 0) IS NULL
+       AND NOT is_awaiting_import(repositories.id)
        AND NOT EXISTS (SELECT FROM manifest_children WHERE child_id = manifests.id)
        AND NOT is_reached(manifests.id)
     RETURNING octet_length(manifests.payload), manifests.id
@@ -141,6 +144,7 @@ _DELETE_LINKS: Final = Statement(
                         WHERE named.repository_id = link.repository_id AND named.digest = link.digest)
        AND NOT EXISTS (SELECT FROM sparse_references AS named
                         WHERE named.repository_id = link.repository_id AND named.digest = link.digest)
+       AND NOT is_awaiting_import(link.repository_id)
     RETURNING link.size, link.repository_id, link.digest
     """,
     is_hot=True,
@@ -194,6 +198,7 @@ _DELETE_BLOBS: Final = Statement(
     DELETE FROM blobs
      WHERE digest = ANY (CAST(:digests AS bytea[]))
        AND NOT EXISTS (SELECT FROM repository_blobs AS link WHERE link.digest = blobs.digest)
+       AND NOT is_held(blobs.object_name)
     RETURNING size, digest
     """,
     is_hot=True,

@@ -1,0 +1,369 @@
+"""How fast a layout is moved in, from a store that takes 30 ms for each answer, and what those who pull notice of it.
+
+The store is a made-up one in each worker's own process: what is measured are the workers and the database. A repository
+has ten tags, each an image of its own with two layers of its own and three of its namespace's twelve.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import tempfile
+import time
+from bisect import bisect_right
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from itertools import islice
+from multiprocessing.connection import Connection as Pipe
+from pathlib import Path
+from typing import Final
+from unittest import mock
+
+from benchmarks.measure import MEBIBYTE, Report, children_of, cpu_seconds, percentile, table
+from functions.migrate import work
+from functions.migrate.imports import layouts, pace
+from functions.migrate.schema import upgrade
+from functions.registry.blobs.errors import ObjectMissing
+from functions.registry.blobs.objects import PAGE_SIZE, ObjectPage, StoredObject
+from functions.registry.config import Settings
+from functions.registry.imports import links, names
+from functions.registry.imports.origin import Origin
+from functions.registry.imports.throttle import Throttled
+from functions.registry.metadata.content import manifests
+from functions.registry.metadata.db import Database, Statement
+from functions.registry.metadata.driver import Connection
+from functions.registry.metadata.imports import sources
+from functions.registry.metadata.imports.sources import NewSource
+from functions.registry.metadata.usage import recount
+from functions.registry.oci.digest import Digest
+from functions.registry.oci.name import RepositoryName, Tag
+from functions.registry.wiring import build
+from local.postgres import Postgres
+from local.processes import Children
+
+ROOT: Final = "docker/registry/v2/"
+TAGS: Final = 10
+NEIGHBOURS: Final = 40
+BASES: Final = 12
+LATENCY_SECONDS: Final = 0.03
+GOAL_SECONDS: Final = 300
+GOAL_DATABASE_SECONDS: Final = 25
+GOAL_MEMORY: Final = 250 * MEBIBYTE
+_GOAL: Final = (
+    f"The goal for 50,000 tags: {GOAL_SECONDS} s, {GOAL_DATABASE_SECONDS} s of the database's processor, "
+    f"{GOAL_MEMORY // MEBIBYTE} MiB a worker, and 20 times as fast as one by one; pulls' p99 at most 1.5 times."
+)
+_BEGAN: Final = datetime(2021, 1, 1, tzinfo=UTC)
+_ELSEWHERE: Final = RepositoryName("elsewhere/app")
+_ONE_ELSEWHERE: Final = """
+    INSERT INTO namespaces (name) VALUES ('elsewhere');
+    INSERT INTO repositories (namespace_id, name) SELECT id, 'elsewhere/app' FROM namespaces;
+    INSERT INTO manifests (repository_id, digest, media_type, payload)
+    SELECT id, decode(repeat('01', 33), 'hex'), 'application/vnd.oci.image.manifest.v1+json', '{}' FROM repositories;
+    INSERT INTO tags (repository_id, name, manifest_id) SELECT repository_id, 'v1', id FROM manifests;
+"""
+_LEFT: Final = Statement(
+    "bench_imports_left", int, "SELECT id FROM import_repositories WHERE state IN ('listed', 'importing') LIMIT 1"
+)
+_HERE: Final = "SELECT (SELECT count(*) FROM tags), pg_current_wal_insert_lsn() - '0/0'"
+
+
+def repository_name(number: int) -> str:
+    return f"team-{number // NEIGHBOURS:04}/app-{number:06}"
+
+
+def _blob(text: str) -> Digest:
+    return Digest.of(text.encode())
+
+
+@lru_cache(maxsize=256)
+def _images(number: int) -> tuple[tuple[Digest, bytes, tuple[Digest, ...]], ...]:
+    """Of each tag the digest, the payload and the blobs."""
+    bases = [_blob(f"base {number // NEIGHBOURS} {(number + each) % BASES}") for each in range(3)]
+    made = []
+    for tag in range(TAGS):
+        blobs = [_blob(f"config {number} {tag}"), *(_blob(f"layer {number} {tag} {each}") for each in range(2)), *bases]
+        config, *layers = [
+            {"mediaType": f"application/vnd.oci.image.{kind}", "digest": str(digest), "size": 1000}
+            for kind, digest in zip(("config.v1+json", *["layer.v1.tar"] * 5), blobs, strict=True)
+        ]
+        document = {
+            "schemaVersion": 2,
+            "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "config": config,
+            "layers": layers,
+            "annotations": {"org.opencontainers.image.title": "x" * 400},
+        }
+        payload = json.dumps(document).encode()
+        made.append((Digest.of(payload), payload, tuple(blobs)))
+    return tuple(made)
+
+
+def _stored(name: str, size: int, md5: bytes | None = None) -> StoredObject:
+    return StoredObject(ROOT + name, size, md5, None, _BEGAN + timedelta(hours=1), 1)
+
+
+def _objects(number: int) -> list[StoredObject]:
+    """What lies in the repository's folders, in order."""
+    name = repository_name(number)
+    found = []
+    for tag, (digest, _, blobs) in enumerate(_images(number)):
+        found += [_stored(names.layer_link_name(name, blob), 71, links.sum_of(blob)) for blob in blobs]
+        named = (
+            names.revision_link_name(name, digest),
+            names.current_link_name(name, f"v{tag}"),
+            names.history_link_name(name, f"v{tag}", digest),
+        )
+        found += [_stored(link, 71, links.sum_of(digest)) for link in named]
+    return sorted({each.name: each for each in found}.values(), key=lambda each: each.name)
+
+
+class Store:
+    """So many repositories, made up as they are asked for; each answer takes a while."""
+
+    def __init__(self, repositories: int) -> None:
+        self._repositories = repositories
+        self._names = [f"{ROOT}{names.REPOSITORIES}{repository_name(number)}" for number in range(repositories)]
+        blobs: dict[Digest, int] = {}
+        self._payloads: dict[Digest, int] = {}
+        for number in range(repositories):
+            for digest, payload, layers in _images(number):
+                blobs[digest] = len(payload)
+                self._payloads[digest] = number
+                blobs.update(dict.fromkeys(layers, 1000))
+        self._blobs = sorted((ROOT + names.blob_name(digest), size) for digest, size in blobs.items())
+        self.requests = 0
+
+    def _wait(self) -> None:
+        self.requests += 1
+        time.sleep(LATENCY_SECONDS)
+
+    def page(self, prefix: str, after: str = "", before: str = "") -> ObjectPage:
+        self._wait()
+        found = self._below(prefix, after, before)
+        objects = list(islice(found, PAGE_SIZE))
+        return ObjectPage(objects, is_last=len(objects) < PAGE_SIZE)
+
+    def _below(self, prefix: str, after: str, before: str) -> Iterator[StoredObject]:
+        if prefix.startswith(ROOT + names.BLOBS):
+            first = bisect_right(self._blobs, (max(after, prefix), 1 << 62))
+            for name, size in islice(self._blobs, first, None):
+                if before and name >= before:
+                    return
+                yield StoredObject(name, size, None, None, _BEGAN, 1)
+            return
+        first = max(0, bisect_right(self._names, max(after, prefix)) - 1)
+        for number in range(first, self._repositories):
+            if before and self._names[number] >= before:
+                return
+            found = [each for each in _objects(number) if each.name > after and each.name.startswith(prefix)]
+            if not found and self._names[number] > prefix + "~":
+                return
+            yield from (each for each in found if not before or each.name < before)
+
+    def find(self, name: str) -> StoredObject | None:
+        self._wait()
+        place = bisect_right(self._blobs, (name, -1))
+        return StoredObject(name, self._blobs[place][1], None, None, _BEGAN, 1) if self._has(place, name) else None
+
+    def _has(self, place: int, name: str) -> bool:
+        return place < len(self._blobs) and self._blobs[place][0] == name
+
+    def read(self, name: str, most: int) -> bytes:
+        self._wait()
+        digest = Digest.parse(f"sha256:{name.split('/')[-2]}")
+        for found, payload, _ in _images(self._payloads[digest]):
+            if found == digest:
+                return payload[:most]
+        raise ObjectMissing(name)
+
+    def folders(self, prefix: str) -> list[str]:
+        self._wait()
+        found = {f"{prefix}{name.removeprefix(prefix).partition('/')[0]}/" for name in self._names}
+        return sorted(found)
+
+
+def _settings(url: str) -> Settings:
+    return Settings.from_environment(
+        {
+            "SLIPWAY_DATABASE": url,
+            "SLIPWAY_BUCKET": "bench",
+            "SLIPWAY_SIGNER": "hmac",
+            "SLIPWAY_SIGNER_SECRET": "bench",
+            "SLIPWAY_DATABASE_LOCK_SECONDS": "10",
+        }
+    )
+
+
+def _work(url: str, repositories: int, is_one_by_one: bool, pipe: Pipe) -> None:
+    """One worker, in a process of its own: it tells how much it took."""
+    store = Store(repositories)
+    at_once = 1 if is_one_by_one else 32
+
+    def opened(_: Settings, source_id: int, __: str, ___: str | None) -> Origin:
+        return Origin(source_id, Throttled(store, at_once), ROOT, "bench", is_here=True)
+
+    smallest = 1 if is_one_by_one else pace.MOST_MANIFESTS
+    pipe.send("ready")
+    pipe.recv()
+    services = build(_settings(url))
+    with (
+        mock.patch.object(layouts, "open_origin", opened),
+        mock.patch.object(pace, "MOST_MANIFESTS", smallest),
+        mock.patch.object(pace, "_FEWEST_MANIFESTS", min(smallest, 16)),
+    ):
+        while not _is_over(services.database):
+            if not work.run(services):
+                time.sleep(0.1)
+    pipe.send((store.requests, cpu_seconds(os.getpid()), _peak()))
+
+
+def _is_over(database: Database) -> bool:
+    return not any(source.state != "open" for source in sources.list_all(database)) and not database.all(_LEFT())
+
+
+def _peak() -> int:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def _pull(url: str, pipe: Pipe) -> None:
+    """Somebody who pulls another repository all the time, until told to stop; tells how long each took."""
+    database = Database(url, size=1)
+    took: list[float] = []
+    pipe.send("ready")
+    while not pipe.poll(0.01):
+        started = time.perf_counter()
+        manifests.get(database, _ELSEWHERE, Tag("v1"))
+        took.append(time.perf_counter() - started)
+    pipe.send(took)
+
+
+@contextmanager
+def _pulling(url: str) -> Iterator[list[float]]:
+    took: list[float] = []
+    ours, theirs = multiprocessing.Pipe()
+    process = multiprocessing.Process(target=_pull, args=(url, theirs), daemon=True)
+    process.start()
+    ours.recv()
+    try:
+        yield took
+    finally:
+        ours.send("stop")
+        took += ours.recv()
+        process.join()
+
+
+def _server_cpu(pid: int) -> float:
+    """Of the server with all its sessions, those that are over too."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    over = (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
+    return cpu_seconds(pid) + over + sum(cpu_seconds(child) for child in children_of(pid))
+
+
+def _import(url: str, server: int, repositories: int, workers: int, *, is_one_by_one: bool) -> dict[str, float]:
+    database = Database(url, size=2)
+    source = sources.add(database, NewSource("layout", "gs://bench", ROOT, workers=workers))
+    sources.set_mode(database, source.id, "lead")
+    sources.open_up(database, source.id)
+    pipes = []
+    processes = []
+    for _ in range(workers):
+        ours, theirs = multiprocessing.Pipe()
+        arguments = (url, repositories, is_one_by_one, theirs)
+        processes.append(multiprocessing.Process(target=_work, args=arguments, daemon=True))
+        processes[-1].start()
+        pipes.append(ours)
+    for pipe in pipes:
+        pipe.recv()
+    used = _server_cpu(server)
+    started = time.perf_counter()
+    for pipe in pipes:
+        pipe.send("go")
+    told = [pipe.recv() for pipe in pipes]
+    seconds = time.perf_counter() - started
+    found = {
+        "seconds": seconds,
+        "server": _server_cpu(server) - used,
+        "requests": sum(requests for requests, _, _ in told),
+        "client": sum(cpu for _, cpu, _ in told),
+        "peak": max(peak for _, _, peak in told),
+        "differences": len(recount.recount(database).differences),
+    }
+    for process in processes:
+        process.join()
+    with closing(Connection(url)) as connection:
+        ((tags, wal),) = connection.run([(_HERE, {})])[0].rows
+    database.close()
+    return {**found, "tags": int(tags), "wal": int(wal)}
+
+
+def _fresh(postgres: Postgres, name: str) -> str:
+    with closing(Connection(postgres.url())) as connection:
+        connection.simple(f"CREATE DATABASE {name}")
+    url = postgres.url(name)
+    upgrade(url)
+    return url
+
+
+def _measure(postgres: Postgres, server: int, options: argparse.Namespace) -> list[str]:
+    slow = _import(_fresh(postgres, "one_by_one"), server, options.one_by_one, 1, is_one_by_one=True)
+    url = _fresh(postgres, "together")
+    with closing(Connection(url)) as connection:
+        connection.simple(_ONE_ELSEWHERE)
+    with _pulling(url) as before:
+        time.sleep(5)
+    with _pulling(url) as during:
+        fast = _import(url, server, options.repositories, options.workers, is_one_by_one=False)
+    rows = [
+        ["tags", *(f"{each['tags']:,}" for each in (slow, fast))],
+        ["seconds", *(f"{each['seconds']:.1f}" for each in (slow, fast))],
+        ["tags a second", *(f"{each['tags'] / each['seconds']:.1f}" for each in (slow, fast))],
+        ["processor seconds of the database", *(f"{each['server']:.1f}" for each in (slow, fast))],
+        ["processor seconds of the workers", *(f"{each['client']:.1f}" for each in (slow, fast))],
+        ["requests to the store", *(f"{each['requests']:,}" for each in (slow, fast))],
+        ["MiB of the largest worker", *(f"{each['peak'] / MEBIBYTE:.0f}" for each in (slow, fast))],
+        ["MiB of WAL", *(f"{each['wal'] / MEBIBYTE:.0f}" for each in (slow, fast))],
+        ["figures that recount finds wrong", *(f"{each['differences']:.0f}" for each in (slow, fast))],
+    ]
+    pulls = [
+        [name, f"{len(took):,}", *(f"{percentile(took, percent) * 1000:.1f}" for percent in (50, 90, 99))]
+        for name, took in (("before", before), ("during", during))
+    ]
+    together = f"{options.workers} workers, all together"
+    return [
+        _GOAL,
+        table(["", "one by one", together], rows),
+        "Pulls of a manifest in another repository, in ms:",
+        table(["", "pulls", "p50", "p90", "p99"], pulls),
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repositories", type=int, default=5000)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--one-by-one", type=int, default=20, help="repositories of the run that does nothing at once")
+    options = parser.parse_args()
+    report = Report("Moving a registry in", "benchmarks.moving_in")
+    with tempfile.TemporaryDirectory() as folder:
+        postgres = Postgres(Path(folder) / "data", ephemeral=True)
+        children = Children()
+        try:
+            server = children.start(postgres.prepare())
+            children.wait_until(server, postgres.is_ready, seconds=60)
+            pid = int((Path(folder) / "data" / "postmaster.pid").read_text().splitlines()[0])
+            report.add(*_measure(postgres, pid, options))
+        finally:
+            children.stop()
+    report.write("moving_in")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""A source as something to read from: its place, where in it the layout begins, and how its blobs become ours."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from functions.registry.blobs.errors import BlobStoreUnavailable, ObjectMissing
+from functions.registry.blobs.gcs import Bucket
+from functions.registry.blobs.objects import StoredObject, StoredObjects
+from functions.registry.config import MEBIBYTE, Settings
+from functions.registry.imports import names
+from functions.registry.imports.folder import Folder
+from functions.registry.imports.places import Place
+from functions.registry.imports.throttle import AT_ONCE, Throttled
+from functions.registry.metadata.db import Database
+from functions.registry.metadata.imports import adoption
+from functions.registry.metadata.imports.adoption import FoundBlob
+from functions.registry.metadata.imports.vocabulary import LAYOUT_ROOT
+from functions.registry.oci.digest import Digest
+
+_SCHEME: Final = "gs://"
+_PIECE_BYTES: Final = MEBIBYTE
+
+
+class FolderRefused(ValueError):
+    """A folder of the machine was named where none may be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """`root` is what the names of the layout begin with in the `place`.
+
+    `bucket_name` is that of the bucket, None for a folder; `is_here` if it is this registry's own.
+    """
+
+    source_id: int
+    place: Place
+    root: str
+    bucket_name: str | None
+    is_here: bool
+    folder: Folder | None = None
+
+
+def open_origin(settings: Settings, source_id: int, address: str, prefix: str | None) -> Origin:
+    """`address` is gs://BUCKET[/PREFIX] or a folder. Raises FolderRefused."""
+    if address.startswith(_SCHEME):
+        name, _, below = address.removeprefix(_SCHEME).partition("/")
+        below = below.strip("/")
+        place = StoredObjects(name, settings.storage_timeout_seconds, AT_ONCE)
+        root = prefix or (f"{below}/{LAYOUT_ROOT}" if below else LAYOUT_ROOT)
+        return Origin(source_id, Throttled(place), root, name, is_here=prefix is not None)
+    if settings.import_folders != "accept":
+        raise FolderRefused("SLIPWAY_IMPORT_FOLDERS does not accept folders of this machine")
+    folder = Folder(Path(address))
+    return Origin(source_id, Throttled(folder), LAYOUT_ROOT, None, is_here=False, folder=folder)
+
+
+@dataclass(frozen=True, slots=True)
+class Blobs:
+    """Makes blobs of the source's objects: adopts them where they lie, or copies them under a name of ours."""
+
+    origin: Origin
+    database: Database
+    bucket: Bucket
+    pool: Executor
+
+    def bring(self, digests: Iterable[Digest], aliases: Mapping[Digest, Digest]) -> set[Digest]:
+        """The digests that the source does not have either: only the store says what is not there.
+
+        An alias is another digest of the same bytes, which lie under the digest that it names. Raises
+        BlobStoreUnavailable, also for what a collection has in hand.
+        """
+        asked = sorted(set(digests))
+        found = list(self.pool.map(lambda digest: self._bring(digest, aliases.get(digest)), asked))
+        here = [blob for blob in found if isinstance(blob, FoundBlob)]
+        if busy := adoption.adopt(self.database, here):
+            raise BlobStoreUnavailable(f"{len(busy)} objects are being deleted, such as {busy[0]}")
+        return {digest for digest, blob in zip(asked, found, strict=True) if blob is None}
+
+    def _bring(self, digest: Digest, alias: Digest | None) -> FoundBlob | None:
+        origin = self.origin
+        name = origin.root + names.blob_name(alias or digest)
+        stored = origin.place.find(name)
+        if stored is None:
+            return None
+        if origin.is_here and alias is None:
+            return FoundBlob(digest, stored.size, name, stored.updated)
+        # Named in the database before it is written, and never used twice.
+        target = f"imported/{origin.source_id}/{uuid.uuid4()}"
+        adoption.expect(self.database, target, stored.size)
+        try:
+            self._copy(stored, target)
+        except ObjectMissing:
+            return None
+        return FoundBlob(digest, stored.size, target, stored.updated)
+
+    def _copy(self, stored: StoredObject, target: str) -> None:
+        if self.origin.bucket_name is not None:
+            self.bucket.copy(target, self.origin.bucket_name, stored.name)
+        elif self.origin.folder is not None:
+            self._upload(self.origin.folder.open(stored.name), target)
+
+    def _upload(self, path: Path, target: str) -> None:
+        try:
+            with path.open("rb") as file:
+                if not path.stat().st_size:
+                    self.bucket.create_empty(target)
+                    return
+                writer = self.bucket.start_object(target)
+                while piece := file.read(_PIECE_BYTES):
+                    writer.write(piece)
+                writer.close()
+        except FileNotFoundError as error:
+            raise ObjectMissing(str(path)) from error
+        except OSError as error:
+            raise BlobStoreUnavailable(str(error)) from error

@@ -1,0 +1,71 @@
+"""Writes docs/import-races.md: what comes of each step of an import and everything that it may meet.
+
+python -m tests.races.import_table [ORDERS] > docs/import-races.md
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Iterator
+from contextlib import redirect_stdout
+from typing import Final
+
+from tests.races import schedules
+from tests.races.import_pairs import IMPORT_PAIRS, ImportArena
+from tests.races.old_layout import IMPORT_SCENES
+from tests.races.schedules import Perform
+from tests.races.stage import Performance
+from tests.races.table import row, server_url
+
+_ORDERS: Final = 12
+_INTRODUCTION: Final = """\
+# Races of an import
+
+Written by `python -m tests.races.import_table > docs/import-races.md`, as [gc-races.md](gc-races.md) is: two operations
+stop before each statement and each COMMIT, and take their steps in turns. Of each pair in each scene {orders} orders
+are run: the two that do not interleave, and others drawn evenly; {total} in all. Besides what is checked there,
+something is fetched and imported once more after each of them, and then
+
+- nothing that was deleted here is back: no tag, no manifest, no repository;
+- a tag that was pushed here names what was pushed;
+- whatever is tagged can be pulled with all its blobs.
+
+The older registry holds an image under two tags, an index that lists it and an artifact that refers to it. This
+registry decides. *delta, moved* compares with a tag that was moved there since, *delta, deleted* with one that was
+deleted.
+
+## Scenes
+
+"""
+_WORDS: Final = """
+## Outcomes
+
+Outcomes are those of the first / those of the second, with the number of orders that led to each.
+
+| First | Second | Scene | Orders | Outcomes |
+|---|---|---|---|---|
+"""
+
+
+def main(orders: int) -> None:
+    def drawn(perform: Perform, seed: str) -> Iterator[Performance]:
+        return schedules.sample(perform, orders, seed)
+
+    rows: list[str] = []
+    total = 0
+    with server_url() as url, ImportArena(url) as arena:
+        for pair in IMPORT_PAIRS:
+            for scene in pair.scenes:
+                with redirect_stdout(io.StringIO()):  # what the collectors log
+                    outcomes = arena.race(pair, scene, drawn)
+                total += outcomes.total()
+                rows.append(row(pair, scene, outcomes))
+                sys.stderr.write(f"{rows[-1]}\n")
+    scenes = "\n".join(f"- *{scene.name}*: {scene.told}." for scene in IMPORT_SCENES.values())
+    introduction = _INTRODUCTION.format(orders=orders, total=total)
+    sys.stdout.write(introduction + scenes + "\n" + _WORDS + "\n".join(rows) + "\n")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else _ORDERS)

@@ -1,0 +1,70 @@
+"""A touch, a step of a bulk import, a delta and a seal meet everything else that may happen, and each other.
+
+Nothing that was deleted here comes back, nothing that was pushed is overwritten, all that is tagged can be pulled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from functions.registry.metadata.driver import Connection
+from local.postgres import Postgres
+from tests.conftest import administer
+from tests.races import schedules
+from tests.races.import_pairs import IMPORT_PAIRS, ImportArena
+from tests.races.pairs import Pair
+from tests.races.schedules import Perform
+from tests.races.stage import Performance
+
+# Of each pair in each scene: the two that do not interleave are among them.
+_SAMPLE = 3
+_MANY = 40
+
+
+@pytest.fixture(scope="module")
+def arena(postgres: Postgres) -> Iterator[ImportArena]:
+    administer(postgres, "CREATE DATABASE import_arena TEMPLATE slipway_template")
+    with ImportArena(postgres.url("import_arena")) as arena:
+        yield arena
+    administer(postgres, "DROP DATABASE import_arena WITH (FORCE)")
+
+
+@pytest.mark.parametrize("pair", IMPORT_PAIRS, ids=str)
+def test_a_sample_of_schedules_breaks_nothing(arena: ImportArena, pair: Pair) -> None:
+    _race(arena, pair, _SAMPLE)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("pair", IMPORT_PAIRS, ids=str)
+def test_many_schedules_break_nothing(arena: ImportArena, pair: Pair) -> None:
+    _race(arena, pair, _MANY)
+
+
+def _race(arena: ImportArena, pair: Pair, count: int) -> None:
+    def sample(perform: Perform, seed: str) -> Iterator[Performance]:
+        return schedules.sample(perform, count, seed)
+
+    for scene in pair.scenes:
+        arena.race(pair, scene, sample)
+
+
+@pytest.mark.parametrize(
+    ("broken", "pair"),
+    [
+        ("is_held(object text)", "blob listing x collect blobs"),
+    ],
+)
+def test_the_arena_notices_what_is_broken(postgres: Postgres, broken: str, pair: str) -> None:
+    """A schema that holds nothing loses something in one of the orders."""
+    administer(postgres, "CREATE DATABASE broken_arena TEMPLATE slipway_template")
+    url = postgres.url("broken_arena")
+    with closing(Connection(url)) as connection:
+        connection.simple(f"CREATE OR REPLACE FUNCTION {broken} RETURNS boolean LANGUAGE sql STABLE AS 'SELECT false'")
+    (meant,) = (each for each in IMPORT_PAIRS if str(each) == pair)
+    with ImportArena(url) as arena, pytest.raises(AssertionError):
+        _race(arena, meant, _MANY)
+    administer(postgres, "DROP DATABASE broken_arena WITH (FORCE)")
