@@ -79,7 +79,7 @@ def test_the_grant_of_the_best_role_is_named(boss: Boss) -> None:
     refused = explained(boss, "delete", principal="ci")
     assert (refused["allowed"], refused["reason"]) == (
         False,
-        "ci has the role writer in team/** is not enough to delete",
+        "ci has the role writer in team/**, which is not enough to delete",
     )
     principals.disable(database, robot.id)
     assert "disabled" in explained(boss, "pull", principal="ci")["reason"]
