@@ -22,6 +22,12 @@ from tests.terraform.simulated.project import without_zeros
 _PROJECT_AGENT: Final = "serviceAccount:service-123456789012@gcp-sa-pubsub.iam.gserviceaccount.com"
 _DEPLOYER: Final = "serviceAccount:slipway-deploy@example-registry.iam.gserviceaccount.com"
 _UPTIME: Final = "google_monitoring_uptime_check_config"
+# Which program reads which, by who issues the tokens.
+_SECRETS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
+    "open": {},
+    "external": {"api": ("pepper",)},
+    "token": {"api": ("pepper", "token-keys"), "migrate": ("pepper", "admin-secret")},
+}
 _EVERYBODY: Final = {"allUsers", "allAuthenticatedUsers"}
 _DEPLOY: Final = (ROOT / "docs" / "deploy.md").read_text()
 _OPERATIONS: Final = (ROOT / "docs" / "operations.md").read_text()
@@ -33,6 +39,11 @@ def _expected_grants(deployment: Deployment) -> set[tuple[str, str, str]]:
     expected = {
         (member["api"], "slipway_api_blobs", "example-registry-slipway-blobs"),
         (member["gc"], "slipway_gc_blobs", "example-registry-slipway-blobs"),
+        (member["work"], "slipway_work_blobs", "example-registry-slipway-blobs"),
+        (member["api"], "pubsub.publisher", "slipway-work"),
+        (member["work"], "pubsub.publisher", "slipway-work"),
+        (member["push"], "run.invoker", "slipway-work"),
+        (_PROJECT_AGENT, "pubsub.subscriber", "slipway-work"),
         (member["api"], "slipway_api_signs", deployment.account("api")),
         (member["api"], "pubsub.publisher", "slipway-gc-trigger"),
         (member["gc"], "pubsub.publisher", "slipway-gc-trigger"),
@@ -47,13 +58,12 @@ def _expected_grants(deployment: Deployment) -> set[tuple[str, str, str]]:
     expected |= {
         (member[program], role, "") for program in PROGRAMS for role in ("cloudsql.client", "cloudsql.instanceUser")
     }
-    if deployment.environment("api")["SLIPWAY_ACCESS"] == "token":
-        secrets = {"api": ("pepper", "token-keys"), "migrate": ("pepper", "admin-secret")}
-        expected |= {
-            (member[program], "secretmanager.secretAccessor", f"slipway-{secret}")
-            for program, names in secrets.items()
-            for secret in names
-        }
+    secrets = _SECRETS[deployment.environment("api")["SLIPWAY_ACCESS"]]
+    expected |= {
+        (member[program], "secretmanager.secretAccessor", f"slipway-{secret}")
+        for program, names in secrets.items()
+        for secret in names
+    }
     if not deployment.has_front():
         expected.add(("allUsers", "run.invoker", "slipway-api"))
     return expected
@@ -249,7 +259,7 @@ def test_the_database_is_private_backed_up_and_without_passwords(deployment: Dep
         assert user.values["password"] is None
         assert f"{user.values['name']}.gserviceaccount.com" == deployment.account(user.index)
     roles = {user.index: user.values["database_roles"] for user in deployment.all("google_sql_user")}
-    assert roles == {"api": None, "gc": None, "migrate": ["cloudsqlsuperuser"]}
+    assert roles == {"api": None, "gc": None, "migrate": ["cloudsqlsuperuser"], "work": None}
 
 
 def _flags(deployment: Deployment) -> dict[str, str]:
@@ -339,7 +349,7 @@ def test_messages_come_again_slowly_and_end_as_dead_letters(deployment: Deployme
 
 
 def test_the_clock_sends_a_gc_trigger(deployment: Deployment) -> None:
-    target = deployment.one("google_cloud_scheduler_job").block("pubsub_target")
+    target = deployment.one("google_cloud_scheduler_job", "gc").block("pubsub_target")
     assert target["topic_name"] == deployment.environment("api")["SLIPWAY_TOPIC"]
     assert is_gc_trigger(base64.b64decode(target["data"]))
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Final, Self
 
-from functions.migrate.imports import ranges
+from functions.migrate.imports import ranges, verification
 from functions.migrate.imports.batch import Work, list_batch
 from functions.migrate.imports.bulk import Importing, OutOfTime
 from functions.migrate.imports.delta import Delta
@@ -124,11 +124,21 @@ class Layouts:
         self._opened[source.id] = _Opened(work, place, Payloads(work), pool)
         return self._opened[source.id]
 
+    def _take(self, work: Work, piece: Range, deadline: float) -> None:
+        bucket = self._services.bucket
+        match piece.tree:
+            case "verification":
+                _list(work, piece, lambda: verification.verify(work, piece, deadline))
+            case "rehash":
+                _list(work, piece, lambda: verification.rehash(work, bucket, piece, deadline))
+            case _:
+                _list(work, piece, lambda: ranges.list_range(work, piece, deadline))
+
     def _piece(self, opened: _Opened, deadline: float) -> int:
         """A range of the listing; once all names are known, some repositories."""
         source = opened.work.source
         if (piece := listed.claim_range(self._database, source.id)) is not None:
-            _list(opened.work, piece, deadline)
+            self._take(opened.work, piece, deadline)
             return 1
         if not source.is_listed:
             return 0
@@ -138,9 +148,12 @@ class Layouts:
         return len(claimed)
 
 
-def _list(work: Work, piece: Range, deadline: float) -> None:
+def _list(work: Work, piece: Range, go_on: Callable[[], bool]) -> None:
+    """`go_on` tells whether it came to the piece's end."""
     try:
-        if not ranges.list_range(work, piece, deadline):
+        if go_on():
+            listed.end_range(work.database, piece)
+        else:
             listed.return_range(work.database, piece, 0)
     except RangeLost:
         return

@@ -38,11 +38,7 @@ def list_range(work: Work, piece: Range, deadline: float) -> bool:
     if not piece.start and not piece.cursor and _cut(work, piece):
         return True
     steps = _list_blobs(work, piece) if piece.tree == "blobs" else _list_repositories(work, piece)
-    for _ in steps:
-        if time.monotonic() > deadline:
-            return False
-    listed.end_range(work.database, piece)
-    return True
+    return all(time.monotonic() <= deadline for _ in steps)
 
 
 def _cut(work: Work, piece: Range) -> bool:

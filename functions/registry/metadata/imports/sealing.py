@@ -202,6 +202,47 @@ _DROP_DELETED: Final = Statement(
 )
 
 
+_WISH: Final = Statement(
+    "imports_wish_seal",
+    int,
+    """
+    UPDATE import_sources SET options = options || '{"wish": "seal"}', reason = NULL
+     WHERE id = :id AND state <> 'sealed'
+    """,
+)
+
+_WISHED: Final = Statement(
+    "imports_wished_seal",
+    int,
+    """
+    SELECT id FROM import_sources
+     WHERE state NOT IN ('added', 'sealed') AND (state = 'sealing' OR (state = 'open' AND options ->> 'wish' = 'seal'))
+     ORDER BY id
+    """,
+)
+
+_REFUSE: Final = Statement(
+    "imports_refuse_seal",
+    int,
+    "UPDATE import_sources SET options = options - 'wish', reason = :reason WHERE id = :id",
+)
+
+
+def wish(db: Database, source_id: int) -> None:
+    """Whoever works at it seals it, as soon as it may be."""
+    db.count(_WISH(id=source_id))
+
+
+def wished(db: Database) -> list[int]:
+    """The sources that somebody wants to be sealed."""
+    return db.all(_WISHED())
+
+
+def refuse(db: Database, source_id: int, reason: str) -> None:
+    """It can't be sealed yet: the reason shows, and whoever wants it says so again."""
+    db.count(_REFUSE(id=source_id, reason=reason))
+
+
 def begin(db: Database, source_id: int) -> bool:
     """Nothing is imported from now on, once all transactions that are open are over. False if repositories of it aren't
     imported yet, or if it is being listed, or sealed.
