@@ -61,7 +61,7 @@ cli: $(VENV)/.made  ## Make build/slipway.pyz, the command line in one file for 
 check: $(VENV)/.made-dev  ## Lint, types, and the one-way rule of imports
 	@$(BIN)/ruff format --check --quiet . || { echo "run: make format"; exit 1; }
 	@$(BIN)/ruff check --quiet .
-	@$(BIN)/mypy functions cli local tests benchmarks
+	@$(BIN)/mypy functions cli local tests benchmarks deploy
 	@PYTHONPATH=cli $(BIN)/lint-imports --no-logo
 
 format: $(VENV)/.made-dev  ## Format the code
@@ -147,7 +147,7 @@ migrate-demo: $(VENV)/.made-dev  ## Move Debian's docker-registry in, while some
 	@$(BIN)/python -m tests.imports.demo
 
 rehearsal: $(VENV)/.made-dev  ## Rehearse the deployment on this machine: archives, front, a killed instance, the platform's faults, a release under load (ARGS=--faults)
-	@$(BIN)/python -m tests.rehearsal $(ARGS)
+	@PYTHONPATH=cli $(BIN)/python -m tests.rehearsal $(ARGS)
 
 conformance: $(VENV)/.made-dev  ## Run the official OCI conformance suite (needs Go; ARGS="--only '1.1 redirect'")
 	@$(BIN)/python -m tests.conformance.run $(ARGS)

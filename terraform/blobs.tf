@@ -37,7 +37,7 @@ resource "google_storage_bucket" "blobs" {
   depends_on = [google_project_service.api, google_kms_crypto_key_iam_member.agent]
 }
 
-# What the two programs call, and nothing else: neither may list, overwrite an object's rights or touch the bucket.
+# What the programs call, and nothing else: none may overwrite an object's rights or touch the bucket.
 resource "google_project_iam_custom_role" "api_blobs" {
   role_id     = "${replace(var.name, "-", "_")}_api_blobs"
   title       = "Slipway api: blobs"
@@ -66,4 +66,57 @@ resource "google_storage_bucket_iam_member" "gc_blobs" {
   bucket = google_storage_bucket.blobs.name
   role   = google_project_iam_custom_role.gc_blobs.id
   member = google_service_account.this["gc"].member
+}
+
+resource "google_project_iam_custom_role" "work_blobs" {
+  role_id     = "${replace(var.name, "-", "_")}_work_blobs"
+  title       = "Slipway work: blobs"
+  description = "List and read what is moved in, and write what is copied. It deletes nothing."
+  permissions = ["storage.objects.create", "storage.objects.get", "storage.objects.list"]
+
+  depends_on = [google_project_service.api]
+}
+
+resource "google_storage_bucket_iam_member" "work_blobs" {
+  bucket = google_storage_bucket.blobs.name
+  role   = google_project_iam_custom_role.work_blobs.id
+  member = google_service_account.this["work"].member
+}
+
+# The bucket that another registry has, while it is moved in: what it holds is listed and copied, and what is written
+# back lies beside it.
+resource "google_storage_bucket_iam_member" "work_source" {
+  count = var.import_source == null ? 0 : 1
+
+  bucket = var.import_source.bucket
+  role   = google_project_iam_custom_role.work_blobs.id
+  member = google_service_account.this["work"].member
+}
+
+# Only to hand it back: links of what was deleted here, never a blob.
+resource "google_project_iam_custom_role" "work_unlinks" {
+  count = try(var.import_source.hand_back, false) ? 1 : 0
+
+  role_id     = "${replace(var.name, "-", "_")}_work_unlinks"
+  title       = "Slipway work: links of another registry"
+  description = "Take away what links another registry's manifests and tags."
+  permissions = ["storage.objects.delete"]
+
+  depends_on = [google_project_service.api]
+}
+
+resource "google_storage_bucket_iam_member" "work_unlinks" {
+  count = try(var.import_source.hand_back, false) ? 1 : 0
+
+  bucket = var.import_source.bucket
+  role   = google_project_iam_custom_role.work_unlinks[0].id
+  member = google_service_account.this["work"].member
+
+  condition {
+    title = "${var.name}-links"
+    expression = join(" || ", [
+      for folder in ["v2/repositories/", "lockfiles/"] :
+      "resource.name.startsWith('projects/_/buckets/${var.import_source.bucket}/objects/${var.import_source.prefix}docker/registry/${folder}')"
+    ])
+  }
 }

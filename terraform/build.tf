@@ -4,18 +4,27 @@
 
 locals {
   tree  = "${path.module}/../functions"
-  rooms = toset(["api", "gc", "migrate"])
+  rooms = toset(["api", "gc", "migrate", "work"])
+
+  # Of each the file that becomes main.py, and the files that it needs. Two of them share a folder.
+  programs = {
+    api     = { main = "api/main.py", files = fileset(local.tree, "api/**/*.{py,sql,json}") }
+    gc      = { main = "gc/main.py", files = fileset(local.tree, "gc/**/*.{py,sql,json}") }
+    migrate = { main = "migrate/main.py", files = setsubtract(fileset(local.tree, "migrate/**/*.{py,sql,json}"), local.of_work) }
+    work    = { main = "migrate/work.py", files = setunion(local.of_work, ["migrate/__init__.py"]) }
+  }
+  of_work = setunion(fileset(local.tree, "migrate/imports/**/*.{py,sql,json}"), ["migrate/work.py"])
 
   files = {
-    for room in local.rooms : room => merge(
+    for room, program in local.programs : room => merge(
       {
-        "main.py"               = "${local.tree}/${room}/main.py"
+        "main.py"               = "${local.tree}/${program.main}"
         "requirements.txt"      = "${local.tree}/requirements.txt"
         "functions/__init__.py" = "${local.tree}/__init__.py"
       },
       {
-        for file in fileset(local.tree, "{${room},registry}/**/*.{py,sql,json}") : "functions/${file}" => "${local.tree}/${file}"
-        if file != "${room}/main.py"
+        for file in setunion(program.files, fileset(local.tree, "registry/**/*.{py,sql,json}")) : "functions/${file}" => "${local.tree}/${file}"
+        if file != program.main
       },
     )
   }

@@ -13,6 +13,7 @@ locals {
   database_roles = {
     api     = null
     gc      = null
+    work    = null
     migrate = ["cloudsqlsuperuser"]
   }
 

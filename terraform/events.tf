@@ -1,5 +1,5 @@
-# What wakes garbage collection: the api's trigger messages, and a schedule as the net under them. A message is delivered by Pub/Sub
-# itself, without a trigger between: fewer parts, and the subscription is ours to set.
+# What wakes garbage collection and the work on imports: the api's trigger messages, and a schedule as the net under
+# them. A message is delivered by Pub/Sub itself, without a trigger between: fewer parts, and the subscription is ours to set.
 
 resource "google_pubsub_topic" "gc_trigger" {
   name                       = "${var.name}-gc-trigger"
@@ -50,7 +50,7 @@ resource "google_pubsub_subscription" "gc_trigger" {
     }
   }
 
-  depends_on = [google_cloud_run_v2_service_iam_member.push_calls_gc]
+  depends_on = [google_cloud_run_v2_service_iam_member.push_calls]
 }
 
 resource "google_pubsub_topic" "dead" {
@@ -95,6 +95,77 @@ resource "google_cloud_scheduler_job" "gc" {
     topic_name = google_pubsub_topic.gc_trigger.id
     # What functions/registry/events/gc_trigger.py sends: a message without data would not reach the function.
     data       = base64encode(jsonencode({ collect = 1 }))
+    attributes = { kind = "schedule" }
+  }
+
+  depends_on = [google_project_service.api]
+}
+
+resource "google_pubsub_topic" "work" {
+  name                       = "${var.name}-work"
+  kms_key_name               = var.kms_key
+  message_retention_duration = "86400s"
+
+  depends_on = [google_project_service.api, google_kms_crypto_key_iam_member.agent]
+}
+
+resource "google_pubsub_topic_iam_member" "publishes_work" {
+  for_each = toset(["api", "work"])
+
+  topic  = google_pubsub_topic.work.id
+  role   = "roles/pubsub.publisher"
+  member = google_service_account.this[each.key].member
+}
+
+resource "google_pubsub_subscription" "work" {
+  name                       = "${var.name}-work"
+  topic                      = google_pubsub_topic.work.id
+  ack_deadline_seconds       = local.ack_deadline_seconds
+  message_retention_duration = "3600s"
+
+  expiration_policy {
+    ttl = ""
+  }
+
+  retry_policy {
+    minimum_backoff = "10s"
+    maximum_backoff = "600s"
+  }
+
+  dead_letter_policy {
+    dead_letter_topic     = google_pubsub_topic.dead.id
+    max_delivery_attempts = 10
+  }
+
+  push_config {
+    push_endpoint = google_cloudfunctions2_function.this["work"].service_config[0].uri
+
+    oidc_token {
+      service_account_email = google_service_account.this["push"].email
+      audience              = google_cloudfunctions2_function.this["work"].service_config[0].uri
+    }
+  }
+
+  depends_on = [google_cloud_run_v2_service_iam_member.push_calls]
+}
+
+resource "google_pubsub_subscription_iam_member" "agent_takes_dead_work" {
+  subscription = google_pubsub_subscription.work.id
+  role         = "roles/pubsub.subscriber"
+  member       = local.pubsub_agent
+}
+
+# Where nothing is being moved in, a run is one question to the database.
+resource "google_cloud_scheduler_job" "work" {
+  name        = "${var.name}-work"
+  region      = var.region
+  description = "Wakes the work on imports, should every trigger message be lost."
+  schedule    = var.gc_schedule
+  time_zone   = "Etc/UTC"
+
+  pubsub_target {
+    topic_name = google_pubsub_topic.work.id
+    data       = base64encode(jsonencode({ work = 1 }))
     attributes = { kind = "schedule" }
   }
 

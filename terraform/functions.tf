@@ -1,7 +1,7 @@
 locals {
   functions = {
     api = {
-      description   = var.http2 ? "Slipway: what the registry's image is built from. Nobody calls it." : "Slipway: the registry."
+      description   = var.http2 ? "Slipway: builds the image that the registry's service runs; receives no traffic." : "Slipway: the registry."
       entry_point   = "api"
       memory_mib    = local.size.registry_memory_mib
       timeout       = local.registry_seconds
@@ -20,6 +20,18 @@ locals {
       # A GC run fills an instance.
       concurrency = 1
       # A push subscription's deliveries count as internal.
+      ingress = "ALLOW_INTERNAL_ONLY"
+    }
+    work = {
+      description   = "Slipway: moves other registries in, whenever Pub/Sub wakes it."
+      entry_point   = "work"
+      memory_mib    = 512
+      timeout       = local.gc_seconds
+      min_instances = 0
+      max_instances = local.size.work_max_instances
+      # A worker fills an instance.
+      concurrency = 1
+      # As that of garbage collection.
       ingress = "ALLOW_INTERNAL_ONLY"
     }
     migrate = {
@@ -117,7 +129,7 @@ resource "google_cloudfunctions2_function" "api" {
 }
 
 resource "google_cloudfunctions2_function" "this" {
-  for_each = toset(["gc", "migrate"])
+  for_each = toset(["gc", "migrate", "work"])
 
   name         = "${var.name}-${each.key}"
   location     = var.region
@@ -216,8 +228,10 @@ resource "google_cloud_run_v2_service_iam_member" "anyone_calls_api" {
   member   = "allUsers"
 }
 
-resource "google_cloud_run_v2_service_iam_member" "push_calls_gc" {
-  name     = google_cloudfunctions2_function.this["gc"].name
+resource "google_cloud_run_v2_service_iam_member" "push_calls" {
+  for_each = toset(["gc", "work"])
+
+  name     = google_cloudfunctions2_function.this[each.key].name
   location = var.region
   role     = "roles/run.invoker"
   member   = google_service_account.this["push"].member

@@ -16,6 +16,7 @@ locals {
   secret_variables = {
     api     = { SLIPWAY_PEPPER = "pepper", SLIPWAY_TOKEN_KEYS = "token-keys" }
     gc      = {}
+    work    = {}
     migrate = var.access == "token" ? { SLIPWAY_PEPPER = "pepper" } : {}
   }
 
@@ -23,6 +24,7 @@ locals {
   secret_files = {
     api     = {}
     gc      = {}
+    work    = {}
     migrate = { SLIPWAY_ADMIN_SECRET_FILE = "admin-secret" }
   }
   secrets_folder = "/etc/slipway"

@@ -32,6 +32,7 @@ locals {
       SLIPWAY_DATABASE           = local.database_urls["api"]
       SLIPWAY_BUCKET             = google_storage_bucket.blobs.name
       SLIPWAY_TOPIC              = google_pubsub_topic.gc_trigger.id
+      SLIPWAY_WORK_TOPIC         = google_pubsub_topic.work.id
       SLIPWAY_PROJECT            = var.project_id
       SLIPWAY_SIGNER             = "iam"
       SLIPWAY_SIGNER_IDENTITY    = google_service_account.this["api"].email
@@ -70,11 +71,19 @@ locals {
         SLIPWAY_TOPIC                 = google_pubsub_topic.gc_trigger.id
       },
     )
+    work = {
+      SLIPWAY_DATABASE              = local.database_urls["work"]
+      SLIPWAY_DATABASE_CONNECTIONS  = tostring(local.size.work_connections)
+      SLIPWAY_DATABASE_LOCK_SECONDS = "10"
+      SLIPWAY_BUCKET                = google_storage_bucket.blobs.name
+      SLIPWAY_WORK_TOPIC            = google_pubsub_topic.work.id
+    }
     migrate = merge(
       {
-        SLIPWAY_DATABASE          = local.database_urls["migrate"]
-        SLIPWAY_DATABASE_API_USER = local.database_users["api"]
-        SLIPWAY_DATABASE_GC_USER  = local.database_users["gc"]
+        SLIPWAY_DATABASE           = local.database_urls["migrate"]
+        SLIPWAY_DATABASE_API_USER  = local.database_users["api"]
+        SLIPWAY_DATABASE_GC_USER   = local.database_users["gc"]
+        SLIPWAY_DATABASE_WORK_USER = local.database_users["work"]
         # It touches no blob, but the settings are read as a whole.
         SLIPWAY_BUCKET = google_storage_bucket.blobs.name
       },

@@ -17,6 +17,8 @@ locals {
       upload_chunk_mib          = 4
       gc_max_instances          = 2
       gc_connections            = 2
+      work_max_instances        = 2
+      work_connections          = 2
     }
     team = {
       database_tier             = "db-custom-1-3840"
@@ -32,6 +34,8 @@ locals {
       upload_chunk_mib          = 8
       gc_max_instances          = 2
       gc_connections            = 2
+      work_max_instances        = 2
+      work_connections          = 2
     }
     large = {
       database_tier             = "db-custom-4-15360"
@@ -47,6 +51,8 @@ locals {
       upload_chunk_mib          = 8
       gc_max_instances          = 4
       gc_connections            = 2
+      work_max_instances        = 8
+      work_connections          = 2
     }
   }
 
@@ -66,6 +72,7 @@ locals {
     registry = var.http2 ? local.size.registry_max_instances * local.size.registry_connections : 0
     api      = local.api_max_instances * local.api_connections
     gc       = local.size.gc_max_instances * local.size.gc_connections
+    work     = local.size.work_max_instances * local.size.work_connections
     migrate  = local.migrate_connections
   }
   connections_wanted = sum(values(local.connections))

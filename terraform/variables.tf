@@ -77,6 +77,8 @@ variable "sizing" {
     upload_chunk_mib          = optional(number)
     gc_max_instances          = optional(number)
     gc_connections            = optional(number)
+    work_max_instances        = optional(number)
+    work_connections          = optional(number)
   })
   default  = {}
   nullable = false

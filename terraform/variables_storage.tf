@@ -105,3 +105,18 @@ variable "kms_key" {
     error_message = "projects/…/locations/…/keyRings/…/cryptoKeys/…"
   }
 }
+
+variable "import_source" {
+  description = "The bucket of a registry that is moved in, and what its layout's names begin with there; null for none. With `hand_back` links may be taken away there."
+  type = object({
+    bucket    = string
+    prefix    = optional(string, "")
+    hand_back = optional(bool, false)
+  })
+  default = null
+
+  validation {
+    condition     = var.import_source == null ? true : can(regex("^[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]$", var.import_source.bucket)) && can(regex("^([^'/]+/)*$", var.import_source.prefix))
+    error_message = "A bucket's name, without gs://, and a prefix that is empty or ends in a slash."
+  }
+}

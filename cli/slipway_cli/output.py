@@ -132,12 +132,15 @@ def _gives(function: Callable[..., Any]) -> Callable[..., Any]:
     )(run)
 
 
-def show_list(items: Iterable[Item], columns: Sequence[Column], form: Form, name: str = "name") -> int:
-    """Returns how many were written. `name` is the field by which one of them is called."""
-    shown = iter(items)
-    if form.rows is not None:
-        shown = itertools.islice(shown, form.rows)
-    counted = _Counted(shown)
+def show_list(
+    items: Iterable[Item], columns: Sequence[Column], form: Form, name: str = "name", at_once: int = 1000
+) -> int:
+    """Returns how many were written. `name` is the field by which one of them is called.
+
+    A table is laid out by `at_once` of them, and what comes later is written as it comes.
+    """
+    source = iter(items)
+    counted = _Counted(_with_fields(source, form.columns), form.rows)
     if form.columns:
         columns = [Column(each, each) for each in form.columns]
     match form.format:
@@ -152,8 +155,9 @@ def show_list(items: Iterable[Item], columns: Sequence[Column], form: Form, name
             for item in counted:
                 write_line(plain(item[name]))
         case _:
-            _write_table(counted, columns)
-    _tell_of_more(items, form, counted.count)
+            _write_table(counted, columns, at_once)
+    if counted.count == form.rows and next(source, None) is not None:
+        say(f"there are more than these {counted.count}: --limit {counted.count * 10}, or --limit 0 for all")
     return counted.count
 
 
@@ -172,8 +176,10 @@ def show_one(item: Item, columns: Sequence[Column], form: Form, name: str = "nam
 
 
 class _Counted:
-    def __init__(self, items: Iterator[Item]) -> None:
-        self._items = items
+    """At most so many."""
+
+    def __init__(self, items: Iterator[Item], most: int | None) -> None:
+        self._items = itertools.islice(items, most)
         self.count = 0
 
     def __iter__(self) -> Iterator[Item]:
@@ -182,11 +188,14 @@ class _Counted:
             yield item
 
 
-def _tell_of_more(items: Iterable[Item], form: Form, shown: int) -> None:
-    if form.rows is None or shown < form.rows or not isinstance(items, Iterator):
-        return
-    if next(items, None) is not None:
-        say(f"there are more than these {shown}: --limit {shown * 10}, or --limit 0 for all")
+def _with_fields(items: Iterator[Item], wanted: Sequence[str]) -> Iterator[Item]:
+    """Raises click's UsageError for a field that the first of them lacks."""
+    for number, item in enumerate(items):
+        if number == 0:
+            for field in wanted:
+                if field.partition(".")[0] not in item:
+                    raise click.UsageError(f"there is no field {field}: there are {', '.join(item)}")
+        yield item
 
 
 def _write_array(items: Iterable[Item]) -> None:
@@ -223,13 +232,12 @@ def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(", ", ": "))
 
 
-def _write_table(items: Iterable[Item], columns: Sequence[Column]) -> None:
-    """As wide as what is in its first page; what comes later is written as it comes."""
+def _write_table(items: Iterable[Item], columns: Sequence[Column], at_once: int) -> None:
     shown = iter(items)
     titles = [column.title for column in columns]
     widths = [len(title) for title in titles]
     is_first = True
-    while lines := [[column.cell(item) for column in columns] for item in itertools.islice(shown, 1000)]:
+    while lines := [[column.cell(item) for column in columns] for item in itertools.islice(shown, at_once)]:
         widths = [max(width, *map(len, cells)) for width, cells in zip(widths, zip(*lines, strict=True), strict=True)]
         if is_first:
             _write_row(titles, widths, columns)

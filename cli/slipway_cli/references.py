@@ -30,7 +30,7 @@ class Repository(click.ParamType[str]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         if not _NAME.fullmatch(value):
-            self.fail(f"{value} is no repository's name, such as team/app", param, ctx)
+            self.fail(f"must be a repository's name, such as team/app; not {value}", param, ctx)
         return str(value)
 
 
@@ -45,5 +45,5 @@ class Image(click.ParamType[Reference]):
         rest, at, digest = value.partition("@")
         name, colon, tag = rest.partition(":")
         if not _NAME.fullmatch(name) or (colon and not _TAG.fullmatch(tag)) or (at and not _DIGEST.fullmatch(digest)):
-            self.fail(f"{value} is none of team/app, team/app:TAG, team/app@sha256:…", param, ctx)
+            self.fail(f"must be team/app, team/app:TAG or team/app@sha256:…; not {value}", param, ctx)
         return Reference(name, tag or None, digest or None)

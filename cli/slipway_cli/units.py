@@ -48,7 +48,7 @@ class Size(click.ParamType[int]):
             return value
         match = re.fullmatch(r"(\d{1,18})\s*([KMGTP]iB|B)?", value)
         if match is None:
-            self.fail("takes bytes, with a unit or without: 500000, 20GiB", param, ctx)
+            self.fail("must be bytes, with a unit or without: 500000, 20GiB", param, ctx)
         return int(match[1]) * int(_STEP ** _SIZES.index(match[2] or "B"))
 
 
@@ -62,7 +62,7 @@ class Length(click.ParamType[int]):
             return value
         match = re.fullmatch(r"(\d{1,9})([smhd])", value)
         if match is None:
-            self.fail("takes a number and a unit: 90s, 30m, 24h, 7d", param, ctx)
+            self.fail("must be a number and a unit: 90s, 30m, 24h, 7d", param, ctx)
         return int(match[1]) * _LENGTHS[match[2]]
 
 
@@ -78,4 +78,4 @@ class Moment(click.ParamType[str]):
         try:
             return datetime.fromisoformat(value).isoformat()
         except ValueError:
-            self.fail("takes a day, a time of UTC, or how long ago: 2026-01-31, 2026-01-31T10:00, 30d", param, ctx)
+            self.fail("must be a day, a time of UTC, or how long ago: 2026-01-31, 2026-01-31T10:00, 30d", param, ctx)

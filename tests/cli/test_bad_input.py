@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -102,12 +101,21 @@ def test_what_destroys_asks_and_without_a_terminal_does_nothing(stand: Stand) ->
     assert "old" in stand("ls", "team/app", "-o", "name").out.split()
 
 
-def test_nothing_is_cut_in_silence(stand: Stand) -> None:
+def test_a_field_that_is_none_is_refused_with_those_that_are(stand: Stand) -> None:
+    ended = stand("ls", "--columns", "name,sizes")
+    assert (ended.code, "there is no field sizes: there are name, " in ended.err) == (2, True)
+    assert stand("ls", "--columns", "name,kinds.image", "-o", "csv").out.splitlines()[1].startswith("team/app,")
+
+
+def test_nothing_is_cut_in_silence(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
     ended = stand("ls", "team/app", "--limit", "2")
     assert len(ended.out.splitlines()) == 3
     assert "there are more than these 2" in ended.err
     assert stand("ls", "team/app", "--limit", "0", "-o", "name").out.split() == ["old", "older", "v1", "v2"]
     assert stand("ls", "team/app", "--limit", "4").err == ""
+    assert stand("usage", "top", "largest", "--limit", "101").code == 2
+    monkeypatch.setattr("slipway_cli.output.ROWS", 1)
+    assert "there are more than these 1" in stand("rule", "list").err + stand("grant", "list").err
 
 
 def test_a_registry_that_is_away_is_told_of(home: Path, stand: Stand) -> None:
@@ -193,13 +201,19 @@ def test_a_closed_pipe_ends_quietly(stand: Stand, output: str) -> None:
     assert (running.returncode, said) == (141, "")
 
 
-def test_ctrl_c_ends_what_follows_cleanly(stand: Stand) -> None:
-    with program(stand, "audit", "--follow", "-o", "jsonl", stdout=subprocess.PIPE) as running:
-        time.sleep(3)
+@pytest.mark.parametrize("output", ["table", "jsonl"])
+def test_what_happens_is_followed_until_ctrl_c(stand: Stand, output: str) -> None:
+    stand("user", "add", "bob")
+    with program(stand, "audit", "--follow", "-o", output, stdout=subprocess.PIPE) as running:
+        assert running.stdout is not None
+        while "user:bob" not in running.stdout.readline():
+            assert running.poll() is None
+        stand("user", "disable", "bob", "--yes")
+        while "principal.disable" not in running.stdout.readline():
+            assert running.poll() is None
         running.send_signal(signal.SIGINT)
-        out, said = running.communicate(timeout=60)
+        _, said = running.communicate(timeout=60)
     assert (running.returncode, said) == (130, "slipway: stopped\n")
-    assert all(line.startswith("{") for line in out.splitlines())
 
 
 def test_a_stored_file_that_is_damaged_is_named(stand: Stand) -> None:

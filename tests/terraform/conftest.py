@@ -109,7 +109,7 @@ def new_terraform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NewTerra
 
 def _all_but_entries(folder: str, names: list[str]) -> set[str]:
     """What the archives can't do without is left."""
-    kept = ("main.py", "__init__.py", "requirements.txt")
+    kept = ("main.py", "work.py", "__init__.py", "requirements.txt")
     return {name for name in names if name not in kept and not (Path(folder) / name).is_dir()}
 
 

@@ -83,7 +83,12 @@ def test_an_archive_holds_what_its_function_needs(program: str, unpacked: dict[s
 
 @pytest.mark.parametrize(
     ("program", "target", "answer"),
-    [("api", "api", "401"), ("gc", "collect", "started"), ("migrate", "migrate", "started")],
+    [
+        ("api", "api", "401"),
+        ("gc", "collect", "started"),
+        ("migrate", "migrate", "started"),
+        ("work", "work", "started"),
+    ],
 )
 def test_an_archive_starts_by_itself(program: str, target: str, answer: str, unpacked: dict[str, Path]) -> None:
     """As the platform starts it: main.py at the root, and no PYTHONPATH."""

@@ -39,6 +39,11 @@ def _expected_grants(deployment: Deployment) -> set[tuple[str, str, str]]:
     expected = {
         (member["api"], "slipway_api_blobs", "example-registry-slipway-blobs"),
         (member["gc"], "slipway_gc_blobs", "example-registry-slipway-blobs"),
+        (member["work"], "slipway_work_blobs", "example-registry-slipway-blobs"),
+        (member["api"], "pubsub.publisher", "slipway-work"),
+        (member["work"], "pubsub.publisher", "slipway-work"),
+        (member["push"], "run.invoker", "slipway-work"),
+        (_PROJECT_AGENT, "pubsub.subscriber", "slipway-work"),
         (member["api"], "slipway_api_signs", deployment.account("api")),
         (member["api"], "pubsub.publisher", "slipway-gc-trigger"),
         (member["gc"], "pubsub.publisher", "slipway-gc-trigger"),
@@ -254,7 +259,7 @@ def test_the_database_is_private_backed_up_and_without_passwords(deployment: Dep
         assert user.values["password"] is None
         assert f"{user.values['name']}.gserviceaccount.com" == deployment.account(user.index)
     roles = {user.index: user.values["database_roles"] for user in deployment.all("google_sql_user")}
-    assert roles == {"api": None, "gc": None, "migrate": ["cloudsqlsuperuser"]}
+    assert roles == {"api": None, "gc": None, "migrate": ["cloudsqlsuperuser"], "work": None}
 
 
 def _flags(deployment: Deployment) -> dict[str, str]:
@@ -344,7 +349,7 @@ def test_messages_come_again_slowly_and_end_as_dead_letters(deployment: Deployme
 
 
 def test_the_clock_sends_a_gc_trigger(deployment: Deployment) -> None:
-    target = deployment.one("google_cloud_scheduler_job").block("pubsub_target")
+    target = deployment.one("google_cloud_scheduler_job", "gc").block("pubsub_target")
     assert target["topic_name"] == deployment.environment("api")["SLIPWAY_TOPIC"]
     assert is_gc_trigger(base64.b64decode(target["data"]))
 

@@ -74,10 +74,12 @@ def test_a_program_is_told_what_it_needs_and_nothing_else(deployment: Deployment
             "SLIPWAY_PROJECT",
             "SLIPWAY_TRUSTED_PROXIES",
             "SLIPWAY_REQUEST_LIMIT_BYTES",
+            "SLIPWAY_WORK_TOPIC",
         },
         "gc": always | {"SLIPWAY_DATABASE_LOCK_SECONDS"},
+        "work": _NEEDED | {"SLIPWAY_DATABASE_CONNECTIONS", "SLIPWAY_DATABASE_LOCK_SECONDS", "SLIPWAY_WORK_TOPIC"},
         "migrate": _NEEDED
-        | {"SLIPWAY_DATABASE_API_USER", "SLIPWAY_DATABASE_GC_USER"}
+        | {"SLIPWAY_DATABASE_API_USER", "SLIPWAY_DATABASE_GC_USER", "SLIPWAY_DATABASE_WORK_USER"}
         | ({"SLIPWAY_PEPPER", "SLIPWAY_ADMIN_SECRET_FILE"} if mode == "token" else set()),
     }
     expected["registry"] = expected["api"] - {"SLIPWAY_REQUEST_LIMIT_BYTES"}
@@ -121,6 +123,7 @@ def test_migrate_gives_rights_to_those_who_log_in(deployment: Deployment) -> Non
     told = deployment.environment("migrate")
     assert told["SLIPWAY_DATABASE_API_USER"] == users["api"]
     assert told["SLIPWAY_DATABASE_GC_USER"] == users["gc"]
+    assert told["SLIPWAY_DATABASE_WORK_USER"] == users["work"]
 
 
 def test_the_database_is_named_in_a_form_that_the_driver_takes(deployment: Deployment) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -58,7 +59,7 @@ def audit(form: Form, follow: bool, **filters: Any) -> None:
         return
     # An entry at a time, in a form that has no end.
     streamed = replace(form, format="jsonl" if form.format == "json" else form.format, limit=0)
-    show_list(_following(client, filters), _COLUMNS, streamed, "id")
+    show_list(_following(client, filters), _COLUMNS, streamed, "id", at_once=1)
 
 
 def _following(client: Client, filters: dict[str, Any]) -> Iterator[Any]:
@@ -67,6 +68,8 @@ def _following(client: Client, filters: dict[str, Any]) -> Iterator[Any]:
     seen = max((entry["id"] for entry in latest), default=0)
     yield from reversed(latest)
     while True:
+        # Whoever reads it is not to wait for more of them.
+        sys.stdout.flush()
         time.sleep(_SECONDS)
         fresh = []
         for entry in client.pages(_PATH, "entries", None, n=100, **filters):

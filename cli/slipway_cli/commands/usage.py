@@ -16,6 +16,7 @@ from slipway_cli.session import connect
 from slipway_cli.suggesting import namespaces, suggesting, suggesting_image
 from slipway_cli.tree import Group, command
 
+_MOST_RANKED: Final = 100
 RANKINGS: Final = ("largest", "most-pulled", "most-active", "longest-unused", "most-wasteful", "fastest-growing")
 
 
@@ -52,7 +53,9 @@ def show(form: Form) -> None:
 @gives_list
 def top(ranking: str, namespace: str | None, form: Form) -> None:
     """Rank repositories: what takes the space, what is pulled most, what nobody uses. Ten, or --limit up to 100."""
-    found = connect().get(f"/api/v1/rankings/{ranking}", n=min(form.limit or 10, 100), namespace=namespace)
+    if form.limit is not None and not 0 < form.limit <= _MOST_RANKED:
+        raise click.UsageError(f"--limit is from 1 to {_MOST_RANKED}: a ranking has no more")
+    found = connect().get(f"/api/v1/rankings/{ranking}", n=form.limit or 10, namespace=namespace)
     more = {
         "most-active": (count("recent pulls", "recent_pulls"), count("recent pushes", "recent_pushes")),
         "fastest-growing": (size("gained", "gained_bytes"),),

@@ -15,7 +15,7 @@ from slipway_cli.output import say
 from slipway_cli.tree import alone
 from slipway_cli.units import Length, length
 
-EVENTS: Final = ("push", "untag", "cascade", "upload", "lease", "unlink", "delete")
+EVENTS: Final = ("push", "untag", "cascade", "upload", "lease", "unlink", "delete", "import", "orphan")
 
 
 @alone("recount", "slipway operator recount", is_local=True)

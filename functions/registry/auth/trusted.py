@@ -28,7 +28,7 @@ _GITHUB_SERVER_ENDING: Final = "/_services/token"
 GLOBS: Final = frozenset({"ref", "ref_path", "environment"})
 _MOST_CLAIMS: Final = 20
 _LONGEST_TEXT: Final = 255
-# A Google access token opens only what says that it may: it was made for no audience.
+# A Google access token opens only what says that it may: access tokens carry no audience.
 _IMPLIED: Final = {"access_token": "false"}
 
 # The claims that name a tenant, for each issuer that an operator has set some for.

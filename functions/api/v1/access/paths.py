@@ -108,10 +108,10 @@ def remove_rule(match: re.Match[str], _: Query) -> Route:
 
 
 def explain(_: re.Match[str], query: Query) -> Route:
-    action, repository = query.get("action"), query.get("repository")
+    action, repository = choice_of(query, "action", ACTIONS), query.get("repository")
     principal, tag = text_of(query, "principal"), query.get("tag")
-    if action not in ACTIONS:
-        raise ParameterInvalid(f"action takes one of {', '.join(ACTIONS)}")
+    if action is None:
+        raise ParameterInvalid("action is missing")
     if repository is None:
         raise ParameterInvalid("repository is missing")
     return Explain(RepositoryName.parse(repository), action, principal, None if tag is None else Tag.parse(tag))
