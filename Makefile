@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH PYTHONOPTIMIZE PYTHONWARNINGS PIP_USER PIP_TARGET PIP_PREFIX
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up reset seed gc-status recount access check format test test-slow test-fuzz test-security test-clients test-clients-more test-terraform rehearsal conformance conformance-all soak starts schema api-tables bench bench-counters bench-gc bench-front bench-lists bench-moves bench-moving-in bench-neighbours lock
+.PHONY: help setup up reset seed cli check format test test-slow test-fuzz test-security test-clients test-clients-more test-terraform migrate-demo rehearsal conformance conformance-all soak starts schema api-tables bench bench-counters bench-gc bench-front bench-lists bench-moves bench-moving-in bench-neighbours lock
 
 help:  ## Show what this Makefile can do
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*?## "} {printf "  make %-14s %s\n", $$1, $$2}'
@@ -21,17 +21,18 @@ $(VENV)/.made: requirements/local.txt
 	@echo "Making $(VENV) ..."
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --no-user --quiet --disable-pip-version-check --require-hashes --requirement requirements/local.txt
+	@$(BIN)/python -m local.launcher $(BIN)/slipway
 	@touch $@
 
 $(VENV)/.made-dev: requirements/dev.txt $(VENV)/.made
 	@$(BIN)/python -m pip install --no-user --quiet --disable-pip-version-check --require-hashes --requirement requirements/dev.txt
 	@touch $@
 
-setup: $(VENV)/.made  ## Make the virtual environment
+setup: $(VENV)/.made  ## Make the virtual environment, with the command line: .venv/bin/slipway
 
 # What was typed reaches the program as it is, whatever signs are in it: make doesn't look into it, and the shell reads it
 # from its environment.
-PROGRAMS := up reset seed gc-status recount access
+PROGRAMS := up reset seed
 $(PROGRAMS): override export PORT := $(value PORT)
 $(PROGRAMS): override export DATA := $(value DATA)
 $(PROGRAMS): override export ACCESS := $(value ACCESS)
@@ -47,20 +48,21 @@ reset: $(VENV)/.made  ## Empty the data folder
 seed: $(VENV)/.made  ## Fill the running registry with made-up content (N=10000 tags, ARGS="--repositories 100 --largest 2000")
 	@$(BIN)/python -m local seed --data "$$DATA" $(if $(N),--tags "$$N") --words "$$ARGS"
 
-gc-status: $(VENV)/.made  ## How the garbage collection of the running registry stands
-	@$(BIN)/python -m local gc --data "$$DATA" status
-
-recount: $(VENV)/.made  ## Count all figures of the running registry anew, and compare
-	@$(BIN)/python -m local gc --data "$$DATA" recount
-
-access: $(VENV)/.made  ## Users, robots, grants and rules of the running registry (ARGS="users list")
-	@$(BIN)/python -m local access --data "$$DATA" --words "$$ARGS"
+# Wheels for any machine, and none of the operator's commands, which need the database's driver.
+cli: $(VENV)/.made  ## Make build/slipway.pyz, the command line in one file for any Python from 3.11 on
+	@rm -rf build/cli && mkdir -p build/cli
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary=:all: \
+		--platform any --implementation py --abi none --python-version 3.11 --target build/cli --requirement requirements/cli.txt
+	@cp -R cli/slipway_cli build/cli/ && rm -rf build/cli/slipway_cli/operator build/cli/bin
+	@find build/cli -name __pycache__ -type d -prune -exec rm -rf {} +
+	@$(BIN)/python -m zipapp build/cli --compress --main slipway_cli.main:main --python "/usr/bin/env python3" --output build/slipway.pyz
+	@ls -l build/slipway.pyz
 
 check: $(VENV)/.made-dev  ## Lint, types, and the one-way rule of imports
 	@$(BIN)/ruff format --check --quiet . || { echo "run: make format"; exit 1; }
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy functions cli local tests benchmarks deploy
-	@$(BIN)/lint-imports --no-logo
+	@PYTHONPATH=cli $(BIN)/lint-imports --no-logo
 
 format: $(VENV)/.made-dev  ## Format the code
 	@$(BIN)/ruff format .
@@ -121,8 +123,8 @@ test-clients-more: $(VENV)/.made-dev  ## The same with those that take minutes t
 test-slow: $(VENV)/.made-dev  ## Run the tests that take minutes: every race, long random runs, the fuzz
 	@$(BIN)/python -m pytest -m slow --timeout 3600 $(ARGS)
 
-test-fuzz: $(VENV)/.made-dev  ## A hundred thousand odd requests (SLIPWAY_FUZZ_REQUESTS, SLIPWAY_FUZZ_SEED)
-	@$(BIN)/python -m pytest tests/property/test_fuzz.py -m slow -s --timeout 7200 $(ARGS)
+test-fuzz: $(VENV)/.made-dev  ## A hundred thousand odd requests, and as many of two tenants (SLIPWAY_FUZZ_REQUESTS, SLIPWAY_FUZZ_SEED)
+	@$(BIN)/python -m pytest tests/property/test_fuzz.py tests/property/test_fuzz_tenants.py -m slow -s --timeout 7200 $(ARGS)
 
 # Terraform comes from the machine, or from a package, which is 64 MB: only here, and only then.
 build/terraform-venv/.made: requirements/terraform.txt
@@ -141,8 +143,11 @@ test-terraform: $(VENV)/.made-dev  ## Validate, plan, apply and destroy terrafor
 	@$(MAKE) --no-print-directory build/checkov-venv/.made || echo "checkov can't be installed here: its test is skipped"
 	@$(BIN)/python -m pytest -m "not clients" tests/terraform tests/preflight $(ARGS)
 
+migrate-demo: $(VENV)/.made-dev  ## Move Debian's docker-registry in, while somebody pulls and pushes
+	@$(BIN)/python -m tests.imports.demo
+
 rehearsal: $(VENV)/.made-dev  ## Rehearse the deployment on this machine: archives, front, a killed instance, the platform's faults, a release under load (ARGS=--faults)
-	@$(BIN)/python -m tests.rehearsal $(ARGS)
+	@PYTHONPATH=cli $(BIN)/python -m tests.rehearsal $(ARGS)
 
 conformance: $(VENV)/.made-dev  ## Run the official OCI conformance suite (needs Go; ARGS="--only '1.1 redirect'")
 	@$(BIN)/python -m tests.conformance.run $(ARGS)
@@ -192,7 +197,9 @@ bench-neighbours: $(VENV)/.made-dev  ## Measure what one tenant at the bounds co
 	@$(BIN)/python -m benchmarks.neighbours $(ARGS)
 
 lock: $(VENV)/.made-dev  ## Lock the dependencies of pyproject.toml again (needs uv)
-	@uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 pyproject.toml -o functions/requirements.txt
-	@uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 -c functions/requirements.txt pyproject.toml --group local -o requirements/local.txt
-	@uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 -c requirements/local.txt pyproject.toml --group local --group dev -o requirements/dev.txt
-	@uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 requirements/checkov.in -o requirements/checkov.txt
+	@$(LOCK) --group functions -o functions/requirements.txt
+	@$(LOCK) -c functions/requirements.txt pyproject.toml -o requirements/cli.txt
+	@$(LOCK) -c functions/requirements.txt pyproject.toml --group functions --group local -o requirements/local.txt
+	@$(LOCK) -c requirements/local.txt pyproject.toml --group functions --group local --group dev -o requirements/dev.txt
+	@$(LOCK) requirements/checkov.in -o requirements/checkov.txt
+LOCK = uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11

@@ -13,15 +13,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from cli.operator import __main__ as access_admin
-from cli.operator import gc as gc_admin
 from functions.registry.metadata.driver import ConnectionFailed, DriverError
 from local.endings import end_with_parent, heed_signals
 from local.guard import StartRefused
-from local.kept import read_kept
 from local.postgres import Postgres, PostgresFailed
 from local.processes import ChildFailed
-from local.programs import ACCESS_SECRETS, Data
+from local.programs import Data
 from local.reset import reset
 from local.stack import Options, Stack
 
@@ -42,6 +39,8 @@ Push an image, and pull it back:
   skopeo copy --dest-tls-verify=false docker://docker.io/library/busybox docker://{address}/demo/busybox:1
   skopeo inspect --tls-verify=false docker://{address}/demo/busybox:1
 
+Look into it, and administer it: .venv/bin/slipway --help
+
 Data and logs are in {data}. Ctrl-C stops everything; the data stays.
 """
 _ADMINISTRATOR: Final = """
@@ -51,7 +50,7 @@ Nobody comes in without signing in. The administrator is called admin; the secre
   echo "$SECRET" | docker login -u admin --password-stdin {address}
   curl -u "admin:$SECRET" http://{address}/api/v1/principals
 
-Others get in by `make access`, which tells what it does.
+Others get in by `slipway user add` and `slipway robot add`; see `slipway --help`.
 """
 
 
@@ -101,15 +100,6 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--detached", action="store_true", help="go on when the process that started it has ended")
     emptied = commands.add_parser("reset", help="empty the data folder")
     emptied.add_argument("--data", type=Path, default=Path(".slipway"), help="the folder to empty")
-    gc = commands.add_parser(
-        "gc", help="how garbage collection of a running registry stands; --help after it tells more"
-    )
-    gc.add_argument("--data", type=Path, default=Path(".slipway"), help="the data folder of the registry")
-    commands_of_gc = "status, preview, grace, repository or recount"
-    gc.add_argument("rest", nargs=argparse.REMAINDER, metavar="COMMAND", help=commands_of_gc)
-    access = commands.add_parser("access", help="who may do what in a running registry; --help after it tells more")
-    access.add_argument("--data", type=Path, default=Path(".slipway"), help="the data folder of the registry")
-    access.add_argument("rest", nargs=argparse.REMAINDER, metavar="COMMAND", help="users, robots, grants, rules, …")
     seed = commands.add_parser("seed", help="fill a running registry with made-up content")
     seed.add_argument("--data", type=Path, default=Path(".slipway"), help="the data folder of the registry")
     seed.add_argument("--tags", type=int, default=10_000, help="how many tags (default 10000)")
@@ -122,22 +112,6 @@ def _port(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) > 65535:  # noqa: PLR2004  # the last port there is
         raise argparse.ArgumentTypeError("a port is a number from 0 to 65535")
     return int(text)
-
-
-def _gc(arguments: argparse.Namespace) -> int:
-    url = Postgres(Data(arguments.data.resolve()).postgres).url()
-    return gc_admin.main(arguments.rest or ["status"], url)
-
-
-def _access(arguments: argparse.Namespace) -> int:
-    data = Data(arguments.data.resolve())
-    if not data.access.exists():
-        raise StartRefused(
-            f"{arguments.data} holds no registry: start one with make up, or name its folder with --data"
-        )
-    made = read_kept(data.access, ACCESS_SECRETS)
-    environment = {**made, **os.environ, "SLIPWAY_DATABASE": Postgres(data.postgres).url()}
-    return access_admin.main(arguments.rest or ["--help"], environment)
 
 
 def _seed(arguments: argparse.Namespace) -> int:
@@ -211,7 +185,7 @@ def _reset(arguments: argparse.Namespace) -> int:
     return 0
 
 
-_COMMANDS: Final = {"up": _up, "reset": _reset, "gc": _gc, "access": _access, "seed": _seed}
+_COMMANDS: Final = {"up": _up, "reset": _reset, "seed": _seed}
 
 
 if __name__ == "__main__":

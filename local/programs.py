@@ -76,6 +76,11 @@ class Data:
     def access(self) -> Path:
         return self.folder / "access.json"
 
+    @property
+    def run(self) -> Path:
+        """What a run says of itself while it lasts."""
+        return self.folder / "run.json"
+
     def log(self, name: str) -> Path:
         logs = self.folder / "logs"
         logs.mkdir(exist_ok=True)

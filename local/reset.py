@@ -19,6 +19,7 @@ _MADE: Final = (
     "storage",
     "storage-keys.json*",
     "access.json*",
+    "run.json*",
     "logs",
     data_lock.NAME,
 )

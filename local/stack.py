@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import urllib.error
 import urllib.request
@@ -21,6 +22,7 @@ from functions.registry.events import gc_trigger
 from local import programs
 from local.data_lock import locked
 from local.guard import HOST, StartRefused, require_loopback, require_writable
+from local.kept import write_whole
 from local.listening import listen, port_of, reserve
 from local.postgres import Postgres
 from local.processes import Child, ChildFailed, Children, tail
@@ -103,6 +105,13 @@ class Stack:
         for name, child in woken.items():
             self._wait(child, partial(answers, child, getattr(self.ports, name), "/"))
         self._wait(api, lambda: answers(api, self.ports.api, "/v2/"))
+        self._tell(postgres.url())
+
+    def _tell(self, database: str) -> None:
+        """Where it runs, for the command line: it finds a registry nearby by itself."""
+        told = {"process": os.getpid(), "registry": f"http://{self.address}", "database": database}
+        write_whole(self._data.run, json.dumps(told))
+        self._resources.callback(self._data.run.unlink, missing_ok=True)
 
     def _listen(self) -> None:
         """Locks the data and takes the ports."""

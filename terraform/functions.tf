@@ -1,7 +1,7 @@
 locals {
   functions = {
     api = {
-      description   = var.http2 ? "Slipway: what the registry's image is built from. Nobody calls it." : "Slipway: the registry."
+      description   = var.http2 ? "Slipway: builds the image that the registry's service runs; receives no traffic." : "Slipway: the registry."
       entry_point   = "api"
       memory_mib    = local.size.registry_memory_mib
       timeout       = local.registry_seconds

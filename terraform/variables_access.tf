@@ -60,7 +60,7 @@ variable "token_service" {
 }
 
 variable "token_keys_version" {
-  description = "Which version of the signing keys the registry reads. deploy/rotate.py adds versions, and says what to write here."
+  description = "Which version of the signing keys the registry reads. `slipway operator rotate` adds versions, and says what to write here."
   type        = number
   default     = 1
   nullable    = false
@@ -72,7 +72,7 @@ variable "token_keys_version" {
 }
 
 variable "pepper_version" {
-  description = "Which version of the pepper the programs read. deploy/rotate.py adds versions, and says what to write here; any other change makes every stored secret useless."
+  description = "Which version of the pepper the programs read. `slipway operator rotate` adds versions, and says what to write here; any other change makes every stored secret useless."
   type        = number
   default     = 1
   nullable    = false
@@ -99,6 +99,7 @@ variable "settings" {
       "SLIPWAY_BODY_DRAIN_SECONDS",
       "SLIPWAY_BODY_IDLE_SECONDS",
       "SLIPWAY_BODY_LEAST_BYTES",
+      "SLIPWAY_DATABASE_WAIT_SECONDS",
       "SLIPWAY_GITLAB_VERSION",
       "SLIPWAY_GOOGLE_AUDIENCES",
       "SLIPWAY_GRANTS_PER_GRANTEE",

@@ -180,7 +180,7 @@ locals {
       minutes  = 10
     }
     gc_triggers_wait = {
-      title    = "GcTrigger wait"
+      title    = "GC triggers wait"
       severity = "WARNING"
       filter   = "resource.type = \"pubsub_subscription\" AND resource.labels.subscription_id = \"${google_pubsub_subscription.gc_trigger.name}\" AND metric.type = \"pubsub.googleapis.com/subscription/oldest_unacked_message_age\""
       aligner  = "ALIGN_MAX"

@@ -74,7 +74,7 @@ def require_scopes(services: Services, caller: Caller, scopes: list[Scope]) -> C
             continue
         if caller.kind != "external":
             _require(services, caller, scope.name, "pull", scopes)
-        raise Unauthorized("this takes a larger token", _challenge(services, scopes, "insufficient_scope"))
+        raise Unauthorized("a larger token is needed", _challenge(services, scopes, "insufficient_scope"))
     return caller
 
 
@@ -98,12 +98,12 @@ def _administrator(services: Services, caller: Caller, permission: Permission, r
 def _with_authority(services: Services, caller: Caller, *, over_all: bool) -> Caller:
     """Adds what the caller may administer now, whatever the token says. It takes one statement."""
     if caller.kind == "anonymous":
-        raise Unauthorized("this takes an administrator", _challenge(services, []))
+        raise Unauthorized("an administrator is needed", _challenge(services, []))
     authority = services.guard.authority(caller)
     if over_all and not authority.over_all:
-        raise Denied("this takes an administrator of the registry")
+        raise Denied("an administrator of the registry is needed")
     if not authority.is_some:
-        raise Denied("this takes an administrator of the registry, or of a namespace")
+        raise Denied("an administrator of the registry or of a namespace is needed")
     return replace(caller, authority=authority)
 
 
@@ -113,13 +113,13 @@ def _require(services: Services, caller: Caller, repository: str, action: str, s
     # A repository that is not there and one that may not be seen are answered alike.
     if caller.kind != "anonymous" and action in caller.refused.get(repository, ()):
         raise Denied(f"{caller.label} has no right to {action} in {repository}")
-    raise Unauthorized(f"this takes the right to {action}", _challenge(services, scopes, "insufficient_scope"))
+    raise Unauthorized(f"the right to {action} is needed", _challenge(services, scopes, "insufficient_scope"))
 
 
 def _require_mentioned(services: Services, caller: Caller, source: str | None, scopes: list[Scope]) -> None:
     """A mount's source that the token doesn't name can be asked for; one that it refuses makes the mount an upload."""
     if source is not None and not caller.may(source, "pull") and "pull" not in caller.refused.get(source, ()):
-        reason = f"to mount from {source} takes the right to pull there"
+        reason = f"mounting from {source} needs the right to pull there"
         raise Unauthorized(reason, _challenge(services, scopes, "insufficient_scope"))
 
 

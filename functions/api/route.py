@@ -91,7 +91,7 @@ def choice_of(query: Query, name: str, choices: Sequence[Choice]) -> Choice | No
         if text == choice:
             return choice
     if text is not None:
-        raise ParameterInvalid(f"{name} takes one of {', '.join(choices)}")
+        raise ParameterInvalid(f"{name} must be one of {', '.join(choices)}")
     return None
 
 

@@ -11,7 +11,7 @@ AUDIT_DAYS: Final = 400
 
 
 def collect(services: Services, limit: int) -> int:
-    """At most about `limit` rows of each kind. Returns how many there were."""
+    """Takes away about `limit` rows of each kind at most. Returns how many there were."""
     database = services.database
     expired = credentials.expire(database, limit) + failed_sign_ins.expire(database, limit)
     settings = services.settings

@@ -20,7 +20,7 @@ _ATTEMPTS_UNREPORTED: Final = 5
 
 
 def collect(services: Services, limit: int) -> int:
-    """How many of at most `limit` due deletions were tried. No transaction is open while the store is asked."""
+    """Returns how many of at most `limit` due deletions were tried. No transaction is open while the store is asked."""
     claimed = deletions.claim(services.database, limit)
     if not claimed:
         return 0

@@ -35,7 +35,7 @@ _COLLECTORS: Final[dict[str, Callable[[Services, int], int]]] = {
 
 
 def run(services: Services, budget_seconds: float = BUDGET_SECONDS) -> dict[str, int]:
-    """What each collector handled. Several runs at once are fine: each claims its own batches.
+    """Returns what each collector handled. Several runs at once are fine: each claims its own batches.
 
     Out of time, it sends the next trigger message itself. Raises MetadataUnavailable: then the message comes again.
     """

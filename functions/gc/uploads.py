@@ -7,5 +7,5 @@ from functions.registry.wiring import Services
 
 
 def collect(services: Services, limit: int) -> int:
-    """How many of at most `limit` expired uploads were ended."""
+    """Returns how many of at most `limit` expired uploads were ended."""
     return uploads.expire(services.database, limit)

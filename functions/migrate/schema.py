@@ -35,7 +35,7 @@ class SchemaNewer(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """Where a database stands: the revisions it has, and those of each line that it lacks."""
+    """It says where a database stands: the revisions it has, and those of each line that it lacks."""
 
     current: list[str]
     pending: dict[str, list[str]]

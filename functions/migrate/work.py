@@ -12,7 +12,10 @@ from typing import Any, Final
 import functions_framework
 from cloudevents.http import CloudEvent
 
+from functions.migrate.imports.exporting.work import export_one
 from functions.migrate.imports.layouts import Layouts
+from functions.migrate.imports.remote.work import Remotes
+from functions.migrate.imports.wishes import seal_wished
 from functions.registry import telemetry
 from functions.registry.events.gc_trigger import WORK, is_gc_trigger, message_data
 from functions.registry.metadata.db import MetadataUnavailable, NotMigrated
@@ -44,8 +47,12 @@ def run(services: Services, budget_seconds: float = BUDGET_SECONDS) -> int:
     """
     deadline = time.monotonic() + budget_seconds
     done = 0
-    with telemetry.recording() as record, Layouts(services) as layouts:
-        while time.monotonic() < deadline and (pieces := layouts.work(deadline)):
+    with telemetry.recording() as record, Layouts(services) as layouts, Remotes(services) as remotes:
+
+        def work_on() -> int:
+            return layouts.work(deadline) + remotes.work(deadline) + export_one(services) + seal_wished(services)
+
+        while time.monotonic() < deadline and (pieces := work_on()):
             done += pieces
         is_out_of_time = time.monotonic() >= deadline
         if is_out_of_time:

@@ -27,7 +27,7 @@ def _text(text: str) -> str:
 def _number(least: int, most: int) -> Callable[[str], int]:
     def read(text: str) -> int:
         if not re.fullmatch(r"[0-9]{1,19}", text) or not least <= int(text) <= most:
-            raise ValueError(f"takes a whole number from {least} to {most}")
+            raise ValueError(f"must be an integer from {least} to {most}")
         return int(text)
 
     return read
@@ -36,7 +36,7 @@ def _number(least: int, most: int) -> Callable[[str], int]:
 def _chunk(text: str) -> int:
     size = _number(QUANTUM, 256 * MEBIBYTE)(text)
     if size % QUANTUM:
-        raise ValueError(f"takes a multiple of {QUANTUM}")
+        raise ValueError(f"must be a multiple of {QUANTUM}")
     return size
 
 
@@ -45,14 +45,14 @@ def _one_of(*choices: Choice) -> Callable[[str], Choice]:
         for choice in choices:
             if text == choice:
                 return choice
-        raise ValueError(f"takes one of {', '.join(choices)}")
+        raise ValueError(f"must be one of {', '.join(choices)}")
 
     return read
 
 
 def _version(text: str) -> str:
     if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9}){2}(-[A-Za-z0-9.-]{1,50})?", text):
-        raise ValueError("takes a version, such as 4.39.0-gitlab")
+        raise ValueError("must be a version, such as 4.39.0-gitlab")
     return text
 
 
@@ -63,7 +63,7 @@ def _words(text: str) -> tuple[str, ...]:
 def _hosts(text: str) -> frozenset[str]:
     hosts = text.lower().split()
     if not all(re.fullmatch(r"[a-z0-9.-]{1,253}", host) for host in hosts):
-        raise ValueError("takes hosts, divided by spaces, such as gitlab.internal.example")
+        raise ValueError("must be hosts, divided by spaces, such as gitlab.internal.example")
     return frozenset(hosts)
 
 
@@ -77,7 +77,7 @@ def _origins(text: str) -> frozenset[str]:
 def _tenant_claims(text: str) -> Mapping[str, tuple[str, ...]]:
     found = re.findall(r"([^\s=]+)=([A-Za-z0-9_./:-]+(?:,[A-Za-z0-9_./:-]+)*)", text)
     if " ".join(f"{issuer}={names}" for issuer, names in found) != " ".join(text.split()):
-        raise ValueError("takes ISSUER=CLAIM,CLAIM, divided by spaces, such as https://gitlab.example=project_id")
+        raise ValueError("must be ISSUER=CLAIM,CLAIM, divided by spaces, such as https://gitlab.example=project_id")
     return {issuer: tuple(names.split(",")) for issuer, names in found}
 
 
@@ -140,6 +140,7 @@ class Settings:
     )
     tenant_claims: Mapping[str, tuple[str, ...]] = _setting(_tenant_claims, "")
     private_issuers: frozenset[str] = _setting(_hosts, "")
+    private_sources: frozenset[str] = _setting(_hosts, "")
     google_audiences: tuple[str, ...] = _setting(_words, "")
     requests_per_minute: int = _setting(_number(0, 1_000_000), "6000")
     uploads_per_principal: int = _setting(_number(1, 10_000), "1000")
@@ -168,7 +169,7 @@ class Settings:
             try:
                 values[setting.name] = setting.metadata["read"](text)
             except ValueError as error:
-                raise SettingInvalid(f"{name} {error}, not {text!r}") from error
+                raise SettingInvalid(f"{name} {error} (got {text!r})") from error
         return cls(**values)
 
 

@@ -20,7 +20,7 @@ from typing import Any, Final
 
 @dataclass(slots=True)
 class Record:
-    """What is known of the work in hand. `fields` are logged as they stand."""
+    """It is what is known of the work in hand. `fields` are logged as they stand."""
 
     started: float = field(default_factory=time.monotonic)
     statements: list[str] = field(default_factory=list)
@@ -71,7 +71,7 @@ def note(**fields: Any) -> None:
 
 
 def log(severity: str, message: str, **fields: Any) -> None:
-    """One line. `fields` hold no secrets: headers, bodies and signed URLs stay out.
+    """Writes one line. `fields` hold no secrets: headers, bodies and signed URLs stay out.
 
     One that can't be written is dropped: a disk that is full, or a reader that is gone, is no reason to fail.
     """
@@ -92,7 +92,7 @@ def trace(project: str, header: str) -> dict[str, str]:
 
 
 def log_exception(message: str, error: BaseException, **fields: Any) -> None:
-    """An unexpected error with its trace, which goes to the log alone."""
+    """Logs an unexpected error with its trace, which goes to the log alone."""
     text = "".join(traceback.format_exception(error))
     log("ERROR", message, error=type(error).__name__, stack_trace=text, **fields)
 
@@ -118,7 +118,7 @@ class _Lines(logging.Handler):
         log(record.levelname, _QUERY.sub("?…", message), **fields)
 
     def filter_server(self, record: logging.LogRecord) -> bool:
-        """In front of the server's own handlers: takes what would be written, and leaves them the rest."""
+        """Takes what would be written, in front of the server's own handlers, and leaves them the rest."""
         if record.levelno < self.level:
             return True
         self.handle(record)
@@ -129,6 +129,6 @@ _lines: Final = _Lines(logging.WARNING)
 
 
 def take_logging() -> None:
-    """From now on libraries' warnings and errors are lines of JSON. A function calls it as it is loaded."""
+    """Makes lines of JSON of libraries' warnings and errors, from now on. A function calls it as it is loaded."""
     logging.getLogger().addHandler(_lines)
     logging.getLogger(_SERVER).addFilter(_lines.filter_server)

@@ -23,8 +23,12 @@ DIGEST: Final = Digest.of(b"content")
 PARTS: Final = {
     "name": "a/b", "reference": "v1", "digest": str(DIGEST), "upload": str(uuid.uuid4()),
     "namespace": "a", "principal": "ci", "secret": "abcdefghijkl", "trusted_publisher": "1", "grant": "1", "rule": "1",
+    "import": "1", "act": "start",
     "tag": "v1", "ranking": "largest", "id": "1",
 }  # fmt: skip
+
+# Parameters of a query without which it is refused.
+NEEDED: Final = {"action": "pull", "repository": "a/b", "q": "a"}
 
 
 def every(value: Any) -> Iterator[dict[str, Any]]:
@@ -74,6 +78,8 @@ class Asked(Query):
 
     def get(self, name: str) -> str | None:
         self.names.add(name)
+        if name in NEEDED:
+            return NEEDED[name]
         return str(DIGEST) if "digest" in name and "algorithm" not in name else None
 
     def all(self, name: str) -> list[str]:

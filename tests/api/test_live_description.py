@@ -14,9 +14,13 @@ from functions.registry import wiring
 from functions.registry.auth import accounts
 from functions.registry.auth.accounts import NewAccount
 from functions.registry.auth.federation import GITHUB
+from functions.registry.events.gc_trigger import GcTrigger
 from functions.registry.metadata.access import audit, grants, rules
 from functions.registry.metadata.access.audit import Event
 from functions.registry.metadata.access.rules import NewRule
+from functions.registry.metadata.imports import passes, sources
+from functions.registry.metadata.imports.sources import NewSource
+from functions.registry.metadata.imports.vocabulary import Problem
 from functions.registry.metadata.usage import quotas
 from functions.registry.metadata.usage.quotas import Quota
 from functions.registry.oci.digest import Digest
@@ -109,6 +113,10 @@ EXAMPLES: Final = {
     ],
     "DELETE /api/v1/rules/{rule}": [Example(204, "/api/v1/rules/{rule}")],
     "GET /api/v1/audit": [Example(200, "/api/v1/audit?n=1")],
+    "GET /api/v1/whoami": [Example(200, "/api/v1/whoami")],
+    "GET /api/v1/explain": [Example(200, "/api/v1/explain?principal=ci&action=push&repository=a/b&tag=v1")],
+    "GET /api/v1/search": [Example(200, "/api/v1/search?q=b")],
+    "POST /api/v1/gc/runs": [Example(202, "/api/v1/gc/runs", document={}, settings={"SLIPWAY_TOPIC": "a-topic"})],
     "GET /api/v1/gc": [Example(200, "/api/v1/gc")],
     "GET /api/v1/repositories/{name}/-/gc": [Example(200, "/api/v1/repositories/a/b/-/gc")],
     "PATCH /api/v1/repositories/{name}": [
@@ -126,6 +134,14 @@ EXAMPLES: Final = {
         Example(200, "/api/v1/namespaces/a/quota", document={"bytes": 10**9, "repositories": None})
     ],
     "DELETE /api/v1/namespaces/{namespace}/quota": [Example(204, "/api/v1/namespaces/a/quota")],
+    "GET /api/v1/imports": [Example(200, "/api/v1/imports")],
+    "POST /api/v1/imports": [Example(201, "/api/v1/imports", document={"address": "https://old.example.com"})],
+    "GET /api/v1/imports/{import}": [Example(200, "/api/v1/imports/{import}")],
+    "PATCH /api/v1/imports/{import}": [Example(200, "/api/v1/imports/{import}", document={"workers": 2})],
+    "DELETE /api/v1/imports/{import}": [Example(204, "/api/v1/imports/{import}")],
+    "GET /api/v1/imports/{import}/repositories": [Example(200, "/api/v1/imports/{import}/repositories?n=1")],
+    "GET /api/v1/imports/{import}/problems": [Example(200, "/api/v1/imports/{import}/problems?n=1")],
+    "POST /api/v1/imports/{import}/{act}": [Example(200, "/api/v1/imports/{import}/start", document={})],
     "GET /api/v1/quotas": [Example(200, "/api/v1/quotas?n=1")],
     "GET /api/v1/repositories": [Example(200, "/api/v1/repositories"), Example(200, "/api/v1/repositories?n=1")],
     "GET /api/v1/repositories/{name}": [Example(200, "/api/v1/repositories/a/b")],
@@ -230,6 +246,7 @@ HEADER_EFFECTS: Final = {
 @pytest.fixture
 def stocked(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> Registry:
     monkeypatch.setattr(referrers, "PAGE_SIZE", 1)
+    monkeypatch.setattr(GcTrigger, "publish", lambda *_: True)
     registry.push_image("z", "v1")
     registry.push_image("a/z", "v1")
     registry.push_image("a/b", "v1", IMAGE)
@@ -251,7 +268,12 @@ def made(registry: Registry) -> dict[str, str]:
     grants.add(database, None, "public/*", "reader")
     for namespace in ("a", "z"):
         quotas.put(database, Quota(namespace, 10**12, None))
+    named = [passes.Named(path, path) for path in ("a", "b")]
+    odd = [Problem("", "object", key, "stray") for key in ("one", "two")]
+    source = sources.add(database, NewSource("registry", "https://other.example.com"))
+    passes.take_page(database, source.id, named, odd, None)
     return {
+        "import": str(source.id),
         "secret": accounts.add_secret(database, robot, "one", "a pepper").id,
         "trusted_publisher": str(
             accounts.add_trusted_publisher(database, robot, GITHUB, CLAIMS, registry.services.settings)

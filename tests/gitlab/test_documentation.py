@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from functions.api.gitlab import paths
 from functions.registry.metadata.gitlab import repositories as gitlab
-from functions.registry.metadata.gitlab import tags
+from functions.registry.metadata.gitlab import tag_images, tags
 from tests.api.description import DOCUMENT, OPERATIONS
 from tests.conftest import ROOT
 
@@ -60,7 +60,7 @@ def test_every_parameter_has_a_row() -> None:
 
 def test_numbers_are_those_of_the_code() -> None:
     assert f"Beyond {gitlab.MOST_LOOKED_AT:,} of them" in SECTION
-    assert f"{tags.MOST_IMAGES} of them at most" in SECTION
+    assert f"{tag_images.MOST_IMAGES} of them at most" in SECTION
     assert f"shows {tags.MOST_REFERRERS} referrers at most" in SECTION
     [size] = [parameter for operation in OPERATIONS if operation.path.endswith("/tags/list/")
               for name, parameter in operation.parameters("query").items() if name == "n"]  # fmt: skip

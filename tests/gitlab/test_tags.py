@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 from werkzeug.test import TestResponse
 
-from functions.registry.metadata.gitlab import tags
+from functions.registry.metadata.gitlab import tag_images
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.media_type import OCI_INDEX, OCI_MANIFEST
 from tests.gitlab.rails import links
@@ -423,7 +423,7 @@ def test_one_tag_of_an_index(registry: Registry) -> None:
 
 
 def test_an_index_that_lists_the_same_many_times_is_cut(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tags, "MOST_IMAGES", 5)
+    monkeypatch.setattr(tag_images, "MOST_IMAGES", 5)
     image = registry.push_image("team/app", image=Image(layers=()))
     level = index_of(*[image.manifest] * 4)
     for _ in range(3):

@@ -47,8 +47,8 @@ def assert_starts(data: Path) -> None:
     """And nothing of the interrupted start is left beside the data."""
     with up(data) as run:
         assert requests.get(f"{run.url}/v2/_catalog", timeout=30).json() == {"repositories": []}
-        expected = {".lock", "access.json", "logs", "postgres", "postgres.log", "storage", "storage-keys.json"}
-        assert set(names_in(data)) == expected
+        kept = {".lock", "access.json", "logs", "postgres", "postgres.log", "storage", "storage-keys.json"}
+        assert set(names_in(data)) == {*kept, "run.json"}
     assert descendants_of(data) == []
 
 

@@ -15,7 +15,7 @@ from local.guard import StartRefused
 from local.reset import reset
 from tests.local.runs import make, names_in
 
-MADE = (".lock", "access.json", "access.json.new", "storage-keys.json", "postgres.log")
+MADE = (".lock", "access.json", "access.json.new", "run.json", "storage-keys.json", "postgres.log")
 FOLDERS = ("postgres", "postgres.abc.new", "storage", "logs")
 
 

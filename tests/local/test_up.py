@@ -108,14 +108,21 @@ def test_who_signs_in_is_made_by_the_command_line_and_the_administrators_secret_
         secret = json.loads((data / "access.json").read_text())["SLIPWAY_ADMIN_SECRET"]
         listed = requests.get(f"{run.url}/api/v1/principals", auth=("admin", secret), timeout=30)
         assert [each["name"] for each in listed.json()["principals"]] == ["admin"]
-        access(data, "robots", "add", "ci")
-        made = access(data, "secrets", "add", "ci", "one").strip()
+        slipway(data, "robot", "add", "ci")
+        made = slipway(data, "secret", "add", "ci", "one", "--print", "secret").strip()
         token = requests.get(f"{run.url}/token?scope=repository:a/b:pull", auth=("ci", made), timeout=30)
         assert token.status_code == 200
         assert f"SLIPWAY_ADMIN_SECRET in {data}/access.json" in "".join(run.said)
-    assert "holds no registry" in refused("access", "--data", str(tmp_path / "other"), "users", "list")
+        assert slipway(data, "operator", "migrate", "status", "-o", "name").startswith("p")
+        slipway(data, "operator", "add-administrator", "root")
+        assert slipway(data, "user", "list", "-o", "name").split() == ["admin", "root"]
+    assert not (data / "run.json").exists()
 
 
-def access(data: Path, *arguments: str) -> str:
-    command = [sys.executable, "-m", "local", "access", "--data", str(data), *arguments]
-    return subprocess.run(command, check=True, cwd=ROOT, capture_output=True, text=True, timeout=60).stdout
+def slipway(data: Path, *arguments: str) -> str:
+    """The command line beside a run that it finds by itself."""
+    nobody = {"HOME": str(data), "PATH": os.defpath, "PYTHONPATH": f"{ROOT / 'cli'}:{ROOT}", "SLIPWAY_DATA": str(data)}
+    command = [sys.executable, "-P", "-m", "slipway_cli", *arguments]
+    done = subprocess.run(command, check=False, env=nobody, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout

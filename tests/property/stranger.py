@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Final
@@ -30,7 +31,11 @@ HEADERS: Final = ("Content-Range", "Range", "If-None-Match", "Content-Type", "Ac
 
 @dataclass
 class Stranger:
+    """`names` are those of repositories that it asks for, `values` what it fills into paths beside them."""
+
     random: Random
+    names: Sequence[str] = NAMES
+    values: Mapping[str, Sequence[str]] = field(default_factory=dict)
     uploads: deque[str] = field(default_factory=lambda: deque(maxlen=10))
     digests: deque[str] = field(default_factory=lambda: deque([str(Digest.of(some)) for some in CONTENTS], maxlen=30))
     received: dict[str, bytes] = field(default_factory=dict)
@@ -64,7 +69,7 @@ class Stranger:
         """Starts an upload, adds to one, or closes one as it should be, so that blobs come to be."""
         if not self.uploads or self._one_in(3):
             query = f"digest-algorithm={self.random.choice(['sha256', 'sha512'])}" if self._one_in(3) else ""
-            return Request("POST", f"/v2/{self.random.choice(NAMES)}/blobs/uploads/", query)
+            return Request("POST", f"/v2/{self.random.choice(self.names)}/blobs/uploads/", query)
         location = self.random.choice(self.uploads)
         body = self.random.choice(CONTENTS)
         if self._one_in(2):
@@ -79,7 +84,7 @@ class Stranger:
 
     def _odd(self) -> str:
         text = "".join(self.random.choice(ODD) for _ in range(self.random.randrange(1, 8)))
-        return self.random.choice([text, self.random.choice(NAMES) + text, "a" * 300, "sha256:" + text, "-" * 200])
+        return self.random.choice([text, self.random.choice(self.names) + text, "a" * 300, "sha256:" + text, "-" * 200])
 
     def _path(self, template: str) -> str:
         if self._one_in(30):
@@ -87,10 +92,11 @@ class Stranger:
         if "{upload}" in template and self.uploads and not self._one_in(5):
             return self.random.choice(self.uploads)
         values = {
-            "name": self.random.choice(NAMES),
+            "name": self.random.choice(self.names),
             "reference": self.random.choice([*TAGS, *self.digests]),
             "digest": self.random.choice(self.digests),
             "upload": "5f3c5a2e-7b0a-4d5e-9c55-0a8a2f1c9b11",
+            **{name: self.random.choice(values) for name, values in self.values.items()},
         }
         for name, value in values.items():
             part = self._odd() if self._one_in(15) else value
@@ -100,7 +106,7 @@ class Stranger:
     def _query(self) -> str:
         if self._one_in(2):
             return ""
-        values = [*self.digests, *NAMES, *TAGS, "0", "1", "5", "-1", "9" * 30, "sha512", self._odd()]
+        values = [*self.digests, *self.names, *TAGS, "0", "1", "5", "-1", "9" * 30, "sha512", self._odd()]
         pairs = [(self.random.choice(QUERY), self.random.choice(values)) for _ in range(self.random.randrange(1, 4))]
         return urlencode(pairs, errors="replace")
 

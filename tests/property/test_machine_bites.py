@@ -16,6 +16,7 @@ from functions.registry.metadata.content import blobs, commits, manifests, uploa
 from functions.registry.metadata.db import Call, Database, Statement
 from functions.registry.metadata.driver import Connection, Outcome
 from functions.registry.metadata.gc import deletions, reviews
+from functions.registry.uploading import part as storing
 from tests.property.machine import Machine
 from tests.property.running import run
 from tests.support import Registry
@@ -124,5 +125,5 @@ def test_an_object_that_is_named_too_late(machine: type[Machine]) -> None:
         return uploads.advance(database, upload, part, *others)
 
     late = mock.Mock(wraps=uploads, name_object=lambda *_: True, advance=advance)
-    with mock.patch.object(upload_body, "uploads", late):
+    with mock.patch.object(upload_body, "uploads", late), mock.patch.object(storing, "uploads", late):
         fails(machine)

@@ -217,7 +217,7 @@ def _delete_object(cast_: Cast) -> str:
 
 
 _LOSSY: Final = tuple(scene.name for scene in SCENES.values() if scene.is_lossy)
-# Scenes that only differ in when what is there is reviewed: all operations meet a HEAD in them.
+# Scenes that only differ in when what is there is reviewed: what collects and what deletes meets a HEAD in them.
 _LATER: Final = ("fresh", "nearing", "settled")
 _IMAGE_KEPT: Final = (manifest(IMAGE.manifest), link(CONFIG), link(LAYER))
 _SPARSE_KEPT: Final = (manifest(SPARSE.manifest),)
@@ -262,7 +262,6 @@ OPERATIONS: Final = {
             "index PUT",
             ("linked", "untagged", "tagged", "listed"),
             lambda cast_: _put(cast_, INDEX, Tag("index")),
-            also=_LATER,
             keeps=(manifest(INDEX), manifest(IMAGE.manifest)),
         ),
         Operation(
@@ -275,21 +274,17 @@ OPERATIONS: Final = {
             "blob commit",
             ("elsewhere", "unlinked", "linked", "untagged", *_LOSSY),
             _commit,
-            also=_LATER,
             keeps=(link(LAYER), whole(LAYER)),
         ),
-        Operation(
-            "mount", ("elsewhere", "linked", "untagged", "lost", "damaged"), _mount, also=_LATER, keeps=(link(LAYER),)
-        ),
+        Operation("mount", ("elsewhere", "linked", "untagged", "lost", "damaged"), _mount, keeps=(link(LAYER),)),
         Operation("mark", ("lost", "orphaned"), _mark),
         Operation(
             "tag move",
             ("tagged", "untagged"),
             lambda cast_: _put(cast_, OTHER_IMAGE.manifest, MOVING),
-            also=_LATER,
             keeps=(manifest(OTHER_IMAGE.manifest),),
         ),
-        Operation("tag delete", ("tagged", "untagged"), _untag, also=_LATER),
+        Operation("tag delete", ("tagged", "untagged"), _untag),
         Operation(
             "manifest delete",
             ("tagged", "untagged", "listed"),
@@ -297,7 +292,7 @@ OPERATIONS: Final = {
             also=_LATER,
             takes=(manifest(IMAGE.manifest),),
         ),
-        Operation("move", ("linked", "tagged", "elsewhere"), _move, also=("damaged", *_LATER)),
+        Operation("move", ("linked", "tagged", "elsewhere"), _move, also=("damaged",)),
         Operation(
             "repository delete",
             ("linked", "tagged", "elsewhere"),
@@ -321,7 +316,7 @@ OPERATIONS: Final = {
             _collect(LINKS.collect, "link"),
             also=(*_LOSSY, *_LATER),
         ),
-        Operation("collect manifests, then links", ("untagged", "tagged"), _collect_both, also=_LATER),
+        Operation("collect manifests, then links", (), _collect_both, also=("untagged", "tagged", *_LATER)),
         Operation("collect blobs", ("unlinked", "elsewhere", "linked"), _collect(BLOBS.collect, "blob"), also=_LOSSY),
         Operation("delete object", ("untagged",), _delete_object, also=("unlinked", *_LOSSY)),
     )

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from deploy.rotate import KINDS
 from functions.registry import idle
+from slipway_cli.operator.rotation import KINDS
 from tests.rehearsal.archives import Release
 from tests.rehearsal.client import Client, Failed, Pulls
 from tests.rehearsal.cloud import TOKEN_KEYS

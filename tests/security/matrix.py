@@ -11,6 +11,8 @@ from typing import Final
 from werkzeug.test import TestResponse
 
 from functions.registry.metadata.access import grants, principals
+from functions.registry.metadata.imports import sources
+from functions.registry.metadata.imports.sources import NewSource
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.media_type import OCI_INDEX, OCI_MANIFEST
 from tests.security.people import ROLES, Guarded
@@ -49,6 +51,10 @@ class World:
     def robot(self, namespace: str) -> str:
         """A new one that belongs to the namespace; its name."""
         return principals.create_robot(self.registry.services.database, _new(), namespace).name
+
+    def source(self) -> int:
+        """A registry that is to be moved in; its id."""
+        return sources.add(self.registry.services.database, NewSource("registry", f"https://{_new()}.example.com")).id
 
     def grant(self, repositories: str) -> int:
         return grants.add(self.registry.services.database, None, repositories, "reader")
@@ -137,6 +143,23 @@ OPERATIONS: Final[dict[str, Operation]] = {
         f"principals/{world.robot('team')}/trusted_publishers", issuer="https://gitlab.com", claims={"project_id": "1"}
     ),
     "GET trail of the namespace": lambda world: world.at("GET", "/api/v1/audit?namespace=team"),
+    "GET who asks": lambda world: world.at("GET", "/api/v1/whoami"),
+    "GET search": lambda world: world.at("GET", "/api/v1/search?q=app"),
+    "GET explanation in the namespace": lambda world: world.at(
+        "GET", f"/api/v1/explain?action=push&repository={REPOSITORY}"
+    ),
+    "GET explanation beyond": lambda world: world.at("GET", "/api/v1/explain?action=push&repository=other/app"),
+    "POST run of the collection": lambda world: world.add("gc/runs"),
+    "GET all imports": lambda world: world.at("GET", "/api/v1/imports"),
+    "POST import beyond": lambda world: world.add("imports", address=f"https://{_new()}.example.com"),
+    "GET import beyond": lambda world: world.at("GET", f"/api/v1/imports/{world.source()}"),
+    "PATCH import beyond": lambda world: world.at("PATCH", f"/api/v1/imports/{world.source()}", json={"workers": 2}),
+    "POST act on an import beyond": lambda world: world.add(f"imports/{world.source()}/pause"),
+    "GET repositories of an import beyond": lambda world: world.at(
+        "GET", f"/api/v1/imports/{world.source()}/repositories"
+    ),
+    "GET problems of an import beyond": lambda world: world.at("GET", f"/api/v1/imports/{world.source()}/problems"),
+    "DELETE import beyond": lambda world: world.at("DELETE", f"/api/v1/imports/{world.source()}"),
     "GET all grants": lambda world: world.at("GET", "/api/v1/grants"),
     "POST grant beyond": lambda world: world.add("grants", principal=None, repositories="t*/**", role="reader"),
     "POST rule beyond": lambda world: world.add(

@@ -6,13 +6,10 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
-from cli.operator import gc as admin
-from deploy import rotate
-from tests.support import Registry
 from tests.terraform.conftest import EXAMPLES
 from tests.terraform.core import ROOT
 from tests.terraform.deployment import Deployment
@@ -23,7 +20,6 @@ _OPERATIONS: Final = (ROOT / "docs" / "operations.md").read_text()
 _POST_WITHOUT_BODY: Final = re.compile(
     r"curl(?:(?!--json|--data|-d |\n).)*-X POST(?:(?!--json|--data|-d ).)*$", re.MULTILINE
 )
-_HTTP: Final = re.compile(r'^\$ curl --fail --user "\$ADMIN" (--json \'\{\}\' )?"\$REGISTRY(/\S+)"', re.MULTILINE)
 # What a policy of the organisation refuses of the smallest example as it is, by docs/deploy.md.
 _REFUSED: Final = {
     "iam.allowedPolicyMemberDomains": set[str](),
@@ -85,32 +81,12 @@ def _refused(deployment: Deployment, constraint: str) -> set[str]:
     return {one.type for one in deployment.resources if project.apply(one.type, one.values, None)}
 
 
-def test_every_request_of_the_operators_page_is_answered(registry: Registry) -> None:
-    registry.push_image("team/app", "v1")
-    requests = _HTTP.findall(_OPERATIONS)
-    assert len(requests) > 5
-    for body, path in requests:
-        options: dict[str, Any] = {"json": {}} if body else {}
-        answer = registry.request("POST" if body else "GET", path, **options)
-        assert answer.status_code == 200, path
-
-
 def test_alerts_send_nobody_to_the_database() -> None:
     """It has no address that one could reach from a desk: its section says how, and the rest asks the registry."""
-    pages = _OPERATIONS.split("\n## ")
-    assert [page.splitlines()[0] for page in pages if ".admin` " in page or "cli.operator.gc" in page] == [
-        "Asking the registry",
-        "Reaching the database",
+    sections = _OPERATIONS.split("\n## ")
+    assert [section.splitlines()[0] for section in sections if "`slipway operator`" in section] == [
+        "Asking the registry"
     ]
-
-
-def test_every_command_of_this_repository_is_one(registry: Registry, capsys: pytest.CaptureFixture[str]) -> None:
-    rotations = commands(_OPERATIONS, "python3 -m deploy.rotate")
-    assert len(rotations) == 3
-    for _, _, _, *arguments in rotations:
-        rotate.parser().parse_args(arguments)
-    found = re.findall(r"python -m cli\.operator\.gc (\w.*)", _OPERATIONS)
-    assert found == ["status"]
-    for line in found:
-        assert admin.main(shlex.split(line), registry.services.settings.database) == 0
-    assert "queue" in capsys.readouterr().out
+    assert [section.splitlines()[0] for section in sections if "$ SLIPWAY_DATABASE=" in section] == [
+        "Reaching the database"
+    ]

@@ -22,6 +22,12 @@ from tests.terraform.simulated.project import without_zeros
 _PROJECT_AGENT: Final = "serviceAccount:service-123456789012@gcp-sa-pubsub.iam.gserviceaccount.com"
 _DEPLOYER: Final = "serviceAccount:slipway-deploy@example-registry.iam.gserviceaccount.com"
 _UPTIME: Final = "google_monitoring_uptime_check_config"
+# Which program reads which, by who issues the tokens.
+_SECRETS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
+    "open": {},
+    "external": {"api": ("pepper",)},
+    "token": {"api": ("pepper", "token-keys"), "migrate": ("pepper", "admin-secret")},
+}
 _EVERYBODY: Final = {"allUsers", "allAuthenticatedUsers"}
 _DEPLOY: Final = (ROOT / "docs" / "deploy.md").read_text()
 _OPERATIONS: Final = (ROOT / "docs" / "operations.md").read_text()
@@ -52,13 +58,12 @@ def _expected_grants(deployment: Deployment) -> set[tuple[str, str, str]]:
     expected |= {
         (member[program], role, "") for program in PROGRAMS for role in ("cloudsql.client", "cloudsql.instanceUser")
     }
-    if deployment.environment("api")["SLIPWAY_ACCESS"] == "token":
-        secrets = {"api": ("pepper", "token-keys"), "migrate": ("pepper", "admin-secret")}
-        expected |= {
-            (member[program], "secretmanager.secretAccessor", f"slipway-{secret}")
-            for program, names in secrets.items()
-            for secret in names
-        }
+    secrets = _SECRETS[deployment.environment("api")["SLIPWAY_ACCESS"]]
+    expected |= {
+        (member[program], "secretmanager.secretAccessor", f"slipway-{secret}")
+        for program, names in secrets.items()
+        for secret in names
+    }
     if not deployment.has_front():
         expected.add(("allUsers", "run.invoker", "slipway-api"))
     return expected

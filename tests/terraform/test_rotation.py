@@ -17,11 +17,11 @@ from typing import Final
 
 import pytest
 
-from deploy.rotate import SETTLED_AFTER, USED_WITHIN
 from functions.registry.auth.caller import Caller, TokenRefused
 from functions.registry.auth.secrets import Peppers, make_secret
 from functions.registry.auth.tokens import KeyRing, Tokens
 from functions.registry.config import Settings
+from slipway_cli.operator.rotation import SETTLED_AFTER, USED_WITHIN
 from tests.issuer import ec_key, private_pem
 from tests.terraform.core import ROOT
 
@@ -75,9 +75,25 @@ class Cloud:
         (self.folder / "revision.json").write_text(json.dumps(revision))
 
     def run(self, step: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "deploy.rotate", "--project=p", "--region=r", self.kind, step]
+        command = [
+            sys.executable,
+            "-m",
+            "slipway_cli",
+            "operator",
+            "rotate",
+            self.kind,
+            step,
+            "--project=p",
+            "--region=r",
+        ]
         simulated = {"SIMULATED": str(self.folder), "KIND": _SECRETS[self.kind]}
-        environment = {**os.environ, "PATH": f"{self.folder}:{os.environ['PATH']}", **simulated}
+        command.append("--yes")
+        environment = {
+            **os.environ,
+            "PYTHONPATH": str(ROOT / "cli"),
+            "PATH": f"{self.folder}:{os.environ['PATH']}",
+            **simulated,
+        }
         return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
     def step(self, name: str) -> str:

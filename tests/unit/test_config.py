@@ -105,7 +105,7 @@ def test_tenant_claims_are_read_by_issuer() -> None:
 
 @pytest.mark.parametrize("text", ["https://x", "https://x=", "=sub", "https://x=a,,b", "https://x=a b", "https://x=a,"])
 def test_tenant_claims_that_can_not_be_read_are_refused(text: str) -> None:
-    assert complaint("tenant_claims", text).startswith("SLIPWAY_TENANT_CLAIMS takes ISSUER=CLAIM,CLAIM")
+    assert complaint("tenant_claims", text).startswith("SLIPWAY_TENANT_CLAIMS must be ISSUER=CLAIM,CLAIM")
 
 
 def test_the_examples_here_cover_every_setting() -> None:
@@ -141,7 +141,7 @@ def test_a_number_is_taken_from_its_least_to_its_most(setting: str, bounds: tupl
 def test_a_number_out_of_range_is_refused_with_the_range(setting: str, bounds: tuple[int, int]) -> None:
     least, most = bounds
     for number in (least - 1, most + 1):
-        expected = f"{variable(setting)} takes a whole number from {least} to {most}, not '{number}'"
+        expected = f"{variable(setting)} must be an integer from {least} to {most} (got '{number}')"
         assert complaint(setting, str(number)) == expected
 
 
@@ -149,7 +149,7 @@ def test_a_number_out_of_range_is_refused_with_the_range(setting: str, bounds: t
 @pytest.mark.parametrize("setting", RANGES)
 def test_what_is_no_number_is_refused_with_the_range(setting: str, text: str) -> None:
     least, most = RANGES[setting]
-    assert complaint(setting, text).startswith(f"{variable(setting)} takes a whole number from {least} to {most}, not")
+    assert complaint(setting, text).startswith(f"{variable(setting)} must be an integer from {least} to {most} (got")
 
 
 @pytest.mark.parametrize("size", [262_144, 524_288, 8_388_608, 268_435_456])
@@ -159,20 +159,20 @@ def test_a_chunk_is_a_multiple_of_what_cloud_storage_takes(size: int) -> None:
 
 @pytest.mark.parametrize("size", [262_145, 400_000, 268_435_455])
 def test_a_chunk_of_any_other_size_is_refused(size: int) -> None:
-    expected = f"SLIPWAY_UPLOAD_CHUNK_BYTES takes a multiple of 262144, not '{size}'"
+    expected = f"SLIPWAY_UPLOAD_CHUNK_BYTES must be a multiple of 262144 (got '{size}')"
     assert complaint("upload_chunk_bytes", str(size)) == expected
 
 
 @pytest.mark.parametrize("text", ["0", "262143", "268435457", "4MiB", ""])
 def test_a_chunk_out_of_range_is_refused(text: str) -> None:
-    assert "SLIPWAY_UPLOAD_CHUNK_BYTES takes a whole number from 262144" in complaint("upload_chunk_bytes", text)
+    assert "SLIPWAY_UPLOAD_CHUNK_BYTES must be an integer from 262144" in complaint("upload_chunk_bytes", text)
 
 
 @pytest.mark.parametrize(("setting", "choices"), CHOICES.items())
 def test_a_choice_is_one_of_those_offered(setting: str, choices: tuple[str, ...]) -> None:
     assert [read(setting, choice) for choice in choices] == list(choices)
     for text in ("", "other", choices[0].upper(), f" {choices[0]}"):
-        assert complaint(setting, text) == f"{variable(setting)} takes one of {', '.join(choices)}, not {text!r}"
+        assert complaint(setting, text) == f"{variable(setting)} must be one of {', '.join(choices)} (got {text!r})"
 
 
 def test_hosts_are_read_in_lower_case() -> None:
@@ -182,7 +182,7 @@ def test_hosts_are_read_in_lower_case() -> None:
 
 @pytest.mark.parametrize("text", ["https://gitlab.internal", "a,b", "*.internal", "gitlab.internal:443", "gitläb"])
 def test_what_is_no_host_is_refused(text: str) -> None:
-    assert complaint("private_issuers", text).startswith("SLIPWAY_PRIVATE_ISSUERS takes hosts, divided by spaces")
+    assert complaint("private_issuers", text).startswith("SLIPWAY_PRIVATE_ISSUERS must be hosts, divided by spaces")
 
 
 def test_what_is_not_ours_is_not_read() -> None:
@@ -209,7 +209,7 @@ def test_the_version_that_gitlab_is_told(version: str) -> None:
 
 @pytest.mark.parametrize("version", ["", "4.39", "v4.39.0", "4.39.0-", "4.39.0\r\nX: y", "4.39.0-a b"])
 def test_a_version_that_is_none(version: str) -> None:
-    with pytest.raises(SettingInvalid, match="SLIPWAY_GITLAB_VERSION takes a version"):
+    with pytest.raises(SettingInvalid, match="SLIPWAY_GITLAB_VERSION must be a version"):
         read("gitlab_version", version)
 
 

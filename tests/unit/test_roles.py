@@ -28,7 +28,7 @@ def test_a_label_is_read_back(role: Role) -> None:
 
 @pytest.mark.parametrize("text", ["", "owner", "READER", "reader ", "1", "reader\n"])
 def test_another_text_is_refused_with_the_choices(text: str) -> None:
-    with pytest.raises(ValueError, match="takes one of reader, writer, maintainer, admin"):
+    with pytest.raises(ValueError, match="must be one of reader, writer, maintainer, admin"):
         Role.parse(text)
 
 

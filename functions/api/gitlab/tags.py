@@ -13,9 +13,10 @@ from functions.api.web.context import Context
 from functions.api.web.gitlab_errors import TagUnknown
 from functions.registry.blobs.errors import ObjectMissing
 from functions.registry.metadata.content import blobs
-from functions.registry.metadata.gitlab import tags
+from functions.registry.metadata.gitlab import tag_images, tags
 from functions.registry.metadata.gitlab.pages import TagPage
-from functions.registry.metadata.gitlab.tags import FoundTags, Image, TagDetails
+from functions.registry.metadata.gitlab.tag_images import Image
+from functions.registry.metadata.gitlab.tags import FoundTags, TagDetails
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.errors import NameUnknown
 from functions.registry.oci.json_object import read_stored
@@ -74,7 +75,7 @@ def _shown(tag: TagDetails) -> dict[str, Any]:
 
 
 def get_tag(context: Context, route: routes.GetTagDetails) -> Response:
-    times, images = tags.images(context.services.database, route.repository, route.tag)
+    times, images = tag_images.images(context.services.database, route.repository, route.tag)
     if times is None:
         raise NameUnknown(name=route.repository)
     if times.created_at is None or times.published_at is None or times.root not in images:
@@ -83,7 +84,7 @@ def get_tag(context: Context, route: routes.GetTagDetails) -> Response:
     shown: dict[str, Any] = {
         "repository": route.repository,
         "name": route.tag,
-        "image": _image(root, images, _platform(context, route, root), [tags.MOST_IMAGES]),
+        "image": _image(root, images, _platform(context, route, root), [tag_images.MOST_IMAGES]),
         "created_at": moment(times.created_at),
     }
     if times.published_at != times.created_at:

@@ -89,7 +89,7 @@ def _by_grant(context: Context, form: dict[str, str], asked: list[str]) -> Signe
             return refusing(context.services, lambda sign_in: sign_in.again(token))
         case grant_type if grant_type == _EXCHANGE:
             if form.get("subject_token_type") not in {*_ID_TOKENS, _ACCESS_TOKEN}:
-                raise ParameterInvalid(f"subject_token_type takes one of {', '.join([*_ID_TOKENS, _ACCESS_TOKEN])}")
+                raise ParameterInvalid(f"subject_token_type must be one of {', '.join([*_ID_TOKENS, _ACCESS_TOKEN])}")
             is_access_token = form["subject_token_type"] == _ACCESS_TOKEN
             token, robot = _field(form, "subject_token"), form.get("robot", "")
             return refusing(
@@ -98,7 +98,7 @@ def _by_grant(context: Context, form: dict[str, str], asked: list[str]) -> Signe
                     token, context.address, is_access_token=is_access_token, robot=robot, asked=asked
                 ),
             )
-    raise ParameterInvalid(f"grant_type takes one of password, refresh_token, {_EXCHANGE}")
+    raise ParameterInvalid(f"grant_type must be one of password, refresh_token, {_EXCHANGE}")
 
 
 def _answer(context: Context, caller: Caller, signed_in: SignedIn | None) -> dict[str, Any]:

@@ -38,4 +38,13 @@ ENDPOINTS: Final = (
         permission=RightTo("pull"),
         action="gc.preview",
     ),
+    Endpoint(
+        method="POST",
+        path=paths.GC_RUNS,
+        route=routes.RunGc,
+        parse=plain(routes.RunGc),
+        handler=gc.run,
+        permission=Administrator(),
+        action="gc.run",
+    ),
 )

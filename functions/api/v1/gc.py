@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
+from typing import Final
+
 from flask import Response
 
-from functions.api.v1.routes import GetGc, PreviewGc
+from functions.api.audit import registry_changed
+from functions.api.v1.routes import GetGc, PreviewGc, RunGc
+from functions.api.web import json_body as document
 from functions.api.web.context import Context
-from functions.api.web.responses import json_response
+from functions.api.web.errors import ResourceExists
+from functions.api.web.responses import answer, json_response, unavailable
 from functions.api.web.rows import rows
+from functions.registry.metadata.access import audit
 from functions.registry.metadata.content import repositories
 from functions.registry.metadata.gc import status
-from functions.registry.oci.errors import NameUnknown
+from functions.registry.oci.errors import NameUnknown, TooManyRequests
+
+_RUN: Final = "gc.run"
+_SECONDS_BETWEEN_RUNS: Final = 60
 
 
 def get(context: Context, _: GetGc) -> Response:
@@ -39,3 +49,17 @@ def preview(context: Context, route: PreviewGc) -> Response:
             "bytes_freed_in_registry": freed.in_registry,
         }
     )
+
+
+def run(context: Context, _: RunGc) -> Response:
+    """Publishes the hint that wakes it. The trail tells when that was done last, on whatever instance."""
+    document.read(context, {}, {})
+    services = context.services
+    if not services.settings.topic:
+        raise ResourceExists("nothing can wake the collection: SLIPWAY_TOPIC is not set")
+    if audit.was_done_within(services.database, _RUN, _SECONDS_BETWEEN_RUNS):
+        raise TooManyRequests("the collection was woken less than a minute ago", _SECONDS_BETWEEN_RUNS)
+    if not services.gc_trigger.publish():
+        return unavailable()
+    registry_changed(context, _RUN, "", None)
+    return answer({"state": "woken"}, HTTPStatus.ACCEPTED)

@@ -18,5 +18,10 @@ class GetGc(Route):
 
 
 @dataclass(frozen=True, slots=True)
+class RunGc(Route):
+    """Wake it now."""
+
+
+@dataclass(frozen=True, slots=True)
 class PreviewGc(InRepository):
     """What the garbage collection would take from a repository."""

@@ -45,7 +45,7 @@ class PutManifest(InRepository):
 
 @dataclass(frozen=True, slots=True)
 class DeleteManifest(InRepository):
-    """A tag alone, or a manifest with its tags (end-9)"""
+    """A tag goes alone, or a manifest with its tags (end-9)."""
 
     reference: Reference
 

@@ -47,10 +47,10 @@ class Pace:
 class Body:
     """A body, of which `received` bytes have come.
 
-    It `is_announced` if any are to come; `announced` is how many, if that is known. It `is_cut` if the client went away,
-    was too slow, stopped before the end, or if it `is_too_large`: more than `most` bytes, which is what the platform
-    lets through; 0 is no limit. Without a length that is said of an eighth less, of which all is handed out: the
-    platform has counted what is still under way.
+    It `is_announced` if any are to come; `announced` is how many, if that is known. It `is_cut` if the client went
+    away, was too slow, stopped before the end, or if it `is_too_large`: more than `most` bytes, which is what the
+    platform lets through; 0 is no limit. Without a length that is said of an eighth less, of which all is handed out:
+    the platform has counted what is still under way.
     """
 
     def __init__(self, request: Request, address: str, pace: Pace, most: int = 0) -> None:

@@ -25,7 +25,7 @@ def read(context: Context, required: Mapping[str, Reader], optional: Mapping[str
     known = {**required, **optional}
     for name in document:
         if name not in known:
-            raise ParameterInvalid(f"{_shown(name)} is no field: there are {', '.join(known)}")
+            raise ParameterInvalid(f"unknown field {_shown(name)}; expected one of: {', '.join(known)}")
     for name in required:
         if name not in document:
             raise ParameterInvalid(f"{name} is missing")
@@ -43,7 +43,7 @@ def text(longest: int) -> Reader:
 
     def read_text(value: Any) -> str:
         if not isinstance(value, str) or not 0 < len(value) <= longest or not value.isprintable():
-            raise ValueError(f"takes a text of 1 to {longest} characters, none of them a control character")
+            raise ValueError(f"must be a text of 1 to {longest} characters, none of them a control character")
         return value
 
     return read_text
@@ -53,7 +53,7 @@ def number(least: int, most: int) -> Reader:
     def read_number(value: Any) -> int:
         # In Python true is a number.
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-            raise ValueError(f"takes a whole number from {least} to {most}")
+            raise ValueError(f"must be an integer from {least} to {most}")
         return value
 
     return read_number
@@ -62,7 +62,7 @@ def number(least: int, most: int) -> Reader:
 def choice(*choices: str) -> Reader:
     def read_choice(value: Any) -> str:
         if not isinstance(value, str) or value not in choices:
-            raise ValueError(f"takes one of {', '.join(choices)}")
+            raise ValueError(f"must be one of {', '.join(choices)}")
         return value
 
     return read_choice
@@ -74,7 +74,7 @@ def nullable(reader: Reader) -> Reader:
 
 def flag(value: Any) -> bool:
     if not isinstance(value, bool):
-        raise ValueError("takes true or false")  # noqa: TRY004  # as every reader does
+        raise ValueError("must be true or false")  # noqa: TRY004  # as every reader does
     return value
 
 
@@ -82,7 +82,7 @@ def texts(value: Any) -> dict[str, str]:
     """An object whose values are texts."""
     printable = text(255)
     if not isinstance(value, dict):
-        raise ValueError("takes an object of texts")  # noqa: TRY004  # as every reader does
+        raise ValueError("must be an object of texts")  # noqa: TRY004  # as every reader does
     return {printable(name): printable(inner) for name, inner in value.items()}
 
 
@@ -99,17 +99,17 @@ def repository(value: Any) -> RepositoryName:
     try:
         return RepositoryName.parse(value if isinstance(value, str) else "")
     except NameInvalid as invalid:
-        raise ValueError(f"takes a repository's name: {invalid}") from invalid
+        raise ValueError(f"must be a repository's name: {invalid}") from invalid
 
 
 def tag_list(most: int) -> Reader:
     def read_tags(value: Any) -> list[Tag]:
         if not isinstance(value, list) or not 1 <= len(value) <= most:
-            raise ValueError(f"takes a list of 1 to {most} tags")
+            raise ValueError(f"must be a list of 1 to {most} tags")
         try:
             return [Tag.parse(tag if isinstance(tag, str) else "") for tag in value]
         except ManifestInvalid as invalid:
-            raise ValueError(f"takes a list of tags: {invalid}") from invalid
+            raise ValueError(f"must be a list of tags: {invalid}") from invalid
 
     return read_tags
 
@@ -118,7 +118,7 @@ def _pattern(value: Any, check: Callable[[str], str]) -> str:
     try:
         check(value if isinstance(value, str) else "")
     except PatternInvalid as invalid:
-        raise ValueError(f"takes a pattern: {invalid}") from invalid
+        raise ValueError(f"must be a pattern: {invalid}") from invalid
     pattern: str = value
     return pattern
 

@@ -18,7 +18,6 @@ from functions.registry.metadata.imports.transactions import wait_for_all
 from functions.registry.metadata.imports.vocabulary import Source
 
 _WAIT_SECONDS: Final = 60.0
-_PAGE: Final = 500
 _MOST_NAMED: Final = 10
 
 
@@ -50,11 +49,11 @@ class Sealing:
         if source.state != "sealed":
             # Whoever fetched something at this moment is through with it: nothing is imported from now on.
             self._wait()
-            sealing.queue_garbage(self.database, source_id)
+            sealing.queue_garbage(self.database, source)
             sealing.end(self.database, source_id)
         # Whoever queued the deletion of an object by what was true before has done so.
         self._wait()
-        sealing.date_deletions(self.database, source_id)
+        sealing.date_deletions(self.database, source)
         sealing.drop(self.database, source_id)
 
     def _wait(self) -> None:
@@ -66,12 +65,9 @@ class Sealing:
             raise SealRefused(f"not imported yet: {', '.join(unfinished)}")
         if source.prefix is None:
             return
-        last: Awaited | None = None
-        while page := sealing.awaited(self.database, source.id, last, _PAGE):
-            last = page[-1]
-            for each in page:
-                if self._is_there(source.prefix, each):
-                    raise SealRefused(f"{each.path} needs {each.digest}, which lies in the bucket: import it once more")
+        for each in sealing.awaited(self.database, source.id):
+            if self._is_there(source.prefix, each):
+                raise SealRefused(f"{each.path} needs {each.digest}, which lies in the bucket: import it once more")
 
     def _is_there(self, prefix: str, awaited: Awaited) -> bool:
         """Whether the repository there has it: the object alone may be another repository's."""

@@ -384,7 +384,10 @@ CREATE FUNCTION public.is_followed(of_repository text) RETURNS boolean
     AS $$
 DECLARE theirs record;
 BEGIN
-    IF is_importing() OR NOT is_import_open() THEN RETURN false; END IF;
+    -- What is copied over the other registry's API is pushed as all else is, but for this.
+    IF is_importing() OR current_setting('slipway.copying', true) = 'on' OR NOT is_import_open() THEN
+        RETURN false;
+    END IF;
     SELECT old.state, import_mode(old.source_id, old.name) AS mode INTO theirs
       FROM import_repositories AS old
       JOIN import_sources AS source ON source.id = old.source_id AND source.state NOT IN ('added', 'sealed')
@@ -1251,6 +1254,9 @@ CREATE TABLE public.import_repositories (
     imported_at timestamp with time zone,
     compared_at timestamp with time zone,
     exported_at timestamp with time zone,
+    export_due_at timestamp with time zone,
+    export_after xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    is_handing_back boolean DEFAULT false NOT NULL,
     CONSTRAINT import_repositories_state_check CHECK ((state = ANY (ARRAY['listed'::text, 'importing'::text, 'imported'::text, 'refused'::text, 'handed_back'::text, 'dropped'::text])))
 );
 
@@ -1954,6 +1960,8 @@ CREATE UNIQUE INDEX import_ranges_pieces ON public.import_ranges USING btree (so
 CREATE INDEX import_repositories_asked ON public.import_repositories USING btree (source_id, asked_at) WHERE ((asked_at IS NOT NULL) AND (state = ANY (ARRAY['listed'::text, 'importing'::text])));
 
 CREATE INDEX import_repositories_due ON public.import_repositories USING btree (source_id, due_at, objects) WHERE (due_at IS NOT NULL);
+
+CREATE INDEX import_repositories_export ON public.import_repositories USING btree (export_due_at) WHERE (export_due_at IS NOT NULL);
 
 CREATE INDEX import_repositories_here ON public.import_repositories USING btree (repository_id) WHERE (repository_id IS NOT NULL);
 

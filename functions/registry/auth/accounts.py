@@ -98,7 +98,7 @@ def add_trusted_publisher(
         )
     issuers = settings.oidc_issuers
     if issuer not in issuers:
-        raise AccountRefused(f"issuer takes one of SLIPWAY_OIDC_ISSUERS: {', '.join(issuers)}")
+        raise AccountRefused(f"issuer must be one of SLIPWAY_OIDC_ISSUERS: {', '.join(issuers)}")
     try:
         validate_trusted_publisher(issuer, claims, settings.tenant_claims)
     except ValueError as error:
@@ -120,4 +120,4 @@ def _require_namespace(namespace: str) -> None:
     except NameInvalid:
         is_one_part = False
     if not is_one_part:
-        raise AccountRefused("namespace takes the first part of repositories' names, such as team in team/app")
+        raise AccountRefused("namespace must be the first part of repositories' names, such as team in team/app")

@@ -1,6 +1,6 @@
 """Google's access tokens. They are opaque and meant for Google: whoever was given one could show it here as well.
 
-So they are taken only from the listed clients, and open only trusts that say so: `access_token` is `true`.
+So they are taken only from the listed clients, and open only trusted publishers that say so: `access_token` is `true`.
 """
 
 from __future__ import annotations

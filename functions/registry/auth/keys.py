@@ -46,7 +46,7 @@ class VerificationKey:
             return cls(key, "EdDSA")
         if isinstance(key, RSAPublicKey) and key.key_size >= _SHORTEST_RSA_BITS:
             return cls(key, "RS256")
-        raise KeyUnusable(f"takes a public key: EC, Ed25519, or RSA of at least {_SHORTEST_RSA_BITS} bits")
+        raise KeyUnusable(f"must be a public key: EC, Ed25519, or RSA of at least {_SHORTEST_RSA_BITS} bits")
 
     @classmethod
     def from_jwk(cls, document: Mapping[str, Any]) -> VerificationKey:
@@ -54,7 +54,7 @@ class VerificationKey:
         try:
             return cls.of(jwt.PyJWK(dict(document)).key)
         except (jwt.PyJWTError, ValueError, TypeError) as error:
-            raise KeyUnusable("takes a public key in JSON") from error
+            raise KeyUnusable("must be a public key in JSON") from error
 
     def jwk(self) -> dict[str, str]:
         document = dict(_to_jwk(self.key))

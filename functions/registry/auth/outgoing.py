@@ -130,14 +130,17 @@ def _connected(address: str, port: int, seconds: float) -> Iterator[socket.socke
 
 
 @contextmanager
-def time_limit(handle: socket.socket, seconds: float) -> Iterator[None]:
-    """Cuts the connection off when the time is over, and raises TimeoutError at the end of the block."""
+def time_limit(handle: socket.socket, seconds: float) -> Iterator[threading.Event]:
+    """Cuts the connection off when the time is over, and raises TimeoutError at the end of the block.
+
+    The event tells, before that, whether it was.
+    """
     is_over = threading.Event()
     timer = threading.Timer(max(0, seconds), _cut, [handle, is_over])
     timer.daemon = True
     timer.start()
     try:
-        yield
+        yield is_over
     finally:
         timer.cancel()
     # What was cut off may look like a whole answer.

@@ -21,7 +21,7 @@ class Role(IntEnum):
         for role in cls:
             if role.label == text:
                 return role
-        raise ValueError(f"takes one of {', '.join(role.label for role in cls)}")
+        raise ValueError(f"must be one of {', '.join(role.label for role in cls)}")
 
     @property
     def label(self) -> str:

@@ -85,7 +85,7 @@ def _mapping(value: Any) -> Mapping[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise ValueError("takes an object")  # noqa: TRY004  # one kind of error for all that is malformed
+        raise ValueError("must be an object")  # noqa: TRY004  # one kind of error for all that is malformed
     return value
 
 
@@ -93,7 +93,7 @@ def _patterns(value: Any) -> tuple[str, ...]:
     if value is None:
         return ()
     if not isinstance(value, list) or not all(isinstance(pattern, str) for pattern in value):
-        raise ValueError("takes a list of patterns")
+        raise ValueError("must be a list of patterns")
     return tuple(value)
 
 

@@ -120,9 +120,9 @@ def _private_key(block: bytes) -> EllipticCurvePrivateKey:
     try:
         key = load_pem_private_key(block, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise SettingInvalid("SLIPWAY_TOKEN_KEYS takes private keys in PEM, without a password") from error
+        raise SettingInvalid("SLIPWAY_TOKEN_KEYS must be private keys in PEM, without a password") from error
     if not isinstance(key, EllipticCurvePrivateKey) or not isinstance(key.curve, SECP256R1):
-        raise SettingInvalid("SLIPWAY_TOKEN_KEYS takes keys of the kind EC P-256")
+        raise SettingInvalid("SLIPWAY_TOKEN_KEYS must be keys of the kind EC P-256")
     return key
 
 

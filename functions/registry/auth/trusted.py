@@ -28,7 +28,7 @@ _GITHUB_SERVER_ENDING: Final = "/_services/token"
 GLOBS: Final = frozenset({"ref", "ref_path", "environment"})
 _MOST_CLAIMS: Final = 20
 _LONGEST_TEXT: Final = 255
-# A Google access token opens only what says that it may: it was made for no audience.
+# A Google access token opens only what says that it may: access tokens carry no audience.
 _IMPLIED: Final = {"access_token": "false"}
 
 # The claims that name a tenant, for each issuer that an operator has set some for.
@@ -65,7 +65,7 @@ def tenant_claims(issuer: str, configured: Tenants) -> tuple[str, ...]:
 
 
 def tenants(identity: Identity, configured: Tenants) -> list[dict[str, str]]:
-    """What trusts in the identity are found by: each of them holds one of these."""
+    """Returns what trusted publishers of the identity are found by: each of them holds one of these."""
     plain = comparable(identity)
     return [{name: plain[name]} for name in tenant_claims(identity.issuer, configured) if name in plain]
 
@@ -113,20 +113,20 @@ def refuse_outside_code(identity: Identity) -> None:
 def validate_trusted_publisher(issuer: str, claims: Mapping[str, str], configured: Tenants) -> None:
     """Raises ValueError where a trusted publisher would open more than its author can mean."""
     if not claims or len(claims) > _MOST_CLAIMS:
-        raise ValueError(f"takes 1 to {_MOST_CLAIMS} claims")
+        raise ValueError(f"must be 1 to {_MOST_CLAIMS} claims")
     for name, value in claims.items():
         if not isinstance(value, str) or not _is_plain(name) or not _is_plain(value):
-            raise ValueError(f"takes claims that are texts of 1 to {_LONGEST_TEXT} characters")
+            raise ValueError(f"must be texts of 1 to {_LONGEST_TEXT} characters")
         if "*" in value and name not in GLOBS:
-            raise ValueError(f"takes * only in {', '.join(sorted(GLOBS))}, not in {name}")
+            raise ValueError(f"may have * only in {', '.join(sorted(GLOBS))}, not in {name}")
     ids = tenant_claims(issuer, configured)
     if claims.keys().isdisjoint(ids):
-        raise ValueError(f"takes {' or '.join(ids)}: all else is shared by many at {issuer}")
+        raise ValueError(f"must have {' or '.join(ids)}: all else is shared by many at {issuer}")
     for name in claims.keys() & _NUMBERS.intersection(() if issuer in configured else ids):
         if not (claims[name].isascii() and claims[name].isdecimal()):
-            raise ValueError(f"takes a number for {name}: names can be given again to somebody else")
+            raise ValueError(f"must have a number for {name}: names can be given again to somebody else")
     if issuer == GOOGLE and not claims["sub"].isdecimal():
-        raise ValueError("takes a number for sub: names can be given again to somebody else")
+        raise ValueError("must have a number for sub: names can be given again to somebody else")
 
 
 def _is_plain(text: str) -> bool:

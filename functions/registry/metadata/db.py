@@ -43,7 +43,7 @@ _FOLLOWED: Final = "SW002"
 # A table, a column, a function or a right that this release needs: migrate has not been called yet.
 _NOT_MIGRATED: Final = ("42P01", "42703", "42883", "42501")
 _ATTEMPTS: Final = 3
-# Whom a deadlock let go on takes its lock meanwhile: otherwise one that is run again at once may be faster.
+# The transaction that survived a deadlock needs time to take its lock: one that is run again at once may be faster.
 _PAUSE_SECONDS: Final = 0.02
 # How long a request waits for a connection.
 WAIT_SECONDS: Final = 2

@@ -8,17 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from functions.registry.blobs import hashing
-from functions.registry.blobs.errors import BlobStoreUnavailable
 from functions.registry.metadata.content import uploads
 from functions.registry.metadata.content.uploads import Part, Upload
-from functions.registry.metadata.db import ChangeRefused
 from functions.registry.wiring import Services
 
 
 def store(services: Services, upload: Upload, object_name: str, pieces: Iterator[bytes], algorithm: str) -> Part:
     """Writes all pieces; `uploads.advance` or the upload's commit makes them count.
 
-    Raises BlobStoreUnavailable and, if `pieces` does, ChangeRefused; the object is queued for deletion then.
+    Raises BlobStoreUnavailable and what `pieces` raises; the object is queued for deletion then.
     """
     # Without a state to go on from, the finished object is hashed instead.
     running = hashing.resume(algorithm, upload.hash_state) if upload.received else hashing.start(algorithm)
@@ -29,7 +27,7 @@ def store(services: Services, upload: Upload, object_name: str, pieces: Iterator
                 running.update(piece)
             writer.write(piece)
         writer.close()
-    except (BlobStoreUnavailable, ChangeRefused):
+    except Exception:
         writer.cancel()
         uploads.discard_object(services.database, object_name)
         raise

@@ -188,23 +188,23 @@ def test_the_last_administrator_stays(registry: Registry) -> None:
     [
         ({"name": "x"}, "kind is missing"),
         ({"kind": "robot"}, "name is missing"),
-        ({"kind": "group", "name": "x"}, "kind takes one of user, robot"),
-        ({"kind": ["robot"], "name": "x"}, "kind takes one of"),
+        ({"kind": "group", "name": "x"}, "kind must be one of user, robot"),
+        ({"kind": ["robot"], "name": "x"}, "kind must be one of"),
         ({"kind": "robot", "name": "X"}, "name is refused"),
         ({"kind": "robot", "name": "token"}, "name is refused"),
-        ({"kind": "robot", "name": "a\u0000"}, "name takes a text"),
-        ({"kind": "robot", "name": "\ud800"}, "name takes a text"),
-        ({"kind": "robot", "name": "x" * 129}, "name takes a text"),
-        ({"kind": "robot", "name": 1}, "name takes a text"),
-        ({"kind": "robot", "name": "x", "namespace": "a/b"}, "namespace takes the first part"),
-        ({"kind": "robot", "name": "x", "namespace": "A"}, "namespace takes the first part"),
+        ({"kind": "robot", "name": "a\u0000"}, "name must be a text"),
+        ({"kind": "robot", "name": "\ud800"}, "name must be a text"),
+        ({"kind": "robot", "name": "x" * 129}, "name must be a text"),
+        ({"kind": "robot", "name": 1}, "name must be a text"),
+        ({"kind": "robot", "name": "x", "namespace": "a/b"}, "namespace must be the first part"),
+        ({"kind": "robot", "name": "x", "namespace": "A"}, "namespace must be the first part"),
         ({"kind": "user", "name": "x", "namespace": "a"}, "namespace is for robots"),
         ({"kind": "robot", "name": "x", "is_admin": True}, "is_admin is for users"),
-        ({"kind": "user", "name": "x", "is_admin": 1}, "is_admin takes true or false"),
+        ({"kind": "user", "name": "x", "is_admin": 1}, "is_admin must be true or false"),
         ({"kind": "robot", "name": "x", "password": "a long enough one"}, "password is for users"),
         ({"kind": "user", "name": "x", "password": "short"}, "password is refused"),
         ({"kind": "user", "name": "x", "password": "\u00e9" * 1000}, "password is refused"),
-        ({"kind": "user", "name": "x", "id": 7}, "'id' is no field: there are kind, name"),
+        ({"kind": "user", "name": "x", "id": 7}, "unknown field 'id'; expected one of: kind, name"),
     ],
 )
 def test_a_principal_that_can_not_be_is_refused_with_the_reason(
@@ -250,7 +250,7 @@ def test_a_secret_is_shown_once_and_signs_in_until_it_is_revoked(admin: Administ
 @pytest.mark.parametrize("days", [0, 3651, 1.5, "7", True, -1])
 def test_a_secret_lives_a_number_of_days(admin: Administrator, days: object) -> None:
     status, _, message = admin.refused("POST", "principals/root/secrets", {"name": "x", "expires_in_days": days})
-    assert (status, message) == (400, "expires_in_days takes a whole number from 1 to 3650")
+    assert (status, message) == (400, "expires_in_days must be an integer from 1 to 3650")
 
 
 # ---- trusted_publishers
@@ -269,13 +269,13 @@ def test_a_robot_trusts_the_jobs_that_are_named(admin: Administrator) -> None:
 @pytest.mark.parametrize(
     ("issuer", "claims", "named"),
     [
-        ("https://evil.example", CLAIMS, "issuer takes one of SLIPWAY_OIDC_ISSUERS"),
+        ("https://evil.example", CLAIMS, "issuer must be one of SLIPWAY_OIDC_ISSUERS"),
         (GITHUB, {"ref": "main"}, "claims takes repository_owner_id or repository_id"),
         (GITHUB, {"repository_id": "*"}, "claims takes * only in"),
         (GITHUB, {}, "claims takes 1 to"),
-        (GITHUB, {"repository_id": 42}, "claims takes a text"),
-        (GITHUB, [], "claims takes an object of texts"),
-        (7, CLAIMS, "issuer takes a text"),
+        (GITHUB, {"repository_id": 42}, "claims must be a text"),
+        (GITHUB, [], "claims must be an object of texts"),
+        (7, CLAIMS, "issuer must be a text"),
     ],
 )
 def test_a_trusted_publisher_that_opens_too_much_is_refused(
@@ -338,12 +338,12 @@ def test_grants_come_in_pages_that_a_removed_one_does_not_break(admin: Administr
 @pytest.mark.parametrize(
     ("changed", "named"),
     [
-        ({"principal": 7}, "principal takes a text"),
-        ({"repositories": "Team/*"}, "repositories takes a pattern"),
-        ({"repositories": ["a"]}, "repositories takes a pattern"),
-        ({"repositories": "a" * 256}, "repositories takes a pattern"),
-        ({"role": "owner"}, "role takes one of reader, writer, maintainer, admin"),
-        ({"role": None}, "role takes one of"),
+        ({"principal": 7}, "principal must be a text"),
+        ({"repositories": "Team/*"}, "repositories must be a pattern"),
+        ({"repositories": ["a"]}, "repositories must be a pattern"),
+        ({"repositories": "a" * 256}, "repositories must be a pattern"),
+        ({"role": "owner"}, "role must be one of reader, writer, maintainer, admin"),
+        ({"role": None}, "role must be one of"),
     ],
 )
 def test_a_grant_that_says_nothing_is_refused(admin: Administrator, changed: dict[str, object], named: str) -> None:
@@ -386,18 +386,18 @@ def test_rules_come_in_their_order_and_have_a_name_each(admin: Administrator) ->
 @pytest.mark.parametrize(
     ("changed", "named"),
     [
-        ({"kind": "locked"}, "kind takes one of protected, immutable, exempt, delete_protected"),
-        ({"tags": "a/b"}, "tags takes a pattern"),
-        ({"tags": None}, "tags takes a pattern"),
-        ({"role": "owner"}, "role takes one of"),
-        ({"position": -1}, "position takes a whole number from 0 to"),
-        ({"position": 2**31}, "position takes a whole number from 0 to"),
+        ({"kind": "locked"}, "kind must be one of protected, immutable, exempt, delete_protected"),
+        ({"tags": "a/b"}, "tags must be a pattern"),
+        ({"tags": None}, "tags must be a pattern"),
+        ({"role": "owner"}, "role must be one of"),
+        ({"position": -1}, "position must be an integer from 0 to"),
+        ({"position": 2**31}, "position must be an integer from 0 to"),
         (
             {"kind": "delete_protected", "tags": "v*"},
             "kind is refused: a rule that keeps a repository is about all tags",
         ),
         ({"kind": "exempt", "role": "admin"}, "kind is refused: an exception takes no role"),
-        ({"name": ""}, "name takes a text"),
+        ({"name": ""}, "name must be a text"),
     ],
 )
 def test_a_rule_that_can_not_be_is_refused(admin: Administrator, changed: dict[str, object], named: str) -> None:

@@ -165,7 +165,7 @@ def test_a_month_is_shown_if_nothing_else_is_asked(registry: Registry) -> None:
 def test_a_span_that_is_none_is_refused(registry: Registry, span: dict[str, str]) -> None:
     response = registry.get("/api/v1/usage/daily", query_string=span)
     assert (response.status_code, registry.error_code(response)) == (400, "INVALID_PARAMETER")
-    assert "takes a day" in response.get_json()["errors"][0]["message"]
+    assert "must be a day" in response.get_json()["errors"][0]["message"]
 
 
 @pytest.mark.parametrize("edge", [{"from": "9999-12-31"}, {"to": "0001-01-01"}, {"to": "9999-12-31"}])

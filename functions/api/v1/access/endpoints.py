@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from functions.api.endpoint import Endpoint
-from functions.api.permission import AdministratorOf, SomeAdministrator
+from functions.api.permission import AdministratorOf, AnyToken, SomeAdministrator
 from functions.api.route import plain
-from functions.api.v1.access import grants_and_rules, paths, principals, routes
+from functions.api.v1.access import explaining, grants_and_rules, paths, principals, routes
 
 ENDPOINTS: Final = (
     Endpoint(
@@ -171,5 +171,23 @@ ENDPOINTS: Final = (
         handler=grants_and_rules.list_audit,
         permission=AdministratorOf(),
         action="audit.list",
+    ),
+    Endpoint(
+        method="GET",
+        path=paths.CALLER,
+        route=routes.GetCaller,
+        parse=plain(routes.GetCaller),
+        handler=explaining.get_caller,
+        permission=AnyToken(),
+        action="caller.get",
+    ),
+    Endpoint(
+        method="GET",
+        path=paths.EXPLAIN,
+        route=routes.Explain,
+        parse=paths.explain,
+        handler=explaining.explain,
+        permission=SomeAdministrator(),
+        action="access.explain",
     ),
 )

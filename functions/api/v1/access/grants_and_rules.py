@@ -55,7 +55,7 @@ def add_grant(context: Context, _: routes.AddGrant) -> Response:
         {"principal": nullable(text(_LONGEST_NAME)), "repositories": repositories, "role": ROLE},
         {"namespace": nullable(text(_LONGEST_NAME))},
     )
-    _require_authority_over(context, fields["repositories"])
+    require_authority_over(context, fields["repositories"])
     _require_few_stars(context, fields["repositories"])
     settings, name = context.services.settings, fields["principal"]
     principal_id = _grantee(context, name, fields) if name is not None else None
@@ -76,7 +76,7 @@ def add_grant(context: Context, _: routes.AddGrant) -> Response:
 def remove_grant(context: Context, route: routes.RemoveGrant) -> Response:
     database = context.services.database
     removed = grants.get(database, route.grant)
-    _require_authority_over(context, removed.pattern if removed else None)
+    require_authority_over(context, removed.pattern if removed else None)
     if removed is None or not grants.remove(database, route.grant):
         raise ResourceUnknown("no such grant")
     details = {"id": removed.id, "principal": removed.principal, "role": removed.role}
@@ -95,7 +95,7 @@ def add_rule(context: Context, _: routes.AddRule) -> Response:
         {"name": text(_LONGEST_NAME), "kind": choice(*KINDS), "repositories": repositories},
         {"tags": tags, "role": nullable(ROLE), "position": number(0, _LAST_POSITION)},
     )
-    _require_authority_over(context, fields["repositories"])
+    require_authority_over(context, fields["repositories"])
     _require_few_stars(context, fields["repositories"], fields.get("tags", ""))
     rule = NewRule(**{"position": 0 if context.caller.authority.over_all else FIRST_OF_NAMESPACES, **fields})
     _require_place(context, rule.position)
@@ -113,7 +113,7 @@ def add_rule(context: Context, _: routes.AddRule) -> Response:
 def remove_rule(context: Context, route: routes.RemoveRule) -> Response:
     database = context.services.database
     found = rules.get(database, route.rule)
-    _require_authority_over(context, found.repositories if found else None)
+    require_authority_over(context, found.repositories if found else None)
     _require_place(context, found.position if found else 0)
     removed = rules.remove(database, route.rule)
     if removed is None:
@@ -135,7 +135,7 @@ def list_audit(context: Context, route: routes.ListAudit) -> Response:
     return answer({"entries": [_entry(each) for each in shown]}, headers=headers)
 
 
-def _require_authority_over(context: Context, repositories: str | None) -> None:
+def require_authority_over(context: Context, repositories: str | None) -> None:
     """None where there is no such grant or rule: a namespace's administrator is told the same of others'."""
     authority = context.caller.authority
     if authority.over_all or (repositories is not None and authority.over_pattern(repositories)):

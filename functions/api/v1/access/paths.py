@@ -8,6 +8,7 @@ from typing import Final
 
 from functions.api.route import Parser, Query, Route, choice_of, page_of, text_of
 from functions.api.v1.access.routes import (
+    Explain,
     ListAudit,
     ListGrants,
     ListPrincipals,
@@ -19,6 +20,7 @@ from functions.api.v1.access.routes import (
 )
 from functions.api.web.errors import ParameterInvalid, ResourceUnknown
 from functions.registry.metadata.access.audit import OUTCOMES
+from functions.registry.oci.name import RepositoryName, Tag
 from functions.registry.oci.page import Page
 
 PRINCIPALS: Final = r"/api/v1/principals"
@@ -32,6 +34,10 @@ GRANT: Final = r"/api/v1/grants/(?P<grant>[^/]+)"
 RULES: Final = r"/api/v1/rules"
 RULE: Final = r"/api/v1/rules/(?P<rule>[^/]+)"
 AUDIT: Final = r"/api/v1/audit"
+CALLER: Final = r"/api/v1/whoami"
+EXPLAIN: Final = r"/api/v1/explain"
+
+ACTIONS: Final = ("pull", "push", "delete")
 
 # More digits than the database's numbers have, or another character, is nobody's.
 _NUMBER: Final = re.compile(r"[0-9]{1,18}")
@@ -60,7 +66,7 @@ def revoke_secret(match: re.Match[str], _: Query) -> Route:
 def list_audit(_: re.Match[str], query: Query) -> Route:
     before = query.get("before")
     if before is not None and not _NUMBER.fullmatch(before):
-        raise ParameterInvalid("before takes the id of an entry")
+        raise ParameterInvalid("before must be the id of an entry")
     return ListAudit(
         size=Page.parse(query.get("n"), None).size,
         principal=text_of(query, "principal"),
@@ -99,3 +105,13 @@ def list_rules(_: re.Match[str], query: Query) -> Route:
 
 def remove_rule(match: re.Match[str], _: Query) -> Route:
     return RemoveRule(_number(match, "rule"))
+
+
+def explain(_: re.Match[str], query: Query) -> Route:
+    action, repository = choice_of(query, "action", ACTIONS), query.get("repository")
+    principal, tag = text_of(query, "principal"), query.get("tag")
+    if action is None:
+        raise ParameterInvalid("action is missing")
+    if repository is None:
+        raise ParameterInvalid("repository is missing")
+    return Explain(RepositoryName.parse(repository), action, principal, None if tag is None else Tag.parse(tag))

@@ -1,11 +1,12 @@
-"""The routes of access control: principals, secrets, trusted publishers, grants, rules and the audit trail."""
+"""The routes of access control: principals, secrets, trusted publishers, grants, rules, the trail; who may what."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from functions.api.route import Route
+from functions.api.route import InRepository, Route
 from functions.registry.metadata.access.audit import Outcome
+from functions.registry.oci.name import Tag
 from functions.registry.oci.page import Page
 
 
@@ -115,3 +116,17 @@ class ListAudit(Route):
     outcome: Outcome | None = None
     namespace: str | None = None
     before: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GetCaller(Route):
+    """Who asks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explain(InRepository):
+    """Whether somebody may do something. `principal` is None for anyone, `tag` for the repository as a whole."""
+
+    action: str
+    principal: str | None
+    tag: Tag | None

@@ -105,7 +105,7 @@ def _back(place: Place | None, found: Found) -> Place | None:
 
 
 def asked(wanted: Any) -> dict[str, str]:
-    """A filter as the parameters that it was made of."""
+    """Writes a filter as the parameters that it was made of."""
     values = {column.name: getattr(wanted, column.name) for column in fields(wanted)}
     return {name: _written(value) for name, value in values.items() if value is not None}
 

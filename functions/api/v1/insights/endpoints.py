@@ -7,10 +7,19 @@ from typing import Final
 from functions.api.endpoint import Endpoint
 from functions.api.permission import Administrator, AdministratorOf, AnyToken, RightTo
 from functions.api.route import in_repository, plain
-from functions.api.v1.insights import daily, paths, repositories, routes, tags
+from functions.api.v1.insights import daily, paths, repositories, routes, search, tags
 from functions.registry.auth.scopes import CATALOG
 
 ENDPOINTS: Final = (
+    Endpoint(
+        method="GET",
+        path=paths.SEARCH,
+        route=routes.Search,
+        parse=paths.search,
+        handler=search.search,
+        permission=AnyToken((CATALOG,)),
+        action="search.get",
+    ),
     Endpoint(
         method="GET",
         path=paths.REPOSITORIES,

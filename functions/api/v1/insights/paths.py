@@ -26,6 +26,7 @@ from functions.api.v1.insights.routes import (
     GetTagDaily,
     GetUsageDaily,
     Part,
+    Search,
     SearchNamespaces,
     SearchRepositories,
     SearchTags,
@@ -44,6 +45,7 @@ from functions.registry.metadata.lists.filters import (
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.name import Tag
 
+SEARCH: Final = r"/api/v1/search"
 REPOSITORIES: Final = r"/api/v1/repositories"
 REPOSITORY: Final = rf"/api/v1/repositories/{NAME}"
 # No name has a part that is `-` alone: it ends the name.
@@ -67,6 +69,7 @@ LONGEST_CURSOR: Final = 1000
 _WHOLE: Final = re.compile(r"[0-9]{1,18}")
 _NAMESPACE: Final = re.compile(r"[a-z0-9._-]{1,255}")
 _PART_OF_NAME: Final = re.compile(r"[a-z0-9._/-]{1,255}")
+_SOUGHT: Final = re.compile(r"[a-z0-9._/-]{1,255}(:[A-Za-z0-9._-]{0,128})?")
 _PART_OF_TAG: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _CURSOR: Final = re.compile(rf"[A-Za-z0-9_-]{{1,{LONGEST_CURSOR}}}")
 
@@ -76,7 +79,7 @@ def _number(query: Query, name: str, default: int, most: int) -> int:
     if text is None:
         return default
     if not (_WHOLE.fullmatch(text) and 1 <= int(text) <= most):
-        raise ParameterInvalid(f"{name} takes a whole number from 1 to {most}")
+        raise ParameterInvalid(f"{name} must be an integer from 1 to {most}")
     return int(text)
 
 
@@ -100,7 +103,7 @@ def _moment(query: Query, name: str) -> datetime | None:
         moment = datetime.fromisoformat(text)
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError) as error:
-        raise ParameterInvalid(f"{name} takes a time of ISO 8601, such as 2026-01-31T12:00:00Z") from error
+        raise ParameterInvalid(f"{name} must be a time of ISO 8601, such as 2026-01-31T12:00:00Z") from error
 
 
 def _namespace(query: Query) -> str | None:
@@ -115,6 +118,14 @@ def _part(query: Query, orders: Sequence[str]) -> Part:
         size=_number(query, "n", DEFAULT_SIZE, LARGEST_SIZE),
         cursor=_text(query, "cursor", _CURSOR, "what next or previous of an answer gave"),
     )
+
+
+def search(_: re.Match[str], query: Query) -> Route:
+    text = _text(query, "q", _SOUGHT, "a part of a repository's name, or a repository, a colon and how its tags begin")
+    if text is None:
+        raise ParameterInvalid("q is missing")
+    before, colon, after = text.partition(":")
+    return Search(after, before) if colon else Search(before, None)
 
 
 def search_repositories(_: re.Match[str], query: Query) -> Route:
@@ -181,7 +192,7 @@ def _day(query: Query, name: str) -> date | None:
             return date.fromisoformat(text)
     except ValueError:
         pass
-    raise ParameterInvalid(f"{name} takes a day, such as 2026-01-31")
+    raise ParameterInvalid(f"{name} must be a day, such as 2026-01-31")
 
 
 def _span(query: Query) -> Span:
@@ -191,7 +202,7 @@ def _span(query: Query) -> Span:
     if first is None:
         first = last - min(timedelta(days=DEFAULT_DAYS - 1), last - date.min)
     if not 0 <= (last - first).days < MOST_DAYS:
-        raise ParameterInvalid(f"from takes a day that is not after to, and at most {MOST_DAYS - 1} days before it")
+        raise ParameterInvalid(f"from must be a day that is not after to, and at most {MOST_DAYS - 1} days before it")
     return Span(first, last)
 
 

@@ -81,7 +81,7 @@ def _most(order: str) -> Ranking:
 
 
 def _longest_unused(database: Database, size: int, namespace: str | None) -> list[dict[str, Any]]:
-    """By their last pull, those never pulled first. What was pushed to of late may be about to be used."""
+    """Ranks by the last pull, those never pulled first. What was pushed to of late may be about to be used."""
     late = datetime.now(UTC) - timedelta(days=trends.DAYS)
     wanted = RepositoryFilter(namespace=namespace, pushed_before=late)
     walk = Walk(descending=False, size=size, reach=_RANKING_REACH)

@@ -42,6 +42,14 @@ class SearchRepositories(Route):
 
 
 @dataclass(frozen=True, slots=True)
+class Search(Route):
+    """Repositories with `text` in their name; with a repository, its tags that begin with `text`."""
+
+    text: str
+    repository: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class GetRepository(InRepository):
     pass
 

@@ -96,5 +96,5 @@ def _descriptor(descriptor: dict[str, Any]) -> dict[str, Any]:
 
 
 def _platforms(found: list[Any] | None) -> list[str] | None:
-    """None if they aren't known, or it has none."""
+    """Returns what it runs on; None if that isn't known, or it runs nowhere."""
     return None if found is None else all_written(found)

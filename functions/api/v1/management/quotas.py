@@ -28,7 +28,7 @@ def get(context: Context, route: routes.GetQuota) -> Response:
 
 
 def put(context: Context, route: routes.SetQuota) -> Response:
-    """What is there already stays, whatever the quota; it holds from the next push on."""
+    """Sets the quota, which holds from the next push on. What is there already stays."""
     fields = json_body.read(context, {}, {"bytes": _LIMIT, "repositories": _LIMIT})
     quota = Quota(route.namespace, fields.get("bytes"), fields.get("repositories"))
     if quota.bytes is None and quota.repositories is None:

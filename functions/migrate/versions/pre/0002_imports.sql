@@ -86,7 +86,8 @@ CREATE TABLE import_places (
 -- dropped: it was deleted here, and stays so
 -- `lease` is raised by each claim, and every step ends unless it is still the one that was claimed: a worker that slept
 -- past `lease_until` writes nothing. `due_at` is when somebody is to look at it: NULL for never; `asked_at` when a client
--- asked for something of it, which puts it first.
+-- asked for something of it, which puts it first. `export_due_at` is when what differs is to be written back there, once
+-- every transaction that was under way at `export_after` is over; then it is handed back, if `is_handing_back`.
 CREATE TABLE import_repositories (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     source_id bigint NOT NULL REFERENCES import_sources ON DELETE CASCADE,
@@ -111,6 +112,9 @@ CREATE TABLE import_repositories (
     imported_at timestamptz,
     compared_at timestamptz,
     exported_at timestamptz,
+    export_due_at timestamptz,
+    export_after xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    is_handing_back boolean NOT NULL DEFAULT false,
     CONSTRAINT import_repositories_name UNIQUE (name),
     CONSTRAINT import_repositories_path UNIQUE (source_id, path)
 );
@@ -118,6 +122,7 @@ CREATE INDEX import_repositories_here ON import_repositories (repository_id) WHE
 -- For lists, which show these beside what is here: with almost all imported, the rest is found without passing those by.
 CREATE INDEX import_repositories_old ON import_repositories (name) WHERE state IN ('listed', 'importing');
 CREATE INDEX import_repositories_due ON import_repositories (source_id, due_at, objects) WHERE due_at IS NOT NULL;
+CREATE INDEX import_repositories_export ON import_repositories (export_due_at) WHERE export_due_at IS NOT NULL;
 CREATE INDEX import_repositories_asked ON import_repositories (source_id, asked_at)
  WHERE asked_at IS NOT NULL AND state IN ('listed', 'importing');
 -- In the order in which a listing of objects has them.
@@ -239,7 +244,10 @@ END $$;
 CREATE FUNCTION is_followed(of_repository text) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
 DECLARE theirs record;
 BEGIN
-    IF is_importing() OR NOT is_import_open() THEN RETURN false; END IF;
+    -- What is copied over the other registry's API is pushed as all else is, but for this.
+    IF is_importing() OR current_setting('slipway.copying', true) = 'on' OR NOT is_import_open() THEN
+        RETURN false;
+    END IF;
     SELECT old.state, import_mode(old.source_id, old.name) AS mode INTO theirs
       FROM import_repositories AS old
       JOIN import_sources AS source ON source.id = old.source_id AND source.state NOT IN ('added', 'sealed')

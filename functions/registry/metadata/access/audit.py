@@ -103,6 +103,16 @@ _LIST_OF_NAMESPACE: Final = _listing(
        AND principal = coalesce(:principal, principal) AND resource = coalesce(:resource, resource)""",
 )
 
+_DONE: Final = Statement(
+    "audit_done",
+    int,
+    """
+    SELECT 1 FROM audit
+     WHERE at > now() - make_interval(secs => :seconds) AND action = :action AND outcome = 'success'
+     LIMIT 1
+    """,
+)
+
 # Refusals, which strangers cause, and content, which whoever may push causes, are bounded apart: neither pushes out the
 # other, nor what administrators changed. `audit_refusals` and `audit_content` are their indexes.
 _TRIM: Final = Statement(
@@ -140,6 +150,11 @@ class Bounds:
     refusals: int
     rows: int
     days: int
+
+
+def was_done_within(db: Database, action: str, seconds: int) -> bool:
+    """Whether the trail tells of such a success in the last `seconds`."""
+    return db.one_or_none(_DONE(action=action, seconds=seconds)) is not None
 
 
 def write(db: Database, event: Event) -> None:

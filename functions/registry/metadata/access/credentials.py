@@ -15,7 +15,7 @@ from functions.registry.metadata.db import Database, Statement
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """As it is listed: nothing that signs anybody in."""
+    """It is shown as it is listed: with nothing that signs anybody in."""
 
     id: str
     name: str
@@ -27,7 +27,7 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class StoredSecret:
-    """Also one that expired, was revoked, or whose principal is disabled: whoever asks decides."""
+    """It may have expired or been revoked, or its principal be disabled: whoever asks decides."""
 
     principal: Principal
     id: str
@@ -47,7 +47,7 @@ class StoredPassword:
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """Who signed in and by what: `via` is the way, `secret_id` or `trusted_publisher_id` what they did it with.
+    """It says who signed in and by what: `via` is the way, `secret_id` or `trusted_publisher_id` what they did it with.
 
     `is_read_only` rights end at pull. `token_seconds` is how long a token may live, None for the setting: it is not
     remembered, so that what a sign-in is remembered by gives tokens of the usual life.
@@ -192,7 +192,7 @@ def list_secrets(db: Database, principal_id: int) -> list[Secret]:
 
 
 def revoke_secret(db: Database, principal_id: int, secret_id: str) -> bool:
-    """For good; False if the principal has no such secret, or it is revoked already."""
+    """Revokes it for good; False if the principal has no such secret, or it is revoked already."""
     return db.count(_REVOKE_SECRET(id=secret_id, principal_id=principal_id)) > 0
 
 
@@ -205,7 +205,7 @@ def find_secret(db: Database, secret_id: str, shown: Sequence[bytes] = ()) -> St
 
 
 def find_password(db: Database, name: str) -> StoredPassword | None:
-    """None if there is no such user."""
+    """Returns the user's hash; None if there is no such user."""
     return db.one_or_none(_FIND_PASSWORD(name=name))
 
 
@@ -226,7 +226,7 @@ def add_refresh_token(db: Database, token_hash: bytes, signed_in: SignedIn, expi
 
 
 def find_refresh_token(db: Database, token_hashes: Sequence[bytes]) -> SignedIn | None:
-    """By any of the hashes, one for each pepper. None also for one that is no longer good."""
+    """Looks for any of the hashes, one for each pepper. Returns None also for one that is no longer good."""
     return db.one_or_none(_FIND_REFRESH_TOKEN(hashes=list(token_hashes)))
 
 
@@ -236,7 +236,7 @@ def use_token_once(db: Database, issuer: str, token_id: str, expires_at: datetim
 
 
 def used_hash(issuer: str, token_id: str) -> bytes:
-    """Of what may be as long as an issuer likes, and have any characters: an index takes neither."""
+    """Hashes what may be as long as an issuer likes, and have any characters: an index takes neither."""
     return hashlib.sha256(f"{len(issuer)} {issuer} {token_id}".encode(errors="surrogatepass")).digest()
 
 

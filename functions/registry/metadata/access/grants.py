@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from functions.registry.metadata.access.patterns import repository_regex
-from functions.registry.metadata.db import Conflict, Database, Statement
+from functions.registry.metadata.db import Conflict, Database, Statement, compose
 
 NOBODY: Final = 0
 
@@ -111,45 +111,32 @@ _GET: Final = Statement(
 
 _REMOVE: Final = Statement("grants_remove", int, "DELETE FROM grants WHERE id = :id")
 
-_LIST: Final = Statement(
-    "grants_list",
-    Grant,
-    """
+
+def _listing(name: str, condition: str) -> Statement[Grant]:
+    return Statement(
+        name,
+        Grant,
+        compose(
+            """
     SELECT grants.id, principals.name, grants.pattern, grants.role
       FROM grants LEFT JOIN principals ON principals.id = grants.principal_id
-     WHERE (grants.pattern, grants.id) > (:last_pattern, CAST(:last_id AS bigint))
+     WHERE $condition AND (grants.pattern, grants.id) > (:last_pattern, CAST(:last_id AS bigint))
      ORDER BY grants.pattern, grants.id
      LIMIT :size
     """,
-)
+            condition=condition,
+        ),
+    )
 
+
+_LIST: Final = _listing("grants_list", "true")
 # The patterns that begin with a namespace and a slash.
-_LIST_OF_NAMESPACE: Final = Statement(
+_LIST_OF_NAMESPACE: Final = _listing(
     "grants_list_of_namespace",
-    Grant,
-    """
-    SELECT grants.id, principals.name, grants.pattern, grants.role
-      FROM grants LEFT JOIN principals ON principals.id = grants.principal_id
-     WHERE grants.pattern >= :namespace || '/' AND grants.pattern < :namespace || '0'
-       AND (CAST(:principal_id AS bigint) IS NULL OR grants.principal_id = :principal_id)
-       AND (grants.pattern, grants.id) > (:last_pattern, CAST(:last_id AS bigint))
-     ORDER BY grants.pattern, grants.id
-     LIMIT :size
-    """,
+    """grants.pattern >= :namespace || '/' AND grants.pattern < :namespace || '0'
+       AND (CAST(:principal_id AS bigint) IS NULL OR grants.principal_id = :principal_id)""",
 )
-
-_LIST_OF_PRINCIPAL: Final = Statement(
-    "grants_list_of_principal",
-    Grant,
-    """
-    SELECT grants.id, principals.name, grants.pattern, grants.role
-      FROM grants JOIN principals ON principals.id = grants.principal_id
-     WHERE grants.principal_id = :principal_id
-       AND (grants.pattern, grants.id) > (:last_pattern, CAST(:last_id AS bigint))
-     ORDER BY grants.pattern, grants.id
-     LIMIT :size
-    """,
-)
+_LIST_OF_PRINCIPAL: Final = _listing("grants_list_of_principal", "grants.principal_id = :principal_id")
 
 
 def roles(db: Database, principal_id: int | None, names: Sequence[str]) -> dict[str, int]:

@@ -43,7 +43,7 @@ class Principal:
 
     @property
     def label(self) -> str:
-        """As in `robot:ci`: what it does and what is done to it stand in the audit trail under this name."""
+        """Names it as in `robot:ci`: what it does and what is done to it stand in the audit trail under this name."""
         return f"{self.kind}:{self.name}"
 
 
@@ -180,14 +180,14 @@ def get(db: Database, name: str) -> Principal | None:
 
 
 def list_page(db: Database, page: Page, namespace: str | None = None) -> list[Principal]:
-    """By name; one more than the page holds, if there are more. With a namespace: its robots only."""
+    """Returns principals by name, one more than the page holds if there are more; of a namespace its robots only."""
     if namespace is None:
         return db.all(_LIST(last=page.last, size=page.size + 1))
     return db.all(_LIST_OF_NAMESPACE(namespace=namespace, last=page.last, size=page.size + 1))
 
 
 def disable(db: Database, principal_id: int) -> bool:
-    """From now on nothing signs it in; tokens that it has end by themselves. Raises LastAdministrator."""
+    """Disables it: nothing signs it in from now on; its tokens end by themselves. Raises LastAdministrator."""
     return _take_away(db, _DISABLE(id=principal_id), principal_id)
 
 
@@ -196,12 +196,12 @@ def enable(db: Database, principal_id: int) -> bool:
 
 
 def set_password(db: Database, principal_id: int, password_hash: str | None) -> bool:
-    """None takes it away. What the old one is remembered by goes too. False if there is no such user."""
+    """Sets it; None takes it away. What the old one is remembered by goes too. False if there is no such user."""
     return db.count(_SET_PASSWORD(id=principal_id, hash=password_hash)) > 0
 
 
 def delete(db: Database, principal_id: int) -> bool:
-    """With its secrets, trusted publishers and grants. Raises LastAdministrator."""
+    """Deletes it with its secrets, trusted publishers and grants. Raises LastAdministrator."""
     return _take_away(db, _DELETE(id=principal_id), principal_id)
 
 

@@ -25,7 +25,7 @@ class RuleExists(RuleRefused):
 
 
 class TooManyRules(Exception):
-    """Of the namespace. The message says how many there may be."""
+    """The namespace has its fill. The message says how many there may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ _UNLESS_KEPT: Final = Statement(
 
 
 def add(db: Database, rule: NewRule, most: int | None = None) -> int:
-    """Its id; it holds from now on. Raises PatternInvalid, RuleExists and RuleRefused.
+    """Returns its id; it holds from now on. Raises PatternInvalid, RuleExists and RuleRefused.
 
     Raises TooManyRules if its namespace has as many as `most`; None for no bound.
     """
@@ -138,15 +138,19 @@ def get(db: Database, rule_id: int) -> Rule | None:
 
 
 def remove(db: Database, rule_id: int) -> Rule | None:
-    """What it was; None if there is no such rule."""
+    """Returns what it was; None if there is no such rule."""
     return db.one_or_none(_REMOVE(id=rule_id))
 
 
 def list_all(db: Database, namespace: str | None = None) -> list[Rule]:
-    """In the order in which they are asked. With a namespace: those that say nothing of repositories elsewhere."""
+    """Returns rules in the order in which they are asked. With a namespace: those that say nothing of repositories
+    elsewhere.
+    """
     return db.all(_LIST() if namespace is None else _LIST_OF_NAMESPACE(namespace=namespace))
 
 
 def unless_delete_protected(repository: RepositoryName) -> Call[str]:
-    """What to put, after `ranked`, in front of a batch that deletes from the repository. It raises ChangeRefused."""
+    """Returns what to put, after `ranked`, in front of a batch that deletes from the repository. It raises
+    ChangeRefused.
+    """
     return _UNLESS_KEPT(repository=repository)

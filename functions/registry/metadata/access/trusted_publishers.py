@@ -13,7 +13,7 @@ from functions.registry.metadata.db import Database, Statement
 
 
 class TooManyTrustedPublishers(Exception):
-    """Of the namespace's robots. The message says how many there may be."""
+    """The namespace's robots have their fill. The message says how many there may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class TrustedPublisher:
 
 @dataclass(frozen=True, slots=True)
 class Sought:
-    """Which trusted publishers are looked for: those of an issuer that name one of the tenants.
+    """It says which trusted publishers are looked for: those of an issuer that name one of the tenants.
 
     `claims` are the identity's; in those named by `globs` a trusted publisher may have patterns.
 
@@ -47,7 +47,7 @@ class Sought:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A trusted publisher that an identity may be good for.
+    """An identity may be good for it.
 
     `has_role` says whether its robot has a role in what is asked for, `was_exchanged` whether the identity was used,
     once for all.
@@ -115,7 +115,7 @@ _MOST: Final = 100
 
 
 def add(db: Database, principal_id: int, issuer: str, claims: Mapping[str, str], most: int | None = None) -> int:
-    """Its id. Raises Conflict if the principal is gone, or no claim is named.
+    """Returns its id. Raises Conflict if the principal is gone, or no claim is named.
 
     Raises TooManyTrustedPublishers if the robots of its namespace have as many as `most`; None for no bound.
     """
@@ -126,7 +126,7 @@ def add(db: Database, principal_id: int, issuer: str, claims: Mapping[str, str],
 
 
 def remove(db: Database, principal_id: int, trusted_publisher_id: int) -> bool:
-    """What was signed in by it is forgotten too. False if the principal has no such trusted publisher."""
+    """Removes it; what was signed in by it is forgotten too. False if the principal has no such trusted publisher."""
     return db.count(_REMOVE(id=trusted_publisher_id, principal_id=principal_id)) > 0
 
 
@@ -136,7 +136,9 @@ def list_of(db: Database, principal_id: int) -> list[TrustedPublisher]:
 
 
 def matching(db: Database, sought: Sought) -> list[Candidate]:
-    """First those of whose claims all but the globs are among the identity's. Disabled principals' are left out."""
+    """Returns first those whose claims, but for the globs, are all the identity's. Those of who is disabled are left
+    out.
+    """
     call = _MATCHING(
         issuer=sought.issuer,
         tenants=[json.dumps(tenant) for tenant in sought.tenants],

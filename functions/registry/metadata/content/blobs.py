@@ -175,7 +175,7 @@ def confirm(db: Database, repository: RepositoryName, digest: Digest) -> int | N
 
 
 def confirm_uploaded(db: Database, repository: RepositoryName, digest: Digest, upload_id: uuid.UUID) -> bool:
-    """As `confirm`, for a client that sends the end of an upload once more; False while any such upload is open."""
+    """Confirms for a client that sends the end of an upload once more; False while any such upload is open."""
     return db.one_or_none(_CONFIRM_UPLOADED(repository=repository, digest=digest, upload_id=upload_id)) is not None
 
 

@@ -14,7 +14,7 @@ from functions.registry.oci.name import RepositoryName
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """Whether the upload has become the blob, and the object that the blob has; None if there is no such upload."""
+    """It says whether the upload became the blob, and which object that has; None if there is no such upload."""
 
     is_done: bool
     object_name: str | None

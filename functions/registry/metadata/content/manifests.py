@@ -162,7 +162,7 @@ def get(db: Database, repository: RepositoryName, reference: Reference) -> Store
 
 
 def confirm(db: Database, repository: RepositoryName, reference: Reference) -> ManifestHead | None:
-    """What a HEAD shows. A manifest confirmed by digest then stays for at least half a lease."""
+    """Returns what a HEAD shows. A manifest confirmed by digest then stays for at least half a lease."""
     if isinstance(reference, Tag):
         return db.one_or_none(_HEAD_BY_TAG(repository=repository, tag=reference))
     found = db.one_or_none(_LOOK(repository=repository, digest=reference))

@@ -40,7 +40,7 @@ class Push:
     """`accepts_missing` references are remembered, and kept once they come; otherwise the push is refused.
 
     `rank` is that of the caller's role, for the rules about tags. Of the `tags`, those in `new_tags` may not be there
-    yet.
+    yet. A copy is made from the registry that decides about the repository, where others have to push.
     """
 
     repository: RepositoryName
@@ -51,6 +51,7 @@ class Push:
     accepts_missing: bool = False
     rank: int = 0
     new_tags: Sequence[Tag] = ()
+    is_copy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,8 @@ class Pushed:
 _BEGIN: Final = Statement(
     "manifests_begin_push", str, "SELECT begin_push(:repository, CAST(:tags AS text[]), :rank)", is_hot=True
 )
+
+_COPYING: Final = Statement("manifests_begin_copy", str, "SELECT set_config('slipway.copying', 'on', true)")
 
 # A tag that is there already is locked before anything is written (counting makes that happen first): whoever takes it
 # away locks it before its manifest, and the other way round both would wait for each other. The repository is locked
@@ -128,6 +131,8 @@ _STORED_TYPE: Final = Statement(
 def put(db: Database, push: Push) -> Pushed:
     """All of it becomes visible together, or nothing does. Raises TypeDiffers, ReferenceMissing and ChangeRefused."""
     begin: list[Call[Any]] = [_BEGIN(repository=push.repository, tags=sorted(set(push.tags)), rank=str(push.rank))]
+    if push.is_copy:
+        begin.insert(0, _COPYING())
     if push.new_tags:
         begin.append(limits.unless_tagged(push.repository, push.new_tags))
     calls = _calls(push)

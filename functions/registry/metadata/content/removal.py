@@ -18,7 +18,7 @@ MOST_TAGS: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """How much went with the repository; blobs may well be in others still."""
+    """It says how much went with the repository; blobs may well be in others still."""
 
     tags: int
     manifests: int
@@ -94,7 +94,7 @@ _DELETE_TAGS: Final = Statement(
 
 
 def remove(db: Database, repository: RepositoryName, rank: int = 0) -> Removed | None:
-    """All of it or nothing, however long that takes; None if there is no such repository.
+    """Removes all of it or nothing, however long that takes; None if there is no such repository.
 
     `rank` is that of the caller's role: raises ChangeRefused if the repository, or one of its tags, is kept from it.
     """
@@ -115,6 +115,8 @@ def remove(db: Database, repository: RepositoryName, rank: int = 0) -> Removed |
 def delete_tags(
     db: Database, repository: RepositoryName, tags: Sequence[Tag], rank: int = 0, *, dry_run: bool = False
 ) -> list[TagRemoval] | None:
-    """What became of each, or would; None if there is no such repository. `rank` is the caller's, for the rules."""
+    """Returns what became of each, or would; None if there is no such repository. `rank` is the caller's, for the
+    rules.
+    """
     call = _DELETE_TAGS(repository=repository, tags=list(tags), dry_run=dry_run)
     return _DELETE_TAGS.read(db.batch([ranked(rank), call])[-1]) or None

@@ -15,7 +15,7 @@ _CREATE_NAMESPACE: Final = Statement(
     is_hot=True,
 )
 
-# One that is there is locked, though nothing of it changes: it then keeps its name for the rest of the transaction.
+# An existing row is locked, but not changed: it then keeps its name for the rest of the transaction.
 _CREATE: Final = Statement(
     "repositories_create",
     int,

@@ -1,4 +1,4 @@
-"""Tags with all that GitLab's API shows of them: in pages by name or time of publishing, both ways, and one by one."""
+"""Tags with all that GitLab's API shows of them in a list: in pages by name or time of publishing, both ways."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from functions.registry.metadata.db import Database, Statement, compose
 from functions.registry.metadata.gitlab.pages import By, Marker, TagPage
+from functions.registry.metadata.gitlab.tag_images import published_at_of
 from functions.registry.metadata.lists.keyset import Column, Position, Walk
 from functions.registry.metadata.lists.tags import COLUMNS
 from functions.registry.oci.digest import Digest
@@ -16,9 +17,6 @@ from functions.registry.oci.page import LARGEST_BYTES
 
 # Of one tag, in a list.
 MOST_REFERRERS: Final = 100
-# In one answer: an index may list others, to any depth.
-MOST_IMAGES: Final = 100
-_LARGEST_PAYLOAD: Final = 512 << 10
 # What an answer has beside its entries is little.
 _LARGEST_PAGE: Final = LARGEST_BYTES - (64 << 10)
 
@@ -58,26 +56,6 @@ class FoundTags:
 class _Page:
     tags: list[list[Any] | None]
     has_behind: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Image:
-    """A manifest of a tag; `payload` is None if it is very large, or all of them together are."""
-
-    digest: Digest
-    media_type: str
-    size: int
-    config_digest: Digest | None
-    payload: bytes | None
-
-
-@dataclass(frozen=True, slots=True)
-class TagTimes:
-    """None of a tag that isn't there."""
-
-    created_at: datetime | None
-    published_at: datetime | None
-    root: Digest | None
 
 
 # Of `tags` and the `manifests` that they name. Digests are as they are stored.
@@ -166,39 +144,6 @@ _ONE: Final = Statement(
     ),
 )
 
-_TIMES: Final = Statement(
-    "gitlab_tags_times",
-    TagTimes,
-    """
-    SELECT tags.created_at, tags.updated_at, manifests.digest
-      FROM repositories
-      LEFT JOIN (tags JOIN manifests ON manifests.id = tags.manifest_id)
-        ON tags.repository_id = repositories.id AND tags.name = :tag
-     WHERE repositories.name = :repository
-    """,
-)
-
-_IMAGES: Final = Statement(
-    "gitlab_tags_images",
-    Image,
-    """
-    WITH RECURSIVE reached AS (
-        SELECT tags.manifest_id AS id
-          FROM repositories JOIN tags ON tags.repository_id = repositories.id
-         WHERE repositories.name = :repository AND tags.name = :tag
-        UNION
-        SELECT children.child_id FROM reached JOIN manifest_children AS children ON children.parent_id = reached.id
-    )
-    SELECT manifests.digest, manifests.media_type, manifests.size, manifests.config_digest,
-           CASE WHEN octet_length(manifests.payload) <= CAST(:largest AS integer)
-                 AND sum(octet_length(manifests.payload)) OVER (ORDER BY shown.number)
-                     <= CAST(:largest_together AS bigint)
-                THEN manifests.payload END
-      FROM (SELECT id, row_number() OVER () AS number FROM reached LIMIT :most) AS shown
-      JOIN manifests ON manifests.id = shown.id
-    """,
-)
-
 
 def find_page(db: Database, repository: RepositoryName, page: TagPage) -> FoundTags | None:
     """None if there is no such repository. A name as a marker among times stands for the tag that has it."""
@@ -227,15 +172,10 @@ def find_page(db: Database, repository: RepositoryName, page: TagPage) -> FoundT
 def _position(db: Database, repository: RepositoryName, page: TagPage, marker: Marker) -> Position:
     if page.order.by == "name":
         return marker.name, marker.name
-    published_at = marker.published_at or _published_at(db, repository, marker.name)
+    published_at = marker.published_at or published_at_of(db, repository, marker.name)
     if published_at is None:
         return "infinity" if page.is_backwards else "-infinity", marker.name
     return published_at.isoformat(), marker.name
-
-
-def _published_at(db: Database, repository: RepositoryName, tag: str) -> datetime | None:
-    found = db.one_or_none(_TIMES(repository=repository, tag=tag))
-    return found.published_at if found else None
 
 
 def find_one(
@@ -246,14 +186,6 @@ def find_one(
     call = _ONE(repository=repository, tag=tag, with_referrers=referrers is not None, kinds=types)
     found = db.one_or_none(call)
     return None if found is None else [_read(each) for each in found]
-
-
-def images(db: Database, repository: RepositoryName, tag: str) -> tuple[TagTimes | None, dict[Digest, Image]]:
-    """When the tag was made, None without the repository; its manifest, and whatever that one lists, by digest."""
-    where = {"repository": repository, "tag": tag}
-    bounds = {"largest": _LARGEST_PAYLOAD, "largest_together": LARGEST_BYTES, "most": MOST_IMAGES}
-    times, found = db.batch([_TIMES(**where), _IMAGES(**where, **bounds)])
-    return next(iter(_TIMES.read(times)), None), {image.digest: image for image in _IMAGES.read(found)}
 
 
 def _read(row: list[Any]) -> TagDetails:

@@ -5,10 +5,12 @@ Each step may be run again, in this order (functions/migrate/imports/seal.py). N
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from functions.registry.metadata.db import Database, Statement
+from functions.registry.metadata.imports.vocabulary import Source
 from functions.registry.oci.digest import Digest
 
 # So that no statement holds anything for longer than a moment.
@@ -18,12 +20,9 @@ _OBJECTS: Final = 5000
 
 @dataclass(frozen=True, slots=True)
 class Awaited:
-    """A reference of an imported manifest whose target isn't here: `repository_id` and `digest` are its place in
-    order.
-    """
+    """A reference of an imported manifest whose target isn't here; `path` is its repository in the source."""
 
     path: str
-    repository_id: int
     digest: Digest
 
 
@@ -51,8 +50,8 @@ _UNFINISHED: Final = Statement(
     str,
     """
     SELECT path FROM import_repositories
-     WHERE source_id = :id AND state IN ('listed', 'importing')
-     ORDER BY id LIMIT :limit
+     WHERE name >= '' AND source_id = :id AND state IN ('listed', 'importing')
+     ORDER BY name LIMIT :limit
     """,
 )
 
@@ -61,15 +60,14 @@ _AWAITED: Final = Statement(
     "imports_awaited",
     Awaited,
     """
-    SELECT old.path, awaited.repository_id, awaited.digest
-      FROM sparse_references AS awaited
-      JOIN import_repositories AS old ON old.repository_id = awaited.repository_id AND old.source_id = :id
-     WHERE (awaited.repository_id, awaited.digest) > (:repository_id, CAST(:digest AS bytea))
+    SELECT DISTINCT old.path, awaited.digest
+      FROM import_repositories AS old
+      JOIN sparse_references AS awaited ON awaited.repository_id = old.repository_id
+     WHERE old.repository_id = ANY (CAST(:ids AS bigint[])) AND old.source_id = :id
        AND NOT EXISTS (SELECT FROM import_problems AS reported
                         WHERE reported.source_id = :id AND reported.repository = old.path
                           AND reported.key = digest_text(awaited.digest) AND reported.gone_at IS NULL)
-     ORDER BY awaited.repository_id, awaited.digest
-     LIMIT :limit
+     ORDER BY old.path, awaited.digest
     """,
 )
 
@@ -125,10 +123,8 @@ _QUEUE_ORPHANS: Final = Statement(
     """
     WITH page AS MATERIALIZED (
         SELECT blobs.digest, blobs.object_name
-          FROM import_sources AS source
-          JOIN blobs ON blobs.object_name > greatest(source.prefix, :after)
-                    AND blobs.object_name < rtrim(source.prefix, '/') || '0'
-         WHERE source.id = :id
+          FROM blobs
+         WHERE blobs.object_name > :after AND blobs.object_name < :end
          ORDER BY blobs.object_name
          LIMIT :limit
     ), queued AS (
@@ -165,10 +161,8 @@ _DATE: Final = Statement(
     """
     WITH page AS MATERIALIZED (
         SELECT deletions.object_name
-          FROM import_sources AS source
-          JOIN deletions ON deletions.object_name > greatest(source.prefix, :after)
-                        AND deletions.object_name < rtrim(source.prefix, '/') || '0'
-         WHERE source.id = :id AND source.state = 'sealed' AND deletions.not_before = 'infinity'
+          FROM deletions
+         WHERE deletions.object_name > :after AND deletions.object_name < :end AND deletions.not_before = 'infinity'
          ORDER BY deletions.object_name
          LIMIT :limit
            FOR UPDATE OF deletions
@@ -190,16 +184,63 @@ _DROP_REPOSITORIES: Final = Statement(
     """,
 )
 
+_DELETED_PAGE: Final = Statement(
+    "imports_page_of_deleted",
+    str,
+    """
+    SELECT repository FROM import_deleted
+     WHERE repository > :after AND NOT is_import_open()
+     ORDER BY repository
+     LIMIT :limit
+    """,
+)
+
 _DROP_DELETED: Final = Statement(
     "imports_drop_deleted",
     int,
+    "DELETE FROM import_deleted WHERE repository = ANY (CAST(:repositories AS text[])) AND NOT is_import_open()",
+)
+
+
+_WISH: Final = Statement(
+    "imports_wish_seal",
+    int,
     """
-    DELETE FROM import_deleted
-     WHERE NOT is_import_open()
-       AND (repository, tag, digest) IN (
-           SELECT repository, tag, digest FROM import_deleted WHERE repository >= '' LIMIT :limit)
+    UPDATE import_sources SET options = options || '{"wish": "seal"}', reason = NULL
+     WHERE id = :id AND state <> 'sealed'
     """,
 )
+
+_WISHED: Final = Statement(
+    "imports_wished_seal",
+    int,
+    """
+    SELECT id FROM import_sources
+     WHERE state NOT IN ('added', 'sealed') AND (state = 'sealing' OR (state = 'open' AND options ->> 'wish' = 'seal'))
+     ORDER BY id
+    """,
+)
+
+_REFUSE: Final = Statement(
+    "imports_refuse_seal",
+    int,
+    "UPDATE import_sources SET options = options - 'wish', reason = :reason WHERE id = :id",
+)
+
+
+def wish(db: Database, source_id: int) -> None:
+    """Whoever works at it seals it, as soon as it may be."""
+    db.count(_WISH(id=source_id))
+
+
+def wished(db: Database) -> list[int]:
+    """The sources that somebody wants to be sealed."""
+    return db.all(_WISHED())
+
+
+def refuse(db: Database, source_id: int, reason: str) -> None:
+    """It can't be sealed yet: the reason shows, and whoever wants it says so again."""
+    db.count(_REFUSE(id=source_id, reason=reason))
 
 
 def begin(db: Database, source_id: int) -> bool:
@@ -214,21 +255,27 @@ def unfinished(db: Database, source_id: int, limit: int) -> list[str]:
     return db.all(_UNFINISHED(id=source_id, limit=limit))
 
 
-def awaited(db: Database, source_id: int, after: Awaited | None, limit: int) -> list[Awaited]:
+def awaited(db: Database, source_id: int) -> Iterator[Awaited]:
     """References whose target wasn't there: nothing looks for it after the seal."""
-    place = {"repository_id": after.repository_id if after else 0, "digest": after.digest if after else b""}
-    return db.all(_AWAITED(id=source_id, limit=limit, **place))
+    for ids in _repositories(db, source_id):
+        yield from db.all(_AWAITED(id=source_id, ids=ids))
 
 
-def queue_garbage(db: Database, source_id: int) -> None:
+def queue_garbage(db: Database, source: Source) -> None:
     """What no tag and no manifest needs in its repositories, and objects that no repository links, are looked at
     later.
     """
+    for ids in _repositories(db, source.id):
+        db.batch([_QUEUE_MANIFESTS(ids=ids), _QUEUE_LINKS(ids=ids)])
+    _page_through(db, _QUEUE_ORPHANS, source)
+
+
+def _repositories(db: Database, source_id: int) -> Iterator[list[int]]:
+    """Those that are here, some at a time."""
     last = 0
     while ids := db.all(_REPOSITORY_PAGE(id=source_id, after=last, limit=_REPOSITORIES)):
-        db.batch([_QUEUE_MANIFESTS(ids=ids), _QUEUE_LINKS(ids=ids)])
+        yield ids
         last = ids[-1]
-    _page_through(db, _QUEUE_ORPHANS, source_id)
 
 
 def end(db: Database, source_id: int) -> bool:
@@ -236,20 +283,25 @@ def end(db: Database, source_id: int) -> bool:
     return db.count(_END(id=source_id)) > 0
 
 
-def date_deletions(db: Database, source_id: int) -> None:
+def date_deletions(db: Database, source: Source) -> None:
     """Objects whose deletion was queued while they were held may go."""
-    _page_through(db, _DATE, source_id)
+    _page_through(db, _DATE, source)
 
 
 def drop(db: Database, source_id: int) -> None:
     """What the import knew of its repositories, a few at a time; problems and figures stay."""
     while db.count(_DROP_REPOSITORIES(id=source_id, limit=_REPOSITORIES)):
         pass
-    while db.count(_DROP_DELETED(limit=_OBJECTS)):
-        pass
-
-
-def _page_through(db: Database, statement: Statement[_Page], source_id: int) -> None:
     last = ""
-    while (page := db.all(statement(id=source_id, after=last, limit=_OBJECTS))[0]).last is not None:
+    while names := db.all(_DELETED_PAGE(after=last, limit=_OBJECTS)):
+        db.count(_DROP_DELETED(repositories=sorted(set(names))))
+        last = names[-1]
+
+
+def _page_through(db: Database, statement: Statement[_Page], source: Source) -> None:
+    """All names under the source's prefix, which ends in a slash."""
+    if source.prefix is None:
+        return
+    last, end = source.prefix, f"{source.prefix[:-1]}0"
+    while (page := db.all(statement(after=last, end=end, limit=_OBJECTS))[0]).last is not None:
         last = page.last

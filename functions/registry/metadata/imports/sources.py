@@ -24,7 +24,8 @@ class SourceExists(Exception):
 class NewSource:
     """`prefix` is what its objects' names begin with in this registry's bucket; None if it lies elsewhere.
 
-    `renames` has the names that repositories are to get instead of those that they have there.
+    `renames` has the names that repositories are to get instead of those that they have there. `options` are whatever
+    else was chosen, by name.
     """
 
     kind: SourceKind
@@ -33,6 +34,7 @@ class NewSource:
     untagged: Untagged = "grace"
     workers: int = 8
     renames: Mapping[str, str] | None = None
+    options: Mapping[str, Any] | None = None
 
 
 _COLUMNS: Final = "id, kind, address, prefix, mark, mode, state, reason, untagged, workers, listed_at"
@@ -62,6 +64,17 @@ _OPEN: Final = Statement(
     "imports_open_source",
     int,
     "UPDATE import_sources SET state = 'opening', opened_at = now() WHERE id = :id AND state = 'added'",
+)
+
+_CHOOSE: Final = Statement(
+    "imports_choose",
+    int,
+    """
+    UPDATE import_sources
+       SET options = options || CAST(:options AS jsonb), workers = coalesce(:workers, workers),
+           untagged = coalesce(:untagged, untagged)
+     WHERE id = :id AND state <> 'sealed'
+    """,
 )
 
 _BEING_DELETED: Final = Statement(
@@ -125,7 +138,7 @@ def add(db: Database, new: NewSource) -> Source:
         prefix=new.prefix,
         untagged=new.untagged,
         workers=new.workers,
-        options=json.dumps({"renames": dict(new.renames or {})}),
+        options=json.dumps({**(new.options or {}), "renames": dict(new.renames or {})}),
     )
     try:
         return _ADD.read(db.batch([call])[0])[0]
@@ -142,6 +155,18 @@ def get(db: Database, source_id: int) -> Source | None:
 def list_all(db: Database, after: int = 0, limit: int = 100) -> list[Source]:
     """The eldest first, sealed ones too."""
     return db.all(_LIST(after=after, limit=limit))
+
+
+def choose(
+    db: Database,
+    source_id: int,
+    options: Mapping[str, Any],
+    workers: int | None = None,
+    untagged: Untagged | None = None,
+) -> bool:
+    """Changes those options, and the others that are given. False if there is no such source, or it is sealed."""
+    call = _CHOOSE(id=source_id, options=json.dumps(dict(options)), workers=workers, untagged=untagged)
+    return db.count(call) > 0
 
 
 def open_up(db: Database, source_id: int) -> bool:

@@ -206,6 +206,24 @@ def blobs_after(db: Database, after: Digest | None, limit: int) -> list[HeldBlob
     return db.all(_BLOBS_AFTER(after=b"" if after is None else after, limit=limit))
 
 
+_ASK: Final = Statement(
+    "imports_ask_verification",
+    int,
+    """
+    INSERT INTO import_ranges (source_id, tree, start)
+    SELECT :source_id, :what, :start
+     WHERE NOT EXISTS (SELECT FROM import_ranges WHERE source_id = :source_id AND tree = :what)
+    ON CONFLICT (source_id, tree, start) DO NOTHING
+    """,
+)
+
+
+def ask(db: Database, source_id: int, rehash_percent: int | None) -> None:
+    """Whoever works at the source compares it with a fresh listing; or reads so many of a hundred of its blobs."""
+    what, start = ("verification", "") if rehash_percent is None else ("rehash", str(rehash_percent))
+    db.count(_ASK(source_id=source_id, what=what, start=start))
+
+
 def beginning(source_id: int, what: str) -> Call[Any]:
     """What was found before is forgotten; `what` is verification or rehash."""
     return _BEGIN(source_id=source_id, what=what)

@@ -46,6 +46,15 @@ ITEM: Final = """'name', repositories.name, 'namespace', split_part(repositories
                'pulls', usage.pulls, 'untagged', usage.untagged, 'untagged_bytes', usage.untagged_bytes,
                'untagged_as_of', usage.untagged_as_of, 'created_at', repositories.created_at"""
 
+# To the principal, if one is named: by a grant of its own, or one of anyone's.
+VISIBLE: Final = """(CAST(:principal_id AS bigint) IS NULL OR EXISTS (
+                SELECT FROM grants
+                 WHERE (grants.principal_id = CAST(:principal_id AS bigint) OR grants.principal_id IS NULL)
+                   AND grants.namespace IN ('', split_part(repositories.name, '/', 1))
+                   AND repositories.name >= grants.pattern_prefix AND repositories.name < grants.pattern_prefix || '~'
+                   AND repositories.name LIKE grants.pattern_like
+                   AND glob_fits(repositories.name, grants.pattern, grants.pattern_form, grants.pattern_regex)))"""
+
 _ONE: Final = Statement(
     "list_repository",
     RepositoryInsight,
@@ -83,13 +92,7 @@ _PAGE: Final = """
            AND (CAST(:kind AS text) IS NULL
                 OR (SELECT kinds.manifests > 0 FROM repository_kinds AS kinds
                      WHERE kinds.repository_id = walked.id AND kinds.kind = :kind))
-           AND (CAST(:principal_id AS bigint) IS NULL OR EXISTS (
-                SELECT FROM grants
-                 WHERE (grants.principal_id = CAST(:principal_id AS bigint) OR grants.principal_id IS NULL)
-                   AND grants.namespace IN ('', split_part(repositories.name, '/', 1))
-                   AND repositories.name >= grants.pattern_prefix AND repositories.name < grants.pattern_prefix || '~'
-                   AND repositories.name LIKE grants.pattern_like
-                   AND glob_fits(repositories.name, grants.pattern, grants.pattern_form, grants.pattern_regex)))
+           AND $visible
          ORDER BY walked.key $way, walked.id $way
          LIMIT :size
     )
@@ -155,7 +158,7 @@ def _listing(order: str, scope: str, *, descending: bool) -> Statement[Rows]:
         of_namespace = walked(f"{table}.namespace_id = namespaces.id")
         text = compose(_BY_GRANTS, wide=_WIDE, of_namespace=of_namespace, of_registry=walked(_WIDE), way=way)
     name = f"list_repositories_by_{order}_{'down' if descending else 'up'}_of_{scope}"
-    return Statement(name, Rows, compose(_PAGE, walked=text, item=ITEM, way=way))
+    return Statement(name, Rows, compose(_PAGE, walked=text, item=ITEM, visible=VISIBLE, way=way))
 
 
 _LISTS: Final = {

@@ -23,7 +23,7 @@ _LARGEST_PAGE: Final = LARGEST_BYTES - (64 << 10)
 _DIGEST: Final = "CASE get_byte($of, 0) WHEN 1 THEN 'sha256:' ELSE 'sha512:' END || encode(substr($of, 2), 'hex')"
 
 
-def _digest(of: str) -> str:
+def written_digest(of: str) -> str:
     """As it is written. A NULL stays one."""
     return compose(_DIGEST, of=of)
 
@@ -32,8 +32,8 @@ _MANIFEST: Final = compose(
     """'digest', $digest, 'kind', manifests.kind,
                'media_type', manifests.media_type, 'artifact_type', manifests.artifact_type, 'size', manifests.size,
                'config_digest', $config_digest""",
-    digest=_digest("manifests.digest"),
-    config_digest=_digest("manifests.config_digest"),
+    digest=written_digest("manifests.digest"),
+    config_digest=written_digest("manifests.config_digest"),
 )
 
 # Of an image, once its config was read; in the form of those of an index.
@@ -143,8 +143,8 @@ _REST: Final = compose(
                      WHERE referrers.repository_id = manifests.repository_id AND referrers.subject = manifests.digest
                      ORDER BY referrers.digest
                      LIMIT $most) AS chosen)""",
-    child_digest=_digest("child.digest"),
-    digest=_digest("chosen.digest"),
+    child_digest=written_digest("child.digest"),
+    digest=written_digest("chosen.digest"),
     most=str(MOST_DETAILS),
 )
 

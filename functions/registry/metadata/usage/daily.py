@@ -26,7 +26,7 @@ class Day:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What there was before the first day, and days as `[day, pushes, pulls, bytes]`, but for those of nothing."""
+    """It has what was before the first day, and days as `[day, pushes, pulls, bytes]`, but for those of nothing."""
 
     bytes_before: int | None
     days: list[tuple[str, int, int, int | None]]
@@ -158,7 +158,7 @@ def of_repository(db: Database, repository: RepositoryName, first: date, last: d
 
 
 def of_tag(db: Database, repository: RepositoryName, tag: Tag, first: date, last: date) -> list[Day] | None:
-    """As long as the tag is there, whatever it named. No bytes."""
+    """Returns days for as long as the tag is there, whatever it named. They have no bytes."""
     return _days(db, _OF_TAG(repository=repository, tag=tag, first=first, last=last), first, last)
 
 
@@ -176,8 +176,8 @@ def of_registry(db: Database, first: date, last: date) -> list[Day]:
 
 
 def note_bytes(db: Database, namespaces: Sequence[int]) -> None:
-    """How many bytes they and the registry have now. In two transactions: whoever counts pulls holds both the other way
-    round.
+    """Records how many bytes they and the registry have now, in two transactions: whoever counts pulls holds both the
+    other way round.
     """
     db.count(_NOTE_NAMESPACES(namespaces=sorted(namespaces)))
     db.count(_NOTE_REGISTRY())
@@ -189,7 +189,7 @@ def trim(db: Database, before: date, limit: int) -> int:
 
 
 def _days(db: Database, call: Call[_Found], first: date, last: date) -> list[Day] | None:
-    """With those of nothing, whose bytes are those of the day before."""
+    """Fills in the days of nothing, whose bytes are those of the day before."""
     found = db.one_or_none(call)
     if found is None:
         return None

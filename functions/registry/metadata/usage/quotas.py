@@ -15,7 +15,7 @@ from functions.registry.oci.page import Page
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """Of a namespace, which need not exist yet. `None` is no limit."""
+    """It is a namespace's, which need not exist yet. `None` is no limit."""
 
     namespace: str
     bytes: int | None
@@ -24,7 +24,7 @@ class Quota:
 
 @dataclass(frozen=True, slots=True)
 class QuotaReport:
-    """A quota, and what of it is used now."""
+    """It is a quota, and what of it is used now."""
 
     namespace: str
     bytes: int | None
@@ -106,22 +106,22 @@ def remove(db: Database, namespace: str) -> bool:
 
 
 def list_page(db: Database, page: Page) -> list[QuotaReport]:
-    """By namespace; one more than the page holds, if there are more."""
+    """Returns quotas by namespace; one more than the page holds, if there are more."""
     return db.all(_LIST(last=page.last, size=page.size + 1))
 
 
 def claiming(namespace: str) -> Call[Any]:
-    """What to put in front of a batch that is to be the only one to add to the namespace, if that has a quota."""
+    """Returns what to put in front of a batch that is to add to the namespace alone, if that has a quota."""
     return _CLAIM(namespace=namespace)
 
 
 def must_go_alone(conflict: Conflict) -> bool:
-    """Whether a batch has to be run again with `claiming` in front: others add at the same time, and little is left."""
+    """Says whether a batch has to run again behind `claiming`: others add at the same time, and little is left."""
     return conflict.constraint == _ONE_AT_A_TIME
 
 
 def nearly_used(namespace: str) -> Call[QuotaUse]:
-    """What to put behind a batch that adds to this namespace alone, to tell whoever pushes while there is time."""
+    """Returns what to put behind a batch that adds to this namespace alone: it tells who pushes in time."""
     return _NEARLY_USED(namespace=namespace)
 
 

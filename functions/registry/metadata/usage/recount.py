@@ -30,7 +30,7 @@ class Difference:
 
 @dataclass(slots=True)
 class Recount:
-    """What was looked at, and what was wrong. It may be incomplete if there was no time for all."""
+    """It says what was looked at, and what was wrong. It may be incomplete if there was no time for all."""
 
     repositories: int = 0
     namespaces: int = 0
@@ -171,7 +171,7 @@ def recount(db: Database, budget_seconds: float | None = None) -> Recount:
 
 
 def _go_through(db: Database, statement: Statement[_Checked], size: int, found: Recount, deadline: float | None) -> int:
-    """How many were checked."""
+    """Returns how many were checked."""
     last, total = 0, 0
     scope = "repository" if statement is _REPOSITORIES else "namespace"
     while deadline is None or time.monotonic() < deadline:

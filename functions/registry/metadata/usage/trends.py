@@ -66,7 +66,7 @@ _ADD_UP: Final = Statement(
 
 
 def add_up(db: Database, limit: int) -> int:
-    """For at most `limit` repositories whose turn it is and that nobody else has. Returns for how many."""
+    """Adds up for at most `limit` repositories whose turn it is and that nobody else has. Returns for how many."""
 
     def work(session: Session) -> int:
         ids = session.all(_CLAIM(limit=limit))

@@ -21,7 +21,8 @@ _LOCK: Final = 7_305_411
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """A repository's manifests and their sizes, those that tags name, and pairs of which the first holds the second.
+    """It has a repository's manifests and their sizes, those that tags name, and pairs of which the first holds the
+    second.
 
     `stamp` tells whether all still is as it was: it can't stay the same where anything comes or moves.
     """
@@ -160,7 +161,7 @@ def scan(db: Database, repository_id: int) -> int | None:
 
 
 def _reached(read: _Read) -> set[int]:
-    """What is_reached finds upwards from one manifest, downwards from the tags and for all at once."""
+    """Finds what is_reached finds upwards from one manifest, downwards from the tags and for all at once."""
     holding: dict[int, list[int]] = defaultdict(list)
     for above, below in zip(read.above, read.below, strict=True):
         holding[above].append(below)
@@ -175,5 +176,5 @@ def _reached(read: _Read) -> set[int]:
 
 
 def give_up(db: Database, repository_id: int) -> None:
-    """Until something changes: the figures stay those of the last untagged scan."""
+    """Gives up until something changes: the figures stay those of the last untagged scan."""
     db.count(_GIVE_UP(repository_id=repository_id))

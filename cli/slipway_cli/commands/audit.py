@@ -1,0 +1,80 @@
+"""`audit`: the trail of changes and refusals."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, Final
+
+import click
+
+from slipway_cli.client import Client
+from slipway_cli.completing import NAMESPACE, PRINCIPAL
+from slipway_cli.output import Column, Form, gives_list, plain, show_list, text
+from slipway_cli.output import time as moment
+from slipway_cli.session import connect
+from slipway_cli.tree import alone
+
+_PATH: Final = "/api/v1/audit"
+_SECONDS: Final = 2.0
+_COLUMNS: Final = (
+    moment("at", "at"),
+    text("action", "action"),
+    text("outcome", "outcome"),
+    text("who", "principal"),
+    text("resource", "resource"),
+    Column("what", "details", lambda details: plain(details.get("tags") or details.get("reference"))),
+    text("from", "address"),
+    text("reason", "reason"),
+)
+
+
+@alone(
+    "audit",
+    "slipway audit --limit 5",
+    "slipway audit --resource team/app",
+    "slipway audit --resource team/app --action tags.delete",
+    "slipway audit --principal robot:ci --outcome denied -o jsonl",
+)
+@click.option(
+    "--principal", help="Of one of them, as the trail names them: user:alice, robot:ci.", shell_complete=PRINCIPAL
+)
+@click.option("--resource", help="About one thing: a repository, a pattern, user:alice.")
+@click.option("--action", help="Of one action: manifest.delete, grant.add, …")
+@click.option("--outcome", type=click.Choice(["success", "denied", "error"]), help="With one outcome.")
+@click.option("--namespace", help="In one namespace; its administrators name it.", shell_complete=NAMESPACE)
+@click.option("--before", metavar="ID", help="Before an entry.")
+@click.option("-f", "--follow", is_flag=True, help="Go on with what comes, until Ctrl-C.")
+@gives_list
+def audit(form: Form, follow: bool, **filters: Any) -> None:
+    """Who did what, and what was refused: the latest first, or with --follow as it happens.
+
+    Who deleted a tag? --resource REPOSITORY: it was tags.delete, or manifest.delete by a client such as skopeo.
+    """
+    client = connect()
+    if not follow:
+        show_list(client.pages(_PATH, "entries", None, n=form.page(), **filters), _COLUMNS, form, "id")
+        return
+    # An entry at a time, in a form that has no end.
+    streamed = replace(form, format="jsonl" if form.format == "json" else form.format, limit=0)
+    show_list(_following(client, filters), _COLUMNS, streamed, "id", at_once=1)
+
+
+def _following(client: Client, filters: dict[str, Any]) -> Iterator[Any]:
+    """The last ten, then each new one, the oldest first."""
+    latest = client.get(_PATH, n=10, **filters)["entries"]
+    seen = max((entry["id"] for entry in latest), default=0)
+    yield from reversed(latest)
+    while True:
+        # Whoever reads it is not to wait for more of them.
+        sys.stdout.flush()
+        time.sleep(_SECONDS)
+        fresh = []
+        for entry in client.pages(_PATH, "entries", None, n=100, **filters):
+            if entry["id"] <= seen:
+                break
+            fresh.append(entry)
+        seen = max((entry["id"] for entry in fresh), default=seen)
+        yield from reversed(fresh)

@@ -1,0 +1,65 @@
+"""Where the operator's commands find the database, and how they are entered in the audit trail."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from functions.registry.config import SettingInvalid, Settings
+from functions.registry.metadata.access import audit
+from functions.registry.metadata.access.audit import Event
+from functions.registry.metadata.db import Database, MetadataUnavailable
+from slipway_cli.contexts import running_nearby
+from slipway_cli.failures import Away, Failed
+from slipway_cli.output import say
+
+# Who acts, in the trail: whoever has the database.
+OPERATOR: Final = "operator"
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    settings: Settings
+    database: Database
+
+    def record(self, action: str, resource: str, **details: Any) -> None:
+        """A change that was made. A trail that can't be written undoes nothing."""
+        try:
+            audit.write(self.database, Event(action, "success", OPERATOR, resource, "", None, details))
+        except MetadataUnavailable as error:
+            say(f"done, but the audit trail does not tell of it: {error}")
+
+
+def settings() -> Settings:
+    """Of the environment, or of a `make up` nearby. Raises Failed."""
+    environment = {**_nearby(), **os.environ}
+    try:
+        # No blob is touched here: whoever asks need not know where they are.
+        return Settings.from_environment({"SLIPWAY_BUCKET": "none", **environment})
+    except SettingInvalid as invalid:
+        raise Failed(f"{invalid}: give it as the api function has it", "or `make up` beside the sources") from invalid
+
+
+def _nearby() -> dict[str, str]:
+    near = None if os.environ.get("SLIPWAY_DATABASE") else running_nearby()
+    if near is None:
+        return {}
+    made = json.loads((near.folder / "access.json").read_text(encoding="utf-8"))
+    return {**{name: str(value) for name, value in made.items()}, "SLIPWAY_DATABASE": near.database}
+
+
+@contextmanager
+def opened() -> Iterator[Desk]:
+    """Raises Failed, and Away where the database is."""
+    found = settings()
+    database = Database(found.database, size=1)
+    try:
+        yield Desk(found, database)
+    except MetadataUnavailable as error:
+        raise Away(str(error), "is the database up and migrated, and SLIPWAY_DATABASE right?") from error
+    finally:
+        database.close()

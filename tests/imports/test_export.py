@@ -1,0 +1,238 @@
+"""What changed here is written back into the older layout: complete at each moment, once, and over nobody's changes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from functions.migrate.work import run
+from functions.registry.blobs.errors import StoreBusy
+from functions.registry.blobs.written import WrittenObjects
+from functions.registry.imports import names
+from functions.registry.metadata.db import Statement
+from functions.registry.metadata.imports import exports, overview, sources
+from functions.registry.metadata.imports.sources import NewSource
+from functions.registry.oci.digest import Digest
+from functions.registry.oci.media_type import OCI_MANIFEST
+from tests.imports import debian
+from tests.imports.old import OldRegistry
+from tests.imports.truth import ROOT
+from tests.support import Image, Registry, descriptor, index_of
+
+_PROBLEMS = Statement(
+    "tests_export_problems",
+    list,
+    "SELECT coalesce(json_agg(json_build_array(kind, key, reason) ORDER BY key), '[]') FROM import_problems",
+)
+_STATES = Statement("tests_export_states", list, "SELECT json_agg(state ORDER BY path) FROM import_repositories")
+
+
+@pytest.fixture
+def old(storage_address: str, bucket_name: str) -> OldRegistry:
+    return OldRegistry(storage_address, bucket_name)
+
+
+def imported(registry: Registry) -> int:
+    """All that is in the bucket; this registry leads from now on."""
+    bucket = registry.services.settings.bucket
+    source = sources.add(registry.services.database, NewSource("layout", f"gs://{bucket}", ROOT))
+    sources.open_up(registry.services.database, source.id)
+    run(registry.services)
+    sources.set_mode(registry.services.database, source.id, "lead")
+    return source.id
+
+
+def export(registry: Registry, source: int, pattern: str | None = None, *, hands_back: bool = False) -> None:
+    exports.ask(registry.services.database, source, pattern, is_handing_back=hands_back)
+    run(registry.services)
+
+
+def problems(registry: Registry) -> list[Any]:
+    return registry.services.database.one_or_none(_PROBLEMS()) or []
+
+
+def contents(old: OldRegistry, folder: Path) -> dict[str, bytes]:
+    return debian.download(old.address, old.bucket, folder)
+
+
+def changed_everywhere(registry: Registry, old: OldRegistry) -> tuple[int, dict[str, bytes]]:
+    """Imports two repositories and changes them in all ways; gives the source, and what each tag of `team/app` is."""
+    images = [Image() for _ in range(4)]
+    for number, image in enumerate(images):
+        old.push("team/app", image, f"v{number}")
+    old.push("team/other", images[0], "kept")
+    source = imported(registry)
+    expected = {f"v{number}": image.manifest for number, image in enumerate(images)}
+
+    for number in range(3):
+        expected[f"new{number}"] = registry.push_image("team/app", f"new{number}").manifest
+    registry.put_manifest("team/app", "v0", images[1].manifest)
+    expected["v0"] = images[1].manifest
+    expected["v1"] = registry.push_image("team/app", "v1").manifest
+    assert registry.request("DELETE", "/v2/team/app/manifests/v2").status_code == 202
+    del expected["v2"]
+    assert registry.request("DELETE", f"/v2/team/app/manifests/{images[3].digest}").status_code == 202
+    del expected["v3"]
+    children = [registry.push_image("team/app").manifest for _ in range(2)]
+    inner = index_of(*children)
+    registry.put_manifest("team/app", "inner", inner)
+    expected["inner"] = inner
+    signature = Image(more={"subject": descriptor(children[0], OCI_MANIFEST), "artifactType": "application/x.sig"})
+    expected["signature"] = registry.push_image("team/app", "signature", signature).manifest
+    registry.push_image("team/brand-new", "v1")
+    return source, expected
+
+
+def test_an_older_registry_serves_what_was_written_back(registry: Registry, old: OldRegistry, tmp_path: Path) -> None:
+    debian.require()
+    source, expected = changed_everywhere(registry, old)
+
+    export(registry, source)
+
+    assert problems(registry) == []
+    contents(old, tmp_path / "layout")
+    with debian.serve(tmp_path / "layout") as address:
+        for tag, payload in expected.items():
+            answer = debian.manifest(address, "team/app", tag)
+            assert (answer.status_code, answer.content) == (200, payload), tag
+            document = answer.json()
+            for part in [document["config"], *document["layers"]] if "config" in document else ():
+                assert Digest.of(debian.blob(address, "team/app", part["digest"]).content) == Digest.parse(
+                    part["digest"]
+                )
+            for child in document.get("manifests", ()):
+                assert debian.manifest(address, "team/app", child["digest"]).status_code == 200
+        for gone in ("v2", "v3", Digest.of(b"x")):
+            assert debian.manifest(address, "team/app", gone).status_code == 404
+        assert debian.manifest(address, "team/brand-new", "v1").status_code == 200
+        assert debian.manifest(address, "team/other", "kept").status_code == 200
+
+
+def test_a_second_export_writes_nothing(registry: Registry, old: OldRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, _ = changed_everywhere(registry, old)
+    export(registry, source)
+    written: list[str] = []
+    monkeypatch.setattr(WrittenObjects, "_ask", lambda _, method, path, *__: written.append(f"{method} {path}"))
+    export(registry, source)
+    assert written == []
+    assert problems(registry) == []
+
+
+def test_what_is_written_back_is_no_news_to_an_import(registry: Registry, old: OldRegistry) -> None:
+    source, expected = changed_everywhere(registry, old)
+    export(registry, source)
+    overview.make_due(registry.services.database, source)
+    run(registry.services)
+    listed = registry.get("/v2/team/app/tags/list").get_json()["tags"]
+    assert listed == sorted(expected)
+    assert problems(registry) == []
+
+
+def test_killed_at_any_write_it_comes_to_the_same_end(
+    registry: Registry, old: OldRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, expected = changed_everywhere(registry, old)
+    real = WrittenObjects._ask
+    count, limit = 0, 0
+
+    def dying(self: WrittenObjects, *given: Any) -> Any:
+        nonlocal count
+        count += 1
+        if count > limit:
+            raise StoreBusy("killed")
+        return real(self, *given)
+
+    monkeypatch.setattr(WrittenObjects, "_ask", dying)
+    for limit in range(0, 60, 4):  # noqa: B007  # `dying` reads it
+        count = 0
+        export(registry, source)
+        seen = contents(old, tmp_path / "layout")
+        assert_complete(seen)
+    monkeypatch.setattr(WrittenObjects, "_ask", real)
+    export(registry, source)
+    seen = contents(old, tmp_path / "layout")
+    assert_complete(seen)
+    for tag, payload in expected.items():
+        assert seen[ROOT + names.current_link_name("team/app", tag)] == str(Digest.of(payload)).encode()
+    assert ROOT + names.current_link_name("team/app", "v2") not in seen
+    assert problems(registry) == []
+
+
+def assert_complete(seen: dict[str, bytes]) -> None:
+    """Whatever a tag or a revision leads to is there, with what it refers to."""
+    for name, content in seen.items():
+        part = names.parse(name.removeprefix(ROOT))
+        match part:
+            case names.CurrentLink(repository=repository):
+                assert ROOT + names.revision_link_name(repository, Digest.parse(content.decode())) in seen
+            case names.RevisionLink(repository=repository, digest=digest) if repository != names.GUARD:
+                document = json.loads(seen[ROOT + names.blob_name(digest)])
+                blobs = [document["config"], *document["layers"]] if "config" in document else []
+                for each in blobs:
+                    blob = Digest.parse(each["digest"])
+                    assert Digest.of(seen[ROOT + names.blob_name(blob)]) == blob
+                    assert seen[ROOT + names.layer_link_name(repository, blob)] == str(blob).encode()
+                for each in document.get("manifests", ()):
+                    assert ROOT + names.revision_link_name(repository, Digest.parse(each["digest"])) in seen
+
+
+def test_nothing_is_written_over_that_changed_there(registry: Registry, old: OldRegistry) -> None:
+    for tag in ("both", "deleted-here", "deleted-there", "same", "appeared"):
+        if tag != "appeared":
+            old.push("team/app", Image(), tag)
+    source = imported(registry)
+    theirs = {tag: Image() for tag in ("both", "deleted-here", "appeared")}
+    for tag in ("both", "deleted-there", "appeared"):
+        registry.push_image("team/app", tag)
+    assert registry.request("DELETE", "/v2/team/app/manifests/deleted-here").status_code == 202
+    same = registry.push_image("team/app", "same")
+    for tag, image in theirs.items():
+        old.push("team/app", image, tag)
+    old.untag("team/app", "deleted-there")
+    old.push("team/app", same, "same")
+
+    export(registry, source)
+
+    assert problems(registry) == [
+        ["tag", tag, "conflict"] for tag in ("appeared", "both", "deleted-here", "deleted-there")
+    ]
+    for tag, image in theirs.items():
+        assert links(old, tag) == str(image.digest)
+    assert links(old, "deleted-there") is None
+    assert links(old, "same") == str(same.digest)
+
+
+def links(old: OldRegistry, tag: str) -> str | None:
+    answer = requests.get(old._object(names.current_link_name("team/app", tag)), params={"alt": "media"}, timeout=10)
+    return answer.text if answer.status_code == 200 else None
+
+
+def test_handing_back(registry: Registry, old: OldRegistry) -> None:
+    old.push("team/app", Image(), "v1")
+    old.push("team/other", Image(), "v1")
+    source = imported(registry)
+    pushed = registry.push_image("team/app", "v2")
+    answer = registry.request("POST", f"/api/v1/imports/{source}/hand-back", json={"repositories": "team/app"})
+    assert answer.status_code == 200, answer.text
+    assert registry.request("DELETE", "/v2/team/app/manifests/v1").status_code == 405
+    run(registry.services)
+    assert links(old, "v2") == str(pushed.digest)
+    assert registry.services.database.one_or_none(_STATES()) == ["handed_back", "imported"]
+    assert registry.request("DELETE", "/v2/team/other/manifests/v1").status_code == 202
+
+
+def test_what_the_older_registry_can_not_serve_is_told_and_not_handed_back(
+    registry: Registry, old: OldRegistry
+) -> None:
+    old.push("team/app", Image(), "v1")
+    source = imported(registry)
+    odd = b'{"schemaVersion": 2, "mediaType": "application/vnd.example.odd+json"}'
+    pushed = registry.put_manifest("team/app", "odd", odd)
+    assert pushed.status_code == 201, pushed.text
+    export(registry, source, "team/*", hands_back=True)
+    assert problems(registry) == [["manifest", str(Digest.of(odd)), "manifest_refused"]]
+    assert registry.services.database.one_or_none(_STATES()) == ["imported"]
