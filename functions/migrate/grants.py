@@ -91,7 +91,7 @@ RIGHTS: Final[dict[str, Rights]] = {
     "repository_usage": Rights("raw", "rw", "raw"),
     "secrets": Rights("raw", ""),
     "sign_in_failures": Rights("rawd", "rwd"),
-    "sparse_references": Rights("ra", "r", "ra"),
+    "sparse_references": Rights("ra", "r", "rad"),
     "tag_days": Rights("raw", "rawd", "raw"),
     "tag_rules": Rights("rad", "r", "r"),
     "tags": Rights("rawd", "rw", "rawd"),
