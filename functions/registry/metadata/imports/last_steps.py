@@ -197,12 +197,13 @@ _END_EMPTY: Final = Statement(
     int,
     """
     UPDATE import_repositories AS old
-       SET state = 'imported', imported_at = coalesce(old.imported_at, now()), compared_at = done.compared_at,
+       SET state = CASE old.state WHEN 'importing' THEN 'imported' ELSE old.state END,
+           imported_at = coalesce(old.imported_at, now()), compared_at = done.compared_at,
            tags = 0, manifests = 0, links = 0, objects = done.objects, asked_at = NULL, due_at = NULL,
            lease_until = '-infinity', attempts = 0, error = NULL
       FROM unnest(CAST(:ids AS bigint[]), CAST(:leases AS bigint[]), CAST(:objects AS bigint[]),
                   CAST(:compared AS timestamptz[])) AS done (id, lease, objects, compared_at)
-     WHERE old.id = done.id AND old.lease = done.lease AND old.state = 'importing'
+     WHERE old.id = done.id AND old.lease = done.lease
     """,
 )
 
