@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 import requests
 
-from local.guard import choose_port
+from local.listening import LISTENER, listen, port_of
 from local.processes import Child, Children
 from local.programs import ROOT, function_command
+from local.stack import READY_SECONDS
 
 
 @dataclass(frozen=True)
@@ -44,24 +45,26 @@ class Server:
 
 def serve(environment: dict[str, str], folder: Path, children: Children, **settings: str) -> Server:
     """Starts the function with `settings` (SLIPWAY_…, THREADS, …) over the environment, and waits until it answers."""
-    port = choose_port(0)
-    server = Server(
-        port, Child("api", function_command("api"), folder / "api.log", _environment(environment, port, settings))
-    )
+    listener = listen(0)
+    told = _environment(environment, listener, settings)
+    api = Child("api", function_command("api"), folder / "api.log", told, listener=listener)
+    server = Server(port_of(listener), api)
 
     def answers() -> bool:
         try:
             return requests.get(f"{server.url}/v2/", timeout=5).status_code == 200
-        except requests.ConnectionError:
+        except requests.RequestException:
             return False
 
     children.start(server.child)
-    children.wait_until(server.child, answers, seconds=30)
+    children.wait_until(server.child, answers, READY_SECONDS)
     return server
 
 
-def _environment(environment: dict[str, str], port: int, settings: dict[str, str]) -> dict[str, str]:
-    server = {"HOST": "127.0.0.1", "PORT": str(port), "THREADS": "8", "PYTHONPATH": str(ROOT)}
+def _environment(environment: dict[str, str], listener: socket.socket, settings: dict[str, str]) -> dict[str, str]:
+    """It is given a socket that listens: a port that was chosen before may be another's by then."""
+    listening = {LISTENER: str(listener.fileno())}
+    server = {"HOST": "127.0.0.1", **listening, "THREADS": "8", "PYTHONPATH": str(ROOT)}
     return {**environment, **server, **settings}
 
 

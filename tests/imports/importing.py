@@ -13,6 +13,7 @@ from urllib.parse import quote, unquote
 import requests
 
 from functions.migrate import work
+from functions.migrate.imports import guard
 from functions.registry.blobs.objects import StoredObjects
 from functions.registry.metadata.imports import sources
 from functions.registry.metadata.imports.sources import NewSource
@@ -68,8 +69,20 @@ def states(services: Services) -> dict[str, str]:
 
 @contextmanager
 def requests_counted() -> Iterator[list[str]]:
-    """What the store of a source is asked meanwhile: `list`, or the name of the object that is looked at or read."""
+    """What the store of a source is asked meanwhile: `list`, or the name of the object that is looked at or read.
+
+    Not counted is what each run asks once: whether the bucket is still guarded.
+    """
     asked: list[str] = []
+    watching = guard.Guard.put_up
+
+    def watched(self: guard.Guard, **options: Any) -> None:
+        before = len(asked)
+        try:
+            watching(self, **options)
+        finally:
+            del asked[before:]
+
     get = StoredObjects._get
 
     def counting(self: StoredObjects, path: str, *arguments: Any) -> Any:
@@ -77,5 +90,5 @@ def requests_counted() -> Iterator[list[str]]:
         asked.append(f"{'read' if path.startswith('/download') else 'find'} {unquote(name)}" if name else "list")
         return get(self, path, *arguments)
 
-    with mock.patch.object(StoredObjects, "_get", counting):
+    with mock.patch.object(StoredObjects, "_get", counting), mock.patch.object(guard.Guard, "put_up", watched):
         yield asked

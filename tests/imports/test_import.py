@@ -48,8 +48,9 @@ def bucket(layout: Layout, storage_address: str) -> str:
 def bucket_name(bucket: str, storage_address: str) -> Iterator[str]:
     """Instead of an empty one: the registry's own bucket is that of the layout. The next test's registry is another."""
     yield bucket
-    mark = quote("docker/registry/slipway.json", safe="")
-    requests.delete(f"{storage_address}/storage/v1/b/{bucket}/o/{mark}", timeout=10)
+    for name in ("slipway.json", "lockfiles/database-in-use"):
+        mark = quote(f"docker/registry/{name}", safe="")
+        requests.delete(f"{storage_address}/storage/v1/b/{bucket}/o/{mark}", timeout=10)
 
 
 @pytest.fixture

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest import mock
 
 import pytest
 
+from functions.migrate import work
+from functions.migrate.imports import layouts
 from functions.registry.imports import names
+from functions.registry.metadata.usage import recount
 from functions.registry.oci.digest import Digest
 from tests.imports.importing import add, problems, run, states
 from tests.imports.old import OldRegistry
@@ -220,3 +224,25 @@ def test_untagged_manifests_are_kept_for_ever_if_asked(registry: Registry, old: 
     old.push(APP, Image())
     imported(registry, untagged="keep")
     assert value(registry.services.database, "SELECT keep_untagged FROM repositories") is True
+
+
+def test_an_index_that_was_asked_for_first_has_the_size_of_its_children(registry: Registry, old: OldRegistry) -> None:
+    image = Image()
+    old.push(APP, image)
+    inner = index_of(image.manifest)
+    old.push_manifest(APP, inner)
+    old.push_manifest(APP, index_of(inner), "outer")
+    add(registry.services)
+    database = registry.services.database
+    # Its names first, as they are while an import goes on; then somebody pulls by the tag alone.
+    with mock.patch.object(layouts, "_import"):
+        work.run(registry.services, budget_seconds=2)
+    query(database, "UPDATE import_repositories SET state = 'listed', lease_until = now(), due_at = now()")
+    assert status(registry, "outer") == 200
+    assert value(database, "SELECT count(*) FROM sparse_references") > 0
+    run(registry.services)
+    assert value(database, "SELECT count(*) FROM sparse_references") == 0
+    assert value(database, "SELECT count(*) FROM manifest_children") == 2
+    whole = len(image.manifest) + sum(map(len, image.blobs)) + len(inner) + len(index_of(inner))
+    assert query(database, "SELECT size FROM tags") == [[whole]]
+    assert recount.recount(database).differences == []

@@ -9,11 +9,13 @@ import pytest
 from functions.registry.blobs.errors import StoreBusy
 from functions.registry.blobs.objects import StoredObjects
 from functions.registry.imports import names, touch
-from functions.registry.metadata.imports import sources
+from functions.registry.metadata.imports import adoption, sources
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.name import RepositoryName
+from tests.imports.importing import requests_counted
 from tests.imports.old import OldRegistry, end_listing, open_source
-from tests.imports.test_holds import list_tag, listed
+from tests.imports.test_holds import found, list_tag, listed
+from tests.imports.truth import ROOT
 from tests.metadata.build import query, signature_of, value
 from tests.support import Image, Registry, index_of
 
@@ -298,3 +300,23 @@ def test_a_repository_that_only_the_older_registry_has_is_deleted_and_stays_so(
     assert registry.get("/v2/team/app/manifests/v1").status_code == 404
     assert registry.request("DELETE", "/api/v1/repositories/team/none").status_code == 404
     assert source
+
+
+def test_a_touch_asks_the_store_twice_however_many_tags_there_are(
+    registry: Registry, old: OldRegistry, source: int
+) -> None:
+    """For the link that gives the right and for the manifest's bytes: of the blobs the listing has told."""
+    image, repository = Image(), RepositoryName("team/app")
+    old.push(repository, image, "v1")
+    database = registry.services.database
+    listed(database, source, repository)
+    list_tag(database, repository, "v1", image.digest)
+    adoption.adopt(database, [found(blob) for blob in image.blobs])
+    end_listing(database)
+    with requests_counted() as asked:
+        assert registry.get("/v2/team/app/manifests/v1").data == image.manifest
+    link = ROOT + names.revision_link_name(repository, image.digest)
+    assert asked == [f"find {link}", f"read {ROOT + names.blob_name(image.digest)}"]
+    with requests_counted() as asked:
+        assert registry.get("/v2/team/app/manifests/none").status_code == 404
+    assert asked == []

@@ -190,8 +190,9 @@ class OpenTransaction(Database):
 
 
 def wait_until_blocked(database: Database, sessions: int = 1) -> None:
-    """Until so many sessions wait for a lock."""
-    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    """Until so many sessions of clients wait for a lock."""
+    waiting = """SELECT count(*) FROM pg_stat_activity
+                  WHERE datname = current_database() AND backend_type = 'client backend' AND wait_event_type = 'Lock'"""
     wait_until(lambda: value(database, waiting) == sessions)
 
 

@@ -88,7 +88,7 @@ VALUES ('layout', 'gs://old', 'docker/registry/v2/', 'open', now()), ('layout', 
 INSERT INTO import_modes (source_id, pattern, pattern_regex, mode)
 SELECT 1, name || '/*', '^' || name || '/[^/]*$', 'lead' FROM namespaces WHERE id % 5 = 0;
 INSERT INTO import_repositories (source_id, path, name, repository_id, state, due_at, asked_at, objects)
-SELECT 1, name, name, id, CASE WHEN id % 50 = 0 THEN 'listed' ELSE 'imported' END,
+SELECT 1, name, name, id, CASE id % 50 WHEN 0 THEN 'listed' WHEN 10 THEN 'importing' ELSE 'imported' END,
        CASE WHEN id % 20 = 0 THEN now() END, CASE WHEN id % 100 = 0 THEN now() END, id
   FROM repositories WHERE id % 2 = 0;
 INSERT INTO import_repositories (source_id, path, name)

@@ -59,6 +59,10 @@ REPORTS: Final = {
     "gc_totals",
     "rules_list",
     "recount_registry",
+    # Sums of an import, and what changes many of its repositories at once.
+    "imports_overview",
+    "imports_retry",
+    "exports_take_new",
 }
 LEADING: Final = """
     SELECT relname, pg_get_indexdef(indexrelid, 1, true) FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid

@@ -18,7 +18,7 @@ from tests.races.schedules import Perform
 from tests.races.stage import Performance
 from tests.races.table import row, server_url
 
-_ORDERS: Final = 12
+_ORDERS: Final = 8
 _INTRODUCTION: Final = """\
 # Races of an import
 

@@ -76,28 +76,40 @@ class Blobs:
         BlobStoreUnavailable, also for what a collection has in hand.
         """
         asked = sorted(set(digests))
-        found = list(self.pool.map(lambda digest: self._bring(digest, aliases.get(digest)), asked))
-        here = [blob for blob in found if isinstance(blob, FoundBlob)]
+        names_there = [self.origin.root + names.blob_name(aliases.get(digest, digest)) for digest in asked]
+        there = dict(zip(asked, self.pool.map(self.origin.place.find, names_there), strict=True))
+        found = {digest: stored for digest, stored in there.items() if stored is not None}
+        here = [
+            FoundBlob(digest, stored.size, stored.name, stored.updated)
+            for digest, stored in found.items()
+            if self.origin.is_here and digest not in aliases
+        ]
+        adopted = {blob.digest for blob in here}
+        here += self._copied({digest: stored for digest, stored in found.items() if digest not in adopted})
         if busy := adoption.adopt(self.database, here):
             raise BlobStoreUnavailable(f"{len(busy)} objects are being deleted, such as {busy[0]}")
-        return {digest for digest, blob in zip(asked, found, strict=True) if blob is None}
+        return {digest for digest in asked if digest not in {blob.digest for blob in here}}
 
-    def _bring(self, digest: Digest, alias: Digest | None) -> FoundBlob | None:
-        origin = self.origin
-        name = origin.root + names.blob_name(alias or digest)
-        stored = origin.place.find(name)
-        if stored is None:
-            return None
-        if origin.is_here and alias is None:
-            return FoundBlob(digest, stored.size, name, stored.updated)
-        # Named in the database before it is written, and never used twice.
-        target = f"imported/{origin.source_id}/{uuid.uuid4()}"
-        adoption.expect(self.database, target, stored.size)
+    def _copied(self, found: Mapping[Digest, StoredObject]) -> list[FoundBlob]:
+        """Under names of ours, which the database knows before they are written, and which are never used twice."""
+        if not found:
+            return []
+        targets = {digest: f"imported/{self.origin.source_id}/{uuid.uuid4()}" for digest in found}
+        adoption.expect(self.database, {targets[digest]: stored.size for digest, stored in found.items()})
+        made = self.pool.map(lambda digest: self._is_copied(found[digest], targets[digest]), found)
+        return [
+            FoundBlob(digest, stored.size, targets[digest], stored.updated)
+            for (digest, stored), is_made in zip(found.items(), made, strict=True)
+            if is_made
+        ]
+
+    def _is_copied(self, stored: StoredObject, target: str) -> bool:
+        """Not if it has gone since it was looked at."""
         try:
             self._copy(stored, target)
         except ObjectMissing:
-            return None
-        return FoundBlob(digest, stored.size, target, stored.updated)
+            return False
+        return True
 
     def _copy(self, stored: StoredObject, target: str) -> None:
         if self.origin.bucket_name is not None:

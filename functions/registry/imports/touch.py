@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -71,6 +72,11 @@ class Touching:
     @cached_property
     def _place(self) -> Place:
         return self._make_place()
+
+    @cached_property
+    def _threads(self) -> ThreadPoolExecutor:
+        """For the blobs of a manifest, which are asked for at once where the listing has not told of them."""
+        return ThreadPoolExecutor(MOST_AT_ONCE, thread_name_prefix="touch")
 
     def decided(self, repository: RepositoryName, reference: Reference) -> Reference | None:
         """What is to be answered with. Where the older registry decides, that is what the tag names there at this
@@ -248,7 +254,8 @@ class Touching:
     def _find_blobs(self, old: Old, named: Sequence[Digest]) -> tuple[list[FoundBlob], list[Digest]]:
         """Those that no row tells of and the store has, and all that it has."""
         unknown = adoption.unknown(self._database, named)
-        found = [blob for digest in unknown if (blob := self._find_blob(old, digest)) is not None]
+        asked = self._threads.map(lambda digest: self._find_blob(old, digest), unknown) if unknown else ()
+        found = [blob for blob in asked if blob is not None]
         denied = set(unknown).difference(blob.digest for blob in found)
         return found, [digest for digest in named if digest not in denied]
 

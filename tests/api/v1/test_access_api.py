@@ -270,9 +270,9 @@ def test_a_robot_trusts_the_jobs_that_are_named(admin: Administrator) -> None:
     ("issuer", "claims", "named"),
     [
         ("https://evil.example", CLAIMS, "issuer must be one of SLIPWAY_OIDC_ISSUERS"),
-        (GITHUB, {"ref": "main"}, "claims takes repository_owner_id or repository_id"),
-        (GITHUB, {"repository_id": "*"}, "claims takes * only in"),
-        (GITHUB, {}, "claims takes 1 to"),
+        (GITHUB, {"ref": "main"}, "claims must have repository_owner_id or repository_id"),
+        (GITHUB, {"repository_id": "*"}, "claims may have * only in"),
+        (GITHUB, {}, "claims must be 1 to"),
         (GITHUB, {"repository_id": 42}, "claims must be a text"),
         (GITHUB, [], "claims must be an object of texts"),
         (7, CLAIMS, "issuer must be a text"),

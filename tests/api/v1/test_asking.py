@@ -79,7 +79,7 @@ def test_the_grant_of_the_best_role_is_named(boss: Boss) -> None:
     refused = explained(boss, "delete", principal="ci")
     assert (refused["allowed"], refused["reason"]) == (
         False,
-        "ci has the role writer in team/** is not enough to delete",
+        "ci has the role writer in team/**, which is not enough to delete",
     )
     principals.disable(database, robot.id)
     assert "disabled" in explained(boss, "pull", principal="ci")["reason"]
@@ -205,8 +205,8 @@ def test_a_text_that_no_name_can_have_is_refused(registry: Registry, text: str) 
 
 
 @pytest.fixture
-def hints(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> list[bool]:
-    """What came of each hint that was published: true for those that arrived."""
+def triggers(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> list[bool]:
+    """What came of each trigger that was published: true for those that arrived."""
     environment["SLIPWAY_TOPIC"] = "a-topic"
     outcomes: list[bool] = []
 
@@ -218,21 +218,23 @@ def hints(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> list[
     return outcomes
 
 
-def test_the_collection_is_woken_once_a_minute(hints: list[bool], registry: Registry) -> None:
+def test_garbage_collection_is_woken_once_a_minute(triggers: list[bool], registry: Registry) -> None:
     answer = registry.request("POST", "/api/v1/gc/runs", json={})
     assert (answer.status_code, answer.get_json()) == (202, {"state": "woken"})
     again = registry.request("POST", "/api/v1/gc/runs", json={})
-    assert (again.status_code, again.headers["Retry-After"], len(hints)) == (429, "60", 1)
+    assert (again.status_code, again.headers["Retry-After"], len(triggers)) == (429, "60", 1)
     entry = registry.get("/api/v1/audit").get_json()["entries"][0]
     assert (entry["action"], entry["outcome"]) == ("gc.run", "success")
     assert registry.statements("POST", "/api/v1/gc/runs", json={}) == ["audit_done"]
 
 
-def test_a_hint_that_is_lost_is_told_of(hints: list[bool], registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gc_trigger_that_is_lost_is_told_of(
+    triggers: list[bool], registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(GcTrigger, "publish", lambda _: False)
     assert registry.request("POST", "/api/v1/gc/runs", json={}).status_code == 503
     assert registry.get("/api/v1/audit").get_json()["entries"] == []
-    assert hints == []
+    assert triggers == []
 
 
 def test_without_a_topic_nothing_can_be_woken(registry: Registry) -> None:

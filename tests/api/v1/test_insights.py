@@ -147,7 +147,7 @@ def test_a_parameter_that_is_malformed_or_out_of_range_is_named(registry: Regist
         for value in BAD[parameter]:
             response = registry.get(f"{path}?{parameter}={value}")
             assert (response.status_code, registry.error_code(response)) == (400, "INVALID_PARAMETER"), value
-            assert response.get_json()["errors"][0]["message"].startswith(f"{parameter} takes "), value
+            assert response.get_json()["errors"][0]["message"].startswith(f"{parameter} must be "), value
 
 
 @pytest.mark.parametrize("query_string", ["n=1", "n=1000", "sort=-untagged", "min_size=0", "pushed_after=2026-01-01"])

@@ -84,7 +84,7 @@ def _judged(context: Context, route: routes.Explain, principal: Principal | None
     else:
         held = f"{_whose(grant)} role {grant['role']} in {grant['repositories']}"
         if route.action not in ACTIONS[_ROLES[grant["role"]]]:
-            return False, f"{held} is not enough to {route.action}"
+            return False, f"{held}, which is not enough to {route.action}"
     if found["refusal"] is not None:
         return False, found["refusal"]
     return True, held

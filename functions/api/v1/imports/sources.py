@@ -120,9 +120,10 @@ def act(context: Context, route: routes.ActOnImport) -> Response:
 def _start(database: Database, found: Overview, repositories: str | None = None) -> None:
     if sources.open_up(database, found.id):
         return
-    overview.make_due(database, found.id, repositories)
     if repositories is None:
-        passes.list_again(database, found.id)
+        passes.list_again(database, found.id, found.kind)
+    if repositories is not None or found.kind == "registry":
+        overview.make_due(database, found.id, repositories)
 
 
 def _pause(database: Database, found: Overview) -> None:

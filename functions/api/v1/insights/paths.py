@@ -86,7 +86,7 @@ def _number(query: Query, name: str, default: int, most: int) -> int:
 def _text(query: Query, name: str, form: re.Pattern[str], takes: str) -> str | None:
     text = query.get(name)
     if text is not None and not form.fullmatch(text):
-        raise ParameterInvalid(f"{name} takes {takes}")
+        raise ParameterInvalid(f"{name} must be {takes}")
     return text
 
 

@@ -26,7 +26,7 @@ def in_namespace(route: Callable[[str], Route]) -> Parser:
         try:
             return route(parse_namespace(match["namespace"]))
         except NameInvalid as invalid:
-            raise ParameterInvalid(f"namespace takes {invalid.reason}") from invalid
+            raise ParameterInvalid(f"namespace must be {invalid.reason}") from invalid
 
     return parse
 

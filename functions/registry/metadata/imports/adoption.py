@@ -6,7 +6,7 @@ adopts one takes it out of the deletions first, and leaves alone what a collecti
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -59,7 +59,10 @@ _EXPECT: Final = Statement(
     "imports_expect",
     int,
     """
-    INSERT INTO deletions (object_name, size, not_before) VALUES (:object_name, :size, now() + interval '1 day')
+    INSERT INTO deletions (object_name, size, not_before)
+    SELECT expected.object_name, expected.size, now() + interval '1 day'
+      FROM unnest(CAST(:object_names AS text[]), CAST(:sizes AS bigint[])) AS expected (object_name, size)
+     ORDER BY expected.object_name
     """,
 )
 
@@ -88,9 +91,9 @@ def adopt(db: Database, found: Sequence[FoundBlob]) -> list[str]:
     return db.all(adopting(found)) if found else []
 
 
-def expect(db: Database, object_name: str, size: int) -> None:
-    """What is about to be written is collected in a day, unless it is adopted."""
-    db.count(_EXPECT(object_name=object_name, size=size))
+def expect(db: Database, sizes: Mapping[str, int]) -> None:
+    """Objects of these names are about to be written: they are collected in a day, unless they are adopted."""
+    db.count(_EXPECT(object_names=list(sizes), sizes=list(sizes.values())))
 
 
 def unknown(db: Database, digests: Sequence[Digest]) -> list[Digest]:

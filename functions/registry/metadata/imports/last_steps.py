@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from functions.registry.metadata.db import Call, Database, Session, Statement
+from functions.registry.metadata.imports import awaited
 from functions.registry.metadata.imports.vocabulary import ListedTag, Problem
 
 
@@ -322,11 +323,12 @@ def end_empty(db: Database, done: Sequence[Done]) -> None:
 
 
 def settle(db: Database, done: Sequence[Done], limit: int) -> None:
-    """Queues what nothing holds, so many at a time, and lets go of the repositories.
+    """Keeps what was awaited, queues what nothing holds, so many at a time, and lets go of the repositories.
 
     Nothing can go wrong before that: what has no review is kept, and until they are let go they come up again.
     """
     ids = [each.id for each in done]
+    awaited.keep(db, ids)
     after: int | None = 0
     while after is not None:
         after = db.one_or_none(_REVIEW_MANIFESTS(ids=ids, after=after, limit=limit))
