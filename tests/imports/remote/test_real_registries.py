@@ -13,6 +13,7 @@ import requests
 from werkzeug.serving import make_server
 
 from functions.migrate.work import run
+from functions.registry.auth.source_credentials import Credentials
 from functions.registry.metadata.imports import sources
 from functions.registry.metadata.imports.sources import NewSource
 from functions.registry.oci.digest import Digest
@@ -26,7 +27,7 @@ from tests.support import Image, Registry, descriptor, index_of
 
 @pytest.fixture
 def environment(environment: dict[str, str]) -> dict[str, str]:
-    return {**environment, "SLIPWAY_PRIVATE_SOURCES": "127.0.0.1"}
+    return {**environment, "SLIPWAY_PRIVATE_SOURCES": "127.0.0.1 localhost"}
 
 
 def copied(registry: Registry, address: str, **options: object) -> int:
@@ -138,30 +139,31 @@ def test_a_second_pass_over_debians_registry_reads_no_manifest_and_no_blob(regis
         assert [line for line in asked if line.startswith("HEAD")]
 
 
-@pytest.mark.clients
-def test_another_slipway_with_tokens(registry: Registry, tmp_path: Path) -> None:
+@pytest.fixture
+def another(tmp_path: Path) -> Iterator[tuple[str, str]]:
+    """Another Slipway, and its administrator's secret: started before this one's settings are in the environment."""
     with start_registry("redirect", tmp_path / "data", {"SLIPWAY_ACCESS": "token"}) as other:
-        secret = admin_secret(tmp_path / "data")
-        image, tag = Image(), "v1"
-        signature = Image(more={"subject": descriptor(image.manifest, OCI_MANIFEST)})
-        with requests.Session() as session:
-            session.auth = ("admin", secret)
-            token = session.get(
-                f"http://{other.address}/token?service=slipway&scope=repository:team/app:pull,push", timeout=20
-            ).json()["token"]
-        for each, name in ((image, tag), (signature, str(signature.digest))):
-            push(other.address, "team/app", each, name, token=token)
-        put(other.address, "team/app", "latest", image, token=token)
+        yield other.address, admin_secret(tmp_path / "data")
 
-        from functions.registry.auth.source_credentials import Credentials  # noqa: PLC0415
 
-        sealed = Credentials("admin", secret).sealed(registry.services.settings.pepper)
-        copied(registry, other.address, credentials=sealed)
+@pytest.mark.clients
+def test_another_slipway_with_tokens(another: tuple[str, str], registry: Registry) -> None:
+    address, secret = another
+    image, tag = Image(), "v1"
+    signature = Image(more={"subject": descriptor(image.manifest, OCI_MANIFEST)})
+    scope = "repository:team/app:pull,push"
+    answer = requests.get(f"http://{address}/token?service=slipway&scope={scope}", auth=("admin", secret), timeout=20)
+    token = answer.json()["token"]
+    for each, name in ((image, tag), (signature, str(signature.digest))):
+        push(address, "team/app", each, name, token=token)
+    put(address, "team/app", "latest", image, token=token)
 
-        assert problems(registry.services) == set()
-        assert registry.get("/v2/team/app/manifests/v1").data == image.manifest
-        assert registry.get("/v2/team/app/manifests/latest").data == image.manifest
-        listed = registry.get(f"/v2/team/app/referrers/{image.digest}").get_json()["manifests"]
-        assert [entry["digest"] for entry in listed] == [str(signature.digest)]
-        for blob in image.blobs:
-            assert registry.pull_blob("team/app", Digest.of(blob)) == blob
+    copied(registry, address, credentials=Credentials("admin", secret).sealed(registry.services.settings.pepper))
+
+    assert problems(registry.services) == set()
+    assert registry.get("/v2/team/app/manifests/v1").data == image.manifest
+    assert registry.get("/v2/team/app/manifests/latest").data == image.manifest
+    listed = registry.get(f"/v2/team/app/referrers/{image.digest}").get_json()["manifests"]
+    assert [entry["digest"] for entry in listed] == [str(signature.digest)]
+    for blob in image.blobs:
+        assert registry.pull_blob("team/app", Digest.of(blob)) == blob
