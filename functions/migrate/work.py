@@ -19,6 +19,7 @@ from functions.migrate.imports.wishes import seal_wished
 from functions.registry import telemetry
 from functions.registry.events.gc_trigger import WORK, is_gc_trigger, message_data
 from functions.registry.metadata.db import MetadataUnavailable, NotMigrated
+from functions.registry.metadata.imports import passes
 from functions.registry.metadata.schema_version import SchemaUnknown
 from functions.registry.wiring import Services, services
 
@@ -48,6 +49,7 @@ def run(services: Services, budget_seconds: float = BUDGET_SECONDS) -> int:
     deadline = time.monotonic() + budget_seconds
     done = 0
     with telemetry.recording() as record, Layouts(services) as layouts, Remotes(services) as remotes:
+        passes.list_late(services.database)
 
         def work_on() -> int:
             return layouts.work(deadline) + remotes.work(deadline) + export_one(services) + seal_wished(services)

@@ -125,8 +125,10 @@ def _methods(reached: set[Place], attributes: set[str]) -> Iterator[Place]:
 
 
 def _statements(place: Place) -> Iterator[str]:
-    """Those that a constant is, or holds, but for the list of all. A `main` holds none: only the framework loads it."""
-    is_ours = place.module.startswith("functions.") and not place.module.endswith(".main")
+    """Those that a constant is, or holds, but for the list of all. What the framework loads, and nobody else, holds
+    none.
+    """
+    is_ours = place.module.startswith("functions.") and not place.module.endswith((".main", ".migrate.work"))
     if place != _ALL and is_ours and _module(place.module) is not None:
         yield from _in(getattr(importlib.import_module(place.module), place.name, None))
 

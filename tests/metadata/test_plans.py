@@ -48,7 +48,14 @@ for _module in pkgutil.walk_packages(metadata.__path__, f"{metadata.__name__}.")
 
 CROWD: Final = Path(__file__).with_name("crowd.sql")
 # A handful of rows that never grow more: one for each event, and for each registry that is moved in.
-SMALL: Final = {"gc_settings", "import_sources", "import_sources_address", "import_sources_open", "import_modes"}
+SMALL: Final = {
+    "gc_settings",
+    "import_sources",
+    "import_sources_address",
+    "import_sources_open",
+    "import_modes",
+    "import_modes_pkey",
+}
 # Indexes of what is hardly ever there, or of a few.
 RARE: Final = {"blobs_damaged", "principals_administrators"}
 # What an operator asks now and then reads whole queues, or the last of them in order: never on a request.
@@ -59,6 +66,10 @@ REPORTS: Final = {
     "gc_totals",
     "rules_list",
     "recount_registry",
+    # Sums of an import, and what changes many of its repositories at once.
+    "imports_overview",
+    "imports_retry",
+    "exports_take_new",
 }
 LEADING: Final = """
     SELECT relname, pg_get_indexdef(indexrelid, 1, true) FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid

@@ -51,29 +51,14 @@ def _race(arena: ImportArena, pair: Pair, count: int) -> None:
         arena.race(pair, scene, sample)
 
 
-# What each rule is there for, and where it is missed.
+# Rules that nothing else stands in for: others are held by a foreign key or a second look as well.
 BROKEN: dict[str, tuple[str, Rewrite]] = {
-    "nothing is held": (
-        "blob listing x collect blobs",
-        lambda sql: sql.replace("NOT is_held(blobs.object_name)", "true"),
-    ),
     "the look behind the insertion sees no deleted manifest": (
         "touch manifest x manifest delete",
         lambda sql: sql.replace(
             "WHERE repository = :repository AND tag = '' AND digest = ANY",
             "WHERE false AND :repository <> '' AND digest = ANY",
         ),
-    ),
-    "the look behind the insertion sees no deleted tag": (
-        "touch tag x tag delete",
-        lambda sql: sql.replace(
-            "ON gone.repository = :repository AND gone.tag = listed.name AND gone.digest = ''",
-            "ON false AND gone.repository = :repository",
-        ),
-    ),
-    "the repository is not held": (
-        "touch tag x repository delete",
-        lambda sql: sql.replace("WHERE name = :repository FOR KEY SHARE", "WHERE name = :repository"),
     ),
     "a pushed tag is taken for an imported one": (
         "manifest PUT x delta, moved",
@@ -86,7 +71,7 @@ BROKEN: dict[str, tuple[str, Rewrite]] = {
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("broken", BROKEN)
 def test_the_arena_notices_what_is_broken(postgres: Postgres, broken: str) -> None:
-    """Each rule is needed: without it something is lost, or comes back, in one of the orders."""
+    """Without it something comes back, or is overwritten, in one of the orders."""
     name, rewrite = BROKEN[broken]
     (pair,) = (each for each in IMPORT_PAIRS if set(each.names) == set(name.split(" x ")))
     administer(postgres, "CREATE DATABASE broken_arena TEMPLATE slipway_template")

@@ -45,8 +45,9 @@ def start(context: Context, route: StartUpload) -> Response:
 
 def _start_and_finish(context: Context, repository: RepositoryName, digest: Digest) -> Response:
     upload = Upload(uuid.uuid4(), version=0, received=0, algorithm=digest.algorithm, hash_state=None)
-    chunk = chunk_of(upload.id, context.body, None)
+    chunk = _chunk(context, upload.id)
     _start(context, repository, digest.algorithm, NewUpload(_size(context), digest, chunk.object, upload.id))
+    _require_next(context, repository, upload, chunk)
     _finish(context, repository, upload, [], chunk, digest)
     return _created(repository, digest)
 

@@ -10,8 +10,9 @@ from werkzeug.test import TestResponse
 
 from functions.migrate.work import run
 from functions.registry.metadata.db import Statement
+from tests.imports.old import OldRegistry
 from tests.imports.remote.other_registry import Other, serve
-from tests.support import Registry
+from tests.support import Image, Registry
 
 _SEAL = Statement("tests_seal_imports", int, "UPDATE import_sources SET state = 'sealed', sealed_at = now()")
 _OPTIONS = Statement("tests_import_options", dict, "SELECT options FROM import_sources")
@@ -235,3 +236,37 @@ def test_what_is_asked_of_the_database(registry: Registry, other: Other) -> None
     }
     for path, statements in reads.items():
         assert registry.statements("GET", f"/api/v1/imports{path}") == statements
+
+
+_AGO = Statement("tests_import_listed_ago", int, "UPDATE import_sources SET listed_at = now() - interval '1 hour'")
+
+
+@pytest.mark.parametrize("is_layout", [True, False])
+def test_what_is_looked_for_again_by_itself(
+    registry: Registry, other: Other, storage_address: str, bucket_name: str, *, is_layout: bool
+) -> None:
+    old = OldRegistry(storage_address, bucket_name)
+    hold = (
+        (lambda name, image: old.push(name, image, "v1"))
+        if is_layout
+        else (lambda name, image: other.hold_image(name, "v1", image=image))
+    )
+    hold("a/b", Image())
+    number = added(registry, address=f"gs://{bucket_name}" if is_layout else other.address, every_seconds=600)
+    post(registry, f"/{number}/start")
+    run(registry.services)
+    moved = Image()
+    hold("a/b", moved)
+    hold("new/one", moved)
+    run(registry.services)
+    assert registry.get("/v2/new/one/manifests/v1").status_code == 404 or is_layout
+    registry.services.database.count(_AGO())
+    if not is_layout:
+        registry.services.database.count(_DUE())
+    run(registry.services)
+    assert shown(registry, number)["repositories"]["imported"] == 2
+    assert registry.get("/v2/a/b/manifests/v1").data == moved.manifest
+    assert registry.get("/v2/new/one/manifests/v1").data == moved.manifest
+
+
+_DUE = Statement("tests_imports_due_now", int, "UPDATE import_repositories SET due_at = now()")

@@ -21,7 +21,7 @@ from functions.api.web.rows import plain, rows
 from functions.registry.imports import addresses
 from functions.registry.imports.addresses import AddressInvalid
 from functions.registry.metadata.db import Database
-from functions.registry.metadata.imports import exports, listed, overview, passes, sealing, sources, verifying
+from functions.registry.metadata.imports import exports, overview, passes, sealing, sources, verifying
 from functions.registry.metadata.imports.overview import Overview
 from functions.registry.metadata.imports.sources import NewSource, SourceExists
 
@@ -120,13 +120,10 @@ def act(context: Context, route: routes.ActOnImport) -> Response:
 def _start(database: Database, found: Overview, repositories: str | None = None) -> None:
     if sources.open_up(database, found.id):
         return
-    if repositories is None and found.kind == "layout":
-        # It is listed once more, and only what has changed since is looked at.
-        listed.add_whole(database, found.id, ["repositories"])
-        return
-    overview.make_due(database, found.id, repositories)
     if repositories is None:
-        passes.list_again(database, found.id)
+        passes.list_again(database, found.id, found.kind)
+    if repositories is not None or found.kind == "registry":
+        overview.make_due(database, found.id, repositories)
 
 
 def _pause(database: Database, found: Overview) -> None:

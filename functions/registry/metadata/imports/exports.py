@@ -231,9 +231,9 @@ _FINISH: Final = Statement(
        SET exported_at = now(), lease_until = now(), error = NULL,
            state = CASE WHEN :is_handed_back THEN 'handed_back' ELSE old.state END,
            is_handing_back = false, export_after = pg_current_xact_id(),
-           export_due_at = now() + CAST(source.options ->> 'export_every' AS interval)
-      FROM import_sources AS source
-     WHERE old.id = :id AND old.lease = :lease AND source.id = old.source_id
+           export_due_at = now() + CAST((SELECT source.options ->> 'export_every' FROM import_sources AS source
+                                          WHERE source.id = old.source_id) AS interval)
+     WHERE old.id = :id AND old.lease = :lease
     """,
 )
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from functions.registry.metadata.access.patterns import repository_regex
 from functions.registry.metadata.db import Database, Statement
-from functions.registry.metadata.imports.vocabulary import ProblemKind, Reason, RepositoryState
+from functions.registry.metadata.imports.vocabulary import ProblemKind, Reason, RepositoryState, SourceKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,11 +16,11 @@ class Overview:
     """A source and how far it is; sums of `tags`, `manifests` and `objects` are those of its repositories, as listed.
 
     `recent_objects` became part of this registry within the last five minutes. `due` are repositories that somebody is
-    at work on, or is to be by now; `failing` are up to five that were tried again and again.
+    at work on, or is to be by now, and pieces of a listing; `failing` are up to five that were tried again and again.
     """
 
     id: int
-    kind: str
+    kind: SourceKind
     address: str
     mode: str
     state: str
@@ -84,7 +84,9 @@ _GET: Final = Statement(
            coalesce(sums.states, '{}'), CAST(coalesce(sums.tags, 0) AS bigint),
            CAST(coalesce(sums.manifests, 0) AS bigint), CAST(coalesce(sums.objects, 0) AS bigint),
            CAST(coalesce(sums.imported_tags, 0) AS bigint), CAST(coalesce(sums.imported_objects, 0) AS bigint),
-           CAST(coalesce(sums.recent_objects, 0) AS bigint), CAST(coalesce(sums.due, 0) AS bigint),
+           CAST(coalesce(sums.recent_objects, 0) AS bigint),
+           CAST(coalesce(sums.due, 0) AS bigint)
+           + (SELECT count(*) FROM import_ranges WHERE import_ranges.source_id = source.id),
            coalesce(found.reasons, '{}'),
            (SELECT coalesce(json_agg(json_build_object('path', path, 'error', error) ORDER BY attempts DESC), '[]')
               FROM (SELECT path, error, attempts FROM import_repositories

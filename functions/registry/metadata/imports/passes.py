@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from functions.registry.metadata.db import Call, Database, Statement
-from functions.registry.metadata.imports import problems
+from functions.registry.metadata.imports import listed, problems
 from functions.registry.metadata.imports.claims import Claim
-from functions.registry.metadata.imports.vocabulary import Problem
+from functions.registry.metadata.imports.vocabulary import Problem, SourceKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,25 @@ _LIST_AGAIN: Final = Statement(
     "UPDATE import_sources SET state = 'listing' WHERE id = :id AND state = 'open' AND kind = 'registry'",
 )
 
+
+@dataclass(frozen=True, slots=True)
+class _Late:
+    id: int
+    kind: SourceKind
+
+
+_LATE: Final = Statement(
+    "passes_list_late",
+    _Late,
+    """
+    UPDATE import_sources SET options = jsonb_set(options, '{listed_again_at}', to_jsonb(CAST(now() AS text)))
+     WHERE state NOT IN ('added', 'sealed') AND state = 'open' AND options ->> 'every' IS NOT NULL
+       AND coalesce(CAST(options ->> 'listed_again_at' AS timestamptz), listed_at)
+           + CAST(options ->> 'every' AS interval) <= now()
+    RETURNING id, kind
+    """,
+)
+
 _TURN: Final = Statement(
     "passes_turn_page",
     int,
@@ -100,11 +119,11 @@ _FINISH: Final = Statement(
        SET state = 'imported', cursor = '', tags = :tags, objects = :tags, lease_until = now(), attempts = 0,
            error = NULL,
            asked_at = NULL, compared_at = now(), imported_at = coalesce(theirs.imported_at, now()),
-           due_at = now() + CAST(source.options ->> 'every' AS interval),
+           due_at = now() + CAST((SELECT source.options ->> 'every' FROM import_sources AS source
+                                   WHERE source.id = theirs.source_id) AS interval),
            repository_id = coalesce((SELECT id FROM repositories AS here WHERE here.name = theirs.name),
                                     theirs.repository_id)
-      FROM import_sources AS source
-     WHERE theirs.id = :id AND theirs.lease = :lease AND source.id = theirs.source_id
+     WHERE theirs.id = :id AND theirs.lease = :lease
     """,
 )
 
@@ -188,9 +207,20 @@ def begin(db: Database, claim: Claim) -> str | None:
     return db.one_or_none(_BEGIN(id=claim.id, lease=claim.lease))
 
 
-def list_again(db: Database, source_id: int) -> bool:
-    """The catalog is gone through once more, for what came since."""
-    return db.count(_LIST_AGAIN(id=source_id)) > 0
+def list_again(db: Database, source_id: int, kind: SourceKind) -> None:
+    """All names are gone through once more, for what came or changed since."""
+    if kind == "layout":
+        listed.add_whole(db, source_id, ["repositories"])
+    else:
+        db.count(_LIST_AGAIN(id=source_id))
+
+
+def list_late(db: Database) -> int:
+    """The same of all sources whose time it is, where somebody said how often. Returns how many there were."""
+    late = db.all(_LATE())
+    for source in late:
+        list_again(db, source.id, source.kind)
+    return len(late)
 
 
 def save(db: Database, claim: Claim, cursor: str) -> None:
