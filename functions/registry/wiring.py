@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import sys
 import weakref
 from dataclasses import dataclass
 from functools import cache
@@ -25,6 +26,9 @@ from functions.registry.room import Room
 
 # How long a client that waits for an answer lets the store look for something.
 _TOUCH_SECONDS: Final = 10.0
+# How long a thread that computes keeps the others waiting, each time that one of them has something to do: a pull has
+# several such moments, beside somebody's megabytes of JSON. Python's own is ten times as long.
+_TURN_SECONDS: Final = 0.0005
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,7 @@ def _stored(settings: Settings) -> Place:
 def services() -> Services:
     """One set for each process, made at its first request: so after the fork, where a server forks."""
     give_back_memory()
+    sys.setswitchinterval(_TURN_SECONDS)
     made = build(Settings.from_environment())
     # A server that is told to stop ends its processes in order: they add what they have counted.
     atexit.register(_end, weakref.ref(made.pulls_and_pushes))

@@ -107,7 +107,7 @@ def test_what_became_of_tags_is_the_apis(stand: Stand) -> None:
 def test_every_route_has_a_command(stand: Stand) -> None:
     """Runs what asks for each, and looks at what was asked."""
     lines = [example for command in ALL.values() for example in command.examples]  # type: ignore[attr-defined]
-    last = (" rm ", "user rm", "robot rm", " mv ", "rule add")
+    last = (" rm ", "user rm", "robot rm", " mv ", "rule add", " import ")
     for example in sorted(lines, key=lambda line: [word in line for word in reversed(last)]):
         stand.line(example)
     stand("user", "disable", "alice", "--yes")

@@ -208,7 +208,7 @@ def _collect(level: Callable[[Services, int], int], name: str) -> Callable[[Cast
 
 def _collect_both(cast_: Cast) -> str:
     """Manifests, then at once their links: what the first queues is due at a grace of zero only."""
-    return f"{_collect(MANIFESTS.collect, 'manifest')(cast_)}; {_collect(LINKS.collect, 'link')(cast_)}"
+    return f"{_collect(MANIFESTS.collect, 'manifest')(cast_)}, then {_collect(LINKS.collect, 'link')(cast_)}"
 
 
 def _delete_object(cast_: Cast) -> str:

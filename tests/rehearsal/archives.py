@@ -96,14 +96,26 @@ def _version(path: Path) -> int:
 
 def lay_out(program: str, folder: Path, tree: Path = ROOT / "functions") -> Path:
     """What the archive of `program` holds, without asking Terraform; tests/terraform/test_rehearsal.py compares."""
-    files = [path for room in (program, "registry") for path in (tree / room).rglob("*") if path.suffix in _DEPLOYED]
-    for file in [tree / "__init__.py", *files]:
+    for file in [tree / "__init__.py", *_files_of(program, tree), *_deployed(tree / "registry")]:
         target = folder / "functions" / file.relative_to(tree)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(file, target)
-    (folder / "functions" / program / "main.py").rename(folder / "main.py")
+    main = "migrate/work.py" if program == "work" else f"{program}/main.py"
+    (folder / "functions" / main).rename(folder / "main.py")
     shutil.copy(tree / "requirements.txt", folder / "requirements.txt")
     return folder
+
+
+def _files_of(program: str, tree: Path) -> list[Path]:
+    """Two functions share the folder `migrate`."""
+    of_work = [tree / "migrate" / "work.py", *_deployed(tree / "migrate" / "imports")]
+    if program == "work":
+        return [tree / "migrate" / "__init__.py", *of_work]
+    return [path for path in _deployed(tree / program) if path not in of_work]
+
+
+def _deployed(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.suffix in _DEPLOYED]
 
 
 def environment_with(requirements: Path) -> Path:

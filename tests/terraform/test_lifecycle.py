@@ -19,7 +19,7 @@ _HELD: Final = ("data.", "google_compute_network.", "google_compute_subnetwork."
 _MIGRATE: Final = 'google_cloudfunctions2_function.this["migrate"]'
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 @pytest.mark.terraform
 @pytest.mark.parametrize("google", GOOGLE)
 @pytest.mark.parametrize("example", EXAMPLES)

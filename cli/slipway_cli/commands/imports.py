@@ -180,7 +180,7 @@ def list_(form: Form) -> None:
     show_list(connect().get(_IMPORTS)["imports"], _LIST, form, "id")
 
 
-@command(import_, "status", "slipway import status IMPORT-ID", "slipway import status IMPORT-ID --watch")
+@command(import_, "status", "slipway import status IMPORT-ID", "slipway import status IMPORT-ID -o json")
 @_id
 @click.option("--watch", "watches", is_flag=True, help="Go on showing it, until all is here or it is paused.")
 @gives_one
@@ -251,13 +251,7 @@ def _act(number: int, act: str, repositories: str | None = None) -> dict[str, An
     return found
 
 
-@command(
-    import_,
-    "start",
-    "slipway import start IMPORT-ID",
-    "slipway import start IMPORT-ID 'team/*'",
-    "slipway import start IMPORT-ID --wait",
-)
+@command(import_, "start", "slipway import start IMPORT-ID", "slipway import start IMPORT-ID 'team/*'")
 @_id
 @_pattern
 @click.option("--wait", is_flag=True, help="Show how far it is, and end when all is here.")

@@ -184,7 +184,7 @@ def test_one_that_is_under_way_is_not_forgotten(registry: Registry, other: Other
         ({"address": "https://example.com", "renames": {"a": "B"}}, "renames"),
         ({"address": "https://example.com", "repositories": []}, "repositories"),
         ({"address": "https://example.com", "rate": -1}, "rate"),
-        ({"address": "https://example.com", "what": 1}, "no field"),
+        ({"address": "https://example.com", "what": 1}, "unknown field"),
     ],
 )
 def test_bad_input_is_refused(registry: Registry, document: dict[str, Any], complaint: str) -> None:
