@@ -28,7 +28,7 @@ from tests.forgetful import Network, forgetful
 
 TRUSTED = 0.4
 # Far below any timeout of ours, and far above what an answer takes.
-SOON = 4.0
+SOON = 9.0
 SOMETHING = RepositoryName("some/thing")
 
 
@@ -41,7 +41,7 @@ def test_the_database(database_url: str) -> None:
     parts = urlsplit(database_url)
     with forgetful(f"{parse_qs(parts.query)['host'][0]}/.s.PGSQL.5432") as network:
         url = f"postgresql://postgres@127.0.0.1:{network.port}{parts.path}"
-        with closing(Database(url, size=5)) as database, ThreadPoolExecutor(20) as threads:
+        with closing(Database(url, size=5, wait_seconds=SOON)) as database, ThreadPoolExecutor(20) as threads:
 
             def burst() -> float:
                 began = time.monotonic()

@@ -110,7 +110,7 @@ def test_what_was_not_imported_yet_is_found(registry: Registry, source: int, old
 
 def test_blobs_are_read_and_hashed(registry: Registry, source: int, old: OldRegistry) -> None:
     assert checked(registry, source, "rehash")["found"] == 0
-    rows = query(registry.services.database, "SELECT digest FROM blobs LIMIT 2")
+    rows = query(registry.services.database, "SELECT digest FROM repository_blobs ORDER BY digest LIMIT 2")
     damaged, gone = (Digest.from_bytes(digest) for (digest,) in rows)
     old.write(names.blob_name(damaged), b"other bytes")
     old.remove(names.blob_name(gone))
