@@ -22,7 +22,7 @@ from functions.registry.auth.federation import GITHUB
 from functions.registry.metadata.access import grants, rules
 from functions.registry.metadata.access.principals import Principal
 from functions.registry.metadata.access.rules import NewRule
-from functions.registry.metadata.db import Database, Statement
+from functions.registry.metadata.db import Database
 from functions.registry.metadata.imports import sources
 from functions.registry.metadata.imports.sources import NewSource
 from functions.registry.metadata.usage import quotas
@@ -31,6 +31,7 @@ from functions.registry.oci.digest import Digest
 from functions.registry.oci.media_type import OCI_MANIFEST
 from slipway_cli.main import run
 from tests.security.people import Guarded
+from tests.statements import of_tests
 from tests.support import Image, descriptor
 
 APP: Final = Image(config=b"{}", layers=(b"a layer of some bytes",))
@@ -203,6 +204,6 @@ def _named(database: Database) -> int:
     return sources.add(database, NewSource("registry", "https://older.example.com")).id
 
 
-_ALL_HERE: Final = Statement(
+_ALL_HERE: Final = of_tests(
     "tests_all_here", int, "UPDATE import_sources SET state = 'open', listed_at = now() WHERE id = :id"
 )

@@ -13,7 +13,6 @@ from functions.migrate.work import run
 from functions.registry.blobs.errors import StoreBusy
 from functions.registry.blobs.written import WrittenObjects
 from functions.registry.imports import names
-from functions.registry.metadata.db import Statement
 from functions.registry.metadata.imports import exports, listed, sources
 from functions.registry.metadata.imports.sources import NewSource
 from functions.registry.oci.digest import Digest
@@ -21,14 +20,15 @@ from functions.registry.oci.media_type import OCI_MANIFEST
 from tests.imports import debian
 from tests.imports.old import OldRegistry
 from tests.imports.truth import ROOT
+from tests.statements import of_tests
 from tests.support import Image, Registry, descriptor, index_of
 
-_PROBLEMS = Statement(
+_PROBLEMS = of_tests(
     "tests_export_problems",
     list,
     "SELECT coalesce(json_agg(json_build_array(kind, key, reason) ORDER BY key), '[]') FROM import_problems",
 )
-_STATES = Statement("tests_export_states", list, "SELECT json_agg(state ORDER BY path) FROM import_repositories")
+_STATES = of_tests("tests_export_states", list, "SELECT json_agg(state ORDER BY path) FROM import_repositories")
 
 
 @pytest.fixture

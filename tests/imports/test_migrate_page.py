@@ -11,20 +11,21 @@ from typing import Any, Final
 import pytest
 
 from functions.migrate.work import run
-from functions.registry.metadata.db import MetadataUnavailable, Statement
+from functions.registry.metadata.db import MetadataUnavailable
 from tests.cli.conftest import bare, guarded_environment, home, server
 from tests.cli.stand import Stand
 from tests.conftest import ROOT
 from tests.imports.old import OldRegistry
 from tests.imports.remote.other_registry import Other, serve
 from tests.security.conftest import access_secrets
+from tests.statements import of_tests
 from tests.support import Image
 
 __all__ = ["access_secrets", "bare", "guarded_environment", "home", "server"]
 
 PAGE: Final = (ROOT / "docs" / "migrate.md").read_text()
-_LAST: Final = Statement("tests_last_import", int, "SELECT max(id) FROM import_sources")
-_SOURCE: Final = Statement(
+_LAST: Final = of_tests("tests_last_import", int, "SELECT max(id) FROM import_sources")
+_SOURCE: Final = of_tests(
     "tests_last_source", dict, "SELECT row_to_json(import_sources) FROM import_sources ORDER BY id DESC LIMIT 1"
 )
 
@@ -106,7 +107,7 @@ def test_a_layout_in_a_bucket(registry_stand: Stand, old: OldRegistry, heading: 
     assert database.one_or_none(_TAGS()) == 6
 
 
-_TAGS: Final = Statement(
+_TAGS: Final = of_tests(
     "tests_tags_of_teams",
     int,
     """

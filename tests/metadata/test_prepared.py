@@ -17,10 +17,11 @@ from urllib.parse import urlsplit
 import pytest
 
 from functions.registry.metadata.connections.prepared import MOST, PreparedStatements
-from functions.registry.metadata.db import STATEMENTS, Database, Session, Statement
+from functions.registry.metadata.db import Database, Session
 from functions.registry.metadata.driver import Connection, DriverError, OutOfDate, sqlstate
 from tests.metadata.build import wait_until
 from tests.metadata.proxy import Proxy, proxied
+from tests.statements import of_tests
 
 ONE = "SELECT CAST(:one AS int)"
 TWO = "SELECT CAST(:two AS text), CAST(:two AS text) || '!'"
@@ -207,10 +208,8 @@ def test_a_batch_of_more_than_are_kept_runs() -> None:
         assert not used & set(plan.forgotten)
 
 
-READ = Statement("test_read", int, "SELECT value FROM changing WHERE id = :id", is_hot=True)
-ADD = Statement("test_add", int, "UPDATE changing SET value = value + 1 WHERE id = :id RETURNING 1", is_hot=True)
-# They are of a table that is only there for a while.
-del STATEMENTS["test_read"], STATEMENTS["test_add"]
+READ = of_tests("test_read", int, "SELECT value FROM changing WHERE id = :id", is_hot=True)
+ADD = of_tests("test_add", int, "UPDATE changing SET value = value + 1 WHERE id = :id RETURNING 1", is_hot=True)
 
 
 def test_nobody_notices_that_columns_change_their_type(database_url: str, connection: Connection) -> None:

@@ -9,13 +9,13 @@ import pytest
 from werkzeug.test import TestResponse
 
 from functions.migrate.work import run
-from functions.registry.metadata.db import Statement
 from tests.imports.old import OldRegistry
 from tests.imports.remote.other_registry import Other, serve
+from tests.statements import of_tests
 from tests.support import Image, Registry
 
-_SEAL = Statement("tests_seal_imports", int, "UPDATE import_sources SET state = 'sealed', sealed_at = now()")
-_OPTIONS = Statement("tests_import_options", dict, "SELECT options FROM import_sources")
+_SEAL = of_tests("tests_seal_imports", int, "UPDATE import_sources SET state = 'sealed', sealed_at = now()")
+_OPTIONS = of_tests("tests_import_options", dict, "SELECT options FROM import_sources")
 
 
 @pytest.fixture
@@ -238,7 +238,7 @@ def test_what_is_asked_of_the_database(registry: Registry, other: Other) -> None
         assert registry.statements("GET", f"/api/v1/imports{path}") == statements
 
 
-_AGO = Statement("tests_import_listed_ago", int, "UPDATE import_sources SET listed_at = now() - interval '1 hour'")
+_AGO = of_tests("tests_import_listed_ago", int, "UPDATE import_sources SET listed_at = now() - interval '1 hour'")
 
 
 @pytest.mark.parametrize("is_layout", [True, False])
@@ -269,4 +269,4 @@ def test_what_is_looked_for_again_by_itself(
     assert registry.get("/v2/new/one/manifests/v1").data == moved.manifest
 
 
-_DUE = Statement("tests_imports_due_now", int, "UPDATE import_repositories SET due_at = now()")
+_DUE = of_tests("tests_imports_due_now", int, "UPDATE import_repositories SET due_at = now()")

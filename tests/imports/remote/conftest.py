@@ -14,14 +14,14 @@ from functions.migrate.imports.remote.client import Remote
 from functions.migrate.imports.remote.rate import Rate
 from functions.migrate.imports.remote.repository import Choices, Keeping, Passed, RepositoryPass
 from functions.registry.auth.source_credentials import Credentials
-from functions.registry.metadata.db import Statement
 from functions.registry.metadata.imports.claims import Claim
 from functions.registry.metadata.imports.vocabulary import Problem
 from functions.registry.oci.name import RepositoryName
 from functions.registry.wiring import Services
 from tests.imports.remote.other_registry import Other, serve
+from tests.statements import of_tests
 
-_ADD = Statement(
+_ADD = of_tests(
     "tests_add_source",
     int,
     """
@@ -29,7 +29,7 @@ _ADD = Statement(
     VALUES ('registry', :address, 'lead', 'open', now()) RETURNING id
     """,
 )
-_ADD_REPOSITORY = Statement(
+_ADD_REPOSITORY = of_tests(
     "tests_add_import",
     int,
     """
@@ -38,7 +38,7 @@ _ADD_REPOSITORY = Statement(
     RETURNING id
     """,
 )
-_LEASE = Statement("tests_import_lease", int, "SELECT lease FROM import_repositories WHERE id = :id")
+_LEASE = of_tests("tests_import_lease", int, "SELECT lease FROM import_repositories WHERE id = :id")
 
 
 @pytest.fixture

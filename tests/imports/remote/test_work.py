@@ -9,29 +9,29 @@ import pytest
 
 from functions.migrate.imports.remote.work import RemoteWork
 from functions.registry.auth.source_credentials import Credentials
-from functions.registry.metadata.db import Statement
 from functions.registry.metadata.imports import sources
 from functions.registry.metadata.imports.sources import NewSource
 from functions.registry.metadata.imports.vocabulary import Source
 from functions.registry.metadata.usage import quotas
 from functions.registry.wiring import Services
 from tests.imports.remote.other_registry import Other
+from tests.statements import of_tests
 from tests.support import Image, Registry
 
-_STATES = Statement(
+_STATES = of_tests(
     "tests_import_states",
     list,
     "SELECT json_agg(json_build_array(path, state, error) ORDER BY path) FROM import_repositories",
 )
-_PROBLEMS = Statement(
+_PROBLEMS = of_tests(
     "tests_import_problems",
     list,
     "SELECT coalesce(json_agg(json_build_array(repository, kind, key, reason) ORDER BY repository, key), '[]')"
     " FROM import_problems",
 )
-_COUNTS = Statement("tests_import_counts", dict, "SELECT counts FROM import_sources")
-_SEAL = Statement("tests_import_sealed", int, "UPDATE import_sources SET state = 'sealed'")
-_DUE = Statement("tests_import_due", int, "UPDATE import_repositories SET due_at = now(), lease_until = now()")
+_COUNTS = of_tests("tests_import_counts", dict, "SELECT counts FROM import_sources")
+_SEAL = of_tests("tests_import_sealed", int, "UPDATE import_sources SET state = 'sealed'")
+_DUE = of_tests("tests_import_due", int, "UPDATE import_repositories SET due_at = now(), lease_until = now()")
 
 
 @pytest.fixture
