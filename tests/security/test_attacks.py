@@ -22,7 +22,7 @@ from tests.support import Image, Registry
 
 ALL: Final = "pull,push,delete"
 _DESCRIBED: Final = json.loads((ROOT / "functions" / "api" / "v1" / "openapi.json").read_text())["paths"]
-_PLACES: Final = {"name": "a/b", "principal": "root", "namespace": "a"}
+_PLACES: Final = {"name": "a/b", "principal": "root", "namespace": "a", "import": "1", "act": "start"}
 # What changes something by a method that a page may send unasked, or with a body.
 CHANGES: Final = {
     re.sub(r"{(\w+)}", lambda place: _PLACES[place[1]], path): [

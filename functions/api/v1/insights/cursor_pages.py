@@ -75,7 +75,7 @@ class Listing:
             is_before, position = json.loads(seal.open(self.part.cursor, self._purpose))
         except (SealBroken, ValueError, TypeError) as broken:
             raise ParameterInvalid(
-                "cursor takes what next or previous of an answer to the same parameters gave"
+                "cursor must be what next or previous of an answer to the same parameters gave"
             ) from broken
         return Place(is_before, position if position is None else (position[0], position[1]))
 
