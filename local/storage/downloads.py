@@ -61,7 +61,10 @@ def _piece(store: Store, call: Call, resource: Document, span: tuple[int, int]) 
 
 
 class _FilePiece(Iterator[bytes]):
-    """Part of a file, for servers without a file wrapper. Closes the file with the answer."""
+    """Part of a file, for servers without a file wrapper. Closes the file with the answer.
+
+    Werkzeug's server forgets to end an answer whose client is gone: then the file is closed with the piece.
+    """
 
     def __init__(self, file: BinaryIO, length: int) -> None:
         self._file = file
@@ -76,6 +79,8 @@ class _FilePiece(Iterator[bytes]):
 
     def close(self) -> None:
         self._file.close()
+
+    __del__ = close
 
 
 def _headers(call: Call, resource: Document) -> dict[str, str]:
