@@ -30,6 +30,7 @@ class Pool:
         self._lock_seconds = lock_seconds
         self._places = Places(size, wait_seconds)
         self._idle: queue.LifoQueue[Connection] = queue.LifoQueue()
+        self._is_closed = False
 
     @contextmanager
     def connection(self, *, may_block: bool) -> Iterator[Connection]:
@@ -47,11 +48,13 @@ class Pool:
             self._put_back_after_error(connection)
             raise
         else:
-            self._idle.put(connection)
+            self._keep(connection)
         finally:
             self._places.leave(may_block=may_block)
 
     def close(self) -> None:
+        """Closes them all; one that is in use is closed when it is given back."""
+        self._is_closed = True
         while not self._idle.empty():
             self._idle.get_nowait().close()
 
@@ -103,6 +106,12 @@ class Pool:
         try:
             connection.simple("ROLLBACK")
         except (DriverError, *ConnectionFailed):
+            connection.close()
+        else:
+            self._keep(connection)
+
+    def _keep(self, connection: Connection) -> None:
+        if self._is_closed:
             connection.close()
         else:
             self._idle.put(connection)
