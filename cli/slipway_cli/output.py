@@ -104,7 +104,7 @@ def gives_list(function: Callable[..., Any]) -> Callable[..., Any]:
     """Adds -o, --limit and --columns, which come as `form`."""
     function = click.option(
         "--limit",
-        type=click.IntRange(0),
+        type=click.IntRange(0, 10**9),
         metavar="N",
         help=f"At most so many; 0 for all. A table has {ROWS} if nothing is said, everything else all.",
     )(function)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+import time
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ from slipway_cli.failures import Away, NoRight
 from slipway_cli.identities import find_identity
 
 _SECONDS: Final = (10, 60)
+_YOUNG_SECONDS: Final = 60
 _REPOSITORY: Final = (
     re.compile(r"/v2/(.+)/(?:manifests|blobs|tags|referrers)/"),
     re.compile(r"/api/v1/repositories/(.+?)(?:/-/.*)?"),
@@ -56,6 +58,7 @@ class Tokens:
         self._session = session
         self._registry = registry
         self._kept: dict[str, str] = {}
+        self._fetched_at = 0.0
         self._identity: Credentials | None = None
 
     def headers(self, path: str, credentials: Credentials | None) -> dict[str, str]:
@@ -78,7 +81,8 @@ class Tokens:
         scope = scopes_for(path) if scopes_for(path) != _CATALOG else challenge.scope or _CATALOG
         if credentials is None and self._identity is None:
             self._identity = find_identity(challenge.service)
-        if scope in self._kept:
+        # One that was fetched just now is refused for another reason than its age: following goes on for hours.
+        if scope in self._kept and time.monotonic() - self._fetched_at < _YOUNG_SECONDS:
             return None
         self._require_safe(challenge.realm)
         return self._fetch(challenge.realm, challenge.service, scope, self._identity or credentials)
@@ -101,6 +105,7 @@ class Tokens:
         if not token:
             return None
         self._kept[scope] = str(token)
+        self._fetched_at = time.monotonic()
         return self._kept[scope]
 
     def _post(self, realm: str, form: dict[str, str], credentials: Credentials | None = None) -> dict[str, Any]:

@@ -11,6 +11,17 @@ from typing import Any, Final
 import click
 
 _WIDTH: Final = 100
+# What is called otherwise elsewhere.
+_MEANT: Final = {
+    "delete": ("rm",),
+    "remove": ("rm",),
+    "revoke": ("rm",),
+    "create": ("add",),
+    "new": ("add",),
+    "rename": ("mv",),
+    "move": ("mv",),
+    "ls": ("list",),
+}
 CONTEXT: Final[dict[str, Any]] = {"help_option_names": ["-h", "--help"], "max_content_width": _WIDTH}
 
 
@@ -83,7 +94,8 @@ class Group(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
-            near = nearest(args[0], self.list_commands(ctx))
+            known = self.list_commands(ctx)
+            near = next((name for name in _MEANT.get(args[0], ()) if name in known), None) or nearest(args[0], known)
             advice = f"did you mean `{ctx.command_path} {near}`?" if near else f"`{ctx.command_path} --help` lists them"
             raise click.UsageError(f"there is no command {args[0]}: {advice}", ctx)
         return super().resolve_command(ctx, args)

@@ -212,4 +212,7 @@ def asked_secret(what: str) -> str:
     """Typed without being shown, or the first line of the input."""
     if sys.stdin.isatty():
         return str(click.prompt(what, hide_input=True, err=True))
-    return sys.stdin.readline().rstrip("\r\n")
+    given = sys.stdin.readline().rstrip("\r\n")
+    if not given:
+        raise click.UsageError(f"no {what.lower()} was given: it is the first line of the input")
+    return given

@@ -11,6 +11,7 @@ import click
 from slipway_cli.asking import changes, goes_on
 from slipway_cli.commands.accounts import PRINCIPALS, principal
 from slipway_cli.completing import PRINCIPAL
+from slipway_cli.failures import NotThere
 from slipway_cli.output import Form, gives_list, gives_one, say, show_list, show_one, text, time, write_line
 from slipway_cli.session import connect
 from slipway_cli.suggesting import suggesting
@@ -99,16 +100,21 @@ def _docker_config(host: str, name: str, value: str) -> dict[str, Any]:
 
 @command(secret, "rm", "slipway secret rm ci SECRET-ID --dry-run", "slipway secret rm ci SECRET-ID --yes")
 @click.argument("name", metavar="PRINCIPAL", shell_complete=PRINCIPAL)
-@click.argument("identity", metavar="ID")
+@click.argument("identity", metavar="ID|LABEL")
 @changes
 def rm(name: str, identity: str, yes: bool, dry_run: bool) -> None:
     """Revoke a secret: it is good no more, nor is any refresh token that came from it."""
     client = connect()
     principal(client, name)
     known = client.get(f"{PRINCIPALS}/{name}/secrets")["secrets"]
-    found: dict[str, Any] = next((each for each in known if each["id"] == identity), {})
-    label = f" ({found['name']})" if found else ""
-    with suggesting(identity, (each["id"] for each in known)):
-        if goes_on(f"revoke secret {identity}{label} of {name}", yes=yes, dry_run=dry_run):
-            client.send("DELETE", f"{PRINCIPALS}/{name}/secrets/{identity}")
-            say(f"{identity} is revoked")
+    good = [each for each in known if each["revoked_at"] is None]
+    found = [each for each in good if identity in {each["id"], each["name"]}]
+    with suggesting(identity, (each["name"] for each in good)):
+        if not found:
+            raise NotThere(f"{name} has no secret {identity} that is still good", f"`slipway secret list {name}`")
+    if len(found) > 1:
+        raise click.UsageError(f"{len(found)} secrets are called {identity}: say which by its ID")
+    key, label = found[0]["id"], found[0]["name"]
+    if goes_on(f"revoke secret {key} ({label}) of {name}", yes=yes, dry_run=dry_run):
+        client.send("DELETE", f"{PRINCIPALS}/{name}/secrets/{key}")
+        say(f"{label} ({key}) is revoked")

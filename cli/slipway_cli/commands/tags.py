@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import click
@@ -10,7 +11,7 @@ from slipway_cli.asking import changes, goes_on
 from slipway_cli.commands.listing import KINDS, TAG_ORDERS, list_tags
 from slipway_cli.completing import REPOSITORY, TAG
 from slipway_cli.failures import Failed, NotThere, Partly
-from slipway_cli.output import Form, gives_list, say, show_list, text
+from slipway_cli.output import Form, gives_list, gives_one, say, show_list, text
 from slipway_cli.references import Reference, Repository
 from slipway_cli.session import connect
 from slipway_cli.suggesting import suggesting_image, tags
@@ -47,7 +48,7 @@ def list_(repository: str, name: str | None, kind: str | None, sort: str | None,
 @click.argument("repository", type=Repository(), shell_complete=REPOSITORY)
 @click.argument("names", nargs=-1, required=True, metavar="TAG...", shell_complete=TAG)
 @changes
-@gives_list
+@gives_one
 def rm(repository: str, names: tuple[str, ...], yes: bool, dry_run: bool, form: Form) -> None:
     """Delete tags. What they named stays until the garbage collection takes it, if nothing else needs it.
 
@@ -70,7 +71,7 @@ def rm(repository: str, names: tuple[str, ...], yes: bool, dry_run: bool, form: 
     if goes and goes_on(f"delete {goes} of {len(names)} tags of {repository}", yes=yes, dry_run=dry_run):
         outcomes = ask(dry_run=False)
     columns = (text("tag", "name"), text("would be" if dry_run else "outcome", "outcome"), text("reason", "reason"))
-    show_list(outcomes, columns, form)
+    show_list(outcomes, columns, replace(form, limit=0))
     for each in outcomes:
         if each["outcome"] == "unknown" and (near := nearest(each["name"], list(tags(client, repository)))):
             say(f"there is no tag {each['name']}: did you mean {near}?")
