@@ -23,6 +23,7 @@ from local.postgres import Postgres
 from local.processes import Children
 from local.storage.testing import serve
 from tests import surroundings
+from tests.forgotten import forget_services
 from tests.support import Registry
 
 surroundings.make_plain()
@@ -153,10 +154,10 @@ def environment(database_url: str, bucket_name: str, storage_address: str) -> di
 def services(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Services]:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    wiring.services.cache_clear()
+    forget_services()
     yield wiring.services()
     wiring.services().database.close()
-    wiring.services.cache_clear()
+    forget_services()
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,7 @@ from local.processes import Children
 from tests.api.description import OPERATIONS, Operation
 from tests.api.test_description import PARTS
 from tests.faults.conftest import serve
+from tests.forgotten import forget_services
 from tests.support import Image, Registry
 
 ORIGIN: Final = "https://images.example.com"
@@ -66,7 +67,7 @@ def opened(
         for name, value in {**access_secrets, **chosen, "SLIPWAY_CORS_ORIGINS": origins}.items():
             monkeypatch.setenv(name, value)
         wiring.services().database.close()
-        wiring.services.cache_clear()
+        forget_services()
         return Registry(api_function, wiring.services())
 
     return open_with
@@ -193,7 +194,7 @@ def test_a_registry_whose_settings_are_wrong_protects_all_the_same(
 ) -> None:
     assert services
     monkeypatch.setenv("SLIPWAY_BLOB_DELIVERY", "by pigeon")
-    wiring.services.cache_clear()
+    forget_services()
     response = api_function.get("/v2/")
     monkeypatch.setenv("SLIPWAY_BLOB_DELIVERY", "redirect")
     assert response.status_code == 500

@@ -27,6 +27,7 @@ from functions.registry.oci.digest import Digest
 from functions.registry.oci.media_type import OCI_MANIFEST
 from local.access import make_access_secrets
 from tests.api.description import OPERATIONS, Operation
+from tests.forgotten import forget_services
 from tests.support import Image, Registry, descriptor
 
 IMAGE: Final = Image(config=b"{}", layers=(b"a layer of some bytes",))
@@ -291,7 +292,7 @@ def ask(
         monkeypatch.setenv(name, value)
     if example.settings:
         wiring.services().database.close()
-        wiring.services.cache_clear()
+        forget_services()
     path = example.path.format(upload=upload, **ids)
     body = {"data": example.body} if example.document is None else {"json": example.document}
     response = registry.request(method, path, headers=example.headers, **body)

@@ -9,11 +9,11 @@ import pytest
 from werkzeug.test import Client
 
 from functions.api.web import startup
-from functions.registry import wiring
 from functions.registry.metadata.db import Database
 from local.guard import choose_port
 from local.postgres import Postgres
 from tests.conftest import administer
+from tests.forgotten import forget_services
 from tests.support import Registry
 
 
@@ -37,9 +37,9 @@ def test_without_a_database_it_is_not(
     registry.services.database.close()
     with monkeypatch.context() as broken:
         broken.setenv("SLIPWAY_DATABASE", f"postgresql://postgres@127.0.0.1:{choose_port(0)}/none")
-        wiring.services.cache_clear()
+        forget_services()
         assert api_function.get(startup.PATH).status_code == 503
-    wiring.services.cache_clear()
+    forget_services()
 
 
 class _Slow(Database):

@@ -12,6 +12,7 @@ from werkzeug.test import Client
 from functions.registry import wiring
 from functions.registry.events.gc_trigger import GcTrigger
 from tests.cli.stand import Server, Stand, serve
+from tests.forgotten import forget_services
 from tests.gc.conftest import hasty
 from tests.security.conftest import access_secrets
 from tests.security.people import Guarded
@@ -70,10 +71,10 @@ def bare(
     for name, value in guarded_environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(GcTrigger, "publish", lambda *_: True)
-    wiring.services.cache_clear()
+    forget_services()
     yield Stand(Guarded(api_function, wiring.services()), server, home, capsys, monkeypatch)
     wiring.services().database.close()
-    wiring.services.cache_clear()
+    forget_services()
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from slipway_cli.contexts import Registry
 from slipway_cli.failures import Away
 from slipway_cli.tokens import Challenge
 from tests.cli.stand import Server, Stand
+from tests.forgotten import forget_services
 from tests.issuer import Issuer, serve
 from tests.security.people import Guarded
 
@@ -135,7 +136,7 @@ def job(issuer: Issuer, bare: Stand) -> Stand:
     bare.monkeypatch.setenv("SLIPWAY_PRIVATE_ISSUERS", "127.0.0.1")
     bare.monkeypatch.setenv("SLIPWAY_TENANT_CLAIMS", f"{issuer.address}=repository_id")
     services.database.close()
-    wiring.services.cache_clear()
+    forget_services()
     bare.registry = Guarded(bare.registry.client, wiring.services())
     database = bare.registry.services.database
     robot = accounts.create(database, accounts.NewAccount("robot", "ci"))

@@ -9,12 +9,12 @@ import pytest
 import requests
 from werkzeug.test import Client
 
-from functions.registry import wiring
 from functions.registry.oci.digest import Digest
 from local.guard import choose_port
 from local.postgres import Postgres
 from local.processes import Children
 from tests.conftest import administer
+from tests.forgotten import forget_services
 from tests.support import Image, Registry
 
 
@@ -41,12 +41,12 @@ def test_without_a_database(
 ) -> None:
     assert unreachable
     monkeypatch.setenv("SLIPWAY_DATABASE", f"postgresql://postgres@127.0.0.1:{choose_port(0)}/none")
-    wiring.services.cache_clear()
+    forget_services()
     response = api_function.open(path, method=method, data=Image(layers=()).manifest if method == "PUT" else None)
     assert (response.status_code, response.headers["Retry-After"]) == (503, "1")
     if method != "HEAD":
         assert response.get_json()["errors"][0]["code"] == "UNKNOWN"
-    wiring.services.cache_clear()
+    forget_services()
 
 
 def test_connections_that_the_server_closed_are_replaced(registry: Registry, postgres: Postgres) -> None:

@@ -25,6 +25,7 @@ from local.postgres import Postgres
 from local.pubsub import Delivery, FakePubSub
 from tests.conftest import ROOT, administer
 from tests.contract.pubsub_support import Project, eventually
+from tests.forgotten import forget_services
 from tests.gc.conftest import rows
 from tests.gc.watch import logged
 from tests.support import Image, Registry
@@ -138,10 +139,10 @@ def test_a_message_that_comes_before_the_first_migration_is_acknowledged(
     garbage.services.database.close()
     with monkeypatch.context() as early:
         early.setenv("SLIPWAY_DATABASE", postgres.url("not_migrated"))
-        wiring.services.cache_clear()
+        forget_services()
         assert deliver(function, "push", encode()).status_code == 200
         wiring.services().database.close()
-    wiring.services.cache_clear()
+    forget_services()
     administer(postgres, "DROP DATABASE not_migrated")
     assert len(logged(capsys, "no GC run without the schema")) == 1
 
@@ -152,9 +153,9 @@ def test_without_a_database_the_message_comes_again(
     garbage.services.database.close()
     with monkeypatch.context() as broken:
         broken.setenv("SLIPWAY_DATABASE", f"postgresql://postgres@127.0.0.1:{choose_port(0)}/none")
-        wiring.services.cache_clear()
+        forget_services()
         assert deliver(function, "push", encode()).status_code == 503
-    wiring.services.cache_clear()
+    forget_services()
     assert deliver(function, "push", encode()).status_code == 200
     assert rows(garbage, "blobs") == 0
 

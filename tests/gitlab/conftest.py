@@ -8,6 +8,7 @@ import pytest
 from werkzeug.test import Client
 
 from functions.registry import wiring
+from tests.forgotten import forget_services
 from tests.gitlab.rails import ISSUER, KEY, SERVICE
 from tests.issuer import certificate_of
 from tests.security.conftest import access_secrets, guarded, token_services
@@ -30,10 +31,10 @@ def external(environment: dict[str, str], api_function: Client, monkeypatch: pyt
     }
     for name, value in chosen.items():
         monkeypatch.setenv(name, value)
-    wiring.services.cache_clear()
+    forget_services()
     yield Registry(api_function, wiring.services())
     wiring.services().database.close()
-    wiring.services.cache_clear()
+    forget_services()
 
 
 @pytest.fixture

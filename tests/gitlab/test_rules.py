@@ -13,6 +13,7 @@ from functions.registry import wiring
 from functions.registry.metadata.gitlab import repositories
 from functions.registry.metadata.schema_version import LATEST_POST
 from functions.registry.oci.digest import Digest
+from tests.forgotten import forget_services
 from tests.gitlab.conftest import REALM
 from tests.gitlab.rails import Rails, access, token
 from tests.security.people import Guarded
@@ -62,7 +63,7 @@ def test_what_gitlab_finds_a_registry_by_is_never_too_much(external: Registry, m
     """A 429 would be taken for a registry without the API."""
     monkeypatch.setenv("SLIPWAY_REQUESTS_PER_MINUTE", "1")
     wiring.services().database.close()
-    wiring.services.cache_clear()
+    forget_services()
     rails = Rails(external, token(access("statistics", "*"), access("team/app", "*")))
     listed = [rails.ask("GET", "/v2/team/app/tags/list").status_code for _ in range(3)]
     assert listed[-1] == 429
@@ -81,7 +82,7 @@ def test_the_headers_that_tell_gitlab_whom_it_talks_to(registry: Registry, monke
     assert response.get_json() == {}
     monkeypatch.setenv("SLIPWAY_GITLAB_VERSION", "4.40.1")
     wiring.services().database.close()
-    wiring.services.cache_clear()
+    forget_services()
     assert registry.get("/v2/").headers["Gitlab-Container-Registry-Version"] == "4.40.1"
 
 
@@ -232,7 +233,7 @@ def test_an_upload_goes_on_at_an_address_with_a_query(
     """One of GitLab's two ways to upload takes it as it is, and adds `&digest=`."""
     monkeypatch.setenv("SLIPWAY_TRUSTED_PROXIES", proxies)
     wiring.services().database.close()
-    wiring.services.cache_clear()
+    forget_services()
     rails = Rails(external, token(access("team/app", "*")))
     started = rails.ask("POST", "/v2/team/app/blobs/uploads/", headers={"Host": "registry.example", **headers})
     location = started.headers["Location"]

@@ -25,6 +25,7 @@ from functions.registry.metadata.access import grants, principals, rules
 from functions.registry.metadata.access.rules import NewRule
 from functions.registry.metadata.driver import Connection
 from functions.registry.oci.digest import Digest
+from tests.forgotten import forget_services
 from tests.property.requests import Answer, Judge, Request
 from tests.property.stranger import Stranger
 from tests.security.conftest import REALM, access_secrets  # noqa: F401  # a fixture
@@ -66,10 +67,10 @@ def guarded(
 ) -> Iterator[Guarded]:
     for name, value in {**environment, **access_secrets, **SETTINGS}.items():
         monkeypatch.setenv(name, value)
-    wiring.services.cache_clear()
+    forget_services()
     yield Guarded(api_function, wiring.services())
     wiring.services().database.close()
-    wiring.services.cache_clear()
+    forget_services()
 
 
 @dataclass

@@ -10,6 +10,7 @@ from werkzeug.test import Client
 from functions.registry import wiring
 from functions.registry.wiring import Services
 from local.access import make_access_secrets
+from tests.forgotten import forget_services
 from tests.security.people import Guarded
 
 REALM = "https://registry.example/token"
@@ -27,10 +28,10 @@ def token_services(
     chosen = {**environment, **access_secrets, "SLIPWAY_ACCESS": "token", "SLIPWAY_TOKEN_REALM": REALM}
     for name, value in chosen.items():
         monkeypatch.setenv(name, value)
-    wiring.services.cache_clear()
+    forget_services()
     yield wiring.services()
     wiring.services().database.close()
-    wiring.services.cache_clear()
+    forget_services()
 
 
 @pytest.fixture

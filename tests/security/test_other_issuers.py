@@ -16,6 +16,7 @@ from functions.registry.metadata.access import grants, principals, trusted_publi
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.media_type import OCI_MANIFEST
 from functions.registry.wiring import Services
+from tests.forgotten import forget_services
 from tests.issuer import Issuer, public_pem, rsa_key, serve
 from tests.security.people import Guarded, basic, claims
 from tests.support import Image, Registry
@@ -139,11 +140,11 @@ def external(environment: dict[str, str], api_function: Client, monkeypatch: pyt
     }
     for name, value in chosen.items():
         monkeypatch.setenv(name, value)
-    wiring.services.cache_clear()
+    forget_services()
     services: Services = wiring.services()
     yield Registry(api_function, services)
     services.database.close()
-    wiring.services.cache_clear()
+    forget_services()
 
 
 def rails(actions: list[str], **meta: Any) -> dict[str, str]:

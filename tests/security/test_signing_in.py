@@ -13,6 +13,7 @@ from werkzeug.test import TestResponse
 from functions.registry import wiring
 from functions.registry.auth.secrets import hash_password
 from functions.registry.metadata.access import credentials, grants, principals
+from tests.forgotten import forget_services
 from tests.security.people import Guarded, basic, claims
 
 SCOPE: Final = "repository:team/app:pull,push,delete"
@@ -77,7 +78,7 @@ def test_a_pepper_is_changed_while_secrets_are_in_use(guarded: Guarded, monkeypa
     def restart(pepper: str) -> None:
         monkeypatch.setenv("SLIPWAY_PEPPER", pepper)
         wiring.services().database.close()
-        wiring.services.cache_clear()
+        forget_services()
 
     restart(f"{old}\na new one\n")
     assert guarded.ask_token("used", used).status_code == 200

@@ -15,6 +15,7 @@ from functions.registry.blobs import gcs
 from functions.registry.blobs.errors import BlobStoreUnavailable
 from functions.registry.oci.digest import Digest
 from functions.registry.wiring import Services
+from tests.forgotten import forget_services
 from tests.support import Registry
 
 CONTENT = bytes(range(100))
@@ -28,7 +29,7 @@ def streaming(
     """A registry that streams. `services` has set the environment up."""
     assert environment["SLIPWAY_BUCKET"] == services.settings.bucket
     monkeypatch.setenv("SLIPWAY_BLOB_DELIVERY", "streaming")
-    wiring.services.cache_clear()
+    forget_services()
     return Registry(api_function, wiring.services())
 
 

@@ -12,6 +12,7 @@ from functions.registry.metadata.content import blobs as metadata
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.media_type import DOCKER_LIST, OCI_INDEX, OCI_MANIFEST
 from functions.registry.wiring import Services
+from tests.forgotten import forget_services
 from tests.gc.conftest import collect, execute, rows
 from tests.support import LAYER_TYPE, Image, Registry, descriptor, encode, index_of
 
@@ -247,7 +248,7 @@ def test_a_foreign_layer_that_never_comes_is_missed_by_nobody(hasty: Registry) -
 def accepting(api_function: Client, services: Services, monkeypatch: pytest.MonkeyPatch) -> Registry:
     assert services.settings.sparse_manifests == "refuse"
     monkeypatch.setenv("SLIPWAY_SPARSE_MANIFESTS", "accept")
-    wiring.services.cache_clear()
+    forget_services()
     registry = Registry(api_function, wiring.services())
     execute(registry, "UPDATE gc_settings SET grace = '0'")
     return registry

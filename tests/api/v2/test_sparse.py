@@ -8,6 +8,7 @@ from werkzeug.test import Client
 from functions.registry import wiring
 from functions.registry.oci.digest import Digest
 from functions.registry.wiring import Services
+from tests.forgotten import forget_services
 from tests.gc.conftest import collect, execute, rows
 from tests.support import Image, Registry, index_of
 
@@ -17,7 +18,7 @@ def accepting(api_function: Client, services: Services, monkeypatch: pytest.Monk
     """A registry with `services`' database and bucket."""
     assert services.settings.sparse_manifests == "refuse"
     monkeypatch.setenv("SLIPWAY_SPARSE_MANIFESTS", "accept")
-    wiring.services.cache_clear()
+    forget_services()
     return Registry(api_function, wiring.services())
 
 
