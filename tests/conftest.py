@@ -91,6 +91,7 @@ class SharedDatabase:
         try:
             self._broom.simple(_END_OTHER_SESSIONS + _EMPTY)
         except (DriverError, *ConnectionFailed):  # a test has ended this session too
+            self._broom.close()
             self._broom = Connection(self.url)
             self._broom.simple(_END_OTHER_SESSIONS + _EMPTY)
 
