@@ -126,7 +126,7 @@ _pattern = click.argument("repositories", metavar="[PATTERN]", required=False)
 @click.option(
     "--only", "only", multiple=True, metavar="REPOSITORY", help="These, instead of a catalog's. Again for others."
 )
-@click.option("--untagged", type=click.Choice(["grace", "keep", "skip"]), help="What is done with untagged manifests.")
+@click.option("--untagged", type=click.Choice(["grace", "keep"]), help="What is done with untagged manifests.")
 @click.option("--workers", type=click.IntRange(1, 64), help="How many work at it at once.")
 @click.option("--rate", type=click.IntRange(1, 10_000), help="Requests a second at most, of all workers.")
 @click.option("--username", help="Who reads there.")

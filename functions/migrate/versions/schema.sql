@@ -1290,7 +1290,7 @@ CREATE TABLE public.import_sources (
     CONSTRAINT import_sources_mode_check CHECK ((mode = ANY (ARRAY['follow'::text, 'lead'::text]))),
     CONSTRAINT import_sources_prefix_check CHECK ((prefix ~~ '%docker/registry/v2/'::text)),
     CONSTRAINT import_sources_state_check CHECK ((state = ANY (ARRAY['added'::text, 'opening'::text, 'listing'::text, 'open'::text, 'paused'::text, 'sealing'::text, 'sealed'::text]))),
-    CONSTRAINT import_sources_untagged_check CHECK ((untagged = ANY (ARRAY['grace'::text, 'keep'::text, 'skip'::text]))),
+    CONSTRAINT import_sources_untagged_check CHECK ((untagged = ANY (ARRAY['grace'::text, 'keep'::text]))),
     CONSTRAINT import_sources_workers_check CHECK (((workers >= 1) AND (workers <= 64)))
 );
 

@@ -209,7 +209,7 @@ class Connection:
         return [*parsed, *messages.bind(name, parameters), messages.EXECUTE]
 
     def _write(self, pieces: Sequence[bytes]) -> None:
-        """Small pieces in one write, large ones as they are."""
+        """Piece by piece into the socket's buffer: a large one is not joined with the others, which would copy it."""
         for piece in pieces:
             _write(self._driver._sock, piece)  # noqa: SLF001
         _flush(self._driver._sock)  # noqa: SLF001

@@ -21,7 +21,7 @@ CREATE TABLE import_sources (
     state text NOT NULL DEFAULT 'added'
           CHECK (state IN ('added', 'opening', 'listing', 'open', 'paused', 'sealing', 'sealed')),
     reason text,
-    untagged text NOT NULL DEFAULT 'grace' CHECK (untagged IN ('grace', 'keep', 'skip')),
+    untagged text NOT NULL DEFAULT 'grace' CHECK (untagged IN ('grace', 'keep')),
     workers int NOT NULL DEFAULT 8 CHECK (workers BETWEEN 1 AND 64),
     options jsonb NOT NULL DEFAULT '{}',
     counts jsonb NOT NULL DEFAULT '{}',
