@@ -19,8 +19,8 @@ from functions.registry.metadata.content import uploads
 from functions.registry.metadata.content.uploads import NewObject, Part, Upload
 from functions.registry.metadata.db import ChangeRefused
 from functions.registry.oci.byte_range import ByteRange
-from functions.registry.oci.errors import SizeInvalid, UploadInvalid, UploadUnknown
-from functions.registry.uploading.part import store
+from functions.registry.oci.errors import SizeInvalid, UploadInvalid
+from functions.registry.uploading.part import name_object, store
 from functions.registry.wiring import Services
 
 
@@ -56,19 +56,12 @@ def receive(services: Services, upload: Upload, chunk: Chunk, algorithm: str) ->
     first = next(pieces, None)
     if first is None:
         return None
-    object_name = chunk.object.name if chunk.object else _named(services, upload)
+    object_name = chunk.object.name if chunk.object else name_object(services, upload)
     part = store(services, upload, object_name, _within(upload.room, chain([first], pieces)), algorithm)
     if not chunk.body.is_cut and chunk.range is not None and chunk.range.length != chunk.body.received:
         uploads.discard_object(services.database, part.object_name)
         raise SizeInvalid("the body differs from its Content-Range", received=chunk.body.received)
     return part
-
-
-def _named(services: Services, upload: Upload) -> str:
-    object_name = new_object_name(upload.id)
-    if not uploads.name_object(services.database, upload, object_name):
-        raise UploadUnknown
-    return object_name
 
 
 def require_whole(settings: Settings, body: Body) -> None:

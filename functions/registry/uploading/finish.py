@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 from functions.registry.blobs import hashing
 from functions.registry.blobs.errors import ObjectMissing
-from functions.registry.blobs.gcs import MOST_COMPOSED, new_object_name
+from functions.registry.blobs.gcs import MOST_COMPOSED
 from functions.registry.metadata.content import commits, uploads
 from functions.registry.metadata.content.uploads import Owner, Stored, Upload
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.errors import DigestInvalid, UploadUnknown
 from functions.registry.oci.name import RepositoryName
 from functions.registry.uploading import lost_objects
+from functions.registry.uploading.part import name_object
 from functions.registry.wiring import Services
 
 
@@ -76,7 +77,7 @@ def _digest(services: Services, upload: Upload, parts: list[Stored], algorithm: 
 def _object(services: Services, upload: Upload, parts: list[Stored]) -> str:
     """The one object that holds the whole upload. The store has looked at each, but for one that is alone and fresh."""
     if not parts:
-        empty = _name(services, upload)
+        empty = name_object(services, upload)
         services.bucket.create_empty(empty)
         return empty
     if len(parts) == 1 and not parts[0].is_fresh:
@@ -91,13 +92,6 @@ def _object(services: Services, upload: Upload, parts: list[Stored]) -> str:
 def _compose(services: Services, upload: Upload, sources: Sequence[str]) -> str:
     if len(sources) == 1:
         return sources[0]
-    composed = _name(services, upload)
+    composed = name_object(services, upload)
     services.bucket.compose(composed, sources)
     return composed
-
-
-def _name(services: Services, upload: Upload) -> str:
-    object_name = new_object_name(upload.id)
-    if not uploads.name_object(services.database, upload, object_name):
-        raise UploadUnknown
-    return object_name

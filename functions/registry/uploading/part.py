@@ -8,9 +8,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from functions.registry.blobs import hashing
+from functions.registry.blobs.gcs import new_object_name
 from functions.registry.metadata.content import uploads
 from functions.registry.metadata.content.uploads import Part, Upload
+from functions.registry.oci.errors import UploadUnknown
 from functions.registry.wiring import Services
+
+
+def name_object(services: Services, upload: Upload) -> str:
+    """Makes a new object of the upload known. Raises UploadUnknown if the upload is gone."""
+    object_name = new_object_name(upload.id)
+    if not uploads.name_object(services.database, upload, object_name):
+        raise UploadUnknown
+    return object_name
 
 
 def store(services: Services, upload: Upload, object_name: str, pieces: Iterator[bytes], algorithm: str) -> Part:

@@ -14,7 +14,6 @@ from typing import Final
 
 from functions.migrate.imports.remote.client import Remote
 from functions.migrate.imports.remote.errors import AnswerInvalid, RemoteUnavailable, TimeOver
-from functions.registry.blobs.gcs import new_object_name
 from functions.registry.metadata.content import uploads
 from functions.registry.metadata.content.uploads import NewUpload, Owner, Upload
 from functions.registry.metadata.imports import copies
@@ -22,7 +21,7 @@ from functions.registry.oci.digest import Digest
 from functions.registry.oci.errors import UploadUnknown
 from functions.registry.oci.name import RepositoryName
 from functions.registry.uploading.finish import Overtaken, finish
-from functions.registry.uploading.part import store
+from functions.registry.uploading.part import name_object, store
 from functions.registry.wiring import Services
 
 # Requests in a row that bring nothing.
@@ -70,6 +69,8 @@ def copy(services: Services, remote: Remote, place: Place, digest: Digest, said:
         except AnswerInvalid:
             uploads.cancel(services.database, place.name, upload_id, owner)
             raise
+        except UploadUnknown as error:
+            raise RemoteUnavailable("somebody else copies the same blob") from error
         idle = 0 if received else idle + 1
         if idle == _MOST_IDLE:
             raise RemoteUnavailable(f"{remote.host} sends nothing of a blob")
@@ -88,10 +89,7 @@ def _receive(services: Services, remote: Remote, place: Place, upload: Upload, d
         first = next(pieces, None)
         if first is None:
             return 0
-        object_name = new_object_name(upload.id)
-        if not uploads.name_object(services.database, upload, object_name):
-            raise RemoteUnavailable("somebody else copies the same blob")
-        part = store(services, upload, object_name, chain([first], pieces), digest.algorithm)
+        part = store(services, upload, name_object(services, upload), chain([first], pieces), digest.algorithm)
     seconds = services.settings.upload_expiry_seconds
     if uploads.advance(services.database, upload, part, seconds, digest) is None:
         raise RemoteUnavailable("somebody else copies the same blob")
