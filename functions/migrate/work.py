@@ -1,4 +1,5 @@
-"""The function `work`: woken by Pub/Sub, it goes on with what takes long, such as moving a registry in.
+"""The function `work`: woken by Pub/Sub, it goes on with what takes long: moving a registry in, and migrations of large
+tables in the background.
 
 A message may be lost, doubled or late: the database knows what is to be done.
 """
@@ -12,6 +13,7 @@ from typing import Any, Final
 import functions_framework
 from cloudevents.http import CloudEvent
 
+from functions.migrate.background.runner import Runner
 from functions.migrate.imports.exporting.work import export_one
 from functions.migrate.imports.layouts import Layouts
 from functions.migrate.imports.remote.work import Remotes
@@ -50,9 +52,12 @@ def run(services: Services, budget_seconds: float = BUDGET_SECONDS) -> int:
     done = 0
     with telemetry.recording() as record, Layouts(services) as layouts, Remotes(services) as remotes:
         passes.list_late(services.database)
+        background = Runner(services.database)
 
         def work_on() -> int:
-            return layouts.work(deadline) + remotes.work(deadline) + export_one(services) + seal_wished(services)
+            pieces = layouts.work(deadline) + remotes.work(deadline) + export_one(services) + seal_wished(services)
+            # Its rests hold nothing else up.
+            return pieces + background.work(deadline, waits=not pieces)
 
         while time.monotonic() < deadline and (pieces := work_on()):
             done += pieces

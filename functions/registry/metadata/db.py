@@ -36,7 +36,8 @@ Row = TypeVar("Row")
 _RETRIABLE: Final = ("40001", "40P01", "57P01")
 # Out of connections, shutting down, gone, or not answering in time.
 _UNAVAILABLE_CLASSES: Final = ("08", "53", "57", "58")
-_LOCK_TIMEOUT: Final = "55P03"
+# A lock that was not had in time, a statement that took too long, and those of the first two above.
+_CROWDED: Final = ("55P03", "57014", "40001", "40P01")
 # Raised by the rules of functions/migrate/versions/pre/0001_baseline/rules.sql, and by imports (0002_imports.sql).
 _AGAINST_THE_RULES: Final = "SW001"
 _FOLLOWED: Final = "SW002"
@@ -56,6 +57,10 @@ _BLOCKING: Final = re.compile(
 
 class MetadataUnavailable(Exception):
     """The database can't be reached or can't answer now. Trying again later may work."""
+
+
+class Crowded(MetadataUnavailable):
+    """Others were in the way, or it took longer than it may: less at once may work, or later."""
 
 
 class NotMigrated(MetadataUnavailable):
@@ -279,8 +284,9 @@ def _translated(error: Exception, state: str, constraint: str) -> Exception:
         return Followed(error.args[0]["M"])
     if state.startswith("23") or (state in _RETRIABLE and constraint):
         return Conflict(constraint or str(error.args[0].get("c", "")))
-    if state in _RETRIABLE or state == _LOCK_TIMEOUT or state[:2] in _UNAVAILABLE_CLASSES:
-        return MetadataUnavailable(f"the database answered SQLSTATE {state}")
+    if state in _CROWDED or state in _RETRIABLE or state[:2] in _UNAVAILABLE_CLASSES:
+        kind = Crowded if state in _CROWDED else MetadataUnavailable
+        return kind(f"the database answered SQLSTATE {state}")
     if state in _NOT_MIGRATED:
         return NotMigrated(f"the schema is not this release's, call migrate: {error.args[0]['M']}")
     return error
