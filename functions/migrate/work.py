@@ -20,6 +20,7 @@ from functions.migrate.imports.remote.work import Remotes
 from functions.migrate.imports.wishes import seal_wished
 from functions.registry import telemetry
 from functions.registry.events.gc_trigger import WORK, is_gc_trigger, message_data
+from functions.registry.metadata import told
 from functions.registry.metadata.db import MetadataUnavailable, NotMigrated
 from functions.registry.metadata.imports import passes
 from functions.registry.metadata.schema_version import SchemaUnknown
@@ -50,7 +51,12 @@ def run(services: Services, budget_seconds: float = BUDGET_SECONDS) -> int:
     """
     deadline = time.monotonic() + budget_seconds
     done = 0
-    with telemetry.recording() as record, Layouts(services) as layouts, Remotes(services) as remotes:
+    with (
+        telemetry.recording() as record,
+        told.telling(told.IMPORT),
+        Layouts(services) as layouts,
+        Remotes(services) as remotes,
+    ):
         passes.list_late(services.database)
         background = Runner(services.database)
 

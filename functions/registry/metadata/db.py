@@ -16,6 +16,7 @@ from string import Template
 from typing import Any, Final, Generic, TypeVar, get_type_hints
 
 from functions.registry import telemetry
+from functions.registry.metadata import told
 from functions.registry.metadata.connections.pool import NoConnection, Pool
 from functions.registry.metadata.driver import (
     LOCK_SECONDS,
@@ -53,6 +54,14 @@ WAIT_SECONDS: Final = 2
 _BLOCKING: Final = re.compile(
     r"\b(INSERT|UPDATE|DELETE|SHARE|LOCK|begin_push|claim_quota|lock_deletions|pg_try_advisory_xact_lock)\b"
 )
+# What is changed on somebody's behalf: triggers of these changes ask who it was, and why. A test asks the database for
+# those triggers.
+_CHANGING: Final = re.compile(
+    r"\b((INSERT INTO|UPDATE|DELETE FROM)\s+(tags|manifests)|(UPDATE|DELETE FROM)\s+repositories"
+    r"|DELETE FROM\s+(manifest_children|manifest_blobs|sparse_references))\b"
+)
+# The parameters of a statement that tells who and why by the way, which are filled in here.
+_TELLING: Final = "set_config('slipway.actor', :actor, true)"
 
 
 class MetadataUnavailable(Exception):
@@ -121,6 +130,16 @@ class Statement(Generic[Row]):
         """Whether it may have to wait for the locks of others: it is then kept from the connections of reads."""
         return not self.is_brief and _BLOCKING.search(self.sql) is not None
 
+    @cached_property
+    def is_change(self) -> bool:
+        """Whether it changes something of which is kept who changed it, and why."""
+        return _CHANGING.search(self.sql) is not None
+
+    @cached_property
+    def is_telling(self) -> bool:
+        """Whether it tells the transaction who and why, beside what it is for."""
+        return _TELLING in self.sql
+
     def read(self, outcome: Outcome) -> list[Row]:
         reader = self._reader
         return [reader(iter(row)) for row in outcome.rows]
@@ -163,7 +182,16 @@ def _parameter(value: object) -> object:
     return str(value) if isinstance(value, str) else value
 
 
-_SET_RANK: Final = Statement("set_rank", str, "SELECT set_config('slipway.rank', :rank, true)", is_hot=True)
+# What a transaction is told before it changes anything. It is a part of what transactions begin with, where they begin
+# with a statement that is there anyway, so that they need no other.
+TELL: Final = """set_config('slipway.actor', :actor, true), set_config('slipway.cause', :cause, true),
+       set_config('slipway.request', :request, true)"""
+
+_TELL: Final = Statement("tell", str, compose("SELECT $tell", tell=TELL), is_hot=True)
+
+_SET_RANK: Final = Statement(
+    "set_rank", str, compose("SELECT set_config('slipway.rank', :rank, true), $tell", tell=TELL), is_hot=True
+)
 
 _SET_PATIENCE: Final = Statement(
     "set_patience",
@@ -180,11 +208,23 @@ def ranked(rank: int) -> Call[str]:
     return _SET_RANK(rank=str(rank))
 
 
+def _values_told() -> dict[str, str]:
+    known = told.current()
+    if known is None:
+        return {"actor": "", "cause": "", "request": ""}
+    return {
+        "actor": known.actor,
+        "cause": known.cause,
+        "request": known.request.as_json() if known.request is not None else "",
+    }
+
+
 class Session:
-    """Runs statements on one connection."""
+    """Runs statements on one connection. A transaction is told who changes something, and why, before anything is."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._is_told = False
 
     def all(self, call: Call[Row]) -> list[Row]:
         return call.statement.read(self.batch([call])[0])
@@ -198,11 +238,27 @@ class Session:
         return self.batch([call])[0].count
 
     def batch(self, calls: Sequence[Call[Any]]) -> list[Outcome]:
+        run = self._telling(calls)
         started = time.monotonic()
         try:
-            return self._connection.run([(call.statement.sql, call.values) for call in calls], _PREPARED)
+            outcomes = self._connection.run([(call.statement.sql, call.values) for call in run], _PREPARED)
         finally:
-            telemetry.count_statements([call.statement.name for call in calls], time.monotonic() - started)
+            telemetry.count_statements([call.statement.name for call in run], time.monotonic() - started)
+        return outcomes[len(run) - len(calls) :]
+
+    def _telling(self, calls: Sequence[Call[Any]]) -> Sequence[Call[Any]]:
+        """Returns them, told on whose behalf they are: by the first that tells it by the way, or by one put in front of
+        all if there is something to tell, and something that changes before that.
+        """
+        if not any(call.statement.is_change or call.statement.is_telling for call in calls):
+            return calls
+        values = _values_told()
+        run = [Call(call.statement, {**call.values, **values}) if call.statement.is_telling else call for call in calls]
+        first = next(call for call in calls if call.statement.is_change or call.statement.is_telling)
+        if not self._is_told and not first.statement.is_telling and told.current() is not None:
+            run.insert(0, Call(_TELL, values))
+        self._is_told = True
+        return run
 
 
 class Database:
