@@ -37,7 +37,7 @@ PENDING: Final = "SELECT count(*) FROM tags WHERE subject IS DISTINCT FROM tag_s
 
 
 def old_tags(url: str, plain: int = 600, signatures: int = 500) -> int:
-    """Registers the migration of them, in ten repositories. Returns how many they are."""
+    """Registers the migration of them; fewer than 10,000 would be done at once. Returns how many they are."""
     connection = Connection(url)
     connection.simple(_TAGS.replace("$plain", str(plain)).replace("$signatures", str(signatures)))
     connection.simple("RESET session_replication_role; DELETE FROM background_migrations")

@@ -140,7 +140,7 @@ def test_a_row_that_cannot_be_done_is_passed_by_and_told(database: Database, dat
 
 
 def test_what_the_database_refuses_is_told_in_its_words(database: Database, database_url: str) -> None:
-    total = old_tags(database_url, signatures=20)
+    total = old_tags(database_url, plain=1000, signatures=20)
     with closing(Connection(database_url)) as owner:
         owner.simple(
             """
