@@ -68,7 +68,7 @@ def _apply(line: str, yes: bool, dry_run: bool) -> None:
     for each in applied:
         say(f"applied: {each}")
     if waits:
-        raise Failed(waits, "slipway operator migrations shows how far it is")
+        raise Failed(waits, "slipway operator migrations list shows how far it is")
 
 
 def _users(found: Settings) -> Users:
