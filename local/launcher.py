@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 _ROOT: Final = Path(__file__).resolve().parent.parent
-_START: Final = "import sys; sys.path[:0] = {paths!r}; from slipway_cli.main import main; main()"
+_START: Final = "import sys; sys.path[:0] = {paths!r}; from slipway_cli.start import main; main()"
 
 
 def write_launcher(path: Path) -> None:

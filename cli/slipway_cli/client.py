@@ -14,7 +14,7 @@ from slipway_cli import VERSION
 from slipway_cli.contexts import Registry
 from slipway_cli.credentials import Credentials, find_credentials
 from slipway_cli.failures import Away
-from slipway_cli.refusals import PASSING, away, refusal
+from slipway_cli.refusals import PASSING, away, no_slipway, refusal
 from slipway_cli.tokens import Challenge, Tokens
 
 # To connect, and between two bytes of an answer.
@@ -29,6 +29,27 @@ _TOO_MANY: Final = 429
 def _no_netrc(request: requests.PreparedRequest) -> requests.PreparedRequest:
     """Where nothing signs in, requests would look into ~/.netrc."""
     return request
+
+
+class Document(dict[str, Any]):
+    """An answer's JSON. What it should have and lacks raises Away: whatever answers there is no Slipway."""
+
+    def __init__(self, content: dict[str, Any], host: str) -> None:
+        super().__init__(content)
+        self._host = host
+
+    @classmethod
+    def of(cls, registry: Registry, answer: requests.Response) -> Document:
+        try:
+            content = answer.json()
+        except requests.JSONDecodeError:
+            content = None
+        if not isinstance(content, dict):
+            raise no_slipway(registry.host, "with something else than its JSON")
+        return cls(content, registry.host)
+
+    def __missing__(self, key: str) -> Any:
+        raise no_slipway(self._host, f"without {key}")
 
 
 class Client:
@@ -55,19 +76,19 @@ class Client:
         return self._credentials
 
     def get(self, path: str, **parameters: Any) -> Any:
-        return self.request("GET", path, parameters=parameters).json()
+        return Document.of(self.registry, self.request("GET", path, parameters=parameters))
 
     def send(self, method: str, path: str, document: dict[str, Any] | None = None, *, is_long: bool = False) -> Any:
         """A change. None where the answer has no content."""
         body = {} if document is None and method != "DELETE" else document
         answer = self.request(method, path, document=body, is_long=is_long)
-        return answer.json() if answer.content else None
+        return Document.of(self.registry, answer) if answer.content else None
 
     def pages(self, path: str, key: str, limit: int | None, **parameters: Any) -> Iterator[Any]:
         """What all pages hold under `key`, at most `limit`; each page is asked for when it is needed."""
         while True:
             answer = self.request("GET", path, parameters=parameters)
-            for item in answer.json().get(key) or ():
+            for item in Document.of(self.registry, answer)[key] or ():
                 yield item
                 limit = None if limit is None else limit - 1
                 if limit == 0:

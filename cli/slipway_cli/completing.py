@@ -90,7 +90,8 @@ def _reference(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[
 
 
 def _tag(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
-    repository = ctx.params.get("repository")
+    reference = ctx.params.get("reference")
+    repository = reference.repository if reference else ctx.params.get("repository")
     return [each for each in _tags(ctx, repository) if each.startswith(incomplete)] if repository else []
 
 

@@ -19,6 +19,7 @@ import click
 
 from slipway_cli import units
 from slipway_cli.failures import ClosedPipe
+from slipway_cli.printable import printable
 
 FORMATS: Final = ("table", "json", "jsonl", "csv", "name")
 # How many rows people are shown who did not say how many.
@@ -56,7 +57,7 @@ def plain(value: Any) -> str:
         return " ".join(f"{name}={plain(inner)}" for name, inner in value.items()) or "-"
     if isinstance(value, list):
         return " ".join(plain(each) for each in value)
-    return "".join(sign if sign.isprintable() else "\ufffd" for sign in str(value))
+    return printable(str(value))
 
 
 def text(title: str, field: str) -> Column:
@@ -269,4 +270,4 @@ def write(data: str) -> None:
 def say(line: str) -> None:
     """To people: programs that read the data never see it."""
     sys.stdout.flush()
-    click.echo(line, err=True)
+    click.echo(printable(line), err=True)

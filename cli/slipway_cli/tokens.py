@@ -15,6 +15,7 @@ from slipway_cli.contexts import Registry
 from slipway_cli.credentials import Credentials
 from slipway_cli.failures import Away, NoRight
 from slipway_cli.identities import find_identity
+from slipway_cli.refusals import away, no_slipway, refusal
 
 _SECONDS: Final = (10, 60)
 _YOUNG_SECONDS: Final = 60
@@ -120,10 +121,13 @@ class Tokens:
                 raise NoRight(f"{host} doesn't let you in{source}: {_reason(answer)}", f"`slipway login {host}`")
             if answer.status_code == requests.codes.not_found:
                 return {}
-            answer.raise_for_status()
+            if not answer.ok:
+                raise refusal(self._registry, credentials, answer)
             found = answer.json()
-        except (requests.RequestException, ValueError) as error:
-            raise Away(f"no token can be had at {urlsplit(realm).netloc}: {type(error).__name__}") from error
+        except requests.JSONDecodeError as error:
+            raise no_slipway(urlsplit(realm).netloc, "with something else than a token") from error
+        except requests.RequestException as error:
+            raise away(Registry(realm, self._registry.found), error) from error
         return found if isinstance(found, dict) else {}
 
     def _require_safe(self, realm: str) -> None:

@@ -13,6 +13,7 @@ from slipway_cli.checks import Check
 from slipway_cli.checks.network import check_host
 from slipway_cli.client import Client
 from slipway_cli.failures import Failed
+from slipway_cli.refusals import reason
 from slipway_cli.tokens import Challenge
 
 _SECONDS: Final = 10
@@ -102,7 +103,7 @@ def check_wall(client: Client) -> Check:
     except TimeoutError:
         return Check("32 MiB", "ok", "more is waited for")
     except (OSError, http.client.HTTPException) as error:
-        return Check("32 MiB", "note", f"not known: {type(error).__name__}", "a proxy may be in between")
+        return Check("32 MiB", "note", f"not known: {reason(error)}", "a proxy may be in between")
     finally:
         connection.close()
     if status == requests.codes.request_entity_too_large:
@@ -136,7 +137,7 @@ def check_pull(client: Client, repository: str | None) -> Iterator[Check]:
         sent.close()
     except requests.RequestException as error:
         advice = f"a closed network lets pulls through to {host}, or SLIPWAY_BLOB_DELIVERY=streaming is set"
-        yield Check("a pull", "bad", f"{host}: {type(error).__name__}", advice)
+        yield Check("a pull", "bad", f"{host}: {reason(error)}", advice)
         return
     if sent.status_code in {requests.codes.ok, requests.codes.partial_content}:
         yield Check("a pull", "ok", f"a blob's bytes come from {host}")

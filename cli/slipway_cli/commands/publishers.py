@@ -10,7 +10,8 @@ from slipway_cli.asking import changes, goes_on
 from slipway_cli.commands.accounts import PRINCIPALS, principal
 from slipway_cli.completing import ROBOT
 from slipway_cli.failures import NotThere
-from slipway_cli.output import Form, gives_list, gives_one, say, show_list, show_one, text
+from slipway_cli.output import Form, gives_list, gives_one, plain, say, show_list, show_one, text
+from slipway_cli.references import Principal
 from slipway_cli.session import connect
 from slipway_cli.tree import Group, command
 
@@ -29,7 +30,7 @@ def publisher() -> None:
 
 
 @command(publisher, "list", "slipway trusted-publisher list ci", "slipway trusted-publisher list ci -o json")
-@click.argument("robot", shell_complete=ROBOT)
+@click.argument("robot", type=Principal(), shell_complete=ROBOT)
 @gives_list
 def list_(robot: str, form: Form) -> None:
     """List which jobs act as a robot."""
@@ -45,7 +46,7 @@ def list_(robot: str, form: Form) -> None:
     "slipway trusted-publisher add ci github repository_id=42 ref=refs/heads/main",
     "slipway trusted-publisher add ci gitlab project_id=7 ref_protected=true",
 )
-@click.argument("robot", shell_complete=ROBOT)
+@click.argument("robot", type=Principal(), shell_complete=ROBOT)
 @click.argument("issuer", metavar=f"{'|'.join(ISSUERS)}|URL")
 @click.argument("claims", nargs=-1, required=True, metavar="CLAIM=VALUE...")
 @gives_one
@@ -71,7 +72,7 @@ def add(robot: str, issuer: str, claims: tuple[str, ...], form: Form) -> None:
     "slipway trusted-publisher rm ci PUBLISHER-ID --dry-run",
     "slipway trusted-publisher rm ci PUBLISHER-ID --yes",
 )
-@click.argument("robot", shell_complete=ROBOT)
+@click.argument("robot", type=Principal(), shell_complete=ROBOT)
 @click.argument("identity", metavar="ID", type=int)
 @changes
 def rm(robot: str, identity: int, yes: bool, dry_run: bool) -> None:
@@ -82,7 +83,7 @@ def rm(robot: str, identity: int, yes: bool, dry_run: bool) -> None:
     found = next((each for each in known if each["id"] == identity), None)
     if found is None:
         raise NotThere(f"{robot} has no trusted publisher {identity}", f"`slipway trusted-publisher list {robot}`")
-    what = f"take away trusted publisher {identity} of {robot}: {found['issuer']} {found['claims']}"
+    what = f"take away trusted publisher {identity} of {robot}: {found['issuer']} {plain(found['claims'])}"
     if goes_on(what, yes=yes, dry_run=dry_run):
         client.send("DELETE", f"{PRINCIPALS}/{robot}/trusted_publishers/{identity}")
         say(f"trusted publisher {identity} is gone")

@@ -81,6 +81,7 @@ class Layouts:
             telemetry.log("ERROR", "an import is paused", source=source.id, reason=str(error))
         except BlobStoreUnavailable as error:
             self._left.add(source.id)
+            sources.note_waiting(self._database, source.id, str(error))
             telemetry.log("WARNING", "the store of an import is not available", source=source.id, reason=str(error))
         return 0
 

@@ -13,6 +13,7 @@ from typing import Final, Protocol, TypeVar
 from functions.registry.auth import signed
 from functions.registry.auth.caller import TokenRefused
 from functions.registry.auth.federation import BUILDKITE, GITHUB, GITLAB, GOOGLE, Identity
+from functions.registry.auth.known_claims import require_known
 from functions.registry.metadata.access.patterns import is_glob_match
 
 # One of these has to be in every trusted publisher; of an issuer that is nowhere listed, `sub`.
@@ -119,6 +120,7 @@ def validate_trusted_publisher(issuer: str, claims: Mapping[str, str], configure
             raise ValueError(f"must be texts of 1 to {_LONGEST_TEXT} characters")
         if "*" in value and name not in GLOBS:
             raise ValueError(f"may have * only in {', '.join(sorted(GLOBS))}, not in {name}")
+        require_known(issuer, name)
     ids = tenant_claims(issuer, configured)
     if claims.keys().isdisjoint(ids):
         raise ValueError(f"must have {' or '.join(ids)}: all else is shared by many at {issuer}")

@@ -189,4 +189,5 @@ def _for_others(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def _unavailable(origin: Origin, error: Exception) -> RemoteUnavailable:
-    return RemoteUnavailable(f"{origin.host} doesn't answer: {type(error).__name__}")
+    said = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
+    return RemoteUnavailable(f"{origin.host} doesn't answer: {said}")

@@ -107,6 +107,7 @@ class RemoteWork:
             telemetry.log("WARNING", "import is paused", source=self._source.id, reason=str(error))
             return False
         except (RemoteUnavailable, AnswerInvalid) as error:
+            sources.note_waiting(self._services.database, self._source.id, str(error))
             telemetry.log("WARNING", "import waits", source=self._source.id, reason=str(error))
             return False
         finally:

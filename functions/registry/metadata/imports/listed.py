@@ -246,7 +246,7 @@ _COMPLETE: Final = Statement(
     "imports_complete_listing",
     int,
     """
-    UPDATE import_sources SET state = 'open', listed_at = coalesce(listed_at, now())
+    UPDATE import_sources SET state = 'open', listed_at = coalesce(listed_at, now()), reason = NULL
      WHERE id = :source_id AND state = 'listing'
        AND NOT EXISTS (SELECT FROM import_ranges WHERE import_ranges.source_id = :source_id)
     """,

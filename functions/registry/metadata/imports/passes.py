@@ -93,7 +93,7 @@ _TURN: Final = Statement(
        SET options = CASE WHEN CAST(:next_page AS text) IS NULL THEN options - 'next_page'
                           ELSE jsonb_set(options, '{next_page}', to_jsonb(CAST(:next_page AS text))) END,
            listed_at = CASE WHEN CAST(:next_page AS text) IS NULL THEN now() ELSE listed_at END,
-           state = CASE WHEN CAST(:next_page AS text) IS NULL THEN 'open' ELSE state END
+           state = CASE WHEN CAST(:next_page AS text) IS NULL THEN 'open' ELSE state END, reason = NULL
      WHERE id = :id AND state = 'listing'
     """,
 )

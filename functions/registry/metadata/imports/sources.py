@@ -104,6 +104,18 @@ _PAUSE: Final = Statement(
     """,
 )
 
+_LONGEST_REASON: Final = 1000
+
+# Whoever has listed all takes it away.
+_WAIT: Final = Statement(
+    "imports_note_waiting",
+    int,
+    """
+    UPDATE import_sources SET reason = :reason
+     WHERE id = :id AND state IN ('opening', 'listing') AND reason IS DISTINCT FROM :reason
+    """,
+)
+
 _RESUME: Final = Statement(
     "imports_resume_source",
     int,
@@ -199,6 +211,11 @@ def begin_listing(db: Database, source_id: int) -> bool:
 def pause(db: Database, source_id: int, reason: str) -> bool:
     """Nobody works at it until it is resumed. What is held stays held, and what clients ask for is fetched."""
     return db.count(_PAUSE(id=source_id, reason=reason)) > 0
+
+
+def note_waiting(db: Database, source_id: int, reason: str) -> None:
+    """Keeps why a listing doesn't go on. It is tried again all the same, and once it has succeeded nothing is kept."""
+    db.count(_WAIT(id=source_id, reason=reason[:_LONGEST_REASON]))
 
 
 def resume(db: Database, source_id: int) -> bool:
