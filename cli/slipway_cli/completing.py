@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
 import click
-from click.shell_completion import shell_complete
 
 from slipway_cli.contexts import cache_folder, write_json
 from slipway_cli.tree import Asked
@@ -26,6 +25,8 @@ Completer = Callable[[click.Context, click.Parameter, str], list[str]]
 
 def complete(root: click.Command, instruction: str) -> int:
     """What a shell asks for with each Tab."""
+    from click.shell_completion import shell_complete  # noqa: PLC0415  # every command has completers, and few complete
+
     return shell_complete(root, {"obj": Asked()}, "slipway", "_SLIPWAY_COMPLETE", instruction)
 
 

@@ -7,8 +7,6 @@ import binascii
 import json
 import os
 import re
-import shutil
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -113,6 +111,9 @@ def _of_entry(entry: dict[str, Any], path: Path) -> Credentials | None:
 
 def _by_helper(helper: str, host: str) -> Credentials | None:
     """The protocol of docker's helpers: the host goes in, JSON comes out. Raises Failed for one that can't be used."""
+    import shutil  # noqa: PLC0415  # few have a helper
+    import subprocess  # noqa: PLC0415  # as above
+
     program = f"docker-credential-{helper}"
     if not _HELPER.fullmatch(helper) or shutil.which(program) is None:
         raise Failed(f"docker's configuration names the credential helper {program}, which isn't there")

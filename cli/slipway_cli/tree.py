@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -114,6 +113,8 @@ class Group(click.Group):
 
 def nearest(word: str, known: Sequence[str]) -> str | None:
     """The one of `known` that was probably meant."""
+    import difflib  # noqa: PLC0415  # seldom needed
+
     starting = [name for name in known if name.startswith(word) or word.startswith(name)]
     return next(iter(difflib.get_close_matches(word, known, n=1, cutoff=0.5)), None) or next(iter(starting), None)
 
