@@ -20,6 +20,20 @@ _MEANT: Final = {
     "rename": ("mv",),
     "move": ("mv",),
     "ls": ("list",),
+    "list": ("ls",),
+    "get": ("show", "list"),
+    "describe": ("show",),
+    "info": ("show", "doctor"),
+    "status": ("doctor",),
+    "health": ("doctor",),
+    "check": ("doctor",),
+    "can": ("explain",),
+    "permissions": ("grant", "explain"),
+    "log": ("audit",),
+    "logs": ("audit",),
+    "history": ("audit",),
+    "token": ("secret",),
+    "password": ("secret",),
 }
 CONTEXT: Final[dict[str, Any]] = {"help_option_names": ["-h", "--help"], "max_content_width": _WIDTH}
 

@@ -56,7 +56,16 @@ def test_a_tag_that_is_not_there_is_told_of_beside_the_others(stand: Stand) -> N
 
 @pytest.mark.parametrize(
     ("line", "near"),
-    [("lst", "ls"), ("repositry list", "repository"), ("tag lst", "tag list"), ("users", "user")],
+    [
+        ("lst", "ls"),
+        ("repositry list", "repository"),
+        ("tag lst", "tag list"),
+        ("users", "user"),
+        ("status", "doctor"),
+        ("log", "audit"),
+        ("list", "ls"),
+        ("tag delete", "tag rm"),
+    ],
 )
 def test_a_command_that_is_none_gets_the_nearest(stand: Stand, line: str, near: str) -> None:
     ended = stand(*line.split())

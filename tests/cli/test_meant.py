@@ -32,6 +32,18 @@ def test_the_trail_of_somebody(stand: Stand) -> None:
     assert stand("audit", "--principal", "bob").code == 0
 
 
+def test_the_trail_of_a_tag(stand: Stand) -> None:
+    stand("tag", "rm", "team/app:old", "--yes")
+    stand("tag", "rm", "team/app:older", "--yes")
+    found = stand("audit", "--resource", "team/app:old", "-o", "json").json
+    assert (found[0]["action"], found[0]["details"]["tags"]) == ("tags.delete", ["old"])
+    assert all(entry["details"].get("reference") == "old" for entry in found[1:])
+    assert len(stand("audit", "--resource", "team/app", "-o", "json").json) > 1
+    ended = stand("audit", "--action", "tag.delete")
+    assert (ended.code, "there is no tag.delete among the latest entries: these are" in ended.err) == (0, True)
+    assert "tags.delete" in ended.err
+
+
 def test_the_trail_of_somebody_who_is_gone(stand: Stand) -> None:
     stand("user", "add", "root", "--admin")
     stand.sign_in("root", json.loads(stand("secret", "add", "root", "key", "-o", "json").out)["secret"])
@@ -82,6 +94,11 @@ def test_tags_that_can_not_be_meant(stand: Stand, words: str, said: str) -> None
 def test_a_claim_that_no_identity_has(stand: Stand) -> None:
     ended = stand("trusted-publisher", "add", "ci", "github", "repository_id=7", "reff=refs/heads/main")
     assert (ended.code, "did you mean ref?" in ended.err) == (1, True), ended
+    for wrong in ("octo/app", "repository=octo/app"):
+        assert (
+            "repository_id=$(gh api repos/OWNER/NAME --jq .id)"
+            in stand("trusted-publisher", "add", "ci", "github", wrong).err
+        )
     ended = stand("trusted-publisher", "rm", "ci", stand.names["PUBLISHER-ID"], "--dry-run")
     assert "https://token.actions.githubusercontent.com repository_id=42; nothing was done" in ended.err
 

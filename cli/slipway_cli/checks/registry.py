@@ -143,7 +143,8 @@ def check_pull(client: Client, repository: str | None) -> Iterator[Check]:
         yield Check("a pull", "ok", f"a blob's bytes come from {host}")
     else:
         is_lost = sent.status_code == requests.codes.not_found
-        advice = "that blob's bytes are lost: push it again" if is_lost else "its operator looks at the bucket's rights"
+        lost = "that blob's bytes are lost: push it again; what `make seed` made up never had any"
+        advice = lost if is_lost else "its operator looks at the bucket's rights"
         yield Check("a pull", "bad", f"{host} answers {sent.status_code}", advice)
 
 

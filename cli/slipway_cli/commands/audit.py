@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ from slipway_cli.client import Client
 from slipway_cli.commands.accounts import PRINCIPALS
 from slipway_cli.completing import NAMESPACE, PRINCIPAL
 from slipway_cli.failures import NoRight, NotThere
-from slipway_cli.output import Column, Form, gives_list, plain, show_list, text
+from slipway_cli.output import Column, Form, gives_list, plain, say, show_list, text
 from slipway_cli.output import time as moment
 from slipway_cli.references import Namespace, Principal
 from slipway_cli.session import connect
@@ -39,11 +39,12 @@ _COLUMNS: Final = (
     "audit",
     "slipway audit --limit 5",
     "slipway audit --resource team/app",
+    "slipway audit --resource team/app:old",
     "slipway audit --resource team/app --action tags.delete",
     "slipway audit --principal ci --outcome denied -o jsonl",
 )
 @click.option("--principal", help="Of one of them: alice, or user:alice as the trail has it.", shell_complete=PRINCIPAL)
-@click.option("--resource", help="About one thing: a repository, a pattern, user:alice.")
+@click.option("--resource", help="About one thing: a repository, a tag of it, a pattern, user:alice.")
 @click.option("--action", help="Of one action: manifest.delete, grant.add, …")
 @click.option("--outcome", type=click.Choice(["success", "denied", "error"]), help="With one outcome.")
 @click.option(
@@ -55,17 +56,38 @@ _COLUMNS: Final = (
 def audit(form: Form, follow: bool, principal: str | None, **filters: Any) -> None:
     """Who did what, and what was refused: the latest first, or with --follow as it happens.
 
-    Who deleted a tag? --resource REPOSITORY: it was tags.delete, or manifest.delete by a client such as skopeo.
+    Who deleted a tag? --resource REPOSITORY:TAG: it was tags.delete, or manifest.delete by a client such as skopeo.
     """
     client = connect()
     if principal is not None:
         filters["principal"] = _label(client, principal, filters["namespace"])
+    about = _split(filters)
     if not follow:
-        show_list(client.pages(_PATH, "entries", None, n=form.page(), **filters), _COLUMNS, form, "id")
+        entries = client.pages(_PATH, "entries", None, n=form.page(), **filters)
+        if not show_list(filter(about, entries), _COLUMNS, form, "id"):
+            _suggest_action(client, filters)
         return
     # An entry at a time, in a form that has no end.
     streamed = replace(form, format="jsonl" if form.format == "json" else form.format, limit=0)
-    show_list(_following(client, filters), _COLUMNS, streamed, "id", at_once=1)
+    show_list(filter(about, _following(client, filters)), _COLUMNS, streamed, "id", at_once=1)
+
+
+def _split(filters: dict[str, Any]) -> Callable[[dict[str, Any]], bool]:
+    """Asks for the repository where a tag is meant. Returns what lets the entries about that tag pass, or all."""
+    name, colon, tag = (filters["resource"] or "").rpartition(":")
+    if not colon or name in {"user", "robot"}:
+        return lambda _: True
+    filters["resource"] = name
+    return lambda entry: tag == entry["details"].get("reference") or tag in (entry["details"].get("tags") or ())
+
+
+def _suggest_action(client: Client, filters: dict[str, Any]) -> None:
+    """Nothing of an action may be found because it is called otherwise."""
+    if (action := filters["action"]) is not None:
+        latest = client.get(_PATH, n=1000, namespace=filters["namespace"])["entries"]
+        known = sorted({entry["action"] for entry in latest})
+        if action not in known:
+            say(f"there is no {action} among the latest entries: these are {', '.join(known) or 'none'}")
 
 
 def _label(client: Client, name: str, namespace: str | None) -> str:
