@@ -20,7 +20,9 @@ def changes(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def goes_on(what: str, *, yes: bool, dry_run: bool) -> bool:
-    """Whether to do it, after saying what. False for a dry run. Raises Failed if nobody can be asked, or says no."""
+    """Says whether to do it, after saying what. False for a dry run. Raises Failed if nobody can be asked, or says
+    no.
+    """
     if dry_run:
         say(f"would {what}; nothing was done")
         return False

@@ -70,7 +70,7 @@ class Client:
 
     @property
     def credentials(self) -> Credentials | None:
-        """Looked for when the first request is made: `--help` never waits for a helper."""
+        """Looks for them when the first request is made: `--help` never waits for a helper."""
         if not self._looked:
             self._credentials, self._looked = find_credentials(self.registry), True
         return self._credentials
@@ -79,13 +79,13 @@ class Client:
         return Document.of(self.registry, self.request("GET", path, parameters=parameters))
 
     def send(self, method: str, path: str, document: dict[str, Any] | None = None, *, is_long: bool = False) -> Any:
-        """A change. None where the answer has no content."""
+        """Sends a change, and returns what is answered: None where the answer has no content."""
         body = {} if document is None and method != "DELETE" else document
         answer = self.request(method, path, document=body, is_long=is_long)
         return Document.of(self.registry, answer) if answer.content else None
 
     def pages(self, path: str, key: str, limit: int | None, **parameters: Any) -> Iterator[Any]:
-        """What all pages hold under `key`, at most `limit`; each page is asked for when it is needed."""
+        """Yields what all pages hold under `key`, at most `limit`; each page is asked for when it is needed."""
         while True:
             answer = self.request("GET", path, parameters=parameters)
             for item in Document.of(self.registry, answer)[key] or ():
@@ -109,7 +109,7 @@ class Client:
         redirects: bool = False,
         headers: dict[str, str] | None = None,
     ) -> requests.Response:
-        """A success; or with `redirects` one of these, which is not followed."""
+        """Returns a success; or with `redirects` one of these, which is not followed."""
         given = {name: _text(value) for name, value in (parameters or {}).items() if value is not None}
         answer = self._try(method, path, params=given, json=document, is_long=is_long, headers=headers or {})
         if answer.status_code == requests.codes.unauthorized:
@@ -122,7 +122,7 @@ class Client:
         return answer
 
     def ask_openly(self, path: str) -> requests.Response:
-        """Whatever it answers to somebody whom it doesn't know."""
+        """Returns whatever it answers to somebody whom it doesn't know."""
         try:
             return self.session.get(self.registry.url + path, timeout=self.seconds, allow_redirects=False)
         except requests.RequestException as error:
@@ -155,7 +155,7 @@ class Client:
         raise AssertionError("unreachable")
 
     def _own_path(self, link: str) -> str:
-        """Of the next page. One that leads elsewhere would take the credentials along."""
+        """Returns the path of the next page. One that leads elsewhere would take the credentials along."""
         parts = urlsplit(urljoin(self.registry.url, link))
         if parts.netloc != self.registry.host:
             raise Away(f"{self.registry.host} links to a page of {parts.netloc}, which is not followed")

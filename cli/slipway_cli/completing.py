@@ -24,7 +24,7 @@ Completer = Callable[[click.Context, click.Parameter, str], list[str]]
 
 
 def complete(root: click.Command, instruction: str) -> int:
-    """What a shell asks for with each Tab."""
+    """Answers what a shell asks with each Tab."""
     from click.shell_completion import shell_complete  # noqa: PLC0415  # every command has completers, and few complete
 
     return shell_complete(root, {"obj": Asked()}, "slipway", "_SLIPWAY_COMPLETE", instruction)

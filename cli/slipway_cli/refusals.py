@@ -18,7 +18,7 @@ _LONGEST: Final = 1000
 
 
 def refusal(registry: Registry, credentials: Credentials | None, answer: requests.Response) -> Failed:
-    """Of an answer from 300 on."""
+    """Makes the failure of an answer from 300 on."""
     said, host, codes = _said(answer), registry.host, requests.codes
     match answer.status_code:
         case codes.unauthorized:
@@ -51,12 +51,14 @@ def _not_signed_in(host: str, credentials: Credentials | None, said: str) -> NoR
 
 
 def no_slipway(host: str, answer: str) -> Away:
-    """For what answers otherwise than a Slipway does, such as another registry, or the web server in front of one."""
+    """Makes the failure of what answers otherwise than a Slipway does, such as another registry, or the web server in
+    front of one.
+    """
     return Away(f"{host} answers {answer}: is that a Slipway?", f"`slipway doctor {host}` looks at what is there")
 
 
 def away(registry: Registry, error: requests.RequestException) -> Away:
-    """In words that say what to look at."""
+    """Says in words that say what to look at."""
     host = registry.host
     if isinstance(error, requests.exceptions.SSLError):
         return Away(
@@ -71,7 +73,7 @@ def away(registry: Registry, error: requests.RequestException) -> Away:
 
 
 def reason(error: BaseException) -> str:
-    """The innermost one: what stands around it are names of classes."""
+    """Returns the innermost one: what stands around it are names of classes."""
     text = str(error)
     if match := re.search(r"\[Errno -?\d+\] ([^'\")]+)", text):
         return match[1].strip()

@@ -21,7 +21,7 @@ _WALL_BYTES: Final = 32 * 2**20
 
 
 def check_base(client: Client, answer: requests.Response) -> Iterator[Check]:
-    """Of `/v2/`, asked by nobody."""
+    """Looks at `/v2/`, asked by nobody."""
     if answer.headers.get("Docker-Distribution-Api-Version") != "registry/2.0":
         advice = "is that the registry's address, or a proxy's page?"
         yield Check("/v2/", "bad", f"{answer.status_code}, and not by a registry", advice)
@@ -65,7 +65,7 @@ def check_sign_in(client: Client) -> Check:
 
 
 def check_collection(client: Client) -> Check | None:
-    """None for who may not know."""
+    """Returns None for who may not know."""
     try:
         found = client.get("/api/v1/gc")
     except Failed:
@@ -79,7 +79,7 @@ def check_collection(client: Client) -> Check | None:
 
 
 def check_rate(client: Client) -> Check:
-    """A few requests at once: whoever is at the limit sees it now."""
+    """Makes a few requests at once: whoever is at the limit sees it now."""
     for _ in range(5):
         answer = client.ask_openly("/v2/")
         if answer.status_code == requests.codes.too_many_requests:
@@ -113,7 +113,7 @@ def check_wall(client: Client) -> Check:
 
 
 def check_pull(client: Client, repository: str | None) -> Iterator[Check]:
-    """A blob's first byte, from wherever it is sent to."""
+    """Asks for a blob's first byte, from wherever it is sent to."""
     try:
         found = _some_blob(client, repository)
         if found is None:
@@ -163,7 +163,7 @@ def _some_blob(client: Client, repository: str | None) -> str | None:
 
 
 def _blob_of(client: Client, path: str, found: dict[str, Any]) -> str | None:
-    """The config, or a layer; of an index that of its first image."""
+    """Returns the config, or a layer; of an index that of its first image."""
     for blob in (found.get("config"), *(found.get("layers") or ())):
         if blob:
             return str(blob["digest"])

@@ -220,7 +220,7 @@ def password(name: str, remove: bool, yes: bool, dry_run: bool) -> None:
 
 
 def asked_secret(what: str) -> str:
-    """Typed without being shown, or the first line of the input."""
+    """Takes what is typed without being shown, or the first line of the input."""
     if sys.stdin.isatty():
         return str(click.prompt(what, hide_input=True, err=True))
     given = sys.stdin.readline().rstrip("\r\n")

@@ -91,7 +91,9 @@ def _suggest_action(client: Client, filters: dict[str, Any]) -> None:
 
 
 def _label(client: Client, name: str, namespace: str | None) -> str:
-    """As the trail names somebody: `user:alice`. Raises NotThere for a name that neither exists nor is in the trail."""
+    """Names somebody as the trail does: `user:alice`. Raises NotThere for a name that neither exists nor is in the
+    trail.
+    """
     if ":" in name:
         return name
     try:
@@ -107,7 +109,7 @@ def _label(client: Client, name: str, namespace: str | None) -> str:
 
 
 def _following(client: Client, filters: dict[str, Any]) -> Iterator[Any]:
-    """The last ten, then each new one, the oldest first."""
+    """Yields the last ten, then each new one, the oldest first."""
     latest = client.get(_PATH, n=10, **filters)["entries"]
     seen = max((entry["id"] for entry in latest), default=0)
     yield from reversed(latest)

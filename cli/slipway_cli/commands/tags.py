@@ -93,7 +93,7 @@ def _judge(repository: str, outcomes: list[dict[str, str]]) -> None:
 
 
 def _names(reference: Reference, names: tuple[str, ...]) -> tuple[str, ...]:
-    """The tags that are meant, each alone or with its repository before it. Raises click's UsageError."""
+    """Returns the tags that are meant, each alone or with its repository before it. Raises click's UsageError."""
     repository = reference.repository
     if reference.digest:
         raise click.UsageError(f"that is a manifest: `slipway manifest rm {reference}` deletes it with all its tags")

@@ -55,7 +55,7 @@ class Registry:
         return f"{self.name}-{self.kind.secret}"
 
     def newest(self) -> str:
-        """The number of the secret's newest version."""
+        """Returns the number of the secret's newest version."""
         name: str = self._ask("secrets", "versions", "describe", "latest", f"--secret={self.secret}")["name"]
         return name.rsplit("/", 1)[1]
 
@@ -64,7 +64,7 @@ class Registry:
         return self.kind.split(text)
 
     def add(self, items: list[str]) -> str:
-        """The number of the version that was made. The items go by standard input: arguments can be seen."""
+        """Returns the number of the version that was made. The items go by standard input: arguments can be seen."""
         command = ["gcloud", "secrets", "versions", "add", self.secret, "--data-file=-", "--format=value(name)"]
         return _run(*command, *self._where(), given="\n".join(items) + "\n").strip().rsplit("/", 1)[1]
 

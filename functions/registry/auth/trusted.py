@@ -72,13 +72,14 @@ def tenants(identity: Identity, configured: Tenants) -> list[dict[str, str]]:
 
 
 def comparable(identity: Identity) -> dict[str, str]:
-    """The claims that a trusted publisher can have: short and printable."""
+    """Returns the claims that a trusted publisher can have: short and printable."""
     claims = {**_IMPLIED, **identity.claims}
     return {name: value for name, value in claims.items() if _is_plain(name) and _is_plain(value)}
 
 
 def choose(publishers: Sequence[AnyPublisher], identity: Identity, asked: Sequence[str]) -> AnyPublisher:
-    """The publisher of the one robot that is meant, of those that hold the identity's tenant. `asked` are repositories.
+    """Returns the publisher of the one robot that is meant, of those that hold the identity's tenant. `asked` are
+    repositories.
 
     Robots with a role in what is asked come first, of these those of its namespaces. Robots of one namespace are looked
     after by the same people: there the trusted publisher with the most claims wins. Raises TokenRefused, with the
@@ -136,7 +137,7 @@ def _is_plain(text: str) -> bool:
 
 
 def _wrong(publisher: TrustedPublisher, identity: Identity) -> list[str]:
-    """Claims that don't match."""
+    """Returns claims that don't match."""
     expected = {**_IMPLIED, **publisher.claims}
     found = {**_IMPLIED, **identity.claims}
     return [name for name, value in expected.items() if not _is_match(name, value, found.get(name))]

@@ -69,7 +69,7 @@ class Folder:
             return sorted(f"{prefix}{entry.name}/" for entry in entries if entry.is_dir(follow_symlinks=False))
 
     def open(self, name: str) -> Path:
-        """The file to read pieces of. Raises ObjectMissing."""
+        """Returns the file to read pieces of. Raises ObjectMissing."""
         path = self._path(name)
         if not path.is_file():
             raise ObjectMissing(name)

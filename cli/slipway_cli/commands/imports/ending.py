@@ -84,7 +84,7 @@ def _is_meant(number: int, what: Callable[[Client, dict[str, Any]], str], *, yes
 
 
 def _exported(client: Client, found: dict[str, Any], pattern: str | None) -> str:
-    """Those that would be written back: what came from there, and what was made here since."""
+    """Counts those that would be written back: what came from there, and what was made here since."""
     if found["kind"] != "layout":
         raise Failed("only what came from a bucket or a folder is written back", "a registry is pushed to by clients")
     known = {each["name"]: each["state"] for each in client.pages(f"{IMPORTS}/{found['id']}/repositories",

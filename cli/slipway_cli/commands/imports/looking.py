@@ -52,7 +52,7 @@ def status(number: int, watches: bool, form: Form) -> None:
 @number_argument
 @gives_one
 def estimate(number: int, form: Form) -> None:
-    """What it takes, as far as it is listed: requests to the store, and time by what was measured."""
+    """Estimate what it takes, as far as it is listed: requests to the store, and time by what was measured."""
     found = connect().get(f"{IMPORTS}/{number}")
     if found["listed_at"] is None:
         raise Failed(

@@ -87,6 +87,6 @@ def _line(found: dict[str, Any]) -> str:
 
 
 def _is_over(found: dict[str, Any]) -> bool:
-    """Nobody works at it, or there is nothing left to do."""
+    """Says whether nobody works at it, or there is nothing left to do."""
     is_all_here = found["listed_at"] is not None and not found["due"]
     return found["state"] not in RUNNING or (found["state"] == "open" and is_all_here)
