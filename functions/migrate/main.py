@@ -22,9 +22,9 @@ telemetry.take_logging()
 
 
 def migrate(request: Request) -> Response:
-    """200 with what was done; 400 for an unknown line; 409 if the database is newer than this release, if the first
-    administrator's secret is none, or with `waits_for` if a migration in the background has rows left: then what is
-    applied stays, and the release runs on it.
+    """Answers 200 with what was done; 400 for an unknown line; 409 if the database is newer than this release, if the
+    first administrator's secret is none, or with `waits_for` if a migration in the background has rows left: then what
+    is applied stays, and the release runs on it.
     """
     settings = Settings.from_environment()
     url = settings.database
