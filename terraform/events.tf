@@ -1,5 +1,6 @@
-# What wakes garbage collection and the work on imports and background migrations: the api's trigger messages, and a schedule as the net under
-# them. A message is delivered by Pub/Sub itself, without a trigger between: fewer parts, and the subscription is ours to set.
+# What wakes garbage collection, and the work on imports and migrations: the api's trigger messages, and a schedule as the
+# net under them. A message is delivered by Pub/Sub itself, without a trigger between: fewer parts, and the subscription
+# is ours to set.
 
 resource "google_pubsub_topic" "gc_trigger" {
   name                       = "${var.name}-gc-trigger"
