@@ -1,4 +1,4 @@
-"""The function `work`: woken by Pub/Sub, it goes on with what takes long, such as moving a registry in.
+"""The function `work`: woken by Pub/Sub, it goes on with what takes long: moving a registry in, checking this one.
 
 A message may be lost, doubled or late: the database knows what is to be done.
 """
@@ -12,12 +12,14 @@ from typing import Any, Final
 import functions_framework
 from cloudevents.http import CloudEvent
 
+from functions.migrate.checks.work import Checks
 from functions.migrate.imports.exporting.work import export_one
 from functions.migrate.imports.layouts import Layouts
 from functions.migrate.imports.remote.work import Remotes
 from functions.migrate.imports.wishes import seal_wished
 from functions.registry import telemetry
 from functions.registry.events.gc_trigger import WORK, is_gc_trigger, message_data
+from functions.registry.metadata.checks import checks
 from functions.registry.metadata.db import MetadataUnavailable, NotMigrated
 from functions.registry.metadata.imports import passes
 from functions.registry.metadata.schema_version import SchemaUnknown
@@ -48,11 +50,18 @@ def run(services: Services, budget_seconds: float = BUDGET_SECONDS) -> int:
     """
     deadline = time.monotonic() + budget_seconds
     done = 0
-    with telemetry.recording() as record, Layouts(services) as layouts, Remotes(services) as remotes:
+    with (
+        telemetry.recording() as record,
+        Layouts(services) as layouts,
+        Remotes(services) as remotes,
+        Checks(services) as checking,
+    ):
         passes.list_late(services.database)
+        checks.start_due(services.database, services.settings.check_days)
 
         def work_on() -> int:
-            return layouts.work(deadline) + remotes.work(deadline) + export_one(services) + seal_wished(services)
+            moved = layouts.work(deadline) + remotes.work(deadline) + export_one(services) + seal_wished(services)
+            return moved + checking.work(deadline)
 
         while time.monotonic() < deadline and (pieces := work_on()):
             done += pieces
