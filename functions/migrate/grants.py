@@ -50,10 +50,10 @@ NOBODY: Final = Users()
 
 RIGHTS: Final[dict[str, Rights]] = {
     "alembic_version": Rights("r", "r", "r"),
-    "audit": Rights("ra", "rd"),
+    "audit": Rights("ra", "rd", "ra"),
     "blob_reviews": Rights("raw", "rawd", "raw"),
     "blobs": Rights("raw", "rwd", "raw"),
-    "check_pieces": Rights("d", "", "rawd"),
+    "check_pieces": Rights("rd", "", "rawd"),
     "checks": Rights("raw", "", "rawd"),
     "collected": Rights("r", "raw"),
     "deletions": Rights("rawd", "rawd", "rawd"),
@@ -84,7 +84,7 @@ RIGHTS: Final[dict[str, Rights]] = {
     "quotas": Rights("rawd", "r", "r"),
     "refresh_tokens": Rights("rad", "rwd"),
     "registry_days": Rights("raw", "rawd", "raw"),
-    "registry_totals": Rights("r", "r"),
+    "registry_totals": Rights("r", "r", "r"),
     "registry_usage": Rights("", "rw"),
     "repositories": Rights("rawd", "rw", "raw"),
     "repository_blobs": Rights("rawd", "rwd", "raw"),

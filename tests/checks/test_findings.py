@@ -59,10 +59,10 @@ def test_manifests_that_have_other_bytes_or_lack_references(registry: Registry, 
     signature = Image(more={"subject": {"mediaType": "x/y", "digest": str(whole.digest), "size": 1}})
     registry.push_image("demo/app", "signature", signature)
     ids = [vandal.manifest_id(digest) for digest in (broken.digest, lacking.digest, Digest.of(index), signature.digest)]
-    vandal.run(f"UPDATE manifests SET payload = set_byte(payload, 9, 0) WHERE id = {ids[0]}")
-    vandal.run(f"DELETE FROM manifest_blobs WHERE manifest_id = {ids[1]}")
-    vandal.run(f"DELETE FROM manifest_children WHERE parent_id = {ids[2]}")
-    vandal.run(f"UPDATE manifests SET subject = NULL WHERE id = {ids[3]}")
+    vandal.run("UPDATE manifests SET payload = set_byte(payload, 9, 0) WHERE id = {id}", id=ids[0])
+    vandal.run("DELETE FROM manifest_blobs WHERE manifest_id = {id}", id=ids[1])
+    vandal.run("DELETE FROM manifest_children WHERE parent_id = {id}", id=ids[2])
+    vandal.run("UPDATE manifests SET subject = NULL WHERE id = {id}", id=ids[3])
     vandal.check()
     assert vandal.found() == {
         ("manifest", str(ids[0])),
@@ -79,9 +79,9 @@ def test_rows_that_nothing_waits_for(registry: Registry, vandal: Vandal) -> None
     blob = Digest.of(b"nothing links it")
     vandal.put("blobs/alone", b"nothing links it")
     vandal.run(
-        "INSERT INTO blobs (digest, size, object_name)"
-        f" VALUES ('\\x{blob.to_bytes().hex()}', 16, 'blobs/alone');"
-        " UPDATE registry_usage SET blobs = blobs + 1, blob_bytes = blob_bytes + 16"
+        "INSERT INTO blobs (digest, size, object_name) VALUES ('\\x{digest}', 16, 'blobs/alone');"
+        " UPDATE registry_usage SET blobs = blobs + 1, blob_bytes = blob_bytes + 16",
+        digest=blob.to_bytes().hex(),
     )
     vandal.run("UPDATE repository_usage SET tags = tags + 1")
     vandal.check()

@@ -53,7 +53,7 @@ def test_unknown_objects_wait_seven_days_and_can_be_kept(registry: Registry, van
     assert vandal.query("SELECT count(*) FROM deletions WHERE object_name = :name", name=name) == [[0]]
     assert vandal.found() == {("unknown", name)}
     vandal.check(delete_unknown=True)
-    vandal.run(f"UPDATE deletions SET not_before = now() WHERE object_name = '{name}'")
+    vandal.run("UPDATE deletions SET not_before = now() WHERE object_name = '{name}'", name=name)
     collect(registry.services)
     vandal.check()
     assert vandal.found() == set()
@@ -74,7 +74,7 @@ def test_a_dry_run_says_what_it_would_do(registry: Registry, vandal: Vandal) -> 
 def test_a_manifest_with_other_bytes_is_not_served_until_it_is_pushed(registry: Registry, vandal: Vandal) -> None:
     image = registry.push_image("demo/app", "v1")
     id_ = vandal.manifest_id(image.digest)
-    vandal.run(f"UPDATE manifests SET payload = set_byte(payload, 9, 0) WHERE id = {id_}")
+    vandal.run("UPDATE manifests SET payload = set_byte(payload, 9, 0) WHERE id = {id}", id=id_)
     before = vandal.query("SELECT count(*) FROM manifest_reviews")
     vandal.check(repair=True)
     for reference in ("v1", image.digest):
@@ -95,8 +95,8 @@ def test_references_are_written_again_where_the_repository_has_what_they_name(
     image, child = registry.push_image("demo/app", "v1"), registry.push_image("demo/app")
     index = index_of(child.manifest)
     registry.put_manifest("demo/app", "all", index)
-    vandal.run(f"DELETE FROM manifest_blobs WHERE manifest_id = {vandal.manifest_id(image.digest)}")
-    vandal.run(f"DELETE FROM manifest_children WHERE parent_id = {vandal.manifest_id(Digest.of(index))}")
+    vandal.run("DELETE FROM manifest_blobs WHERE manifest_id = {id}", id=vandal.manifest_id(image.digest))
+    vandal.run("DELETE FROM manifest_children WHERE parent_id = {id}", id=vandal.manifest_id(Digest.of(index)))
     assert vandal.check(repair=True).counts["written"] == 2
     assert vandal.found() == set()
     vandal.check()
@@ -108,10 +108,9 @@ def test_no_repair_makes_a_link(registry: Registry, vandal: Vandal) -> None:
     private = registry.push_blob("private/app", b"nobody else's")
     image = registry.push_image("demo/app", "v1", Image(layers=(b"nobody else's",)))
     vandal.run(
-        "DELETE FROM manifest_blobs USING repositories"
-        f" WHERE repositories.name = 'demo/app' AND digest = '\\x{private.to_bytes().hex()}';"
-        " DELETE FROM repository_blobs USING repositories"
-        f" WHERE repositories.id = repository_id AND name = 'demo/app' AND digest = '\\x{private.to_bytes().hex()}'"
+        "DELETE FROM manifest_blobs WHERE digest = '\\x{digest}'; DELETE FROM repository_blobs USING repositories"
+        " WHERE repositories.id = repository_id AND name = 'demo/app' AND digest = '\\x{digest}'",
+        digest=private.to_bytes().hex(),
     )
     assert registry.get(f"/v2/demo/app/blobs/{private}").status_code == 404
     assert "written" not in vandal.check(repair=True).counts

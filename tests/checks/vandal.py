@@ -62,10 +62,10 @@ class Vandal:
 
     # Rows.
 
-    def run(self, sql: str) -> None:
-        """Past all triggers and foreign keys."""
+    def run(self, sql: str, **values: int | str) -> None:
+        """Past all triggers and foreign keys, with `{name}` filled."""
         with closing(Connection(self.registry.services.settings.database)) as connection:
-            connection.simple(f"SET session_replication_role = replica; {sql}")
+            connection.simple(f"SET session_replication_role = replica; {sql.format(**values)}")
 
     def manifest_id(self, digest: Digest) -> int:
         sql = "SELECT id FROM manifests WHERE digest = :digest"

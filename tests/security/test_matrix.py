@@ -33,6 +33,7 @@ _LEAST = {
         [name for name in OPERATIONS if name.endswith((" the namespace", " its robot"))], "namespace admin"
     ),
     **dict.fromkeys([name for name in OPERATIONS if " all " in name or name.endswith(" beyond")], "administrator"),
+    **dict.fromkeys([name for name in OPERATIONS if name.endswith((" check", " findings"))], "administrator"),
     **dict.fromkeys(("POST user", "POST secret of another robot"), "administrator"),
 }
 

@@ -16,10 +16,12 @@ from functions.registry.oci.digest import Digest
 _IS_OPEN: Final = """
     found.gone_at IS NULL
        AND (found.kind NOT IN ('missing', 'size', 'checksum', 'digest', 'marked')
-            OR EXISTS (SELECT FROM blobs WHERE blobs.object_name = found.subject AND blobs.digest = found.digest))
+            OR EXISTS (SELECT FROM blobs
+                        WHERE blobs.object_name = found.subject AND blobs.digest = found.digest OFFSET 0))
        AND (found.kind <> 'manifest' OR found.action IS DISTINCT FROM 'marked'
             OR EXISTS (SELECT FROM manifests
-                        WHERE manifests.id = CAST(found.subject AS bigint) AND manifests.damaged_at IS NOT NULL))
+                        WHERE manifests.id = CAST(found.subject AS bigint) AND manifests.damaged_at IS NOT NULL
+                       OFFSET 0))
 """
 
 
@@ -127,9 +129,10 @@ _COUNT_UNMARKED: Final = Statement(
     """
     SELECT count(*)
       FROM findings AS found
-      JOIN blobs ON blobs.object_name = found.subject AND blobs.damaged_at IS NULL
      WHERE found.check_id = :check_id AND found.id > 0 AND found.gone_at IS NULL
        AND found.kind = ANY (CAST(:kinds AS text[]))
+       AND EXISTS (SELECT FROM blobs
+                    WHERE blobs.object_name = found.subject AND blobs.damaged_at IS NULL OFFSET 0)
     """,
 )
 

@@ -25,6 +25,7 @@ class LeakedManifest:
     size: int
 
 
+# OFFSET makes it look rows up one by one: as joins they would read whole tables.
 # Downwards from tags and from reviews, due or not: what is above a manifest may be looked at late, and then queues it.
 _MANIFESTS: Final = Statement(
     "checks_leaked_manifests",
@@ -35,9 +36,10 @@ _MANIFESTS: Final = Statement(
          WHERE id = ANY (CAST(:ids AS bigint[])) AND NOT keep_untagged AND NOT is_awaiting_import(id)
     ), held AS (
         SELECT manifests.id
-          FROM looked JOIN manifests ON manifests.repository_id = looked.id
-         WHERE EXISTS (SELECT FROM tags WHERE tags.manifest_id = manifests.id)
-            OR EXISTS (SELECT FROM manifest_reviews AS review WHERE review.manifest_id = manifests.id)
+          FROM looked
+         CROSS JOIN LATERAL (SELECT id FROM manifests WHERE repository_id = looked.id OFFSET 0) AS manifests
+         WHERE EXISTS (SELECT FROM tags WHERE tags.manifest_id = manifests.id OFFSET 0)
+            OR EXISTS (SELECT FROM manifest_reviews AS review WHERE review.manifest_id = manifests.id OFFSET 0)
          UNION
         SELECT below.id
           FROM held
@@ -56,8 +58,11 @@ _MANIFESTS: Final = Statement(
                    ON referrer.repository_id = subject.repository_id AND referrer.subject = subject.digest
                 WHERE subject.id = held.id) AS below
     )
-    SELECT manifests.id, looked.name, manifests.digest, octet_length(manifests.payload)
-      FROM looked JOIN manifests ON manifests.repository_id = looked.id
+    SELECT manifests.id, looked.name, manifests.digest, manifests.size
+      FROM looked
+     CROSS JOIN LATERAL (
+           SELECT id, digest, octet_length(payload) AS size FROM manifests WHERE repository_id = looked.id OFFSET 0
+           ) AS manifests
      WHERE manifests.id NOT IN (SELECT id FROM held)
      ORDER BY manifests.id
     """,
@@ -103,8 +108,8 @@ _BLOBS: Final = Statement(
     CheckedBlob,
     """
     SELECT blobs.digest, blobs.size,
-           NOT EXISTS (SELECT FROM repository_blobs AS link WHERE link.digest = blobs.digest)
-           AND NOT EXISTS (SELECT FROM blob_reviews AS review WHERE review.digest = blobs.digest)
+           NOT EXISTS (SELECT FROM repository_blobs AS link WHERE link.digest = blobs.digest OFFSET 0)
+           AND NOT EXISTS (SELECT FROM blob_reviews AS review WHERE review.digest = blobs.digest OFFSET 0)
            AND NOT is_held(blobs.object_name)
       FROM blobs
      WHERE blobs.digest > :after
