@@ -89,7 +89,7 @@ class Checks:
             return
         except TooMuchIsGone as reason:
             checks.stop(self._database, piece.check_id, str(reason))
-            telemetry.log("ERROR", "a check has stopped", check=piece.check_id, reason=str(reason))
+            _tell(self._services, work.check, "stopped", str(reason))
             return
         except BlobStoreUnavailable as error:
             self._give_up(piece, str(error))
@@ -109,29 +109,30 @@ class Checks:
 def end(services: Services, check: Check) -> int:
     """Once no piece is left the check is over, or is to repair. Returns 1 if it is to repair, else 0."""
 
-    def write(session: Session) -> CheckState | None:
+    def write(session: Session) -> tuple[CheckState | None, str | None]:
         locked = checks.lock(session, check.id)
         if locked is None or locked.planned_at is None or pieces.left(session, check.id):
-            return None
+            return None, None
         if (locked.options.get("repair") or locked.options.get("delete_unknown")) and not locked.counts.get("repairs"):
             session.batch([pieces.adding(check.id, [NewPiece("repair")]), checks.counting(check.id, {"repairs": 1})])
-            return "running"
+            return "running", None
         state: CheckState = "done" if locked.reason is None else "incomplete"
         looked_at: tuple[Kind, ...] = ()
         if state == "done":
             looked_at = KINDS if locked.options.get("hash") == digests.ALL else ALWAYS_LOOKED_AT
         session.batch(checks.ending(check.id, state, None, looked_at))
-        return state
+        return state, locked.reason
 
-    state = services.database.transaction(write)
+    state, reason = services.database.transaction(write)
     if state in ("done", "incomplete"):
-        _tell(services, check, state)
+        _tell(services, check, state, reason)
     return int(state == "running")
 
 
-def _tell(services: Services, check: Check, state: CheckState) -> None:
+def _tell(services: Services, check: Check, state: CheckState, reason: str | None) -> None:
     found = findings.count_open(services.database)
-    damage = {kind: number for kind, number in found.items() if kind in DAMAGE}
-    severity = "ERROR" if damage or state == "incomplete" else "INFO"
-    message = "the registry is damaged" if damage else "a check was not completed" if state != "done" else "a check"
-    telemetry.log(severity, message, check=check.id, state=state, **found)
+    damage = sum(number for kind, number in found.items() if kind in DAMAGE)
+    severity = "ERROR" if damage or state != "done" else "INFO"
+    telemetry.log(
+        severity, "a check has ended", check=check.id, state=state, damage=damage, reason=reason, found=found or None
+    )
