@@ -57,10 +57,16 @@ class _Fsck(Group):
     """`slipway fsck` alone is `slipway fsck run`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        is_help = bool(args) and args[0] in ("-h", "--help")
-        if not args or (args[0].startswith("-") and not is_help):
-            args = ["run", *args]
-        return super().parse_args(ctx, args)
+        return super().parse_args(ctx, args if args[:1] in (["-h"], ["--help"]) else _with_command(args))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        return super().resolve_command(ctx, _with_command(args))
+
+
+def _with_command(args: list[str]) -> list[str]:
+    return args if args and not args[0].startswith("-") else ["run", *args]
 
 
 @click.group("fsck", cls=_Fsck)

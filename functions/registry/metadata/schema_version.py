@@ -12,7 +12,7 @@ from typing import Final
 from functions.registry import telemetry
 from functions.registry.metadata.db import Database, MetadataUnavailable, Statement
 
-NEEDED: Final = "pre_0002"
+NEEDED: Final = "pre_0004"
 LATEST_POST: Final = "post_0001"
 _AGAIN_SECONDS: Final = 5.0
 
@@ -51,7 +51,7 @@ class SchemaCheck:
 
 
 def refusal(applied: list[str]) -> str | None:
-    """Why a database with these revisions can't be worked with; None if it can."""
+    """Says why a database with these revisions can't be worked with; None if it can."""
     if max((name for name in applied if name.startswith("pre_")), default="") < NEEDED:
         return f"the schema lacks {NEEDED}: call the function migrate with the line pre"
     if (post := max((name for name in applied if name.startswith("post_")), default="")) > LATEST_POST:
