@@ -28,7 +28,7 @@ _LONGEST_ERROR: Final = 500
 
 @dataclass(slots=True)
 class _Attempt:
-    """What a batch has set out to do, as far as it came before its transaction failed."""
+    """It remembers what a batch has set out to do, as far as it came before its transaction failed."""
 
     claim: Claim | None = None
     after: str = ""
@@ -130,7 +130,7 @@ class Runner:
         return True
 
     def _fail(self, attempt: _Attempt, claim: Claim, error: Exception) -> None:
-        """Half of it may go; of a single row it is remembered why it did not."""
+        """Halves the batch; of a single row it remembers why it could not be done."""
         if attempt.rows > 1:
             self._put_off(attempt, claim, 0.0, None)
             return
