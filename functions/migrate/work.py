@@ -12,6 +12,7 @@ from typing import Any, Final
 import functions_framework
 from cloudevents.http import CloudEvent
 
+from functions.migrate.backups.work import ask_for_what_is_due, back_up
 from functions.migrate.imports.exporting.work import export_one
 from functions.migrate.imports.layouts import Layouts
 from functions.migrate.imports.remote.work import Remotes
@@ -50,9 +51,11 @@ def run(services: Services, budget_seconds: float = BUDGET_SECONDS) -> int:
     done = 0
     with telemetry.recording() as record, Layouts(services) as layouts, Remotes(services) as remotes:
         passes.list_late(services.database)
+        ask_for_what_is_due(services)
 
         def work_on() -> int:
-            return layouts.work(deadline) + remotes.work(deadline) + export_one(services) + seal_wished(services)
+            moved_in = layouts.work(deadline) + remotes.work(deadline) + export_one(services) + seal_wished(services)
+            return moved_in + back_up(services, deadline)
 
         while time.monotonic() < deadline and (pieces := work_on()):
             done += pieces

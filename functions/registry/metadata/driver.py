@@ -269,6 +269,18 @@ def connect_dbapi(url: str) -> Any:
     return connection
 
 
+def connect_copying(url: str) -> Any:
+    """A plain DB-API connection for COPY, outside of transactions until one is begun.
+
+    Nothing of it has a limit of time: whoever reads a part writes it elsewhere meanwhile.
+    """
+    session = {"timezone": "UTC", "statement_timeout": "0", "idle_in_transaction_session_timeout": "0"}
+    connection = _connect(url, {**session, "lock_timeout": f"{PATIENT_LOCK_SECONDS}s"}, pg8000.dbapi.connect)
+    connection.autocommit = True
+    connection._usock.settimeout(None)  # noqa: SLF001
+    return connection
+
+
 def _connect(url: str, session: Mapping[str, str], connect: Any) -> Any:
     parts = urlsplit(url)
     # A folder's name need not be UTF-8.
