@@ -3,8 +3,7 @@
 The tables belong to whoever migrates, so it is migrate that gives the rights, each time, after the migrations. They are
 written as PostgreSQL shows them: r SELECT, a INSERT, w UPDATE (which a lock on rows takes too), d DELETE. A table
 without a line is nobody's. tests/metadata/test_rights.py compares the list with what the functions' statements do, and
-with what those set off. Besides, `work` reads every table that a backup has (backups/tables.py), and how far its numbers
-came.
+with what those set off. Besides, `work` reads every table that a backup has (backups/tables.py).
 """
 
 from __future__ import annotations

@@ -27,6 +27,7 @@ from functions.registry.oci.digest import Digest
 from functions.registry.oci.media_type import OCI_MANIFEST
 from local.access import make_access_secrets
 from tests.api.description import OPERATIONS, Operation
+from tests.backups.rows import sealed
 from tests.forgotten import forget_services
 from tests.support import Image, Registry, descriptor
 
@@ -44,6 +45,7 @@ GITLAB: Final = "/gitlab/v1/repositories/a/b/"
 MATCH: Final = {"If-None-Match": f'"{IMAGE.digest}"'}
 STREAMING: Final = {"SLIPWAY_BLOB_DELIVERY": "streaming"}
 SPARSE: Final = {"SLIPWAY_SPARSE_MANIFESTS": "accept"}
+BACKUPS: Final = {"SLIPWAY_BACKUPS": "gs://elsewhere"}
 PEPPERED: Final = {"SLIPWAY_PEPPER": "a pepper"}
 TOKENS: Final = {
     **make_access_secrets(), "SLIPWAY_ACCESS": "token", "SLIPWAY_TOKEN_REALM": "https://registry.example/token",
@@ -135,6 +137,9 @@ EXAMPLES: Final = {
         Example(200, "/api/v1/namespaces/a/quota", document={"bytes": 10**9, "repositories": None})
     ],
     "DELETE /api/v1/namespaces/{namespace}/quota": [Example(204, "/api/v1/namespaces/a/quota")],
+    "GET /api/v1/backups": [Example(200, "/api/v1/backups?n=1")],
+    "POST /api/v1/backups": [Example(202, "/api/v1/backups", document={}, settings=BACKUPS)],
+    "GET /api/v1/backups/{backup}": [Example(200, "/api/v1/backups/{backup}")],
     "GET /api/v1/imports": [Example(200, "/api/v1/imports")],
     "POST /api/v1/imports": [Example(201, "/api/v1/imports", document={"address": "https://old.example.com"})],
     "GET /api/v1/imports/{import}": [Example(200, "/api/v1/imports/{import}")],
@@ -274,6 +279,7 @@ def made(registry: Registry) -> dict[str, str]:
     source = sources.add(database, NewSource("registry", "https://other.example.com"))
     passes.take_page(database, source.id, named, odd, None)
     return {
+        "backup": str(max(sealed(database), sealed(database))),
         "import": str(source.id),
         "secret": accounts.add_secret(database, robot, "one", "a pepper").id,
         "trusted_publisher": str(

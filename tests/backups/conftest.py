@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 import pytest
 import requests
@@ -103,7 +104,7 @@ def elsewhere(postgres: Postgres, storage_address: str, registry: Registry) -> I
 
 @pytest.fixture
 def there(
-    elsewhere: Settings, api_function: Client, registry: Registry, monkeypatch: pytest.MonkeyPatch
+    elsewhere: Settings, api_function: Client, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[[], Registry]]:
     """The other deployment as a client sees it, from the moment on at which it is asked for."""
 
@@ -120,7 +121,7 @@ def there(
 
 def delete_object(storage_address: str, bucket: str, name: str) -> None:
     """Behind the registry's back."""
-    url = f"{storage_address}/storage/v1/b/{bucket}/o/{requests.utils.quote(name, safe='')}"
+    url = f"{storage_address}/storage/v1/b/{bucket}/o/{quote(name, safe='')}"
     requests.delete(url, timeout=10).raise_for_status()
 
 

@@ -38,7 +38,7 @@ def test_a_second_backup_of_an_unchanged_registry_copies_nothing(backups: Backup
     registry.push_image("a/b", "v1")
     first = backups.make()
     second = backups.make()
-    assert second.name > first.name or second.snapshot_at > first.snapshot_at
+    assert second.name != first.name
     assert (second.counts.get("copied", 0), second.counts["seen"]) == (0, first.counts["copied"])
     registry.push_image("a/b", "v2", Image(layers=(b"new",)))
     assert backups.make().counts["copied"] == 2

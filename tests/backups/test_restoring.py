@@ -81,9 +81,7 @@ def test_what_is_due_waits_for_a_day_at_least(
     assert timedelta(hours=23) < least <= most < timedelta(hours=26)
 
 
-def test_who_may_do_what_comes_back_and_who_was_signed_in_does_not(
-    backups: Backups, registry: Registry, elsewhere: Settings
-) -> None:
+def test_who_may_do_what_comes_back_and_who_was_signed_in_does_not(backups: Backups, elsewhere: Settings) -> None:
     query(backups.database, "INSERT INTO principals (kind, name) VALUES ('user', 'alice')")
     query(
         backups.database,
@@ -132,7 +130,7 @@ def test_nothing_is_restored_over_what_somebody_has_pushed(
     assert contents(elsewhere.database, set(COPIED)) == before
 
 
-def test_a_backup_that_was_cut_short_is_no_backup(backups: Backups, elsewhere: Settings, registry: Registry) -> None:
+def test_a_backup_that_was_cut_short_is_no_backup(backups: Backups, registry: Registry) -> None:
     registry.push_image("a/b", "v1")
     made = backups.make()
     backups.store.delete([layout.seal_name(made.name)])

@@ -30,6 +30,7 @@ from functions.registry.metadata.usage.quotas import Quota
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.media_type import OCI_MANIFEST
 from slipway_cli.main import run
+from tests.backups.rows import sealed
 from tests.security.people import Guarded
 from tests.statements import of_tests
 from tests.support import Image, descriptor
@@ -162,6 +163,7 @@ class Stand:
             "RULE-ID": str(rules.add(database, NewRule("releases-of-others", 1, "immutable", "others/*"))),
         }
         self.names |= {"IMPORT-ID": str(_moved_in(database)), "NEW-IMPORT-ID": str(_named(database))}
+        self.names["BACKUP-ID"] = str(sealed(database))
         grants.add(database, None, "**", "reader")
         grants.add(database, accounts.create(database, NewAccount("user", "dave")).id, "others/**", "admin")
         quotas.put(database, Quota("team", 10**12, None))

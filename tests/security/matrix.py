@@ -15,6 +15,7 @@ from functions.registry.metadata.imports import sources
 from functions.registry.metadata.imports.sources import NewSource
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.media_type import OCI_INDEX, OCI_MANIFEST
+from tests.backups.rows import sealed
 from tests.security.people import ROLES, Guarded
 from tests.support import Image, index_of
 
@@ -55,6 +56,10 @@ class World:
     def source(self) -> int:
         """A registry that is to be moved in; its id."""
         return sources.add(self.registry.services.database, NewSource("registry", f"https://{_new()}.example.com")).id
+
+    def backup(self) -> int:
+        """Of backups something that was done; its id."""
+        return sealed(self.registry.services.database)
 
     def grant(self, repositories: str) -> int:
         return grants.add(self.registry.services.database, None, repositories, "reader")
@@ -150,6 +155,9 @@ OPERATIONS: Final[dict[str, Operation]] = {
     ),
     "GET explanation beyond": lambda world: world.at("GET", "/api/v1/explain?action=push&repository=other/app"),
     "POST run of the collection": lambda world: world.add("gc/runs"),
+    "GET all backups": lambda world: world.at("GET", "/api/v1/backups"),
+    "POST backup beyond": lambda world: world.add("backups"),
+    "GET backup beyond": lambda world: world.at("GET", f"/api/v1/backups/{world.backup()}"),
     "GET all imports": lambda world: world.at("GET", "/api/v1/imports"),
     "POST import beyond": lambda world: world.add("imports", address=f"https://{_new()}.example.com"),
     "GET import beyond": lambda world: world.at("GET", f"/api/v1/imports/{world.source()}"),

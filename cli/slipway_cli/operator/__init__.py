@@ -15,6 +15,7 @@ COMMANDS: Final = {
     "migrate": Later(f"{_IN}.migrating", "migrate", "The schema: how it stands, and its two lines."),
     "recount": Later(f"{_IN}.figures", "recount", "Count all figures anew, with all the time it takes."),
     "grace": Later(f"{_IN}.figures", "grace", "How long garbage is kept, by what made it."),
+    "restore-backup": Later(f"{_IN}.restoring", "restore_backup", "Bring a registry back from a backup."),
     "rotate": Later(f"{_IN}.rotating", "rotate", "Change the signing key or the pepper, in three steps."),
 }
 

@@ -89,8 +89,15 @@ class Making:
         runs.note_snapshot(self._database, self._run, taken, state.moment)
 
     def _entries(self) -> Iterator[Entry]:
-        assert self._run.snapshot is not None
-        return layout.entries(self._store, self._run.name, Part(**self._run.snapshot["objects"]))
+        snapshot, _ = self._taken()
+        return layout.entries(self._store, self._run.name, Part(**snapshot["objects"]))
+
+    def _taken(self) -> tuple[dict[str, Any], datetime]:
+        """What was noted of the rows once they were written, and the moment that they are of."""
+        snapshot, moment = self._run.snapshot, self._run.snapshot_at
+        if snapshot is None or moment is None:
+            raise ValueError("the rows of this backup have not been written yet")
+        return snapshot, moment
 
     def _copy_objects(self) -> bool:
         run = self._run
@@ -114,8 +121,8 @@ class Making:
         run.counts["lost"] = lost = run.counts.get("lost", 0) + 1
         if lost > _MOST_LOST and lost * _SHARE_LOST > run.counts["objects"]:
             raise TooMuchLost(
-                f"{lost} of the first {run.counts['seen']} objects are not in the bucket {self._services.settings.bucket}"
-                " as the rows have them: is it the right one? `slipway fsck` tells what is lost"
+                f"{lost} of the first {run.counts['seen']} objects are not in {self._services.settings.bucket} as the"
+                " rows have them: is it the right bucket? `slipway fsck` tells what is lost"
             )
         telemetry.log("ERROR", "a backup lacks an object", object=entry.name, reason=outcome)
         lost_objects.mark(self._services, entry.digest, entry.name)
@@ -140,13 +147,11 @@ class Making:
         self._run.counts = {name: self._run.counts[name] for name in kept if name in self._run.counts}
 
     def _seal(self) -> None:
-        run, snapshot = self._run, self._run.snapshot
-        assert snapshot is not None
-        assert run.snapshot_at is not None
+        run, (snapshot, moment) = self._run, self._taken()
         runs.advance(self._database, run)
         seal = Seal(
             name=run.name,
-            snapshot_at=run.snapshot_at,
+            snapshot_at=moment,
             sealed_at=datetime.now(UTC),
             revisions=snapshot["revisions"],
             sequences=snapshot["sequences"],

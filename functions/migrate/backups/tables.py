@@ -1,8 +1,8 @@
 """Which tables a backup has, and what becomes of each when it is restored: this is the one list of it.
 
-A table that is in neither list fails tests/backups/test_tables.py. Most rows come back as they were. What is due at some
-moment is not: time has passed since the backup, and a first collection would take what nobody had time to want. And what
-acts on the world outside waits for somebody to look at it.
+A table that is in neither list fails tests/backups/test_tables.py. Most rows come back as they were. What is due at
+some moment does not: time has passed since the backup, and a first collection would take what nobody had time to want.
+And what acts on the world outside waits for somebody to look at it.
 """
 
 from __future__ import annotations

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
-from functions.migrate.backups import keeping
 from functions.migrate.backups.layout import BackupInvalid
 from functions.migrate.backups.making import Making, TooMuchLost
 from functions.migrate.backups.pruning import Pruning
@@ -100,6 +99,6 @@ def _prune_after(services: Services, run: Claim) -> None:
     keep = services.settings.backup_keep
     if run.kind == "backup" and services.settings.backup_every_seconds and keep:
         try:
-            runs.ask(services.database, "prune", run.destination, keep=keeping.parse(keep))
+            runs.ask(services.database, "prune", run.destination, keep=dict(keep))
         except RunUnderWay:
             return

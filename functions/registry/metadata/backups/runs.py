@@ -111,8 +111,9 @@ _PUT_OFF: Final = Statement(
     int,
     compose(
         """
-        UPDATE backup_runs SET lease_until = now() + make_interval(secs => :seconds), error = :error,
-               attempts = CASE WHEN :error IS NULL THEN 0 ELSE attempts END
+        UPDATE backup_runs
+           SET lease_until = now() + make_interval(secs => :seconds), error = CAST(:error AS text),
+               attempts = CASE WHEN CAST(:error AS text) IS NULL THEN 0 ELSE attempts END
          WHERE $mine
         """,
         mine=_MINE,
@@ -196,15 +197,12 @@ def ask(db: Database, kind: RunKind, destination: str, name: str = "", **options
         asked = db.one_or_none(_ASK(kind=kind, destination=destination, name=name, options=json.dumps(options)))
     except Conflict as conflict:
         raise RunUnderWay from conflict
-    assert asked is not None
-    return asked
+    return int(asked or 0)
 
 
 def latest(db: Database, seconds: int) -> Latest:
     """With whether a backup is due, and whether the last one is too old, if there is to be one every `seconds`."""
-    found = db.one_or_none(_LATEST(seconds=seconds))
-    assert found is not None
-    return found
+    return db.all(_LATEST(seconds=seconds))[0]
 
 
 def claim(db: Database) -> Claim | None:
