@@ -87,7 +87,7 @@ def test_a_bucket_that_lacks_almost_everything_is_no_loss_and_makes_no_backup(
         delete_object(storage_address, registry.services.settings.bucket, name)
     failed = backups.do()
     assert failed.state == "failed"
-    assert "is it the right one" in str(failed.error)
+    assert "is it the right bucket" in str(failed.error)
     assert not layout.is_sealed(backups.store, failed.name)
     assert query(backups.database, "SELECT FROM holds") == []
 

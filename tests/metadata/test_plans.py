@@ -57,7 +57,7 @@ SMALL: Final = {
     "import_modes_pkey",
 }
 # Indexes of what is hardly ever there, or of a few.
-RARE: Final = {"blobs_damaged", "principals_administrators", "backup_runs_unended"}
+RARE: Final = {"blobs_damaged", "principals_administrators", "backup_runs_unended", "backup_runs_pkey"}
 # What an operator asks now and then reads whole queues, or the last of them in order: never on a request.
 REPORTS: Final = {
     "gc_queues",

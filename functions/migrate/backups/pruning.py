@@ -57,7 +57,8 @@ class Pruning:
         """False if the time was over first. Raises LeaseLost, BackupInvalid, BlobStoreUnavailable."""
         chosen = plan(self._store, self._run.options["keep"], self._now)
         if not self._run.cursor:
-            self._count("kept", len(chosen.kept) - self._run.counts.get("kept", 0))
+            self._run.counts = {"kept": len(chosen.kept), "backups": 0, "objects": 0, "bytes": 0, "refused": 0}
+            self._read_lists(chosen.kept)
             for name in chosen.goes:
                 self._take_down(name)
         is_through = self._take_objects(chosen.kept)
@@ -66,6 +67,12 @@ class Pruning:
             runs.end(self._database, self._run, "done")
             telemetry.log("INFO", "backups pruned", destination=self._run.destination, **self._run.counts)
         return is_through
+
+    def _read_lists(self, kept: list[str]) -> None:
+        """All of them can be read to their ends, or nothing goes."""
+        for name in kept:
+            for _ in self._entries(name):
+                self._renew()
 
     def _take_down(self, name: str) -> None:
         """Without its seal it is no backup, whatever comes in between."""
@@ -117,9 +124,8 @@ class Pruning:
                 name = next(named, None)
             if name != found.name and self._now - found.updated >= keeping.YOUNG:
                 yield found
-            elif time.monotonic() - self._noted_at >= NOTE_SECONDS:
-                runs.advance(self._database, self._run)
-                self._noted_at = time.monotonic()
+            else:
+                self._renew()
 
     def _entries(self, name: str) -> Iterator[layout.Entry]:
         """Of one that is being made there may be none yet: then it relies on nothing."""
@@ -127,5 +133,10 @@ class Pruning:
             return
         yield from layout.entries(self._store, name)
 
+    def _renew(self) -> None:
+        if time.monotonic() - self._noted_at >= NOTE_SECONDS:
+            runs.advance(self._database, self._run)
+            self._noted_at = time.monotonic()
+
     def _count(self, what: str, number: int) -> None:
-        self._run.counts[what] = self._run.counts.get(what, 0) + number
+        self._run.counts[what] += number
