@@ -30,6 +30,8 @@ _REVIEWS: Final = Copied(due=("review_after",))
 
 COPIED: Final[dict[str, Copied]] = {
     "audit": _CONTENT,
+    "background_failures": _CONTENT,
+    "background_migrations": Copied(stays=("due_at",)),
     # The backup itself was not sealed yet when its rows were read; whatever else was under way has no worker any more.
     "backup_runs": Copied(
         stays=("lease_until",),

@@ -67,7 +67,7 @@ class WrittenObjects:
         return CopyStep(document["done"], None if document["done"] else document["rewriteToken"])
 
     def delete(self, name: str, generation: int | None = None) -> bool:
-        """False if it is of another generation; one that is gone already is fine."""
+        """Returns False if it is of another generation; one that is gone already is fine."""
         path = f"/storage/v1/b/{self._bucket}/o/{quote(name, safe='')}"
         query = {} if generation is None else {"ifGenerationMatch": str(generation)}
         try:
@@ -78,7 +78,7 @@ class WrittenObjects:
     def _ask(
         self, method: str, path: str, query: dict[str, str], content: bytes = b"", headers: dict[str, str] | None = None
     ) -> Any | None:
-        """None if the object is not of the generation that was asked for."""
+        """Returns None if the object is not of the generation that was asked for."""
         with translating():
             answer = self._session.request(
                 method,
