@@ -86,11 +86,11 @@ class InOrder(Generic[Item, Result]):
 
 
 @contextmanager
-def in_order() -> Iterator[InOrder[Item, Result]]:
-    """Whatever is not done at the end of the block is not begun any more."""
+def workers() -> Iterator[ThreadPoolExecutor]:
+    """Gives threads; whatever they have not begun at the end of the block is not begun any more."""
     pool = ThreadPoolExecutor(AT_ONCE)
     try:
-        yield InOrder(pool)
+        yield pool
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -128,8 +128,8 @@ class Copier:
         and at the end; `lost` for each that the source lacks. Raises BlobStoreUnavailable.
         """
         self._lost, self._noted_at, self._is_stopped = lost, time.monotonic(), False
-        line: InOrder[Entry, Outcome]
-        with in_order() as line:
+        with workers() as pool:
+            line = InOrder[Entry, Outcome](pool)
             is_whole_list = self._give_all(line, entries, note)
             while line and self._take(line, note, NOTE_SECONDS):
                 pass

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from functions.migrate.backups import layout
-from functions.migrate.backups.copying import NOTE_SECONDS, InOrder, Side, beside, in_order, is_whole
+from functions.migrate.backups.copying import NOTE_SECONDS, InOrder, Side, beside, is_whole, workers
 from functions.migrate.backups.layout import Entry, Seal
 from functions.migrate.backups.stores import Store
 from functions.registry import telemetry
@@ -55,8 +55,8 @@ class Verifying:
 
     def _look_at_objects(self, seal: Seal) -> bool:
         known = set(seal.missing)
-        line: InOrder[Entry, bool]
-        with in_order() as line:
+        with workers() as pool:
+            line = InOrder[Entry, bool](pool)
             for entry, found in beside(self._entries(seal), self._objects, self._run.cursor):
                 if not entry.is_damaged and entry.name not in known:
                     self._give(line, entry, is_good=is_whole(entry, found))
