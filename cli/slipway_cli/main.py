@@ -41,6 +41,7 @@ COMMANDS: Final = {
     "explain": Later(f"{_IN}.explaining", "explain", "May somebody do something, and why (not)?"),
     "import": Later(f"{_IN}.imports", "import_", "Move an existing registry in, and back."),
     "backup": Later(f"{_IN}.backups", "backup", "Backups: make, list, verify, prune."),
+    "migrations": Later(f"{_IN}.migrations", "migrations", "Large tables that are changed in the background."),
     "gc": Later(f"{_IN}.collection", "gc", "The garbage collection: how it stands, a preview, a run."),
     "doctor": Later(f"{_IN}.doctor", "doctor", "Is it well? Why can't I push or pull?"),
     "completion": Later(f"{_IN}.completion", "completion", "Completion for bash, zsh and fish."),

@@ -27,6 +27,7 @@ from functions.registry.oci.digest import Digest
 from functions.registry.oci.media_type import OCI_MANIFEST
 from local.access import make_access_secrets
 from tests.api.description import OPERATIONS, Operation
+from tests.background.building import register
 from tests.backups.rows import sealed
 from tests.forgotten import forget_services
 from tests.support import Image, Registry, descriptor
@@ -140,6 +141,11 @@ EXAMPLES: Final = {
     "GET /api/v1/backups": [Example(200, "/api/v1/backups?n=1")],
     "POST /api/v1/backups": [Example(202, "/api/v1/backups", document={}, settings=BACKUPS)],
     "GET /api/v1/backups/{backup}": [Example(200, "/api/v1/backups/{backup}")],
+    "GET /api/v1/background-migrations": [Example(200, "/api/v1/background-migrations")],
+    "GET /api/v1/background-migrations/{migration}": [Example(200, "/api/v1/background-migrations/{migration}")],
+    "POST /api/v1/background-migrations/{migration}/{act}": [
+        Example(200, "/api/v1/background-migrations/{migration}/finish", document={})
+    ],
     "GET /api/v1/imports": [Example(200, "/api/v1/imports")],
     "POST /api/v1/imports": [Example(201, "/api/v1/imports", document={"address": "https://old.example.com"})],
     "GET /api/v1/imports/{import}": [Example(200, "/api/v1/imports/{import}")],
@@ -278,8 +284,10 @@ def made(registry: Registry) -> dict[str, str]:
     odd = [Problem("", "object", key, "stray") for key in ("one", "two")]
     source = sources.add(database, NewSource("registry", "https://other.example.com"))
     passes.take_page(database, source.id, named, odd, None)
+    register(database)
     return {
         "backup": str(max(sealed(database), sealed(database))),
+        "migration": "other",
         "import": str(source.id),
         "secret": accounts.add_secret(database, robot, "one", "a pepper").id,
         "trusted_publisher": str(

@@ -14,6 +14,7 @@ from local.postgres import Postgres
 from slipway_cli.main import run
 from slipway_cli.operator import operator
 from slipway_cli.tree import Command
+from tests.background.building import register
 from tests.cli.test_examples import commands
 from tests.conftest import administer
 from tests.gc.conftest import collect, execute, rows
@@ -145,6 +146,8 @@ def test_the_examples_do_what_they_say(line: Line, database: Database) -> None:
     `restore-backup`, which need one: tests/backups has it.
     """
     principals.create_user(database, "admin", is_admin=True)
+    register(database, name="'split_names'")
+    register(database, name="'failed_names'", state="'failed'")
     for path, command in commands(operator, "slipway operator"):
         assert isinstance(command, Command)
         for example in command.examples:

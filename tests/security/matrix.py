@@ -15,6 +15,7 @@ from functions.registry.metadata.imports import sources
 from functions.registry.metadata.imports.sources import NewSource
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.media_type import OCI_INDEX, OCI_MANIFEST
+from tests.background.building import register
 from tests.backups.rows import sealed
 from tests.security.people import ROLES, Guarded
 from tests.support import Image, index_of
@@ -52,6 +53,12 @@ class World:
     def robot(self, namespace: str) -> str:
         """A new one that belongs to the namespace; its name."""
         return principals.create_robot(self.registry.services.database, _new(), namespace).name
+
+    def migration(self) -> str:
+        """Returns the name of one that runs in the background."""
+        name = f"new_{uuid.uuid4().hex}"
+        register(self.registry.services.database, name=f"'{name}'")
+        return name
 
     def source(self) -> int:
         """A registry that is to be moved in; its id."""
@@ -158,6 +165,9 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "GET all backups": lambda world: world.at("GET", "/api/v1/backups"),
     "POST backup beyond": lambda world: world.add("backups"),
     "GET backup beyond": lambda world: world.at("GET", f"/api/v1/backups/{world.backup()}"),
+    "GET background migrations": lambda world: world.at("GET", "/api/v1/background-migrations"),
+    "GET background migration": lambda world: world.at("GET", "/api/v1/background-migrations/tag_subjects"),
+    "POST act on a background migration": lambda world: world.add(f"background-migrations/{world.migration()}/pause"),
     "GET all imports": lambda world: world.at("GET", "/api/v1/imports"),
     "POST import beyond": lambda world: world.add("imports", address=f"https://{_new()}.example.com"),
     "GET import beyond": lambda world: world.at("GET", f"/api/v1/imports/{world.source()}"),

@@ -16,6 +16,7 @@ from functions.migrate.backups.layout import BackupInvalid, Entry, Seal
 from functions.migrate.backups.stores import BucketStore, Store
 from functions.migrate.grants import Users
 from functions.migrate.schema import schema_of, take_down, upgrade
+from functions.migrate.sql import NotFinished
 from functions.registry.config import Settings
 
 _MOST_NAMED: Final = 5
@@ -68,9 +69,18 @@ class Restoring:
             )
         self._make_schema(url)
         rows.restore(url, self._store, self._seal, [*self._restored.missing, *lost], self._tell)
-        for revision in upgrade(url, users=self._users()):
-            self._tell(f"applied: {revision}")
+        self._go_on(url)
         return self._restored
+
+    def _go_on(self, url: str) -> None:
+        """To this release's schema, as far as that does not wait for a background migration of the backup's time."""
+        try:
+            applied = upgrade(url, users=self._users())
+        except NotFinished as waits:
+            applied = waits.applied
+            self._tell(str(waits))
+        for revision in applied:
+            self._tell(f"applied: {revision}")
 
     def _copy_objects(self) -> None:
         progress = Progress()

@@ -13,7 +13,7 @@ from functions.registry import telemetry
 from functions.registry.metadata.db import Database, MetadataUnavailable, Statement
 
 NEEDED: Final = "pre_0010"
-LATEST_POST: Final = "post_0001"
+LATEST_POST: Final = "post_0003"
 _AGAIN_SECONDS: Final = 5.0
 
 # Of each line the last revision that was applied. A line's revisions sort by their names.
