@@ -23,8 +23,9 @@ _PAUSE_SECONDS: Final = 0.25
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-# copied; missing: the source has none; damaged: what it has is not the blob; stopped: time was over in the middle
-Outcome = Literal["copied", "there", "missing", "damaged", "stopped"]
+# copied; missing: the source has none; damaged: what it has is not the blob; occupied: the target has another object of
+# that name, which is never written over; stopped: time was over in the middle
+Outcome = Literal["copied", "there", "missing", "damaged", "occupied", "stopped"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +151,8 @@ class Copier:
             line.give_done(entry, "missing")
         elif is_whole(entry, found):
             line.give_done(entry, "there")
+        elif found is not None and isinstance(self._target.store, BucketStore):
+            line.give_done(entry, "occupied")
         else:
             line.give(entry, lambda: self._copy(entry))
 
@@ -209,10 +212,7 @@ class Copier:
                 return "stopped"
         found = self._target.find(entry)
         if not is_whole(entry, found):
-            # It is not the blob's size; or something else has the name, which is never written over.
-            if step.is_done:
-                return "damaged"
-            raise BlobStoreUnavailable(f"another object has the name {name}")
+            return "damaged" if step.is_done else "occupied"
         return "copied"
 
     def _stream(self, entry: Entry) -> Outcome:

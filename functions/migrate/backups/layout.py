@@ -164,10 +164,11 @@ def entries(store: Store, backup: str, part: Part | None = None) -> Iterator[Ent
     rest = b""
     for piece in unpack(store, objects_name(backup), part):
         *lines, rest = (rest + piece).split(b"\n")
-        yield from map(_entry, lines)
+        yield from map(entry_of, lines)
 
 
-def _entry(line: bytes) -> Entry:
+def entry_of(line: bytes) -> Entry:
+    """Reads a line of the list, as COPY writes it."""
     name, size, digest, is_damaged = line.decode().split("\t")
     return Entry(name, int(size), Digest.from_bytes(bytes.fromhex(digest)), is_damaged == "t")
 

@@ -15,6 +15,7 @@ from functions.migrate.backups.layout import Entry, Part, Seal
 from functions.migrate.backups.stores import BucketStore, Store
 from functions.migrate.backups.tables import COPIED
 from functions.registry import telemetry
+from functions.registry.blobs.errors import BlobStoreUnavailable
 from functions.registry.metadata.backups import runs
 from functions.registry.metadata.backups.runs import HoldEnded
 from functions.registry.metadata.backups.snapshot import Snapshot
@@ -113,6 +114,8 @@ class Making:
 
     def _lose(self, entry: Entry, outcome: Outcome) -> None:
         """The object is gone, or isn't the blob: the backup is without it, and a push gives it another one."""
+        if outcome == "occupied":
+            raise BlobStoreUnavailable(f"the destination has another object of the name {entry.name}: take it away")
         run = self._run
         run.missing.append(entry.name)
         run.counts["missing"] = run.counts.get("missing", 0) + 1

@@ -7,7 +7,7 @@ whoever is killed begins anew, with the objects that are there. All of it is the
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from functions.migrate.backups import layout, rows
@@ -18,6 +18,7 @@ from functions.migrate.grants import Users
 from functions.migrate.schema import schema_of, take_down, upgrade
 from functions.migrate.sql import NotFinished
 from functions.registry.config import Settings
+from functions.registry.metadata.backups.snapshot import Snapshot
 
 _MOST_NAMED: Final = 5
 
@@ -30,7 +31,6 @@ class RestoreRefused(Exception):
 class Restored:
     """`lost` are objects that the backup should have and has not; `missing` those that it never had."""
 
-    seal: Seal
     counts: dict[str, int] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
@@ -46,6 +46,33 @@ def choose(store: Store, name: str | None = None) -> Seal:
     raise BackupInvalid("there is no sealed backup")
 
 
+def bring_back_objects(settings: Settings, store: Store, tell: Callable[[str], None]) -> Restored:
+    """Copies objects into the registry's bucket that its rows name and it lacks, from whatever backups there are.
+
+    Nothing else is touched: `lost` are those that no backup has, or in whose place another object lies. Raises
+    BlobStoreUnavailable, MetadataUnavailable.
+    """
+    kept: list[bytes] = []
+    with Snapshot.of(settings.database) as snapshot:
+        snapshot.copy_objects(_Sink(kept))
+    progress, lost = Progress(), []
+
+    def note() -> None:
+        tell(f"objects: {progress.counts.get('seen', 0)} of {len(kept)}")
+
+    def lose(entry: Entry, _: Outcome) -> None:
+        lost.append(entry.name)
+
+    wanted = (replace(layout.entry_of(row.rstrip(b"\n")), is_damaged=False) for row in kept)
+    Copier(Side(store, layout.OBJECTS), Side(BucketStore(settings, settings.bucket)), progress).run(wanted, note, lose)
+    return Restored(counts=progress.counts, lost=lost)
+
+
+class _Sink:
+    def __init__(self, rows: list[bytes]) -> None:
+        self.write = rows.append
+
+
 class Restoring:
     """`tell` is given a line whenever there is something to say."""
 
@@ -54,7 +81,7 @@ class Restoring:
         self._store = store
         self._seal = seal
         self._tell = tell
-        self._restored = Restored(seal)
+        self._restored = Restored()
 
     def run(self, *, is_forced: bool = False) -> Restored:
         """Raises RestoreRefused, BackupInvalid, SchemaNewer, BlobStoreUnavailable, MetadataUnavailable."""

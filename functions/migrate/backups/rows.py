@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from datetime import datetime
 from typing import Any, Final
 
 from functions.migrate.backups import layout
@@ -76,6 +77,37 @@ def restore(url: str, store: Store, seal: Seal, damaged: Sequence[str], tell: Ca
         cursor.execute("ANALYZE")
 
 
+def settle(url: str, moment: datetime) -> None:
+    """Does to rows what a restore does, where a database went back to `moment` with all that it had: whatever is due
+    moves, what acts on the world outside waits, and whoever was signed in signs in again. Raises MetadataUnavailable.
+    """
+    with connected(url) as connection, translating():
+        cursor = connection.cursor()
+        cursor.execute("BEGIN")
+        there = _tables(cursor)
+        for table in sorted(there & COPIED.keys()):
+            _move_on(cursor, table, moment, "")
+        # In the same bucket, what was to go then may go, once it is certain that nobody needs it.
+        for table, column in (("deletions", "not_before"), ("uploads", "expires_at")):
+            _move(cursor, table, column, moment)
+        cursor.execute("DELETE FROM refresh_tokens")
+        cursor.execute("DELETE FROM holds")
+        cursor.execute("COMMIT")
+
+
+def _move_on(cursor: Any, table: str, moment: datetime, backup: str) -> None:
+    """What is due moves by the time that has passed; the rest of the world waits for somebody to look at it."""
+    for column in COPIED[table].due:
+        _move(cursor, table, column, moment)
+    if COPIED[table].afterwards:
+        cursor.execute(COPIED[table].afterwards.replace(":name", _literal(backup)))
+
+
+def _move(cursor: Any, table: str, column: str, moment: datetime) -> None:
+    sql = compose(_MOVE, table=quoted(table), column=quoted(column), least=_LEAST_AHEAD, spread=_SPREAD)
+    cursor.execute(sql, (moment.isoformat(),))
+
+
 class _Restore:
     def __init__(self, cursor: Any, store: Store, seal: Seal, tell: Callable[[str], None]) -> None:
         self._cursor = cursor
@@ -106,7 +138,8 @@ class _Restore:
             )
         self._set_sequences()
         self._mark(damaged)
-        self._move_on()
+        for table in self._copied:
+            _move_on(self._cursor, table, self._seal.snapshot_at, self._seal.name)
         self._for_each(self._emptied, "ALTER TABLE $table ENABLE TRIGGER USER")
 
     def _lock(self) -> None:
@@ -135,16 +168,6 @@ class _Restore:
             self._cursor.execute(
                 "UPDATE blobs SET damaged_at = now() WHERE object_name = %s AND damaged_at IS NULL", (name,)
             )
-
-    def _move_on(self) -> None:
-        """What is due moves by the time that has passed; the rest of the world waits for somebody to look at it."""
-        pieces = {"least": _LEAST_AHEAD, "spread": _SPREAD}
-        for table in self._copied:
-            for column in COPIED[table].due:
-                sql = compose(_MOVE, table=quoted(table), column=quoted(column), **pieces)
-                self._cursor.execute(sql, (self._seal.snapshot_at.isoformat(),))
-            if COPIED[table].afterwards:
-                self._cursor.execute(COPIED[table].afterwards.replace(":name", _literal(self._seal.name)))
 
     def _for_each(self, tables: Iterable[str], sql: str) -> None:
         for table in tables:
