@@ -68,6 +68,11 @@ locals {
         description = "Looks at the clock that found the last backup too old."
         message     = "the last backup is too old"
       }
+      damaged_registry = {
+        description = "Checks that found damage, or could not look at all of it."
+        message     = "a check has ended"
+        where       = "(jsonPayload.damage>0 OR jsonPayload.state!=\"done\")"
+      }
       audit_events_lost = {
         description = "Events of the audit trail that could not be written."
         program     = "registry"
@@ -140,6 +145,7 @@ locals {
     damaged_blobs       = { title = "A blob is damaged", severity = "ERROR", metric = "damaged_blobs", above = 0, minutes = 0 }
     failed_backups      = { title = "A backup failed", severity = "WARNING", metric = "failed_backups", above = 0, minutes = 0 }
     late_backups        = { title = "The last backup is too old", severity = "ERROR", metric = "late_backups", above = 0, minutes = 0 }
+    damaged_registry    = { title = "The registry is damaged", severity = "ERROR", metric = "damaged_registry", above = 0, minutes = 0 }
     audit_events_lost   = { title = "Audit events lost", severity = "ERROR", metric = "audit_events_lost", above = 0, minutes = 0 }
     overdue             = { title = "Garbage collection can't keep up", severity = "WARNING", metric = "overdue_gc_runs", above = 0, minutes = 60 }
     failed_reviews      = { title = "Reviews fail", severity = "WARNING", metric = "failed_reviews", above = 0, minutes = 30 }

@@ -1,5 +1,5 @@
-"""The function `work`: woken by Pub/Sub, it goes on with what takes long: moving a registry in, and migrations of large
-tables in the background.
+"""The function `work`: woken by Pub/Sub, it goes on with what takes long: moving a registry in, migrations of large
+tables in the background, and checks.
 
 A message may be lost, doubled or late: the database knows what is to be done.
 """
@@ -15,6 +15,7 @@ from cloudevents.http import CloudEvent
 
 from functions.migrate.background.runner import Runner
 from functions.migrate.backups.work import ask_for_what_is_due, back_up
+from functions.migrate.checks.work import Checks
 from functions.migrate.imports.exporting.work import export_one
 from functions.migrate.imports.layouts import Layouts
 from functions.migrate.imports.remote.work import Remotes
@@ -22,6 +23,7 @@ from functions.migrate.imports.wishes import seal_wished
 from functions.registry import telemetry
 from functions.registry.events.gc_trigger import WORK, is_gc_trigger, message_data
 from functions.registry.metadata import told
+from functions.registry.metadata.checks import checks
 from functions.registry.metadata.db import MetadataUnavailable, NotMigrated
 from functions.registry.metadata.imports import passes
 from functions.registry.metadata.schema_version import SchemaUnknown
@@ -57,14 +59,17 @@ def run(services: Services, budget_seconds: float = BUDGET_SECONDS) -> int:
         told.telling(told.IMPORT),
         Layouts(services) as layouts,
         Remotes(services) as remotes,
+        Checks(services) as checking,
     ):
         passes.list_late(services.database)
         ask_for_what_is_due(services)
+        checks.start_due(services.database, services.settings.check_days)
         background = Runner(services.database)
 
         def work_on() -> int:
             pieces = layouts.work(deadline) + remotes.work(deadline) + export_one(services) + seal_wished(services)
             pieces += back_up(services, deadline)
+            pieces += checking.work(deadline)
             # Its rests hold nothing else up.
             return pieces + background.work(deadline, waits=not pieces)
 

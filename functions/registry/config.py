@@ -126,6 +126,7 @@ class Settings:
     project: str = _setting(_text, "")
     gc_trigger_interval_seconds: int = _setting(_number(0, 3600), "60")
     pulls_and_pushes_interval_seconds: int = _setting(_number(1, 3600), "10")
+    check_days: int = _setting(_number(0, 365), "7")
     import_folders: Literal["refuse", "accept"] = _setting(_one_of("refuse", "accept"), "refuse")
     backups: str = _setting(_text, "")
     backup_every_seconds: int = _setting(_number(0, 31 * 86_400), "0")

@@ -101,7 +101,10 @@ COPIED: Final[dict[str, Copied]] = {
 # Whose rows are in no backup, and why.
 LEFT_OUT: Final[dict[str, str]] = {
     "alembic_version": "the seal names the revisions, and the restore migrates to them",
+    "check_pieces": "who is at work now",
+    "checks": "they are of the bucket of then: the next one says what is wrong now",
     "deletions": "their objects are in no backup; those of the database that is restored into go on being deleted",
+    "findings": "as checks",
     "holds": "they keep objects for somebody who is at work now",
     "import_places": "who is at work now",
     "refresh_tokens": "whoever was signed in signs in again",
