@@ -22,7 +22,7 @@ from functions.registry import telemetry
 from functions.registry.events.gc_trigger import WORK, is_gc_trigger, message_data
 from functions.registry.metadata import told
 from functions.registry.metadata.db import MetadataUnavailable, NotMigrated
-from functions.registry.metadata.imports import passes
+from functions.registry.metadata.imports.remote import passes
 from functions.registry.metadata.schema_version import SchemaUnknown
 from functions.registry.wiring import Services, services
 

@@ -18,7 +18,8 @@ from functions.registry.events.gc_trigger import GcTrigger
 from functions.registry.metadata.access import audit, grants, rules
 from functions.registry.metadata.access.audit import Event
 from functions.registry.metadata.access.rules import NewRule
-from functions.registry.metadata.imports import passes, sources
+from functions.registry.metadata.imports import sources
+from functions.registry.metadata.imports.remote import passes
 from functions.registry.metadata.imports.sources import NewSource
 from functions.registry.metadata.imports.vocabulary import Problem
 from functions.registry.metadata.usage import quotas
