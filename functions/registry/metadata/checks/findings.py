@@ -136,6 +136,17 @@ _COUNT_UNMARKED: Final = Statement(
     """,
 )
 
+_OPEN_SUBJECTS: Final = Statement(
+    "checks_open_subjects",
+    str,
+    """
+    SELECT asked.subject FROM unnest(CAST(:subjects AS text[])) AS asked (subject)
+     WHERE EXISTS (SELECT FROM findings AS found
+                    WHERE found.kind = ANY (CAST(:kinds AS text[])) AND found.subject = asked.subject
+                      AND found.gone_at IS NULL OFFSET 0)
+    """,
+)
+
 _TO_MEND: Final = Statement(
     "checks_findings_to_mend",
     Noted,
@@ -202,6 +213,11 @@ def list_open(db: Database, kind: Kind | None, last: int, limit: int) -> list[Fi
 
 def count_open(db: Database) -> dict[Kind, int]:
     return {each.kind: each.count for each in db.all(_COUNT())}
+
+
+def open_subjects(db: Database, kinds: Sequence[Kind], subjects: Sequence[str]) -> set[str]:
+    """Those of the subjects of which something of these kinds was found."""
+    return set(db.all(_OPEN_SUBJECTS(kinds=list(kinds), subjects=list(subjects))))
 
 
 def count_unmarked(db: Database, check_id: int) -> int:
