@@ -51,8 +51,8 @@ NOBODY: Final = Users()
 RIGHTS: Final[dict[str, Rights]] = {
     "alembic_version": Rights("r", "r", "r"),
     "audit": Rights("ra", "rd", "ra"),
-    "background_failures": Rights("", "", "rawd"),
-    "background_migrations": Rights("", "", "rw"),
+    "background_failures": Rights("r", "", "rawd"),
+    "background_migrations": Rights("rw", "", "rw"),
     "blob_reviews": Rights("raw", "rawd", "raw"),
     "blobs": Rights("raw", "rwd", "raw"),
     "check_pieces": Rights("rd", "", "rawd"),

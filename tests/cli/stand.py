@@ -31,6 +31,7 @@ from functions.registry.metadata.usage.quotas import Quota
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.media_type import OCI_MANIFEST
 from slipway_cli.main import run
+from tests.background.building import register
 from tests.security.people import Guarded
 from tests.statements import of_tests
 from tests.support import Image, descriptor
@@ -170,6 +171,8 @@ class Stand:
             "GRANT-ID": str(grants.add(database, robot.id, "team/*", "maintainer")),
             "RULE-ID": str(rules.add(database, NewRule("releases-of-others", 1, "immutable", "others/*"))),
         }
+        register(database, name="'split_names'")
+        register(database, name="'failed_names'", state="'failed'")
         self.names |= {"IMPORT-ID": str(_moved_in(database)), "NEW-IMPORT-ID": str(_named(database))}
         self.names["CHECK-ID"] = _checked(database)
         grants.add(database, None, "**", "reader")

@@ -16,6 +16,7 @@ from functions.registry.metadata.imports import sources
 from functions.registry.metadata.imports.sources import NewSource
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.media_type import OCI_INDEX, OCI_MANIFEST
+from tests.background.building import register
 from tests.security.people import ROLES, Guarded
 from tests.support import Image, index_of
 
@@ -52,6 +53,12 @@ class World:
     def robot(self, namespace: str) -> str:
         """A new one that belongs to the namespace; its name."""
         return principals.create_robot(self.registry.services.database, _new(), namespace).name
+
+    def migration(self) -> str:
+        """Returns the name of one that runs in the background."""
+        name = f"new_{uuid.uuid4().hex}"
+        register(self.registry.services.database, name=f"'{name}'")
+        return name
 
     def source(self) -> int:
         """A registry that is to be moved in; its id."""
@@ -165,6 +172,9 @@ OPERATIONS: Final[dict[str, Operation]] = {
     ),
     "GET explanation beyond": lambda world: world.at("GET", "/api/v1/explain?action=push&repository=other/app"),
     "POST run of the collection": lambda world: world.add("gc/runs"),
+    "GET background migrations": lambda world: world.at("GET", "/api/v1/background-migrations"),
+    "GET background migration": lambda world: world.at("GET", "/api/v1/background-migrations/tag_subjects"),
+    "POST act on a background migration": lambda world: world.add(f"background-migrations/{world.migration()}/pause"),
     "GET all checks": lambda world: world.at("GET", "/api/v1/checks"),
     "POST check": lambda world: world.start_check(),
     "GET check": lambda world: world.at("GET", f"/api/v1/checks/{world.check()}"),

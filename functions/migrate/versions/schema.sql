@@ -1847,7 +1847,8 @@ CREATE TABLE public.tags (
     size bigint DEFAULT 0 NOT NULL,
     pulls bigint DEFAULT 0 NOT NULL,
     pulled_at timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
-    subject bytea
+    subject bytea,
+    CONSTRAINT tags_subject CHECK ((NOT (subject IS DISTINCT FROM public.tag_subject(name))))
 );
 
 CREATE TABLE public.trusted_publishers (
