@@ -1,4 +1,4 @@
-"""A real standby server: a background migration does nothing while that is behind, and goes on once it isn't."""
+"""A real standby server: a background migration waits while that is behind, and goes on when it has caught up."""
 
 from __future__ import annotations
 
