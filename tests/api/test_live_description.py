@@ -32,6 +32,7 @@ from functions.registry.oci.media_type import OCI_MANIFEST
 from local.access import make_access_secrets
 from tests.api.description import OPERATIONS, Operation
 from tests.background.building import register
+from tests.backups.rows import sealed
 from tests.forgotten import forget_services
 from tests.support import Image, Registry, descriptor
 
@@ -49,6 +50,7 @@ GITLAB: Final = "/gitlab/v1/repositories/a/b/"
 MATCH: Final = {"If-None-Match": f'"{IMAGE.digest}"'}
 STREAMING: Final = {"SLIPWAY_BLOB_DELIVERY": "streaming"}
 SPARSE: Final = {"SLIPWAY_SPARSE_MANIFESTS": "accept"}
+BACKUPS: Final = {"SLIPWAY_BACKUPS": "gs://elsewhere"}
 PEPPERED: Final = {"SLIPWAY_PEPPER": "a pepper"}
 TOKENS: Final = {
     **make_access_secrets(), "SLIPWAY_ACCESS": "token", "SLIPWAY_TOKEN_REALM": "https://registry.example/token",
@@ -140,6 +142,9 @@ EXAMPLES: Final = {
         Example(200, "/api/v1/namespaces/a/quota", document={"bytes": 10**9, "repositories": None})
     ],
     "DELETE /api/v1/namespaces/{namespace}/quota": [Example(204, "/api/v1/namespaces/a/quota")],
+    "GET /api/v1/backups": [Example(200, "/api/v1/backups?n=1")],
+    "POST /api/v1/backups": [Example(202, "/api/v1/backups", document={}, settings=BACKUPS)],
+    "GET /api/v1/backups/{backup}": [Example(200, "/api/v1/backups/{backup}")],
     "GET /api/v1/background-migrations": [Example(200, "/api/v1/background-migrations")],
     "GET /api/v1/background-migrations/{migration}": [Example(200, "/api/v1/background-migrations/{migration}")],
     "POST /api/v1/background-migrations/{migration}/{act}": [
@@ -291,6 +296,7 @@ def made(registry: Registry) -> dict[str, str]:
     passes.take_page(database, source.id, named, odd, None)
     register(database)
     return {
+        "backup": str(max(sealed(database), sealed(database))),
         "migration": "other",
         "check": _checked(database),
         "import": str(source.id),

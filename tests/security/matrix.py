@@ -17,6 +17,7 @@ from functions.registry.metadata.imports.sources import NewSource
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.media_type import OCI_INDEX, OCI_MANIFEST
 from tests.background.building import register
+from tests.backups.rows import sealed
 from tests.security.people import ROLES, Guarded
 from tests.support import Image, index_of
 
@@ -63,6 +64,10 @@ class World:
     def source(self) -> int:
         """A registry that is to be moved in; its id."""
         return sources.add(self.registry.services.database, NewSource("registry", f"https://{_new()}.example.com")).id
+
+    def backup(self) -> int:
+        """Of backups something that was done; its id."""
+        return sealed(self.registry.services.database)
 
     def running_check(self) -> int:
         database = self.registry.services.database
@@ -172,6 +177,9 @@ OPERATIONS: Final[dict[str, Operation]] = {
     ),
     "GET explanation beyond": lambda world: world.at("GET", "/api/v1/explain?action=push&repository=other/app"),
     "POST run of the collection": lambda world: world.add("gc/runs"),
+    "GET all backups": lambda world: world.at("GET", "/api/v1/backups"),
+    "POST backup beyond": lambda world: world.add("backups"),
+    "GET backup beyond": lambda world: world.at("GET", f"/api/v1/backups/{world.backup()}"),
     "GET background migrations": lambda world: world.at("GET", "/api/v1/background-migrations"),
     "GET background migration": lambda world: world.at("GET", "/api/v1/background-migrations/tag_subjects"),
     "POST act on a background migration": lambda world: world.add(f"background-migrations/{world.migration()}/pause"),
