@@ -81,7 +81,7 @@ _PAGE: Final = """
          CROSS JOIN LATERAL (SELECT * FROM repositories WHERE repositories.id = walked.id OFFSET 0) AS repositories
          CROSS JOIN LATERAL (
                SELECT * FROM repository_usage WHERE repository_usage.repository_id = walked.id OFFSET 0) AS usage
-         WHERE usage.manifests > 0
+         WHERE usage.manifests > 0 AND repositories.deleted_at IS NULL
            AND strpos(repositories.name, :name) > 0
            AND usage.bytes >= CAST(:min_size AS bigint) AND usage.bytes <= CAST(:max_size AS bigint)
            AND usage.pushed_at >= CAST(:pushed_after AS timestamptz)
