@@ -15,6 +15,7 @@ from functions.api.route import Query
 from functions.api.tokens import endpoints as tokens
 from functions.api.v1 import endpoints as v1
 from functions.api.v1.access import endpoints as access
+from functions.api.v1.history import endpoints as history
 from functions.api.v1.imports import endpoints as imports
 from functions.api.v1.insights import endpoints as insights
 from functions.api.v1.management import endpoints as management
@@ -43,6 +44,7 @@ ENDPOINTS: Final = Endpoints(
         *access.ENDPOINTS,
         *imports.ENDPOINTS,
         *insights.ENDPOINTS,
+        *history.ENDPOINTS,
         *management.ENDPOINTS,
         *gitlab.ENDPOINTS,
     ]

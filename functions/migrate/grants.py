@@ -75,7 +75,7 @@ RIGHTS: Final[dict[str, Rights]] = {
     "namespace_days": Rights("raw", "rawd", "raw"),
     "namespace_totals": Rights("r", "r", "r"),
     "namespace_usage": Rights("raw", "rw", "raw"),
-    "namespaces": Rights("ra", "r", "ra"),
+    "namespaces": Rights("raw", "r", "ra"),
     "platforms": Rights("ra", "rw", "ra"),
     "principals": Rights("rawd", ""),
     "quotas": Rights("rawd", "r", "r"),

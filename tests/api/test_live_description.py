@@ -130,6 +130,23 @@ EXAMPLES: Final = {
     "POST /api/v1/repositories/{name}/-/delete-tags": [
         Example(200, "/api/v1/repositories/a/b/-/delete-tags", document={"tags": ["v1", "none"], "dry_run": True})
     ],
+    "GET /api/v1/repositories/{name}/-/history": [
+        Example(200, "/api/v1/repositories/a/b/-/history"),
+        Example(200, "/api/v1/repositories/a/b/-/history?tag=v1"),
+    ],
+    "POST /api/v1/repositories/{name}/-/restore": [
+        Example(200, "/api/v1/repositories/a/b/-/restore", document={"at": "2026-01-31T12:00:00Z", "dry_run": True}),
+        Example(409, "/api/v1/repositories/a/b/-/restore", document={"tag": "v1"}),
+    ],
+    "POST /api/v1/repositories/{name}/-/restore-repository": [
+        Example(404, "/api/v1/repositories/a/b/-/restore-repository", document={})
+    ],
+    "POST /api/v1/repositories/{name}/-/purge-repository": [
+        Example(404, "/api/v1/repositories/a/b/-/purge-repository", document={})
+    ],
+    "GET /api/v1/deleted/repositories": [Example(200, "/api/v1/deleted/repositories")],
+    "GET /api/v1/deleted/tags": [Example(200, "/api/v1/deleted/tags?n=1")],
+    "PATCH /api/v1/namespaces/{namespace}": [Example(200, "/api/v1/namespaces/a", document={"undo_seconds": 86400})],
     "GET /api/v1/namespaces/{namespace}/quota": [Example(200, "/api/v1/namespaces/a/quota")],
     "PUT /api/v1/namespaces/{namespace}/quota": [
         Example(200, "/api/v1/namespaces/a/quota", document={"bytes": 10**9, "repositories": None})
@@ -147,7 +164,10 @@ EXAMPLES: Final = {
     "GET /api/v1/repositories": [Example(200, "/api/v1/repositories"), Example(200, "/api/v1/repositories?n=1")],
     "GET /api/v1/repositories/{name}": [Example(200, "/api/v1/repositories/a/b")],
     "GET /api/v1/repositories/{name}/-/tags": [Example(200, "/api/v1/repositories/a/b/-/tags?n=1")],
-    "GET /api/v1/repositories/{name}/-/tags/{tag}": [Example(200, "/api/v1/repositories/a/b/-/tags/v1")],
+    "GET /api/v1/repositories/{name}/-/tags/{tag}": [
+        Example(200, "/api/v1/repositories/a/b/-/tags/v1"),
+        Example(200, "/api/v1/repositories/a/b/-/tags/v1?at=9999-01-31T12:00:00Z"),
+    ],
     "GET /api/v1/repositories/{name}/-/manifests/{digest}": [
         Example(200, f"/api/v1/repositories/a/b/-/manifests/{IMAGE.digest}")
     ],

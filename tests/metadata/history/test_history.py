@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,8 +13,9 @@ import pytest
 from functions.registry.metadata import told
 from functions.registry.metadata.access import rules
 from functions.registry.metadata.access.rules import NewRule
-from functions.registry.metadata.content import blobs, manifests, moves, removal, repositories, tags
-from functions.registry.metadata.db import ChangeRefused, Database
+from functions.registry.metadata.content import blobs, manifests, moves, pushes, removal, repositories, tags
+from functions.registry.metadata.content.pushes import Push
+from functions.registry.metadata.db import ChangeRefused, Database, Session
 from functions.registry.metadata.gc.reviews import LINKS, MANIFESTS
 from functions.registry.metadata.history import bindings, deleted, ending, restoring
 from functions.registry.metadata.history.restoring import NothingToRestore, Restored, Then, Wanted
@@ -22,12 +24,14 @@ from functions.registry.metadata.told import Told
 from functions.registry.metadata.usage import quotas, recount
 from functions.registry.metadata.usage.quotas import Quota
 from functions.registry.oci.digest import Digest
+from functions.registry.oci.manifest import parse_manifest
 from functions.registry.oci.name import RepositoryName, Tag
 from functions.registry.oci.page import Page
 from tests.metadata.build import (
     APP,
     OTHER,
     pass_time,
+    push_blob,
     push_image,
     push_index,
     put,
@@ -53,11 +57,11 @@ def with_undo(database: Database) -> Iterator[None]:
 def collect(database: Database) -> None:
     """Manifests and links, as a run does."""
     for queue in (MANIFESTS, LINKS):
-        while database.transaction(lambda session, queue=queue: _batch(session, queue)):
+        while database.transaction(partial(_batch, queue)):
             pass
 
 
-def _batch(session: Any, queue: Any) -> int:
+def _batch(queue: Any, session: Session) -> int:
     claimed = queue.claim(session, 500)
     if claimed:
         queue.process(session, claimed)
@@ -149,7 +153,10 @@ def test_what_a_tag_named_at_a_time(database: Database) -> None:
 
 def test_a_deleted_tag_comes_back_as_it_was(database: Database) -> None:
     image = push_image(database, APP, "v1")
-    query(database, "UPDATE tags SET pulls = 7, pulled_at = now() - interval '1 day', created_at = '2026-01-01', updated_at = '2026-02-01'")
+    query(
+        database,
+        "UPDATE tags SET pulls = 7, pulled_at = '2026-03-01', created_at = '2026-01-01', updated_at = '2026-02-01'",
+    )
     columns = "SELECT created_at, updated_at, pulls, pulled_at FROM tags"
     before = query(database, columns)
     tags.delete(database, APP, V1)
@@ -224,14 +231,8 @@ def test_an_index_comes_back_with_what_it_listed(database: Database) -> None:
 
 def test_a_sparse_manifest_comes_back_without_what_it_never_had(database: Database) -> None:
     image = Image(layers=(b"there", b"never there"))
-    from tests.metadata.build import push_blob  # noqa: PLC0415
-
     push_blob(database, APP, image.config)
     push_blob(database, APP, b"there")
-    from functions.registry.metadata.content import pushes  # noqa: PLC0415
-    from functions.registry.metadata.content.pushes import Push  # noqa: PLC0415
-    from functions.registry.oci.manifest import parse_manifest  # noqa: PLC0415
-
     manifest = parse_manifest(image.manifest, None)
     pushes.put(database, Push(APP, image.digest, manifest, image.manifest, [V1], accepts_missing=True))
     manifests.delete(database, APP, image.digest)
@@ -320,7 +321,11 @@ def test_what_is_kept_is_paid_for_and_a_full_quota_takes_it_back(database: Datab
 
 
 def test_a_repository_as_it_was(database: Database) -> None:
-    kept, moved, lost = push_image(database, APP, "kept"), push_image(database, APP, "moved"), push_image(database, APP, "lost")
+    kept, moved, lost = (
+        push_image(database, APP, "kept"),
+        push_image(database, APP, "moved"),
+        push_image(database, APP, "lost"),
+    )
     moment = value(database, "SELECT clock_timestamp()")
     newer = push_image(database, APP, "moved")
     tags.delete(database, APP, Tag("lost"))
@@ -331,7 +336,11 @@ def test_a_repository_as_it_was(database: Database) -> None:
         ("moved", moved.digest, newer.digest),
     ]
     exact = restoring.differences(database, APP, Then(moment, "*", True), "", 10)
-    assert [(each.tag, each.digest) for each in exact] == [("lost", lost.digest), ("made", None), ("moved", moved.digest)]
+    assert [(each.tag, each.digest) for each in exact] == [
+        ("lost", lost.digest),
+        ("made", None),
+        ("moved", moved.digest),
+    ]
     assert restoring.differences(database, APP, Then(moment, "m*", False), "", 10) == found[1:]
     assert kept.digest
 
@@ -437,8 +446,11 @@ def test_after_its_time_a_repository_ends_in_batches_whatever_rules_say(database
         batches += 1
     assert batches > 5
     assert index
-    left = "SELECT (SELECT count(*) FROM repositories) + (SELECT count(*) FROM manifests) + (SELECT count(*) FROM tags) + (SELECT count(*) FROM withdrawn_manifests) + (SELECT count(*) FROM tag_history) + (SELECT count(*) FROM repository_blobs)"
-    assert value(database, left) == 0
+    left = [
+        value(database, f"SELECT count(*) FROM {table}")  # noqa: S608
+        for table in ("repositories", "manifests", "tags", "withdrawn_manifests", "tag_history", "repository_blobs")
+    ]
+    assert left == [0] * 6
 
 
 def test_without_a_window_a_repository_goes_at_once(database: Database) -> None:

@@ -61,7 +61,9 @@ _ONE: Final = Statement(
     compose(
         """
     SELECT json_build_object($item, 'keep_untagged', repositories.keep_untagged,
-                             'grace_seconds', CAST(extract(epoch FROM repositories.grace) AS bigint))
+                             'grace_seconds', CAST(extract(epoch FROM repositories.grace) AS bigint),
+                             'undo_seconds', CAST(extract(epoch FROM repositories.undo) AS bigint),
+                             'restorable_bytes', usage.restorable_bytes)
       FROM repositories
       JOIN repository_usage AS usage ON usage.repository_id = repositories.id
      WHERE repositories.name = :repository
