@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import click
 
-from slipway_cli.asking import goes_on
+from slipway_cli.asking import changes, goes_on
 from slipway_cli.client import Client
 from slipway_cli.completing import NAMESPACE, REFERENCE
 from slipway_cli.failures import Failed, Partly
@@ -94,6 +94,26 @@ def tags(namespace: str | None, form: Form) -> None:
     )
     found = connect().pages("/api/v1/deleted/tags", "tags", None, n=form.page(), namespace=namespace)
     show_list(found, columns, form, name="tag")
+
+
+@command(
+    deleted,
+    "purge",
+    "slipway deleted purge team/gone --dry-run",
+    "slipway deleted purge team/gone --yes",
+)
+@click.argument("name", metavar="REPOSITORY", type=Repository())
+@click.option("--id", "identity", type=int, help="Which of several of that name; else all of them.")
+@changes
+@gives_one
+def purge(name: str, identity: int | None, yes: bool, dry_run: bool, form: Form) -> None:
+    """Delete for good a repository that was deleted: nothing of it can be put back."""
+    if not goes_on(f"purge all that the deleted repository {name} held", yes=yes, dry_run=dry_run):
+        return
+    path = f"/api/v1/repositories/{name}/-/purge-repository"
+    done = connect().send("POST", path, {} if identity is None else {"id": identity})
+    columns = (text("purged", "name"), count("tags", "tags"), count("manifests", "manifests"), count("blobs", "blobs"))
+    show_one(done, columns, form)
 
 
 @alone(
