@@ -50,11 +50,16 @@ NOBODY: Final = Users()
 
 RIGHTS: Final[dict[str, Rights]] = {
     "alembic_version": Rights("r", "r", "r"),
-    "audit": Rights("ra", "rd"),
+    "audit": Rights("ra", "rd", "ra"),
+    "background_failures": Rights("r", "", "rawd"),
+    "background_migrations": Rights("rw", "", "rw"),
     "blob_reviews": Rights("raw", "rawd", "raw"),
     "blobs": Rights("raw", "rwd", "raw"),
+    "check_pieces": Rights("rd", "", "rawd"),
+    "checks": Rights("raw", "", "rawd"),
     "collected": Rights("r", "raw"),
     "deletions": Rights("rawd", "rawd", "rawd"),
+    "findings": Rights("rw", "", "rawd"),
     "gc_settings": Rights("r", "r", "r"),
     "grants": Rights("rawd", ""),
     "import_deleted": Rights("rad", "ra", "rad"),
@@ -81,7 +86,7 @@ RIGHTS: Final[dict[str, Rights]] = {
     "quotas": Rights("rawd", "r", "r"),
     "refresh_tokens": Rights("rad", "rwd"),
     "registry_days": Rights("raw", "rawd", "raw"),
-    "registry_totals": Rights("r", "r"),
+    "registry_totals": Rights("r", "r", "r"),
     "registry_usage": Rights("", "rw"),
     "repositories": Rights("rawd", "rwd", "raw"),
     "repository_blobs": Rights("rawd", "rwd", "raw"),
@@ -106,8 +111,8 @@ RIGHTS: Final[dict[str, Rights]] = {
 
 
 def give(connection: Connection, users: Users, *, takes_away: bool) -> list[str]:
-    """In one transaction. What isn't listed any more is taken away only if no older code is left that may use it: then
-    whoever goes back to that has to know, so it is returned.
+    """Gives all rights in one transaction. What isn't listed any more is taken away only if no older code is left that
+    may use it: then whoever goes back to that has to know, so it is returned.
     """
     tables = [name for (name,) in connection.exec_driver_sql(_TABLES)]
     taken = []

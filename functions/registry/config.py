@@ -82,7 +82,7 @@ def _tenant_claims(text: str) -> Mapping[str, tuple[str, ...]]:
 
 
 def _setting(read: Callable[[str], Value], default: str | None = None, *, is_secret: bool = False) -> Value:
-    """A field read from SLIPWAY_<FIELD>; without a default it must be given. A secret is never shown."""
+    """Returns a field read from SLIPWAY_<FIELD>; without a default it must be given. A secret is never shown."""
     value: Value = field(repr=not is_secret, metadata={"read": read, "default": default})
     return value
 
@@ -117,6 +117,7 @@ class Settings:
     project: str = _setting(_text, "")
     gc_trigger_interval_seconds: int = _setting(_number(0, 3600), "60")
     pulls_and_pushes_interval_seconds: int = _setting(_number(1, 3600), "10")
+    check_days: int = _setting(_number(0, 365), "7")
     import_folders: Literal["refuse", "accept"] = _setting(_one_of("refuse", "accept"), "refuse")
     sparse_manifests: Literal["refuse", "accept"] = _setting(_one_of("refuse", "accept"), "refuse")
     largest_manifest_bytes: int = _setting(_number(1024, 64 * MEBIBYTE), str(4 * MEBIBYTE))
@@ -174,5 +175,5 @@ class Settings:
 
 
 def is_in_cloud(environment: Mapping[str, str] = os.environ) -> bool:
-    """The platform names the service that it runs; nothing else does."""
+    """Is true where the platform names the service that it runs; nothing else does."""
     return "K_SERVICE" in environment

@@ -22,6 +22,7 @@ from functions.registry.auth.federation import GITHUB
 from functions.registry.metadata.access import grants, rules
 from functions.registry.metadata.access.principals import Principal
 from functions.registry.metadata.access.rules import NewRule
+from functions.registry.metadata.checks import checks
 from functions.registry.metadata.content import removal
 from functions.registry.metadata.db import Database
 from functions.registry.metadata.imports import sources
@@ -32,6 +33,7 @@ from functions.registry.oci.digest import Digest
 from functions.registry.oci.media_type import OCI_MANIFEST
 from functions.registry.oci.name import RepositoryName, Tag
 from slipway_cli.main import run
+from tests.background.building import register
 from tests.metadata import build
 from tests.security.people import Guarded
 from tests.statements import of_tests
@@ -39,6 +41,7 @@ from tests.support import Image, descriptor
 
 APP: Final = Image(config=b"{}", layers=(b"a layer of some bytes",))
 SIGNATURE: Final = Image(b"{}", (), {"subject": descriptor(APP.manifest, OCI_MANIFEST)})
+RUNNING_CHECK: Final = "RUNNING-CHECK-ID"
 PASSWORD: Final = "correct horse battery"
 
 
@@ -105,6 +108,7 @@ class Stand:
     monkeypatch: pytest.MonkeyPatch
     # What stands in the examples for ids that nobody knows before.
     names: dict[str, str] = field(default_factory=dict)
+    admin_secret: str = field(default="", repr=False)
 
     def __call__(self, *arguments: str, given: str = "") -> Ended:
         """Runs `slipway` with these arguments, in this process."""
@@ -118,6 +122,8 @@ class Stand:
 
     def line(self, example: str, *more: str) -> Ended:
         """Runs a line as it is typed, with `<` and `>`."""
+        if RUNNING_CHECK in example:
+            self.names[RUNNING_CHECK] = str(checks.start(self.registry.services.database, None, {}).id)
         words = [self.names.get(word, word) for word in shlex.split(example)]
         assert words[0] == "slipway"
         given, target = "", None
@@ -139,6 +145,9 @@ class Stand:
         folder.mkdir(exist_ok=True)
         (folder / "config.json").write_text(json.dumps({"auths": {self.server.host: {"auth": auth}}}))
 
+    def sign_in_as_admin(self) -> None:
+        self.sign_in("admin", self.admin_secret)
+
     def sign_out(self) -> None:
         (self.home / ".docker" / "config.json").unlink()
 
@@ -151,7 +160,8 @@ class Stand:
         services = self.registry.services
         database = services.database
         admin = accounts.create(database, NewAccount("user", "admin", is_admin=True))
-        self.sign_in("admin", self.add_secret(admin).text)
+        self.admin_secret = self.add_secret(admin).text
+        self.sign_in_as_admin()
         accounts.create(database, NewAccount("user", "alice", password=PASSWORD))
         robot = accounts.create(database, NewAccount("robot", "ci"))
         secret = self.add_secret(robot)
@@ -164,7 +174,10 @@ class Stand:
             "GRANT-ID": str(grants.add(database, robot.id, "team/*", "maintainer")),
             "RULE-ID": str(rules.add(database, NewRule("releases-of-others", 1, "immutable", "others/*"))),
         }
+        register(database, name="'split_names'")
+        register(database, name="'failed_names'", state="'failed'")
         self.names |= {"IMPORT-ID": str(_moved_in(database)), "NEW-IMPORT-ID": str(_named(database))}
+        self.names["CHECK-ID"] = _checked(database)
         grants.add(database, None, "**", "reader")
         grants.add(database, accounts.create(database, NewAccount("user", "dave")).id, "others/**", "admin")
         quotas.put(database, Quota("team", 10**12, None))
@@ -212,7 +225,14 @@ def _moved_in(database: Database) -> int:
     sources.open_up(database, source.id)
     sources.set_mode(database, source.id, "lead")
     database.count(_ALL_HERE(id=source.id))
+    database.count(_OF_IT(id=source.id))
     return source.id
+
+
+def _checked(database: Database) -> str:
+    check = checks.start(database, None, {})
+    checks.stop(database, check.id, "it is over")
+    return str(check.id)
 
 
 def _named(database: Database) -> int:
@@ -221,4 +241,12 @@ def _named(database: Database) -> int:
 
 _ALL_HERE: Final = of_tests(
     "tests_all_here", int, "UPDATE import_sources SET state = 'open', listed_at = now() WHERE id = :id"
+)
+_OF_IT: Final = of_tests(
+    "tests_of_it",
+    int,
+    """
+    INSERT INTO import_repositories (source_id, path, name, state, imported_at)
+    VALUES (:id, 'others/moved', 'others/moved', 'imported', now())
+    """,
 )

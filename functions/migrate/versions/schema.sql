@@ -267,6 +267,7 @@ CREATE FUNCTION public.describe_tag() RETURNS trigger
     LANGUAGE plpgsql
     AS $$ BEGIN
     NEW.size := coalesce((SELECT size FROM manifests WHERE id = NEW.manifest_id), 0);
+    NEW.subject := tag_subject(NEW.name);
     RETURN NEW;
 END $$;
 
@@ -573,6 +574,14 @@ BEGIN
     END LOOP;
     RETURN NULL;
 END $$;
+
+CREATE FUNCTION public.late_standbys(seconds double precision, bytes bigint) RETURNS bigint
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog'
+    AS $$
+    SELECT count(*) FROM pg_stat_replication
+     WHERE replay_lag > make_interval(secs => seconds) OR pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn) > bytes
+$$;
 
 CREATE FUNCTION public.listed_bytes(repository bigint, listed json) RETURNS numeric
     LANGUAGE sql STABLE
@@ -939,6 +948,34 @@ CREATE FUNCTION public.refuse_followed(of_repository text) RETURNS void
     END IF;
 END $$;
 
+CREATE FUNCTION public.register_background_migration(of_name text, of_table text, of_key text[], start jsonb, all_at_once text) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    few CONSTANT bigint := 10000;
+    columns text := (SELECT string_agg(quote_ident(part), ', ' ORDER BY place)
+                       FROM unnest(of_key) WITH ORDINALITY AS parts (part, place));
+    downwards text := (SELECT string_agg(quote_ident(part) || ' DESC', ', ' ORDER BY place)
+                         FROM unnest(of_key) WITH ORDINALITY AS parts (part, place));
+    counted bigint;
+    largest jsonb;
+BEGIN
+    EXECUTE format('SELECT count(*) FROM (SELECT FROM %I LIMIT %s) AS first_rows', of_table, few) INTO counted;
+    EXECUTE format('SELECT jsonb_build_array(%s) FROM %I ORDER BY %s LIMIT 1', columns, of_table, downwards)
+       INTO largest;
+    IF counted < few THEN
+        EXECUTE all_at_once;
+        INSERT INTO background_migrations (name, table_name, key_columns, state, start, last, stop, total, rows_done,
+                                           started_at, worked_at, finished_at)
+        VALUES (of_name, of_table, of_key, 'finished', start, coalesce(largest, start), coalesce(largest, start),
+                counted, counted, now(), now(), now());
+    ELSE
+        INSERT INTO background_migrations (name, table_name, key_columns, start, last, stop, total)
+        SELECT of_name, of_table, of_key, start, start, largest, greatest(counted, reltuples::bigint)
+          FROM pg_class WHERE oid = of_table::regclass;
+    END IF;
+END $$;
+
 CREATE FUNCTION public.remember_deleted_manifests() RETURNS trigger
     LANGUAGE plpgsql
     AS $$ BEGIN
@@ -1230,6 +1267,13 @@ CREATE FUNCTION public.tag_refusal(repository text, tag text, creates boolean, r
      LIMIT 1
 $$;
 
+CREATE FUNCTION public.tag_subject(tag text) RETURNS bytea
+    LANGUAGE sql IMMUTABLE
+    AS $_$
+    SELECT CASE WHEN tag ~ '^sha256-[0-9a-f]{64}(\.(sig|att|sbom))?$'
+                THEN '\x01'::bytea || decode(substr(tag, 8, 64), 'hex') END
+$_$;
+
 CREATE FUNCTION public.trim_tag_history(repository bigint, of_tag text) RETURNS void
     LANGUAGE plpgsql
     AS $$ BEGIN
@@ -1338,6 +1382,48 @@ ALTER TABLE public.audit ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.background_failures (
+    migration_id bigint NOT NULL,
+    key jsonb NOT NULL,
+    after jsonb NOT NULL,
+    error text NOT NULL,
+    failed_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.background_migrations (
+    id bigint NOT NULL,
+    name text NOT NULL COLLATE pg_catalog."C",
+    table_name text NOT NULL COLLATE pg_catalog."C",
+    key_columns text[] NOT NULL,
+    state text DEFAULT 'active'::text NOT NULL COLLATE pg_catalog."C",
+    start jsonb NOT NULL,
+    last jsonb NOT NULL,
+    stop jsonb NOT NULL,
+    total bigint NOT NULL,
+    rows_done bigint DEFAULT 0 NOT NULL,
+    batch integer DEFAULT 1000 NOT NULL,
+    rate double precision,
+    rests boolean DEFAULT true NOT NULL,
+    waits_for text COLLATE pg_catalog."C",
+    due_at timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    started_at timestamp with time zone,
+    worked_at timestamp with time zone,
+    finished_at timestamp with time zone,
+    retried_at timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    CONSTRAINT background_migrations_batch_check CHECK ((batch >= 1)),
+    CONSTRAINT background_migrations_state_check CHECK ((state = ANY (ARRAY['active'::text, 'paused'::text, 'finished'::text, 'failed'::text])))
+);
+
+ALTER TABLE public.background_migrations ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.background_migrations_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.blob_reviews (
     digest bytea NOT NULL,
     review_after timestamp with time zone NOT NULL,
@@ -1353,7 +1439,51 @@ CREATE TABLE public.blobs (
     object_name text NOT NULL COLLATE pg_catalog."C",
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     damaged_at timestamp with time zone,
+    crc32c bigint,
     CONSTRAINT blobs_size_check CHECK ((size >= 0))
+);
+
+CREATE TABLE public.check_pieces (
+    id bigint NOT NULL,
+    check_id bigint NOT NULL,
+    step text NOT NULL,
+    start text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
+    stop text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
+    cursor text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
+    lease bigint DEFAULT 0 NOT NULL,
+    lease_until timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    CONSTRAINT check_pieces_step_check CHECK ((step = ANY (ARRAY['objects'::text, 'digests'::text, 'manifests'::text, 'blobs'::text, 'repositories'::text, 'figures'::text, 'repair'::text])))
+);
+
+ALTER TABLE public.check_pieces ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.check_pieces_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.checks (
+    id bigint NOT NULL,
+    state text DEFAULT 'running'::text NOT NULL,
+    asked_by text COLLATE pg_catalog."C",
+    options jsonb DEFAULT '{}'::jsonb NOT NULL,
+    counts jsonb DEFAULT '{}'::jsonb NOT NULL,
+    reason text,
+    started_at timestamp with time zone DEFAULT now() NOT NULL,
+    planned_at timestamp with time zone,
+    finished_at timestamp with time zone,
+    CONSTRAINT checks_state_check CHECK ((state = ANY (ARRAY['running'::text, 'done'::text, 'incomplete'::text, 'stopped'::text])))
+);
+
+ALTER TABLE public.checks ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.checks_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
 );
 
 CREATE TABLE public.collected (
@@ -1372,6 +1502,32 @@ CREATE TABLE public.deletions (
     error text
 )
 WITH (autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='500');
+
+CREATE TABLE public.findings (
+    id bigint NOT NULL,
+    check_id bigint NOT NULL,
+    kind text NOT NULL,
+    subject text NOT NULL COLLATE pg_catalog."C",
+    digest bytea,
+    repository text COLLATE pg_catalog."C",
+    size bigint,
+    detail text DEFAULT ''::text NOT NULL,
+    found_at timestamp with time zone DEFAULT now() NOT NULL,
+    action text,
+    acted_at timestamp with time zone,
+    gone_at timestamp with time zone,
+    CONSTRAINT findings_action_check CHECK ((action = ANY (ARRAY['marked'::text, 'unmarked'::text, 'queued'::text, 'written'::text, 'reviewed'::text]))),
+    CONSTRAINT findings_kind_check CHECK ((kind = ANY (ARRAY['missing'::text, 'size'::text, 'checksum'::text, 'digest'::text, 'marked'::text, 'unknown'::text, 'manifest'::text, 'references'::text, 'leaked_manifest'::text, 'leaked_link'::text, 'leaked_blob'::text, 'figure'::text])))
+);
+
+ALTER TABLE public.findings ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.findings_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 
 CREATE TABLE public.gc_settings (
     event text NOT NULL,
@@ -1614,7 +1770,8 @@ CREATE TABLE public.manifests (
     pushed_at timestamp with time zone DEFAULT now() NOT NULL,
     kind text DEFAULT 'other'::text NOT NULL COLLATE pg_catalog."C",
     size bigint DEFAULT 0 NOT NULL,
-    config_digest bytea
+    config_digest bytea,
+    damaged_at timestamp with time zone
 );
 
 ALTER TABLE public.manifests ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -1977,8 +2134,10 @@ CREATE TABLE public.tags (
     size bigint DEFAULT 0 NOT NULL,
     pulls bigint DEFAULT 0 NOT NULL,
     pulled_at timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    subject bytea,
     named_at timestamp with time zone DEFAULT clock_timestamp(),
-    restored_at timestamp with time zone
+    restored_at timestamp with time zone,
+    CONSTRAINT tags_subject CHECK ((NOT (subject IS DISTINCT FROM public.tag_subject(name))))
 );
 
 CREATE TABLE public.trusted_publishers (
@@ -2004,7 +2163,8 @@ CREATE TABLE public.upload_objects (
     upload_id uuid NOT NULL,
     number integer,
     size bigint,
-    finished_at timestamp with time zone
+    finished_at timestamp with time zone,
+    crc32c bigint
 );
 
 CREATE TABLE public.uploads (
@@ -2056,17 +2216,38 @@ CREATE TABLE public.withdrawn_manifests (
 ALTER TABLE ONLY public.audit
     ADD CONSTRAINT audit_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.background_failures
+    ADD CONSTRAINT background_failures_pkey PRIMARY KEY (migration_id, key);
+
+ALTER TABLE ONLY public.background_migrations
+    ADD CONSTRAINT background_migrations_name_key UNIQUE (name);
+
+ALTER TABLE ONLY public.background_migrations
+    ADD CONSTRAINT background_migrations_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.blob_reviews
     ADD CONSTRAINT blob_reviews_pkey PRIMARY KEY (digest);
 
 ALTER TABLE ONLY public.blobs
     ADD CONSTRAINT blobs_pkey PRIMARY KEY (digest);
 
+ALTER TABLE ONLY public.check_pieces
+    ADD CONSTRAINT check_pieces_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.checks
+    ADD CONSTRAINT checks_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.collected
     ADD CONSTRAINT collected_pkey PRIMARY KEY (day, level, event);
 
 ALTER TABLE ONLY public.deletions
     ADD CONSTRAINT deletions_pkey PRIMARY KEY (object_name);
+
+ALTER TABLE ONLY public.findings
+    ADD CONSTRAINT findings_once UNIQUE (kind, subject);
+
+ALTER TABLE ONLY public.findings
+    ADD CONSTRAINT findings_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.gc_settings
     ADD CONSTRAINT gc_settings_pkey PRIMARY KEY (event);
@@ -2251,7 +2432,19 @@ CREATE INDEX blobs_damaged ON public.blobs USING btree (digest) WHERE (damaged_a
 
 CREATE UNIQUE INDEX blobs_object ON public.blobs USING btree (object_name) WHERE (object_name IS NOT NULL);
 
+CREATE INDEX check_pieces_check ON public.check_pieces USING btree (check_id, id);
+
+CREATE UNIQUE INDEX checks_running ON public.checks USING btree (state) WHERE (state = 'running'::text);
+
+CREATE INDEX checks_started ON public.checks USING btree (started_at);
+
 CREATE INDEX deletions_due ON public.deletions USING btree (not_before);
+
+CREATE INDEX findings_check ON public.findings USING btree (check_id, id);
+
+CREATE INDEX findings_gone ON public.findings USING btree (gone_at) WHERE (gone_at IS NOT NULL);
+
+CREATE INDEX findings_open ON public.findings USING btree (id) WHERE (gone_at IS NULL);
 
 CREATE INDEX grants_list ON public.grants USING btree (pattern, id);
 
@@ -2535,8 +2728,17 @@ CREATE TRIGGER untagged_scan_after_move AFTER UPDATE ON public.tags REFERENCING 
 
 CREATE TRIGGER withdraw AFTER DELETE ON public.manifests REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.withdraw_manifests();
 
+ALTER TABLE ONLY public.background_failures
+    ADD CONSTRAINT background_failures_migration_id_fkey FOREIGN KEY (migration_id) REFERENCES public.background_migrations(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.blob_reviews
     ADD CONSTRAINT blob_reviews_digest_fkey FOREIGN KEY (digest) REFERENCES public.blobs(digest) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.check_pieces
+    ADD CONSTRAINT check_pieces_check_id_fkey FOREIGN KEY (check_id) REFERENCES public.checks(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.findings
+    ADD CONSTRAINT findings_check_id_fkey FOREIGN KEY (check_id) REFERENCES public.checks(id);
 
 ALTER TABLE ONLY public.grants
     ADD CONSTRAINT grants_principal_id_fkey FOREIGN KEY (principal_id) REFERENCES public.principals(id) ON DELETE CASCADE;

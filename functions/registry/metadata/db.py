@@ -37,7 +37,8 @@ Row = TypeVar("Row")
 _RETRIABLE: Final = ("40001", "40P01", "57P01")
 # Out of connections, shutting down, gone, or not answering in time.
 _UNAVAILABLE_CLASSES: Final = ("08", "53", "57", "58")
-_LOCK_TIMEOUT: Final = "55P03"
+# A lock that was not had in time, a statement that took too long, and those of the first two above.
+_CROWDED: Final = ("55P03", "57014", "40001", "40P01")
 # Raised by the rules of functions/migrate/versions/pre/0001_baseline/rules.sql, and by imports (0002_imports.sql).
 _AGAINST_THE_RULES: Final = "SW001"
 _FOLLOWED: Final = "SW002"
@@ -65,6 +66,10 @@ _TELLING: Final = "set_config('slipway.actor', :actor, true)"
 
 class MetadataUnavailable(Exception):
     """The database can't be reached or can't answer now. Trying again later may work."""
+
+
+class Crowded(MetadataUnavailable):
+    """Others were in the way, or it took longer than it may: less at once may work, or later."""
 
 
 class NotMigrated(MetadataUnavailable):
@@ -122,17 +127,17 @@ class Statement(Generic[Row]):
 
     @cached_property
     def may_block(self) -> bool:
-        """Whether it may have to wait for the locks of others: it is then kept from the connections of reads."""
+        """Says whether it may have to wait for the locks of others: it is then kept from the connections of reads."""
         return not self.is_brief and _BLOCKING.search(self.sql) is not None
 
     @cached_property
     def is_change(self) -> bool:
-        """Whether it changes something of which is kept who changed it, and why."""
+        """Says whether it changes something of which is kept who changed it, and why."""
         return _CHANGING.search(self.sql) is not None
 
     @cached_property
     def is_telling(self) -> bool:
-        """Whether it tells the transaction who and why, beside what it is for."""
+        """Says whether it tells the transaction who and why, beside what it is for."""
         return _TELLING in self.sql
 
     def read(self, outcome: Outcome) -> list[Row]:
@@ -140,7 +145,7 @@ class Statement(Generic[Row]):
         return [reader(iter(row)) for row in outcome.rows]
 
     def __call__(self, **values: object) -> Call[Row]:
-        """The statement with its parameters, to be run alone or in a batch."""
+        """Returns the statement with its parameters, to be run alone or in a batch."""
         return Call(self, {name: _parameter(value) for name, value in values.items()})
 
 
@@ -151,7 +156,7 @@ class Call(Generic[Row]):
 
 
 def compose(sql: str, **pieces: str) -> str:
-    """The SQL with its `$places` filled. Pieces are constants of the program, as all SQL is."""
+    """Returns the SQL with its `$places` filled. Pieces are constants of the program, as all SQL is."""
     return Template(sql).substitute(pieces)
 
 
@@ -199,7 +204,7 @@ _SET_PATIENCE: Final = Statement(
 
 
 def ranked(rank: int) -> Call[str]:
-    """What to put in front of a batch that rules may refuse: the rank of the caller's role, 0 for none."""
+    """Returns what to put in front of a batch that rules may refuse: the rank of the caller's role, 0 for none."""
     return _SET_RANK(rank=str(rank))
 
 
@@ -229,7 +234,7 @@ class Session:
         return rows[0] if rows else None
 
     def count(self, call: Call[Any]) -> int:
-        """How many rows the statement touched."""
+        """Returns how many rows the statement touched."""
         return self.batch([call])[0].count
 
     def batch(self, calls: Sequence[Call[Any]]) -> list[Outcome]:
@@ -278,7 +283,7 @@ class Database:
         return self._run(lambda session: session.count(call), [call])
 
     def batch(self, calls: Sequence[Call[Any]]) -> list[Outcome]:
-        """All of them, in order, in one round trip and one transaction."""
+        """Runs all of them, in order, in one round trip and one transaction."""
         return self._run(lambda session: session.batch(calls), calls)
 
     def transaction(self, work: Callable[[Session], Row], *, is_long: bool = False) -> Row:
@@ -335,8 +340,9 @@ def _translated(error: Exception, state: str, constraint: str) -> Exception:
         return Followed(error.args[0]["M"])
     if state.startswith("23") or (state in _RETRIABLE and constraint):
         return Conflict(constraint or str(error.args[0].get("c", "")))
-    if state in _RETRIABLE or state == _LOCK_TIMEOUT or state[:2] in _UNAVAILABLE_CLASSES:
-        return MetadataUnavailable(f"the database answered SQLSTATE {state}")
+    if state in _CROWDED or state in _RETRIABLE or state[:2] in _UNAVAILABLE_CLASSES:
+        kind = Crowded if state in _CROWDED else MetadataUnavailable
+        return kind(f"the database answered SQLSTATE {state}")
     if state in _NOT_MIGRATED:
         return NotMigrated(f"the schema is not this release's, call migrate: {error.args[0]['M']}")
     return error

@@ -104,7 +104,7 @@ def delete_tags(context: Context, route: routes.DeleteTags) -> Response:
 
 
 def _refusal(context: Context, repository: RepositoryName, tag: Tag) -> str | None:
-    """What the caller's token says against it."""
+    """Returns what the caller's token says against it."""
     try:
         require_deletable(context, repository, tag)
     except Denied as denied:
