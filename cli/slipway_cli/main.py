@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "manifest": Later(f"{_IN}.manifests", "manifest", "Manifests by digest: print, referrers, delete."),
     "history": Later(f"{_IN}.history", "history", "What tags named before, and what can be put back."),
     "restore": Later(f"{_IN}.history", "restore", "Put back a tag, a manifest, or a repository."),
+    "purge": Later(f"{_IN}.history", "purge_tags", "Delete for good what was deleted."),
     "deleted": Later(f"{_IN}.history", "deleted", "What was deleted and can be put back."),
     "repository": Later(f"{_IN}.repositories", "repository", "Repositories: list, move, delete, settings."),
     "namespace": Later(f"{_IN}.namespaces", "namespace", "Namespaces and their figures."),

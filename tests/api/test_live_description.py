@@ -146,6 +146,10 @@ EXAMPLES: Final = {
     "POST /api/v1/repositories/{name}/-/restore-repository": [
         Example(200, "/api/v1/repositories/a/gone-1/-/restore-repository", document={})
     ],
+    "POST /api/v1/repositories/{name}/-/purge": [
+        Example(200, "/api/v1/repositories/a/b/-/purge", document={"tags": ["gone-1"]}),
+        Example(200, "/api/v1/repositories/a/b/-/purge", document={"all": True}),
+    ],
     "POST /api/v1/repositories/{name}/-/purge-repository": [
         Example(200, "/api/v1/repositories/a/gone-2/-/purge-repository", document={})
     ],

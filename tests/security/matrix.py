@@ -128,6 +128,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "POST restore": lambda world: world.at(
         "POST", f"/api/v1/repositories/{REPOSITORY}/-/restore", json={"at": "2026-01-31T12:00:00Z", "dry_run": True}
     ),
+    "POST purge": lambda world: world.at("POST", f"/api/v1/repositories/{REPOSITORY}/-/purge", json={"all": True}),
     "POST restore-repository": lambda world: world.deleted("restore-repository"),
     "POST purge-repository": lambda world: world.deleted("purge-repository"),
     "GET deleted repositories of the namespace": lambda world: world.at(

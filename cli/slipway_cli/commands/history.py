@@ -117,6 +117,33 @@ def purge(name: str, identity: int | None, yes: bool, dry_run: bool, form: Form)
 
 
 @alone(
+    "purge",
+    "slipway purge team/app:gone --dry-run",
+    "slipway purge team/app:gone --yes",
+    "slipway purge team/app --yes",
+)
+@click.argument("image", metavar="REFERENCE", type=Image(), shell_complete=REFERENCE)
+@changes
+@gives_one
+def purge_tags(image: Reference, yes: bool, dry_run: bool, form: Form) -> None:
+    """Delete for good what a tag named before, or all that was deleted in a repository: nothing of it can be put back.
+
+    For secrets that were pushed by mistake, and to free bytes. What a tag names now stays.
+    """
+    if image.digest is not None:
+        raise click.UsageError("name a tag, or the repository for all that was deleted in it")
+    what = f"purge what {image} named before" if image.tag else f"purge all that was deleted in {image}"
+    if not goes_on(what, yes=yes, dry_run=dry_run):
+        return
+    client = connect()
+    asked: dict[str, Any] = {"tags": [image.tag]} if image.tag else {"all": True}
+    with suggesting_image(client, Reference(image.repository)):
+        done = client.send("POST", f"/api/v1/repositories/{image.repository}/-/purge", asked)
+    columns = (text("repository", "name"), count("manifests", "manifests"), count("blobs", "blobs"))
+    show_one(done, (*columns, size("free in 65 minutes", "bytes"), count("blobs elsewhere", "elsewhere")), form)
+
+
+@alone(
     "restore",
     "slipway restore team/app:gone --dry-run",
     "slipway restore team/app:gone",

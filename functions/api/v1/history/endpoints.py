@@ -7,7 +7,7 @@ from typing import Final
 from functions.api.endpoint import Endpoint
 from functions.api.permission import AdministratorOf, RightTo
 from functions.api.route import in_repository
-from functions.api.v1.history import lists, paths, restoring, routes
+from functions.api.v1.history import lists, paths, purging, restoring, routes
 
 ENDPOINTS: Final = (
     Endpoint(
@@ -37,6 +37,16 @@ ENDPOINTS: Final = (
         handler=restoring.restore_repository,
         permission=RightTo("delete"),
         action="repository.restore",
+    ),
+    Endpoint(
+        method="POST",
+        path=paths.PURGE,
+        route=routes.Purge,
+        parse=in_repository(routes.Purge),
+        handler=purging.purge,
+        permission=RightTo("delete"),
+        action="tags.purge",
+        leaves_garbage=True,
     ),
     Endpoint(
         method="POST",

@@ -46,3 +46,8 @@ class ListDeletedTags(Route):
 
     namespace: str | None
     part: Part = field(default_factory=Part)
+
+
+@dataclass(frozen=True, slots=True)
+class Purge(InRepository):
+    """What was deleted in the repository goes for good: all, or what some tags named."""
