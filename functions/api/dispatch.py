@@ -18,6 +18,7 @@ from functions.api.v1.access import endpoints as access
 from functions.api.v1.background import endpoints as background
 from functions.api.v1.backups import endpoints as backups
 from functions.api.v1.checks import endpoints as checks
+from functions.api.v1.history import endpoints as history
 from functions.api.v1.imports import endpoints as imports
 from functions.api.v1.insights import endpoints as insights
 from functions.api.v1.management import endpoints as management
@@ -49,6 +50,7 @@ ENDPOINTS: Final = Endpoints(
         *imports.ENDPOINTS,
         *background.ENDPOINTS,
         *insights.ENDPOINTS,
+        *history.ENDPOINTS,
         *management.ENDPOINTS,
         *gitlab.ENDPOINTS,
     ]

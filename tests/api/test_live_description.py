@@ -34,6 +34,7 @@ from tests.api.description import OPERATIONS, Operation
 from tests.background.building import register
 from tests.backups.rows import sealed
 from tests.forgotten import forget_services
+from tests.metadata.build import set_grace
 from tests.support import Image, Registry, descriptor
 
 IMAGE: Final = Image(config=b"{}", layers=(b"a layer of some bytes",))
@@ -137,6 +138,27 @@ EXAMPLES: Final = {
     "POST /api/v1/repositories/{name}/-/delete-tags": [
         Example(200, "/api/v1/repositories/a/b/-/delete-tags", document={"tags": ["v1", "none"], "dry_run": True})
     ],
+    "GET /api/v1/repositories/{name}/-/history": [
+        Example(200, "/api/v1/repositories/a/b/-/history?n=1"),
+        Example(200, "/api/v1/repositories/a/b/-/history?tag=gone-1"),
+    ],
+    "POST /api/v1/repositories/{name}/-/restore": [
+        Example(200, "/api/v1/repositories/a/b/-/restore", document={"at": "2026-01-31T12:00:00Z", "dry_run": True}),
+        Example(200, "/api/v1/repositories/a/b/-/restore", document={"tag": "gone-1"}),
+    ],
+    "POST /api/v1/repositories/{name}/-/restore-repository": [
+        Example(200, "/api/v1/repositories/a/gone-1/-/restore-repository", document={})
+    ],
+    "POST /api/v1/repositories/{name}/-/purge": [
+        Example(200, "/api/v1/repositories/a/b/-/purge", document={"tags": ["gone-1"]}),
+        Example(200, "/api/v1/repositories/a/b/-/purge", document={"all": True}),
+    ],
+    "POST /api/v1/repositories/{name}/-/purge-repository": [
+        Example(200, "/api/v1/repositories/a/gone-2/-/purge-repository", document={})
+    ],
+    "GET /api/v1/deleted/repositories": [Example(200, "/api/v1/deleted/repositories?n=1")],
+    "GET /api/v1/deleted/tags": [Example(200, "/api/v1/deleted/tags?n=1")],
+    "PATCH /api/v1/namespaces/{namespace}": [Example(200, "/api/v1/namespaces/a", document={"undo_seconds": 86400})],
     "GET /api/v1/namespaces/{namespace}/quota": [Example(200, "/api/v1/namespaces/a/quota")],
     "PUT /api/v1/namespaces/{namespace}/quota": [
         Example(200, "/api/v1/namespaces/a/quota", document={"bytes": 10**9, "repositories": None})
@@ -168,7 +190,10 @@ EXAMPLES: Final = {
     "GET /api/v1/repositories": [Example(200, "/api/v1/repositories"), Example(200, "/api/v1/repositories?n=1")],
     "GET /api/v1/repositories/{name}": [Example(200, "/api/v1/repositories/a/b")],
     "GET /api/v1/repositories/{name}/-/tags": [Example(200, "/api/v1/repositories/a/b/-/tags?n=1")],
-    "GET /api/v1/repositories/{name}/-/tags/{tag}": [Example(200, "/api/v1/repositories/a/b/-/tags/v1")],
+    "GET /api/v1/repositories/{name}/-/tags/{tag}": [
+        Example(200, "/api/v1/repositories/a/b/-/tags/v1"),
+        Example(200, "/api/v1/repositories/a/b/-/tags/v1?at=9999-01-31T12:00:00Z"),
+    ],
     "GET /api/v1/repositories/{name}/-/manifests/{digest}": [
         Example(200, f"/api/v1/repositories/a/b/-/manifests/{IMAGE.digest}")
     ],
@@ -276,7 +301,18 @@ def stocked(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> Registry:
     registry.push_blob("a/b", b"loose")
     for attached in ATTACHED:
         registry.put_manifest("a/b", attached.digest, attached.manifest)
+    delete(registry)
     return registry
+
+
+def delete(registry: Registry) -> None:
+    """Two tags and two repositories, which can be put back."""
+    set_grace(registry.services.database, undo=1)
+    for name in ("gone-1", "gone-2"):
+        registry.put_manifest("a/b", name, IMAGE.manifest)
+        registry.push_image(f"a/{name}", "v1")
+        for path in (f"/v2/a/b/manifests/{name}", f"/api/v1/repositories/a/{name}"):
+            assert registry.request("DELETE", path).status_code < 300
 
 
 @pytest.fixture

@@ -40,6 +40,21 @@ SELECT id, repository_id, digest FROM manifests WHERE id % 3 = 0;
 INSERT INTO tags (repository_id, name, manifest_id)
 SELECT repository_id, 'v' || row_number() OVER (PARTITION BY repository_id), id FROM manifests;
 
+INSERT INTO tag_history (repository_id, tag, digest, since, until, size, kind, cause, actor, is_move, created_at,
+                         updated_at, pulls, pulled_at)
+SELECT repository_id, name, '\x01' || sha256(int4send(n)), now() - (n + 1) * interval '1 hour', now() - n * interval '1 hour',
+       1000, 'image', 'client', 'robot:ci', n % 2 = 0, now(), now(), 0, '-infinity'
+  FROM tags, generate_series(1, 3) AS n;
+INSERT INTO withdrawn_manifests (repository_id, digest, media_type, kind, size, payload, blobs, children, pushed_at, until,
+                                 cause, actor)
+SELECT id, '\x01' || sha256(int4send(n + 100)), 'application/vnd.oci.image.manifest.v1+json', 'image', 1000, '{}', '{}',
+       '{}', now(), now() + id * interval '1 minute', 'client', 'robot:ci'
+  FROM repositories, generate_series(1, 3) AS n;
+INSERT INTO repositories (namespace_id, name, deleted_at, deleted_until, deleted_by)
+SELECT namespaces.id, namespaces.name || '/gone' || n || '@' || (100000 * namespaces.id + n), now() - n * interval '1 minute',
+       now() + n * interval '1 minute', 'robot:ci'
+  FROM namespaces, generate_series(1, 50) AS n WHERE namespaces.id <= 20;
+
 INSERT INTO repository_days (repository_id, day)
 SELECT id, date '2026-01-01' + n FROM repositories, generate_series(1, 10) AS n;
 INSERT INTO repository_trends (repository_id, namespace_id, gained_bytes, recent_pulls, due_on)

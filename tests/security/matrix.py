@@ -12,12 +12,15 @@ from werkzeug.test import TestResponse
 
 from functions.registry.metadata.access import grants, principals
 from functions.registry.metadata.checks import checks
+from functions.registry.metadata.content import removal
 from functions.registry.metadata.imports import sources
 from functions.registry.metadata.imports.sources import NewSource
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.media_type import OCI_INDEX, OCI_MANIFEST
+from functions.registry.oci.name import RepositoryName
 from tests.background.building import register
 from tests.backups.rows import sealed
+from tests.metadata import build
 from tests.security.people import ROLES, Guarded
 from tests.support import Image, index_of
 
@@ -69,6 +72,13 @@ class World:
         """Of backups something that was done; its id."""
         return sealed(self.registry.services.database)
 
+    def deleted(self, act: str) -> TestResponse:
+        """Of a repository that was deleted, and that whoever may delete it may put back or purge."""
+        database = self.registry.services.database
+        build.set_grace(database, undo=1)
+        removal.remove(database, RepositoryName(REPOSITORY))
+        return self.at("POST", f"/api/v1/repositories/{REPOSITORY}/-/{act}", json={})
+
     def running_check(self) -> int:
         database = self.registry.services.database
         return (checks.running(database) or checks.start(database, None, {})).id
@@ -119,6 +129,21 @@ OPERATIONS: Final[dict[str, Operation]] = {
         "POST", f"/api/v1/repositories/{REPOSITORY}/-/delete-tags", json={"tags": ["v1"]}
     ),
     "DELETE repository": lambda world: world.at("DELETE", f"/api/v1/repositories/{REPOSITORY}"),
+    "GET history": lambda world: world.at("GET", f"/api/v1/repositories/{REPOSITORY}/-/history"),
+    "POST restore": lambda world: world.at(
+        "POST", f"/api/v1/repositories/{REPOSITORY}/-/restore", json={"at": "2026-01-31T12:00:00Z", "dry_run": True}
+    ),
+    "POST purge": lambda world: world.at("POST", f"/api/v1/repositories/{REPOSITORY}/-/purge", json={"all": True}),
+    "POST restore-repository": lambda world: world.deleted("restore-repository"),
+    "POST purge-repository": lambda world: world.deleted("purge-repository"),
+    "GET deleted repositories of the namespace": lambda world: world.at(
+        "GET", "/api/v1/deleted/repositories?namespace=team"
+    ),
+    "GET deleted tags of the namespace": lambda world: world.at("GET", "/api/v1/deleted/tags?namespace=team"),
+    "GET all deleted repositories": lambda world: world.at("GET", "/api/v1/deleted/repositories"),
+    "PATCH undo of all the namespace": lambda world: world.at(
+        "PATCH", "/api/v1/namespaces/team", json={"undo_seconds": 86400}
+    ),
     "PATCH repository": lambda world: world.at(
         "PATCH", f"/api/v1/repositories/{REPOSITORY}", json={"keep_untagged": True}
     ),

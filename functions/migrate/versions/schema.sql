@@ -46,6 +46,19 @@ CREATE FUNCTION public.caller_rank() RETURNS integer
     SELECT coalesce(nullif(current_setting('slipway.rank', true), ''), '0')::int
 $$;
 
+CREATE FUNCTION public.change_actor() RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT coalesce(nullif(current_setting('slipway.actor', true), ''), 'unknown')
+$$;
+
+CREATE FUNCTION public.change_cause() RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT CASE WHEN is_importing() THEN 'import'
+                ELSE coalesce(nullif(current_setting('slipway.cause', true), ''), 'unknown') END
+$$;
+
 CREATE FUNCTION public.claim_quota(of_namespace text, waits boolean) RETURNS void
     LANGUAGE plpgsql
     AS $$
@@ -147,6 +160,21 @@ BEGIN
     RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.count_set_aside() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$ BEGIN
+    INSERT INTO usage_changes (namespace_id, repositories)
+    VALUES (NEW.namespace_id, CASE WHEN NEW.deleted_at IS NULL THEN 1 ELSE -1 END);
+    IF NEW.deleted_at IS NULL THEN PERFORM obey_repository_quota(ARRAY[NEW.namespace_id]); END IF;
+    IF NEW.deleted_at IS NOT NULL AND is_import_open() THEN
+        PERFORM refuse_followed(OLD.name);
+        UPDATE import_repositories
+           SET state = 'dropped', repository_id = NULL, due_at = NULL, asked_at = NULL
+         WHERE (repository_id = OLD.id OR (repository_id IS NULL AND name = OLD.name)) AND state <> 'refused';
+    END IF;
+    RETURN NULL;
+END $$;
+
 CREATE FUNCTION public.count_tags() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -163,6 +191,27 @@ BEGIN
         RETURNING usage.namespace_id, delta.count
     )
     INSERT INTO usage_changes (namespace_id, tags) SELECT namespace_id, sign * sum(count) FROM counted GROUP BY 1;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.count_withdrawn() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    ids bigint[] := ARRAY(SELECT DISTINCT repository_id FROM changed);
+    sign int := CASE TG_OP WHEN 'INSERT' THEN 1 ELSE -1 END;
+BEGIN
+    IF ids = '{}' THEN RETURN NULL; END IF;
+    PERFORM lock_usage(ids);
+    WITH counted AS (
+        UPDATE repository_usage AS usage
+           SET manifest_bytes = usage.manifest_bytes + sign * delta.bytes, untagged_scan_due = true
+          FROM (SELECT repository_id, sum(length(payload)) AS bytes FROM changed GROUP BY 1) AS delta
+         WHERE usage.repository_id = delta.repository_id
+        RETURNING usage.namespace_id, delta.bytes
+    )
+    INSERT INTO usage_changes (namespace_id, manifest_bytes)
+    SELECT namespace_id, sign * sum(bytes) FROM counted GROUP BY 1;
     RETURN NULL;
 END $$;
 
@@ -253,7 +302,28 @@ END $$;
 CREATE FUNCTION public.end_repository_usage() RETURNS trigger
     LANGUAGE plpgsql
     AS $$ BEGIN
-    INSERT INTO usage_changes (namespace_id, repositories) SELECT namespace_id, -count(*) FROM old_rows GROUP BY 1;
+    INSERT INTO usage_changes (namespace_id, repositories)
+    SELECT namespace_id, -count(*) FROM old_rows WHERE deleted_at IS NULL GROUP BY 1;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.end_withdrawal() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$ BEGIN
+    WITH back AS (
+        DELETE FROM withdrawn_manifests AS gone
+         USING (SELECT found.repository_id, found.digest, new_rows.id
+                  FROM new_rows JOIN withdrawn_manifests AS found
+                    ON found.repository_id = new_rows.repository_id AND found.digest = new_rows.digest
+                 ORDER BY 1, 2
+                   FOR UPDATE OF found SKIP LOCKED) AS locked
+         WHERE gone.repository_id = locked.repository_id AND gone.digest = locked.digest
+        RETURNING locked.id, gone.until
+    )
+    INSERT INTO manifest_reviews AS review (manifest_id, review_after, event)
+    SELECT id, until + interval '1 minute', 'cascade' FROM back WHERE until > now() ORDER BY id
+    ON CONFLICT (manifest_id) DO UPDATE SET review_after = excluded.review_after, event = excluded.event
+     WHERE review.review_after < excluded.review_after;
     RETURN NULL;
 END $$;
 
@@ -380,6 +450,12 @@ CREATE FUNCTION public.is_being_deleted(attempts integer, not_before timestamp w
            > now() - interval '1 hour'
 $$;
 
+CREATE FUNCTION public.is_final() RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT coalesce(current_setting('slipway.cause', true), '') IN ('collection', 'purge')
+$$;
+
 CREATE FUNCTION public.is_followed(of_repository text) RETURNS boolean
     LANGUAGE plpgsql STABLE
     AS $$
@@ -452,6 +528,51 @@ BEGIN
         visited := visited || level;
     END LOOP;
     RETURN false;
+END $$;
+
+CREATE FUNCTION public.keep_deleted_tags() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE kept record;
+BEGIN
+    FOR kept IN
+        INSERT INTO tag_history (repository_id, tag, digest, since, until, size, kind, cause, actor, is_move,
+                                 created_at, updated_at, pulls, pulled_at)
+        SELECT old_rows.repository_id, old_rows.name, manifests.digest,
+               coalesce(old_rows.named_at, old_rows.updated_at), clock_timestamp(), old_rows.size, manifests.kind,
+               change_cause(), change_actor(), false,
+               old_rows.created_at, old_rows.updated_at, old_rows.pulls, old_rows.pulled_at
+          FROM old_rows JOIN manifests ON manifests.id = old_rows.manifest_id
+         ORDER BY old_rows.repository_id, old_rows.name
+        RETURNING repository_id, tag, id
+    LOOP
+        IF kept.id % 128 = 0 THEN PERFORM trim_tag_history(kept.repository_id, kept.tag); END IF;
+    END LOOP;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.keep_moved_tags() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE kept record;
+BEGIN
+    FOR kept IN
+        INSERT INTO tag_history (repository_id, tag, digest, since, until, size, kind, cause, actor, is_move,
+                                 created_at, updated_at, pulls, pulled_at)
+        SELECT old_rows.repository_id, old_rows.name, manifests.digest,
+               coalesce(old_rows.named_at, old_rows.updated_at), new_rows.named_at, old_rows.size, manifests.kind,
+               change_cause(), change_actor(), true,
+               old_rows.created_at, old_rows.updated_at, old_rows.pulls, old_rows.pulled_at
+          FROM old_rows
+          JOIN new_rows USING (repository_id, name)
+          JOIN manifests ON manifests.id = old_rows.manifest_id
+         WHERE old_rows.manifest_id <> new_rows.manifest_id
+         ORDER BY old_rows.repository_id, old_rows.name
+        RETURNING repository_id, tag, id
+    LOOP
+        IF kept.id % 128 = 0 THEN PERFORM trim_tag_history(kept.repository_id, kept.tag); END IF;
+    END LOOP;
+    RETURN NULL;
 END $$;
 
 CREATE FUNCTION public.late_standbys(seconds double precision, bytes bigint) RETURNS bigint
@@ -584,6 +705,13 @@ BEGIN
     RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.note_named_at() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$ BEGIN
+    NEW.named_at := clock_timestamp();
+    RETURN NEW;
+END $$;
+
 CREATE FUNCTION public.obey_open_quota() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -662,7 +790,7 @@ BEGIN
     IF TG_OP = 'INSERT' AND is_importing() THEN RETURN NEW; END IF;
     IF TG_OP = 'UPDATE' AND OLD.manifest_id = NEW.manifest_id THEN RETURN NEW; END IF;
     SELECT name INTO repository FROM repositories
-     WHERE id = touched.repository_id
+     WHERE id = touched.repository_id AND deleted_at IS NULL
        AND EXISTS (SELECT FROM tag_rules WHERE tag_rules.namespace IN ('', split_part(repositories.name, '/', 1)));
     IF NOT FOUND THEN RETURN coalesce(NEW, OLD); END IF;
     refusal := tag_refusal(repository, touched.name, TG_OP = 'INSERT', caller_rank());
@@ -695,6 +823,22 @@ CREATE FUNCTION public.place_upload() RETURNS trigger
     AS $$ BEGIN
     NEW.namespace_id := (SELECT namespace_id FROM repositories WHERE id = NEW.repository_id);
     RETURN NEW;
+END $$;
+
+CREATE FUNCTION public.purge_advice(of_namespace text) RETURNS text
+    LANGUAGE plpgsql STABLE
+    AS $$
+DECLARE
+    freed bigint := (
+        SELECT coalesce(sum(CASE WHEN repositories.deleted_at IS NULL THEN usage.untagged_bytes + usage.restorable_bytes
+                                 ELSE usage.bytes END), 0)
+          FROM namespaces
+          JOIN repositories ON repositories.namespace_id = namespaces.id
+          JOIN repository_usage AS usage ON usage.repository_id = repositories.id
+         WHERE namespaces.name = of_namespace);
+BEGIN
+    RETURN CASE WHEN freed > 0
+                THEN format('; up to %s bytes of it are deleted or untagged, and can be purged', freed) END;
 END $$;
 
 CREATE FUNCTION public.queue_deletion_of_blobs() RETURNS trigger
@@ -758,10 +902,10 @@ CREATE FUNCTION public.queue_trends() RETURNS trigger
 END $$;
 
 CREATE FUNCTION public.quota_refusal(of_namespace text, used bigint, most bigint, needed bigint) RETURNS text
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE sql STABLE
     AS $$
-    SELECT format('the quota of namespace %s is %s bytes: %s are in use, and %s more are needed; delete something, or ask an administrator for more',
-                  of_namespace, most, used, needed)
+    SELECT format('the quota of namespace %s is %s bytes: %s are in use, and %s more are needed; delete something, or ask an administrator for more%s',
+                  of_namespace, most, used, needed, purge_advice(of_namespace))
 $$;
 
 CREATE FUNCTION public.quota_reserve() RETURNS bigint
@@ -894,11 +1038,60 @@ BEGIN
     RETURN true;
 END $$;
 
+CREATE FUNCTION public.restorable_until(repository bigint, wanted bytea) RETURNS timestamp with time zone
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT coalesce(
+        (SELECT review.review_after
+           FROM manifests JOIN manifest_reviews AS review ON review.manifest_id = manifests.id
+          WHERE manifests.repository_id = repository AND manifests.digest = wanted),
+        (SELECT until FROM withdrawn_manifests WHERE repository_id = repository AND digest = wanted))
+$$;
+
+CREATE FUNCTION public.restore_refusal(repository bigint, wanted bytea) RETURNS text
+    LANGUAGE plpgsql STABLE
+    AS $$
+DECLARE
+    withdrawn record;
+    missing bytea;
+    refusal text;
+BEGIN
+    IF EXISTS (SELECT FROM manifests WHERE repository_id = repository AND digest = wanted) THEN RETURN NULL; END IF;
+    SELECT blobs, children, until INTO withdrawn
+      FROM withdrawn_manifests WHERE repository_id = repository AND digest = wanted AND until > now();
+    IF NOT FOUND THEN RETURN format('manifest %s is collected', digest_text(wanted)); END IF;
+    SELECT held.digest INTO missing
+      FROM unnest(withdrawn.blobs) AS held (digest)
+     WHERE NOT EXISTS (SELECT FROM repository_blobs AS link
+                        WHERE link.repository_id = repository AND link.digest = held.digest)
+     LIMIT 1;
+    IF FOUND THEN RETURN format('layer %s was deleted', digest_text(missing)); END IF;
+    FOREACH missing IN ARRAY withdrawn.children LOOP
+        refusal := restore_refusal(repository, missing);
+        IF refusal IS NOT NULL THEN RETURN refusal; END IF;
+    END LOOP;
+    RETURN NULL;
+END $$;
+
 CREATE FUNCTION public.review_children() RETURNS trigger
     LANGUAGE plpgsql
     AS $$ BEGIN
-    PERFORM review_manifests(ARRAY(SELECT child_id FROM old_rows), 'cascade');
+    PERFORM review_deleted(ARRAY(SELECT child_id FROM old_rows), 'cascade');
     RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.review_deleted(ids bigint[], happened text) RETURNS void
+    LANGUAGE plpgsql
+    AS $$ BEGIN
+    IF is_final() THEN
+        PERFORM review_manifests(ids, happened);
+        RETURN;
+    END IF;
+    INSERT INTO manifest_reviews AS review (manifest_id, review_after, event)
+    SELECT id, now() + greatest(grace(happened, repository_id), undo_floor(repository_id)), happened
+      FROM manifests WHERE id = ANY (ids) ORDER BY id
+    ON CONFLICT (manifest_id) DO UPDATE SET review_after = excluded.review_after, event = excluded.event
+     WHERE review.review_after < excluded.review_after;
 END $$;
 
 CREATE FUNCTION public.review_kept_manifests() RETURNS trigger
@@ -955,7 +1148,7 @@ END $$;
 CREATE FUNCTION public.review_referrers() RETURNS trigger
     LANGUAGE plpgsql
     AS $$ BEGIN
-    PERFORM review_manifests(ARRAY(
+    PERFORM review_deleted(ARRAY(
         SELECT referrer.id
           FROM old_rows JOIN manifests AS referrer
             ON referrer.repository_id = old_rows.repository_id AND referrer.subject = old_rows.digest), 'cascade');
@@ -966,7 +1159,10 @@ CREATE FUNCTION public.review_released_links() RETURNS trigger
     LANGUAGE plpgsql
     AS $$ BEGIN
     INSERT INTO link_reviews AS review (repository_id, digest, review_after, event)
-    SELECT repository_id, digest, now() + grace('cascade', repository_id), 'cascade'
+    SELECT repository_id, digest,
+           now() + CASE WHEN is_final() THEN grace('cascade', repository_id)
+                        ELSE greatest(grace('cascade', repository_id), undo_floor(repository_id)) END,
+           'cascade'
       FROM (SELECT DISTINCT repository_id, digest FROM old_rows) AS released
       JOIN repository_blobs USING (repository_id, digest)
      ORDER BY repository_id, digest
@@ -978,7 +1174,7 @@ END $$;
 CREATE FUNCTION public.review_sparse_children() RETURNS trigger
     LANGUAGE plpgsql
     AS $$ BEGIN
-    PERFORM review_manifests(ARRAY(SELECT id FROM old_rows JOIN manifests USING (repository_id, digest)), 'cascade');
+    PERFORM review_deleted(ARRAY(SELECT id FROM old_rows JOIN manifests USING (repository_id, digest)), 'cascade');
     RETURN NULL;
 END $$;
 
@@ -997,7 +1193,7 @@ END $$;
 CREATE FUNCTION public.review_untagged() RETURNS trigger
     LANGUAGE plpgsql
     AS $$ BEGIN
-    PERFORM review_manifests(ARRAY(SELECT manifest_id FROM old_rows), 'untag');
+    PERFORM review_deleted(ARRAY(SELECT manifest_id FROM old_rows), 'untag');
     RETURN NULL;
 END $$;
 
@@ -1078,6 +1274,15 @@ CREATE FUNCTION public.tag_subject(tag text) RETURNS bytea
                 THEN '\x01'::bytea || decode(substr(tag, 8, 64), 'hex') END
 $_$;
 
+CREATE FUNCTION public.trim_tag_history(repository bigint, of_tag text) RETURNS void
+    LANGUAGE plpgsql
+    AS $$ BEGIN
+    DELETE FROM tag_history
+     WHERE repository_id = repository AND tag = of_tag
+       AND id <= (SELECT id FROM tag_history WHERE repository_id = repository AND tag = of_tag
+                   ORDER BY id DESC OFFSET 1000 LIMIT 1);
+END $$;
+
 CREATE FUNCTION public.trusted_publishers_in(of_namespace text) RETURNS bigint
     LANGUAGE plpgsql
     AS $$ BEGIN
@@ -1085,6 +1290,22 @@ CREATE FUNCTION public.trusted_publishers_in(of_namespace text) RETURNS bigint
     PERFORM pg_advisory_xact_lock(hashtextextended(of_namespace, 5));
     RETURN (SELECT count(*) FROM principals JOIN trusted_publishers ON trusted_publishers.principal_id = principals.id
              WHERE principals.namespace = of_namespace);
+END $$;
+
+CREATE FUNCTION public.undo_floor(repository bigint) RETURNS interval
+    LANGUAGE plpgsql STABLE
+    AS $$
+DECLARE undo interval := undo_window(repository);
+BEGIN
+    RETURN CASE WHEN undo > interval '0' THEN undo + interval '1 minute' ELSE undo END;
+END $$;
+
+CREATE FUNCTION public.undo_window(repository bigint) RETURNS interval
+    LANGUAGE plpgsql STABLE
+    AS $$ BEGIN
+    RETURN (SELECT coalesce(undo, (SELECT namespaces.undo FROM namespaces WHERE namespaces.id = namespace_id),
+                            (SELECT grace FROM gc_settings WHERE event = 'undo'), interval '0')
+              FROM repositories WHERE id = repository);
 END $$;
 
 CREATE FUNCTION public.untagged_scan_after_move() RETURNS trigger
@@ -1106,6 +1327,36 @@ CREATE FUNCTION public.used_bytes(of_namespace text) RETURNS bigint
                                         WHERE changes.namespace_id = usage.namespace_id), 0)
           FROM namespaces JOIN namespace_usage AS usage ON usage.namespace_id = namespaces.id
          WHERE namespaces.name = of_namespace), 0);
+END $$;
+
+CREATE FUNCTION public.withdraw_manifests() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$ BEGIN
+    IF is_final() THEN RETURN NULL; END IF;
+    INSERT INTO withdrawn_manifests (repository_id, digest, media_type, kind, size, subject, payload, blobs, children,
+                                     pushed_at, until, cause, actor)
+    SELECT gone.repository_id, gone.digest, gone.media_type, gone.kind, gone.size, gone.subject, gone.payload,
+           ARRAY(SELECT link.digest FROM repository_blobs AS link
+                  WHERE link.repository_id = gone.repository_id AND link.digest = ANY (named.digests) ORDER BY 1),
+           ARRAY(SELECT child.digest FROM manifests AS child
+                  WHERE child.repository_id = gone.repository_id AND child.digest = ANY (named.digests)
+                  UNION
+                 SELECT child.digest FROM old_rows AS child
+                  WHERE child.repository_id = gone.repository_id AND child.digest = ANY (named.digests)
+                  ORDER BY 1),
+           gone.pushed_at, now() + undo.span, change_cause(), change_actor()
+      FROM old_rows AS gone
+     CROSS JOIN LATERAL (SELECT undo_window(gone.repository_id) AS span) AS undo
+     CROSS JOIN LATERAL (
+           SELECT array_remove(array_agg(DISTINCT digest_bytes(found.digest)), gone.subject) AS digests
+             FROM (SELECT (regexp_matches(convert_from(gone.payload, 'UTF8'), '"digest"\s*:\s*"([^"]+)"', 'g'))[1]
+                          AS digest) AS found) AS named
+     WHERE undo.span > interval '0'
+     ORDER BY gone.repository_id, gone.digest
+    ON CONFLICT (repository_id, digest) DO UPDATE
+       SET until = greatest(withdrawn_manifests.until, excluded.until), withdrawn_at = excluded.withdrawn_at,
+           blobs = excluded.blobs, children = excluded.children, cause = excluded.cause, actor = excluded.actor;
+    RETURN NULL;
 END $$;
 
 CREATE TABLE public.audit (
@@ -1650,7 +1901,9 @@ CREATE VIEW public.namespace_totals AS
 
 CREATE TABLE public.namespaces (
     id bigint NOT NULL,
-    name text NOT NULL COLLATE pg_catalog."C"
+    name text NOT NULL COLLATE pg_catalog."C",
+    undo interval,
+    CONSTRAINT namespaces_undo CHECK (((undo >= '00:00:00'::interval) AND (undo <= '1 year'::interval)))
 );
 
 ALTER TABLE public.namespaces ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -1761,7 +2014,12 @@ CREATE TABLE public.repositories (
     keep_untagged boolean DEFAULT false NOT NULL,
     grace interval,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT repositories_grace_check CHECK (((grace >= '00:00:00'::interval) AND (grace <= '1 year'::interval)))
+    undo interval,
+    deleted_at timestamp with time zone,
+    deleted_until timestamp with time zone,
+    deleted_by text,
+    CONSTRAINT repositories_grace_check CHECK (((grace >= '00:00:00'::interval) AND (grace <= '1 year'::interval))),
+    CONSTRAINT repositories_undo CHECK (((undo >= '00:00:00'::interval) AND (undo <= '1 year'::interval)))
 );
 
 ALTER TABLE public.repositories ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -1821,7 +2079,8 @@ CREATE TABLE public.repository_usage (
     untagged bigint DEFAULT 0 NOT NULL,
     untagged_bytes bigint DEFAULT 0 NOT NULL,
     untagged_as_of timestamp with time zone,
-    untagged_scan_due boolean DEFAULT true NOT NULL
+    untagged_scan_due boolean DEFAULT true NOT NULL,
+    restorable_bytes bigint DEFAULT 0 NOT NULL
 )
 WITH (fillfactor='50');
 
@@ -1854,6 +2113,34 @@ CREATE TABLE public.tag_days (
     day date NOT NULL,
     pushes bigint DEFAULT 0 NOT NULL,
     pulls bigint DEFAULT 0 NOT NULL
+);
+
+CREATE TABLE public.tag_history (
+    id bigint NOT NULL,
+    repository_id bigint NOT NULL,
+    tag text NOT NULL COLLATE pg_catalog."C",
+    digest bytea NOT NULL,
+    since timestamp with time zone NOT NULL,
+    until timestamp with time zone NOT NULL,
+    changed_at timestamp with time zone DEFAULT now() NOT NULL,
+    size bigint NOT NULL,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    cause text NOT NULL,
+    actor text NOT NULL,
+    is_move boolean NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    pulls bigint NOT NULL,
+    pulled_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE public.tag_history ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.tag_history_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
 );
 
 CREATE TABLE public.tag_rules (
@@ -1896,6 +2183,8 @@ CREATE TABLE public.tags (
     pulls bigint DEFAULT 0 NOT NULL,
     pulled_at timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
     subject bytea,
+    named_at timestamp with time zone DEFAULT clock_timestamp(),
+    restored_at timestamp with time zone,
     CONSTRAINT tags_subject CHECK ((NOT (subject IS DISTINCT FROM public.tag_subject(name))))
 );
 
@@ -1953,6 +2242,23 @@ ALTER TABLE public.usage_changes ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTIT
 CREATE TABLE public.used_tokens (
     hash bytea NOT NULL,
     expires_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE public.withdrawn_manifests (
+    repository_id bigint NOT NULL,
+    digest bytea NOT NULL,
+    media_type text NOT NULL,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    size bigint NOT NULL,
+    subject bytea,
+    payload bytea NOT NULL,
+    blobs bytea[] NOT NULL,
+    children bytea[] NOT NULL,
+    pushed_at timestamp with time zone NOT NULL,
+    withdrawn_at timestamp with time zone DEFAULT now() NOT NULL,
+    until timestamp with time zone NOT NULL,
+    cause text NOT NULL,
+    actor text NOT NULL
 );
 
 ALTER TABLE ONLY public.audit
@@ -2132,6 +2438,9 @@ ALTER TABLE ONLY public.sparse_references
 ALTER TABLE ONLY public.tag_days
     ADD CONSTRAINT tag_days_pkey PRIMARY KEY (repository_id, tag, day);
 
+ALTER TABLE ONLY public.tag_history
+    ADD CONSTRAINT tag_history_pkey PRIMARY KEY (repository_id, tag, id);
+
 ALTER TABLE ONLY public.tag_rules
     ADD CONSTRAINT tag_rules_name UNIQUE (namespace, name);
 
@@ -2155,6 +2464,9 @@ ALTER TABLE ONLY public.usage_changes
 
 ALTER TABLE ONLY public.used_tokens
     ADD CONSTRAINT used_tokens_pkey PRIMARY KEY (hash);
+
+ALTER TABLE ONLY public.withdrawn_manifests
+    ADD CONSTRAINT withdrawn_manifests_pkey PRIMARY KEY (repository_id, digest);
 
 CREATE INDEX audit_age ON public.audit USING btree (at);
 
@@ -2276,6 +2588,12 @@ CREATE INDEX refresh_tokens_secret ON public.refresh_tokens USING btree (secret_
 
 CREATE INDEX refresh_tokens_trusted_publisher ON public.refresh_tokens USING btree (trusted_publisher_id) WHERE (trusted_publisher_id IS NOT NULL);
 
+CREATE INDEX repositories_deleted ON public.repositories USING btree (deleted_at, id) WHERE (deleted_at IS NOT NULL);
+
+CREATE INDEX repositories_deleted_of ON public.repositories USING btree (namespace_id, deleted_at, id) WHERE (deleted_at IS NOT NULL);
+
+CREATE INDEX repositories_deleted_until ON public.repositories USING btree (deleted_until, id) WHERE (deleted_at IS NOT NULL);
+
 CREATE INDEX repositories_namespace ON public.repositories USING btree (namespace_id, name);
 
 CREATE INDEX repository_blobs_digest ON public.repository_blobs USING btree (digest);
@@ -2326,6 +2644,10 @@ CREATE INDEX sparse_references_digest ON public.sparse_references USING btree (r
 
 CREATE INDEX tag_days_day ON public.tag_days USING btree (day);
 
+CREATE INDEX tag_history_of_repository ON public.tag_history USING btree (repository_id, until, id);
+
+CREATE INDEX tag_history_until ON public.tag_history USING btree (until, id);
+
 CREATE INDEX tag_rules_namespace ON public.tag_rules USING btree (namespace, "position", id);
 
 CREATE INDEX tags_manifest ON public.tags USING btree (manifest_id);
@@ -2358,6 +2680,10 @@ CREATE INDEX usage_changes_namespace ON public.usage_changes USING btree (namesp
 
 CREATE INDEX used_tokens_expiry ON public.used_tokens USING btree (expires_at);
 
+CREATE INDEX withdrawn_manifests_until ON public.withdrawn_manifests USING btree (until);
+
+CREATE TRIGGER a_end_withdrawal AFTER INSERT ON public.manifests REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.end_withdrawal();
+
 CREATE TRIGGER count_deleted AFTER DELETE ON public.blobs REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.count_blobs();
 
 CREATE TRIGGER count_deleted AFTER DELETE ON public.manifests REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.count_manifests();
@@ -2368,6 +2694,8 @@ CREATE TRIGGER count_deleted AFTER DELETE ON public.repository_blobs REFERENCING
 
 CREATE TRIGGER count_deleted AFTER DELETE ON public.tags REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.count_tags();
 
+CREATE TRIGGER count_deleted AFTER DELETE ON public.withdrawn_manifests REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.count_withdrawn();
+
 CREATE TRIGGER count_inserted AFTER INSERT ON public.blobs REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.count_blobs();
 
 CREATE TRIGGER count_inserted AFTER INSERT ON public.manifests REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.count_manifests();
@@ -2377,6 +2705,10 @@ CREATE TRIGGER count_inserted AFTER INSERT ON public.namespace_blobs REFERENCING
 CREATE TRIGGER count_inserted AFTER INSERT ON public.repository_blobs REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.count_links();
 
 CREATE TRIGGER count_inserted AFTER INSERT ON public.tags REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.count_tags();
+
+CREATE TRIGGER count_inserted AFTER INSERT ON public.withdrawn_manifests REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.count_withdrawn();
+
+CREATE TRIGGER count_set_aside AFTER UPDATE OF deleted_at ON public.repositories FOR EACH ROW WHEN (((old.deleted_at IS NULL) <> (new.deleted_at IS NULL))) EXECUTE FUNCTION public.count_set_aside();
 
 CREATE TRIGGER count_updated AFTER UPDATE ON public.manifests REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.recount_manifests();
 
@@ -2390,11 +2722,17 @@ CREATE TRIGGER end_usage AFTER DELETE ON public.repositories REFERENCING OLD TAB
 
 CREATE TRIGGER forget_deleted AFTER INSERT ON public.manifests REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.forget_deleted_manifests();
 
+CREATE TRIGGER keep_deleted AFTER DELETE ON public.tags REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.keep_deleted_tags();
+
+CREATE TRIGGER keep_moved AFTER UPDATE ON public.tags REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.keep_moved_tags();
+
 CREATE TRIGGER move_trends AFTER UPDATE ON public.repositories REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.move_trends();
 
 CREATE TRIGGER move_uploads AFTER UPDATE OF namespace_id ON public.repositories FOR EACH ROW WHEN ((old.namespace_id <> new.namespace_id)) EXECUTE FUNCTION public.move_uploads();
 
 CREATE TRIGGER move_usage AFTER UPDATE ON public.repositories REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.move_usage();
+
+CREATE TRIGGER note_named_at BEFORE UPDATE OF manifest_id ON public.tags FOR EACH ROW WHEN ((old.manifest_id <> new.manifest_id)) EXECUTE FUNCTION public.note_named_at();
 
 CREATE TRIGGER obey_quota AFTER UPDATE OF received ON public.uploads FOR EACH ROW WHEN (((new.received > old.received) AND new.is_counted)) EXECUTE FUNCTION public.obey_open_quota();
 
@@ -2449,6 +2787,8 @@ CREATE TRIGGER start_usage AFTER INSERT ON public.namespaces REFERENCING NEW TAB
 CREATE TRIGGER start_usage AFTER INSERT ON public.repositories REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.start_repository_usage();
 
 CREATE TRIGGER untagged_scan_after_move AFTER UPDATE ON public.tags REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.untagged_scan_after_move();
+
+CREATE TRIGGER withdraw AFTER DELETE ON public.manifests REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.withdraw_manifests();
 
 ALTER TABLE ONLY public.background_failures
     ADD CONSTRAINT background_failures_migration_id_fkey FOREIGN KEY (migration_id) REFERENCES public.background_migrations(id) ON DELETE CASCADE;
@@ -2575,3 +2915,6 @@ ALTER TABLE ONLY public.upload_objects
 
 ALTER TABLE ONLY public.uploads
     ADD CONSTRAINT uploads_repository_id_fkey FOREIGN KEY (repository_id) REFERENCES public.repositories(id);
+
+ALTER TABLE ONLY public.withdrawn_manifests
+    ADD CONSTRAINT withdrawn_manifests_repository_id_fkey FOREIGN KEY (repository_id) REFERENCES public.repositories(id);
