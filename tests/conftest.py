@@ -48,6 +48,7 @@ _EMPTY: Final = """
     INSERT INTO gc_settings TABLE kept.gc_settings;
     INSERT INTO registry_usage (repositories, tags, manifests, manifest_bytes, blobs, blob_bytes)
     VALUES (0, 0, 0, 0, 0, 0);
+    INSERT INTO event_fan_out (position) VALUES (0);
 """
 _numbers = itertools.count(1)
 

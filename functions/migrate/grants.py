@@ -36,6 +36,7 @@ class Rights(NamedTuple):
     api: str
     gc: str
     work: str = ""
+    deliver: str = ""
 
 
 class Users(NamedTuple):
@@ -44,17 +45,21 @@ class Users(NamedTuple):
     api: str = ""
     gc: str = ""
     work: str = ""
+    deliver: str = ""
 
 
 NOBODY: Final = Users()
 
 RIGHTS: Final[dict[str, Rights]] = {
-    "alembic_version": Rights("r", "r", "r"),
+    "alembic_version": Rights("r", "r", "r", "r"),
     "audit": Rights("ra", "rd"),
     "blob_reviews": Rights("raw", "rawd", "raw"),
     "blobs": Rights("raw", "rwd", "raw"),
     "collected": Rights("r", "raw"),
+    "deliveries": Rights("rw", "", "", "rawd"),
     "deletions": Rights("rawd", "rawd", "rawd"),
+    "event_fan_out": Rights("r", "", "", "rw"),
+    "events": Rights("ra", "ra", "ra", "rwd"),
     "gc_settings": Rights("r", "r", "r"),
     "grants": Rights("rawd", ""),
     "import_deleted": Rights("rad", "ra", "rad"),
@@ -65,6 +70,7 @@ RIGHTS: Final[dict[str, Rights]] = {
     "import_repositories": Rights("raw", "r", "rawd"),
     "import_sources": Rights("rawd", "r", "rw"),
     "import_tags": Rights("raw", "r", "rawd"),
+    "lanes": Rights("raw", "", "", "raw"),
     "link_reviews": Rights("raw", "rawd", "raw"),
     "manifest_blobs": Rights("ra", "r", "ra"),
     "manifest_children": Rights("rad", "r", "ra"),
@@ -92,6 +98,7 @@ RIGHTS: Final[dict[str, Rights]] = {
     "secrets": Rights("raw", ""),
     "sign_in_failures": Rights("rawd", "rwd"),
     "sparse_references": Rights("ra", "r", "rad"),
+    "subscriptions": Rights("rawd", "r", "r", "rw"),
     "tag_days": Rights("raw", "rawd", "raw"),
     "tag_rules": Rights("rad", "r", "r"),
     "tags": Rights("rawd", "rw", "rawd"),
