@@ -11,12 +11,12 @@ from typing import Any
 import functions_framework
 from cloudevents.http import CloudEvent
 
+from functions.deliver.parts import parts
 from functions.deliver.run import run
 from functions.registry import telemetry
 from functions.registry.events.gc_trigger import DELIVER, is_gc_trigger, message_data
 from functions.registry.metadata.db import MetadataUnavailable, NotMigrated
 from functions.registry.metadata.schema_version import SchemaUnknown
-from functions.registry.wiring import services
 
 telemetry.take_logging()
 
@@ -28,11 +28,11 @@ def deliver(event: CloudEvent) -> None:
         telemetry.log("WARNING", "not a trigger of the delivery", event_id=event["id"], source=event["source"])
         return
     try:
-        services().schema.require()
+        parts().schema.require()
     except (SchemaUnknown, NotMigrated) as error:
         telemetry.log("WARNING", "no delivery without the schema", reason=str(error))
         return
-    run(services())
+    run(parts())
 
 
 # A message that has no data, or is no message at all, never comes to the function: the framework refuses it. It would

@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
+from functions.deliver.parts import Parts
 from functions.deliver.sending import LEASE_SECONDS, Outcome, Sender
 from functions.registry import telemetry
 from functions.registry.events.publishing import Publisher
 from functions.registry.events.targets import is_topic
 from functions.registry.metadata.events import lanes, outbox
 from functions.registry.metadata.events.lanes import Bounds, Lane
-from functions.registry.wiring import Services
 
 # Well below the ten minutes after which a message is delivered again.
 BUDGET_SECONDS: Final = 240.0
@@ -40,7 +40,7 @@ _running: Final = threading.Lock()
 _again: Final = threading.Event()
 
 
-def run(services: Services, budget_seconds: float = BUDGET_SECONDS) -> int:
+def run(parts: Parts, budget_seconds: float = BUDGET_SECONDS) -> int:
     """Returns how many events were sent. A second run in one process leaves its work to the first, and returns 0.
 
     Out of time, it sends the next trigger itself. Raises MetadataUnavailable: then the message comes again.
@@ -50,10 +50,10 @@ def run(services: Services, budget_seconds: float = BUDGET_SECONDS) -> int:
         return 0
     try:
         with telemetry.recording() as record:
-            work = _Run(services, time.monotonic() + budget_seconds)
+            work = _Run(parts, time.monotonic() + budget_seconds)
             work.go_on()
             if work.is_out_of_time:
-                services.deliver_trigger.publish()
+                parts.trigger.publish()
             if work.counts:
                 telemetry.log(
                     "INFO",
@@ -69,9 +69,9 @@ def run(services: Services, budget_seconds: float = BUDGET_SECONDS) -> int:
 
 
 class _Run:
-    def __init__(self, services: Services, deadline: float) -> None:
-        self._services = services
-        self._database = services.database
+    def __init__(self, parts: Parts, deadline: float) -> None:
+        self._parts = parts
+        self._database = parts.database
         self._deadline = deadline
         self._done: queue.SimpleQueue[Outcome | BaseException] = queue.SimpleQueue()
         self._in_flight: Counter[str] = Counter()
@@ -82,7 +82,7 @@ class _Run:
 
     def go_on(self) -> None:
         publisher = Publisher()
-        sender = Sender(self._services.settings, publisher)
+        sender = Sender(self._parts.settings, publisher)
         upkeep_at = idle_since = float("-inf")
         with ThreadPoolExecutor(_AT_ONCE, "deliver") as pool:
             while True:

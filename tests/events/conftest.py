@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from functions.deliver import run as running
+from functions.deliver.parts import Parts
 from functions.registry.auth import webhook_secrets
 from functions.registry.metadata.events import subscriptions
 from functions.registry.metadata.events.subscriptions import NewSubscription
@@ -46,7 +47,8 @@ def subscribe(services: Services, target: str, name: str = "all", repositories: 
 
 
 def deliver(services: Services) -> int:
-    return running.run(services)
+    """A run by what the function is made of, with the database of a test."""
+    return running.run(Parts(services.settings, services.database, services.schema, services.deliver_trigger))
 
 
 def pass_time(services: Services, seconds: float) -> None:

@@ -91,8 +91,6 @@ def receiving() -> Iterator[Receiver]:
             self.end_headers()
             self.wfile.write(answer.text.encode())
 
-        do_GET = do_POST
-
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class's name
             """Says nothing: a test reads what was received."""
 

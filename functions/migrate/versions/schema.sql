@@ -418,11 +418,11 @@ BEGIN
          WHERE placed.only_for = subscriptions.id
             OR (placed.only_for IS NULL
                 AND (subscriptions.kinds IS NULL OR placed.kind = ANY (subscriptions.kinds))
-                AND (subscriptions.tags = '*' OR placed.tag LIKE subscriptions.tags_like)
+                AND (subscriptions.tag_pattern = '*' OR placed.tag LIKE subscriptions.tag_like)
                 AND EXISTS (SELECT FROM unnest(ARRAY[placed.repository, placed.former]) AS called (name)
-                             WHERE name LIKE subscriptions.repositories_like
-                               AND glob_fits(name, subscriptions.repositories, subscriptions.repositories_form,
-                                             subscriptions.repositories_regex))
+                             WHERE name LIKE subscriptions.pattern_like
+                               AND glob_fits(name, subscriptions.pattern, subscriptions.pattern_form,
+                                             subscriptions.pattern_regex))
                 AND NOT (subscriptions.format <> 'cloudevents' AND placed.kind = 'manifest.pushed'
                          AND EXISTS (SELECT FROM events AS tagged
                                       WHERE tagged.repository_id = placed.repository_id AND tagged.id > placed.id
@@ -1918,10 +1918,10 @@ CREATE TABLE public.sparse_references (
 CREATE TABLE public.subscriptions (
     id bigint NOT NULL,
     name text NOT NULL COLLATE pg_catalog."C",
-    repositories text NOT NULL COLLATE pg_catalog."C",
-    repositories_regex text NOT NULL COLLATE pg_catalog."C",
-    namespace text GENERATED ALWAYS AS (public.pattern_namespace(repositories)) STORED NOT NULL COLLATE pg_catalog."C",
-    tags text DEFAULT '*'::text NOT NULL COLLATE pg_catalog."C",
+    pattern text NOT NULL COLLATE pg_catalog."C",
+    pattern_regex text NOT NULL COLLATE pg_catalog."C",
+    namespace text GENERATED ALWAYS AS (public.pattern_namespace(pattern)) STORED NOT NULL COLLATE pg_catalog."C",
+    tag_pattern text DEFAULT '*'::text NOT NULL COLLATE pg_catalog."C",
     kinds text[],
     format text DEFAULT 'cloudevents'::text NOT NULL,
     target text NOT NULL COLLATE pg_catalog."C",
@@ -1936,9 +1936,9 @@ CREATE TABLE public.subscriptions (
     dead_in_a_row integer DEFAULT 0 NOT NULL,
     created_by text NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
-    repositories_like text GENERATED ALWAYS AS (public.glob_like(repositories)) STORED NOT NULL COLLATE pg_catalog."C",
-    repositories_form text GENERATED ALWAYS AS (public.glob_form(repositories)) STORED NOT NULL COLLATE pg_catalog."C",
-    tags_like text GENERATED ALWAYS AS (public.glob_like(tags)) STORED NOT NULL COLLATE pg_catalog."C",
+    pattern_like text GENERATED ALWAYS AS (public.glob_like(pattern)) STORED NOT NULL COLLATE pg_catalog."C",
+    pattern_form text GENERATED ALWAYS AS (public.glob_form(pattern)) STORED NOT NULL COLLATE pg_catalog."C",
+    tag_like text GENERATED ALWAYS AS (public.glob_like(tag_pattern)) STORED NOT NULL COLLATE pg_catalog."C",
     CONSTRAINT subscriptions_format_check CHECK ((format = ANY (ARRAY['cloudevents'::text, 'distribution'::text, 'distribution-v1'::text, 'gar'::text]))),
     CONSTRAINT subscriptions_state_check CHECK ((state = ANY (ARRAY['on'::text, 'paused'::text, 'off'::text])))
 );

@@ -6,10 +6,10 @@
 CREATE TABLE subscriptions (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name text COLLATE "C" NOT NULL,
-    repositories text COLLATE "C" NOT NULL,
-    repositories_regex text COLLATE "C" NOT NULL,
-    namespace text COLLATE "C" NOT NULL GENERATED ALWAYS AS (pattern_namespace(repositories)) STORED,
-    tags text COLLATE "C" NOT NULL DEFAULT '*',
+    pattern text COLLATE "C" NOT NULL,
+    pattern_regex text COLLATE "C" NOT NULL,
+    namespace text COLLATE "C" NOT NULL GENERATED ALWAYS AS (pattern_namespace(pattern)) STORED,
+    tag_pattern text COLLATE "C" NOT NULL DEFAULT '*',
     kinds text[],
     format text NOT NULL DEFAULT 'cloudevents'
         CHECK (format IN ('cloudevents', 'distribution', 'distribution-v1', 'gar')),
@@ -25,9 +25,9 @@ CREATE TABLE subscriptions (
     dead_in_a_row int NOT NULL DEFAULT 0,
     created_by text NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
-    repositories_like text COLLATE "C" NOT NULL GENERATED ALWAYS AS (glob_like(repositories)) STORED,
-    repositories_form text COLLATE "C" NOT NULL GENERATED ALWAYS AS (glob_form(repositories)) STORED,
-    tags_like text COLLATE "C" NOT NULL GENERATED ALWAYS AS (glob_like(tags)) STORED,
+    pattern_like text COLLATE "C" NOT NULL GENERATED ALWAYS AS (glob_like(pattern)) STORED,
+    pattern_form text COLLATE "C" NOT NULL GENERATED ALWAYS AS (glob_form(pattern)) STORED,
+    tag_like text COLLATE "C" NOT NULL GENERATED ALWAYS AS (glob_like(tag_pattern)) STORED,
     CONSTRAINT subscriptions_name UNIQUE (namespace, name)
 );
 CREATE INDEX subscriptions_on ON subscriptions (namespace, id) WHERE state = 'on';
@@ -285,11 +285,11 @@ BEGIN
          WHERE placed.only_for = subscriptions.id
             OR (placed.only_for IS NULL
                 AND (subscriptions.kinds IS NULL OR placed.kind = ANY (subscriptions.kinds))
-                AND (subscriptions.tags = '*' OR placed.tag LIKE subscriptions.tags_like)
+                AND (subscriptions.tag_pattern = '*' OR placed.tag LIKE subscriptions.tag_like)
                 AND EXISTS (SELECT FROM unnest(ARRAY[placed.repository, placed.former]) AS called (name)
-                             WHERE name LIKE subscriptions.repositories_like
-                               AND glob_fits(name, subscriptions.repositories, subscriptions.repositories_form,
-                                             subscriptions.repositories_regex))
+                             WHERE name LIKE subscriptions.pattern_like
+                               AND glob_fits(name, subscriptions.pattern, subscriptions.pattern_form,
+                                             subscriptions.pattern_regex))
                 AND NOT (subscriptions.format <> 'cloudevents' AND placed.kind = 'manifest.pushed'
                          AND EXISTS (SELECT FROM events AS tagged
                                       WHERE tagged.repository_id = placed.repository_id AND tagged.id > placed.id

@@ -65,7 +65,7 @@ class Subscription:
 
 
 _COLUMNS: Final = """
-    id, name, repositories, tags, kinds, format, target, is_ordered, state, reason, sealed_header IS NOT NULL,
+    id, name, pattern, tag_pattern, kinds, format, target, is_ordered, state, reason, sealed_header IS NOT NULL,
     CASE WHEN previous_until > now() THEN previous_until END, created_by, created_at,
     (SELECT coalesce(sum(waiting), 0)::bigint FROM lanes WHERE subscription_id = subscriptions.id),
     (SELECT count(*) FROM (SELECT FROM deliveries
@@ -82,7 +82,7 @@ _ADD: Final = Statement(
     "subscriptions_add",
     int,
     """
-    INSERT INTO subscriptions (name, repositories, repositories_regex, tags, kinds, format, target, secret,
+    INSERT INTO subscriptions (name, pattern, pattern_regex, tag_pattern, kinds, format, target, secret,
                                sealed_header, is_ordered, shows_request, created_by)
     SELECT :name, :repositories, :repositories_regex, :tags, CAST(:kinds AS text[]), :format, :target, :secret, :header,
            :is_ordered, :shows_request, :created_by
@@ -104,7 +104,7 @@ _LIST_OF_NAMESPACE: Final = Statement(
     _of(
         """
         SELECT $columns FROM subscriptions
-         WHERE namespace = :namespace AND repositories <> :namespace
+         WHERE namespace = :namespace AND pattern <> :namespace
          ORDER BY name
         """
     ),
@@ -115,7 +115,7 @@ _CHANGE: Final = Statement(
     int,
     """
     UPDATE subscriptions
-       SET tags = coalesce(:tags, tags),
+       SET tag_pattern = coalesce(:tags, tag_pattern),
            kinds = CASE WHEN CAST(:sets_kinds AS boolean) THEN CAST(:kinds AS text[]) ELSE kinds END,
            target = coalesce(:target, target),
            is_ordered = coalesce(CAST(:is_ordered AS boolean), is_ordered),
