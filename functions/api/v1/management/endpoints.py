@@ -28,6 +28,7 @@ ENDPOINTS: Final = (
         handler=repositories.delete,
         permission=RightTo("delete"),
         action="repository.delete",
+        makes_events=True,
         leaves_garbage=True,
     ),
     Endpoint(
@@ -38,6 +39,7 @@ ENDPOINTS: Final = (
         handler=repositories.move,
         permission=Administrator(),
         action="repository.move",
+        makes_events=True,
     ),
     Endpoint(
         method="POST",
@@ -47,6 +49,7 @@ ENDPOINTS: Final = (
         handler=repositories.delete_tags,
         permission=RightTo("delete"),
         action="tags.delete",
+        makes_events=True,
         leaves_garbage=True,
     ),
     Endpoint(
