@@ -38,6 +38,7 @@ COMMANDS: Final = {
     "grant": Later(f"{_IN}.grants", "grant", "Who has which role in which repositories."),
     "rule": Later(f"{_IN}.rules", "rule", "Tags and repositories that are protected."),
     "explain": Later(f"{_IN}.explaining", "explain", "May somebody do something, and why (not)?"),
+    "events": Later(f"{_IN}.events", "events", "Changes, told to whoever subscribed; and what became of that."),
     "import": Later(f"{_IN}.imports", "import_", "Move an existing registry in, and back."),
     "gc": Later(f"{_IN}.collection", "gc", "The garbage collection: how it stands, a preview, a run."),
     "doctor": Later(f"{_IN}.doctor", "doctor", "Is it well? Why can't I push or pull?"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 from flask import Response
 
@@ -25,6 +25,8 @@ from functions.registry.metadata.events.subscriptions import (
 )
 from functions.registry.oci.errors import Denied
 
+_NOT_YOURS: Final = "you administer only what begins with your namespace and a slash, such as team/**"
+
 
 def list_subscriptions(context: Context, route: routes.ListSubscriptions) -> Response:
     return answer({"subscriptions": rows(subscriptions.list_all(context.services.database, route.namespace))})
@@ -34,7 +36,7 @@ def add(context: Context, _: routes.AddSubscription) -> Response:
     """Shows the secret that webhooks are signed with, this once."""
     fields = json_body.read(context, choices.REQUIRED, choices.OPTIONAL)
     if not context.caller.authority.over_pattern(fields["repositories"]):
-        raise Denied("you administer only what begins with your namespace and a slash, such as team/**")
+        raise Denied(_NOT_YOURS)
     choices.require_few_stars(context, fields["repositories"], fields.get("tags", ""))
     choices.check_target(context, fields["target"])
     form = fields.get("format", "cloudevents")
@@ -120,9 +122,12 @@ def replace_secret(context: Context, route: routes.ReplaceWebhookSecret) -> Resp
 
 
 def known(context: Context, subscription_id: int) -> Subscription:
-    """Raises ResourceUnknown also for one that the caller does not administer."""
+    """Raises ResourceUnknown, and Denied: a namespace's administrator is told the same of others' and of none."""
     found = subscriptions.get(context.services.database, subscription_id)
-    if found is None or not context.caller.authority.over_pattern(found.repositories):
+    authority = context.caller.authority
+    if not authority.over_all and (found is None or not authority.over_pattern(found.repositories)):
+        raise Denied(_NOT_YOURS)
+    if found is None:
         raise _unknown()
     return found
 
