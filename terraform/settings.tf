@@ -33,6 +33,8 @@ locals {
       SLIPWAY_BUCKET             = google_storage_bucket.blobs.name
       SLIPWAY_TOPIC              = google_pubsub_topic.gc_trigger.id
       SLIPWAY_WORK_TOPIC         = google_pubsub_topic.work.id
+      SLIPWAY_EVENTS_TOPIC       = google_pubsub_topic.deliver.id
+      SLIPWAY_PUBLIC_HOST        = local.host
       SLIPWAY_PROJECT            = var.project_id
       SLIPWAY_SIGNER             = "iam"
       SLIPWAY_SIGNER_IDENTITY    = google_service_account.this["api"].email
@@ -78,12 +80,27 @@ locals {
       SLIPWAY_BUCKET                = google_storage_bucket.blobs.name
       SLIPWAY_WORK_TOPIC            = google_pubsub_topic.work.id
     }
+    deliver = merge(
+      {
+        for name, value in var.settings : name => value if name == "SLIPWAY_PRIVATE_RECEIVERS"
+      },
+      {
+        SLIPWAY_DATABASE              = local.database_urls["deliver"]
+        SLIPWAY_DATABASE_CONNECTIONS  = tostring(local.size.deliver_connections)
+        SLIPWAY_DATABASE_LOCK_SECONDS = "10"
+        SLIPWAY_EVENTS_TOPIC          = google_pubsub_topic.deliver.id
+        SLIPWAY_PUBLIC_HOST           = local.host
+        # It has no right to it, but the settings are read as a whole.
+        SLIPWAY_BUCKET = google_storage_bucket.blobs.name
+      },
+    )
     migrate = merge(
       {
-        SLIPWAY_DATABASE           = local.database_urls["migrate"]
-        SLIPWAY_DATABASE_API_USER  = local.database_users["api"]
-        SLIPWAY_DATABASE_GC_USER   = local.database_users["gc"]
-        SLIPWAY_DATABASE_WORK_USER = local.database_users["work"]
+        SLIPWAY_DATABASE              = local.database_urls["migrate"]
+        SLIPWAY_DATABASE_API_USER     = local.database_users["api"]
+        SLIPWAY_DATABASE_GC_USER      = local.database_users["gc"]
+        SLIPWAY_DATABASE_WORK_USER    = local.database_users["work"]
+        SLIPWAY_DATABASE_DELIVER_USER = local.database_users["deliver"]
         # It touches no blob, but the settings are read as a whole.
         SLIPWAY_BUCKET = google_storage_bucket.blobs.name
       },

@@ -15,7 +15,7 @@ from functions.deliver.sending import LEASE_SECONDS, Outcome, Sender
 from functions.registry import telemetry
 from functions.registry.events.publishing import Publisher
 from functions.registry.events.targets import is_topic
-from functions.registry.metadata.events import lanes, outbox
+from functions.registry.metadata.events import lanes, outbox, subscriptions
 from functions.registry.metadata.events.lanes import Bounds, Lane
 
 # Well below the ten minutes after which a message is delivered again.
@@ -50,6 +50,10 @@ def run(parts: Parts, budget_seconds: float = BUDGET_SECONDS) -> int:
         return 0
     try:
         with telemetry.recording() as record:
+            if not subscriptions.is_any_on(parts.database):
+                # What was written before the last one was taken away is ended in its time.
+                outbox.trim(parts.database, _TRIMMED)
+                return 0
             work = _Run(parts, time.monotonic() + budget_seconds)
             work.go_on()
             if work.is_out_of_time:
@@ -110,7 +114,7 @@ class _Run:
     def _keep_up(self) -> None:
         outbox.trim(self._database, _TRIMMED)
         for name in outbox.pause_overfull(self._database, MOST_WAITING):
-            telemetry.log("ERROR", "a subscription was paused", subscription=name, reason="too many deliveries wait")
+            telemetry.log("ERROR", "a subscription was stopped", subscription=name, reason="too many deliveries wait")
 
     def _fan_out(self) -> int:
         fanned_out = outbox.fan_out(self._database, _FANNED_OUT)
@@ -182,7 +186,7 @@ class _Run:
                 if in_a_row >= MOST_DEAD_IN_A_ROW:
                     reason = f"{in_a_row} deliveries in a row were given up"
             if reason is not None and lanes.switch_off(self._database, lane.subscription_id, reason):
-                telemetry.log("ERROR", "a subscription was switched off", subscription=lane.name, reason=reason)
+                telemetry.log("ERROR", "a subscription was stopped", subscription=lane.name, reason=reason)
 
     def _is_soon_due(self) -> bool:
         left = lanes.seconds_to_next(self._database)
