@@ -1,4 +1,4 @@
-"""The forms in which events are sent: what reads CloudEvents, Distribution's envelope and signed webhooks reads ours."""
+"""The forms in which events are sent: what reads CloudEvents, Distribution's envelope or signed webhooks reads ours."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_the_envelope_is_that_of_a_real_distribution(registry: Registry, receive
 
 
 def test_gitlab_reads_it(registry: Registry, receiver: Receiver) -> None:
-    """What GitLab's endpoint asks for: an Authorization that it knows, and events with an action, each with a target."""
+    """What GitLab's endpoint asks for: an Authorization that it knows, and events with action and target."""
     header = webhook_secrets.sealed_header(PEPPER, "secret_token")
     subscribe(
         registry.services,
@@ -161,17 +161,13 @@ def is_signed_by(secret: str, headers: Any, body: bytes) -> bool:
     key = base64.b64decode(secret.removeprefix("whsec_"))
     signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
     expected = base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
-    return any(
-        hmac.compare_digest(given, f"v1,{expected}") for given in str(headers["webhook-signature"]).split(" ")
-    )
+    return any(hmac.compare_digest(given, f"v1,{expected}") for given in str(headers["webhook-signature"]).split(" "))
 
 
 def test_while_a_secret_is_replaced_both_sign(registry: Registry, receiver: Receiver) -> None:
     services = registry.services
     old, new = webhook_secrets.make(), webhook_secrets.make()
-    made = subscribe(
-        services, receiver.address, kinds=["tag.created"], secret=webhook_secrets.sealed(PEPPER, old)
-    )
+    made = subscribe(services, receiver.address, kinds=["tag.created"], secret=webhook_secrets.sealed(PEPPER, old))
     registry.push_image("team/app", "1")
     deliver(services)
     assert subscriptions.replace_secret(services.database, made, webhook_secrets.sealed(PEPPER, new)) is not None
@@ -180,9 +176,7 @@ def test_while_a_secret_is_replaced_both_sign(registry: Registry, receiver: Rece
     query(services.database, "UPDATE subscriptions SET previous_until = now()")
     registry.push_image("team/app", "3")
     deliver(services)
-    signed = [
-        [is_signed_by(secret, each.headers, each.body) for secret in (old, new)] for each in receiver.received
-    ]
+    signed = [[is_signed_by(secret, each.headers, each.body) for secret in (old, new)] for each in receiver.received]
     assert signed == [[True, False], [True, True], [False, True]]
 
 

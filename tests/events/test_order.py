@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Self
 
 from functions.registry.metadata.content import manifests, removal
 from functions.registry.metadata.db import Database
@@ -53,42 +54,56 @@ def test_whoever_asks_behind_a_position_misses_nothing(database: Database, datab
     assert [event["id"] < seen.events[0]["id"] for event in after.events] == [True]
 
 
-def test_ids_of_a_repository_are_in_the_order_of_its_commits(database: Database) -> None:
-    subscribed(database)
-    images = [Image(layers=(bytes([number]),)) for number in range(4)]
-    over = threading.Event()
-    inversions: list[tuple[int, int]] = []
+IMAGES = [Image(layers=(bytes([number]),)) for number in range(4)]
 
-    def write(seed: int) -> None:
-        chance = random.Random(seed)
-        for _ in range(25):
-            repository = chance.choice(REPOSITORIES)
-            choice = chance.random()
-            if choice < 0.7:
-                push_image(database, repository, chance.choice("abc"), image=chance.choice(images))
-            elif choice < 0.85:
-                removal.delete_tags(database, repository, [Tag(tag) for tag in "abc"])
-            else:
-                manifests.delete(database, repository, chance.choice(images).digest)
 
-    def watch() -> None:
+def write(database: Database, seed: int) -> None:
+    """Pushes, moves and deletions, of tags and by digest."""
+    chance = random.Random(seed)  # noqa: S311  # no secret
+    for _ in range(25):
+        repository = chance.choice(REPOSITORIES)
+        choice = chance.random()
+        if choice < 0.7:
+            push_image(database, repository, chance.choice("abc"), image=chance.choice(IMAGES))
+        elif choice < 0.85:
+            removal.delete_tags(database, repository, [Tag(tag) for tag in "abc"])
+        else:
+            manifests.delete(database, repository, chance.choice(IMAGES).digest)
+
+
+class Watch:
+    """It looks again and again for an event that came after one of its repository with a higher id."""
+
+    def __init__(self, database: Database) -> None:
+        self.inversions: list[tuple[int, int]] = []
+        self._database = database
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
         highest: dict[int, int] = {}
         known: set[int] = set()
-        while not over.is_set():
-            for event, repository in query(database, "SELECT id, repository_id FROM events ORDER BY id"):
-                if event not in known:
-                    known.add(event)
-                    if event < highest.get(repository, 0):
-                        inversions.append((repository, event))
-                    highest[repository] = max(event, highest.get(repository, 0))
+        while not self._over.is_set():
+            for event, repository in query(self._database, "SELECT id, repository_id FROM events ORDER BY id"):
+                if event not in known and event < highest.get(repository, 0):
+                    self.inversions.append((repository, event))
+                known.add(event)
+                highest[repository] = max(event, highest.get(repository, 0))
 
-    watching = threading.Thread(target=watch)
-    watching.start()
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(write, range(4)))
-    over.set()
-    watching.join()
-    assert inversions == []
+
+def test_ids_of_a_repository_are_in_the_order_of_its_commits(database: Database) -> None:
+    subscribed(database)
+    with Watch(database) as watch, ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda seed: write(database, seed), range(4)))
+    assert watch.inversions == []
     assert value(database, "SELECT count(*) FROM events") > 100
     while outbox.fan_out(database, 7):
         pass

@@ -1934,6 +1934,7 @@ CREATE TABLE public.subscriptions (
     state text DEFAULT 'on'::text NOT NULL,
     reason text,
     dead_in_a_row integer DEFAULT 0 NOT NULL,
+    resumed_with bigint DEFAULT 0 NOT NULL,
     created_by text NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     pattern_like text GENERATED ALWAYS AS (public.glob_like(pattern)) STORED NOT NULL COLLATE pg_catalog."C",

@@ -2,7 +2,8 @@
 -- `functions/deliver/` fans them out, one transaction after the other, and sends what each subscription waits for.
 
 -- `target` is https://…, projects/PROJECT/topics/TOPIC, or `poll` for whoever asks. Of one that is not `on` nothing new
--- is fanned out, and nothing is sent. `shows_request`: a registry administrator made it, who may see whose address it was.
+-- is fanned out, and nothing is sent. `resumed_with` is how much waited when somebody set it on again: that alone is no
+-- reason to pause it once more. `shows_request`: a registry administrator made it, who may see whose address it was.
 CREATE TABLE subscriptions (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name text COLLATE "C" NOT NULL,
@@ -23,6 +24,7 @@ CREATE TABLE subscriptions (
     state text NOT NULL DEFAULT 'on' CHECK (state IN ('on', 'paused', 'off')),
     reason text,
     dead_in_a_row int NOT NULL DEFAULT 0,
+    resumed_with bigint NOT NULL DEFAULT 0,
     created_by text NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
     pattern_like text COLLATE "C" NOT NULL GENERATED ALWAYS AS (glob_like(pattern)) STORED,

@@ -85,7 +85,8 @@ _PAUSE_OVERFULL: Final = Statement(
     """
     UPDATE subscriptions SET state = 'paused', reason = :reason
      WHERE state = 'on'
-       AND (SELECT sum(waiting) FROM lanes WHERE subscription_id = subscriptions.id) >= CAST(:most AS bigint)
+       AND (SELECT sum(waiting) FROM lanes WHERE subscription_id = subscriptions.id)
+           >= resumed_with + CAST(:most AS bigint)
     RETURNING name
     """,
 )
@@ -126,6 +127,8 @@ def trim(db: Database, limit: int) -> int:
 
 
 def pause_overfull(db: Database, most: int) -> list[str]:
-    """Pauses subscriptions for which `most` deliveries or more wait. Returns their names."""
+    """Pauses subscriptions for which `most` deliveries or more wait, or so many more since they were set on again.
+    Returns their names.
+    """
     reason = f"{most} deliveries wait: see that the receiver answers, then set the subscription on"
     return db.all(_PAUSE_OVERFULL(most=most, reason=reason))

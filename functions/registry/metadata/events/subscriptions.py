@@ -123,7 +123,11 @@ _CHANGE: Final = Statement(
            secret = coalesce(secret, :secret),
            state = coalesce(:state, state),
            reason = CASE WHEN CAST(:state AS text) IS NULL THEN reason ELSE CAST(:reason AS text) END,
-           dead_in_a_row = CASE WHEN :state = 'on' THEN 0 ELSE dead_in_a_row END
+           dead_in_a_row = CASE WHEN :state = 'on' THEN 0 ELSE dead_in_a_row END,
+           resumed_with = CASE WHEN :state = 'on'
+                               THEN (SELECT coalesce(sum(waiting), 0) FROM lanes
+                                      WHERE subscription_id = subscriptions.id)
+                               ELSE resumed_with END
      WHERE id = :id
     RETURNING id
     """,
