@@ -20,7 +20,7 @@ locals {
       work_max_instances        = 2
       work_connections          = 2
       deliver_max_instances     = 1
-      deliver_connections       = 2
+      deliver_connections       = 1
     }
     team = {
       database_tier             = "db-custom-1-3840"
@@ -39,7 +39,7 @@ locals {
       work_max_instances        = 2
       work_connections          = 2
       deliver_max_instances     = 1
-      deliver_connections       = 2
+      deliver_connections       = 1
     }
     large = {
       database_tier             = "db-custom-4-15360"
@@ -58,7 +58,7 @@ locals {
       work_max_instances        = 8
       work_connections          = 2
       deliver_max_instances     = 10
-      deliver_connections       = 2
+      deliver_connections       = 1
     }
   }
 

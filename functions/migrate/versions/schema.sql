@@ -415,20 +415,22 @@ BEGIN
           JOIN subscriptions
             ON subscriptions.state = 'on' AND subscriptions.target <> 'poll'
            AND subscriptions.namespace IN ('', placed.namespace, split_part(placed.former, '/', 1))
-         WHERE placed.only_for = subscriptions.id
-            OR (placed.only_for IS NULL
-                AND (subscriptions.kinds IS NULL OR placed.kind = ANY (subscriptions.kinds))
-                AND (subscriptions.tag_pattern = '*' OR placed.tag LIKE subscriptions.tag_like)
-                AND EXISTS (SELECT FROM unnest(ARRAY[placed.repository, placed.former]) AS called (name)
-                             WHERE name LIKE subscriptions.pattern_like
-                               AND glob_fits(name, subscriptions.pattern, subscriptions.pattern_form,
-                                             subscriptions.pattern_regex))
-                AND NOT (subscriptions.format <> 'cloudevents' AND placed.kind = 'manifest.pushed'
-                         AND EXISTS (SELECT FROM events AS tagged
-                                      WHERE tagged.repository_id = placed.repository_id AND tagged.id > placed.id
-                                        AND tagged.made_in = placed.made_in AND tagged.digest = placed.digest
-                                        AND tagged.tag IS NOT NULL AND tagged.kind <> 'tag.deleted'
-                                        AND (subscriptions.kinds IS NULL OR tagged.kind = ANY (subscriptions.kinds)))))
+         WHERE placed.only_for IS NULL
+           AND (subscriptions.kinds IS NULL OR placed.kind = ANY (subscriptions.kinds))
+           AND (subscriptions.tag_pattern = '*' OR placed.tag LIKE subscriptions.tag_like)
+           AND EXISTS (SELECT FROM unnest(ARRAY[placed.repository, placed.former]) AS called (name)
+                        WHERE name LIKE subscriptions.pattern_like
+                          AND glob_fits(name, subscriptions.pattern, subscriptions.pattern_form,
+                                        subscriptions.pattern_regex))
+           AND NOT (subscriptions.format <> 'cloudevents' AND placed.kind = 'manifest.pushed'
+                    AND EXISTS (SELECT FROM events AS tagged
+                                 WHERE tagged.repository_id = placed.repository_id AND tagged.id > placed.id
+                                   AND tagged.made_in = placed.made_in AND tagged.digest = placed.digest
+                                   AND tagged.tag IS NOT NULL AND tagged.kind <> 'tag.deleted'
+                                   AND (subscriptions.kinds IS NULL OR tagged.kind = ANY (subscriptions.kinds))))
+         UNION ALL
+        SELECT subscriptions.id, placed.id, placed.repository_id
+          FROM placed JOIN subscriptions ON subscriptions.id = placed.only_for AND subscriptions.state = 'on'
         RETURNING subscription_id, repository_id
     ), counted AS (
         INSERT INTO lanes (subscription_id, repository_id, waiting)
