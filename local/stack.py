@@ -114,7 +114,7 @@ class Stack:
         self._tell(postgres.url())
 
     def _tell(self, database: str) -> None:
-        """Where it runs, for the command line: it finds a registry nearby by itself."""
+        """Tells where it runs, for the command line: it finds a registry nearby by itself."""
         told = {"process": os.getpid(), "registry": f"http://{self.address}", "database": database}
         write_whole(self._data.run, json.dumps(told))
         self._resources.callback(self._data.run.unlink, missing_ok=True)
@@ -142,12 +142,17 @@ class Stack:
         self.children.wait_until(child, is_ready_beside_the_others, READY_SECONDS)
 
     def _migrate(self, database: Child, migrate: Child) -> None:
-        """Raises StartRefused with the function's own words if it refuses."""
+        """Raises StartRefused with the function's own words if it refuses. What waits for a migration in the background
+        is left to a later start.
+        """
         try:
             _send("POST", self.ports.migrate, "/", {})
         except urllib.error.HTTPError as error:
             if error.code < HTTPStatus.INTERNAL_SERVER_ERROR:
-                raise StartRefused(json.loads(error.read())["error"]) from error
+                answer = json.loads(error.read())
+                if "waits_for" in answer:
+                    return
+                raise StartRefused(answer["error"]) from error
             raise self._not_migrated(database, migrate) from error
         except (OSError, HTTPException) as error:
             raise self._not_migrated(database, migrate) from error

@@ -15,6 +15,7 @@ from functions.api.route import Query
 from functions.api.tokens import endpoints as tokens
 from functions.api.v1 import endpoints as v1
 from functions.api.v1.access import endpoints as access
+from functions.api.v1.background import endpoints as background
 from functions.api.v1.events import endpoints as events
 from functions.api.v1.imports import endpoints as imports
 from functions.api.v1.insights import endpoints as insights
@@ -27,9 +28,11 @@ from functions.api.web.context import Context
 from functions.api.web.errors import ParameterInvalid
 from functions.api.web.limit import require_within_limit
 from functions.registry import telemetry
-from functions.registry.auth.caller import IssuerUnavailable
+from functions.registry.auth.caller import Caller, IssuerUnavailable
 from functions.registry.blobs.errors import BlobStoreUnavailable
+from functions.registry.metadata import told
 from functions.registry.metadata.db import ChangeRefused, Followed, MetadataUnavailable
+from functions.registry.metadata.told import Told
 from functions.registry.oci.errors import Denied, OciError, WritesElsewhere
 from functions.registry.room import NoRoom
 from functions.registry.wiring import Services
@@ -42,6 +45,7 @@ ENDPOINTS: Final = Endpoints(
         *access.ENDPOINTS,
         *events.ENDPOINTS,
         *imports.ENDPOINTS,
+        *background.ENDPOINTS,
         *insights.ENDPOINTS,
         *management.ENDPOINTS,
         *gitlab.ENDPOINTS,
@@ -86,7 +90,8 @@ def _answer(services: Services, request: Request, body: Body, address: str) -> t
         require_within_limit(services.settings, body)
         _require_json(request)
         context = Context(services, request, body, caller, address)
-        response = endpoint.handler(context, route)
+        with told.telling(_told(request, caller, address)):
+            response = endpoint.handler(context, route)
     except OciError as error:
         telemetry.note(code=error.code, reason=error.reason)
         response = responses.refused(error)
@@ -112,6 +117,13 @@ def _wake(services: Services, endpoint: Endpoint) -> None:
         services.gc_trigger.send()
     if endpoint.makes_events:
         services.deliver_trigger.send()
+
+
+def _told(request: Request, caller: Caller, address: str) -> Told:
+    """Returns who changes what the handler changes."""
+    trace = request.headers.get("X-Cloud-Trace-Context", "").partition("/")[0]
+    agent = request.headers.get("User-Agent", "")
+    return Told(caller.label, "client", told.Request(request.method, request.host, address, agent, trace))
 
 
 def _require_json(request: Request) -> None:

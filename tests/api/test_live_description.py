@@ -30,6 +30,7 @@ from functions.registry.oci.digest import Digest
 from functions.registry.oci.media_type import OCI_MANIFEST
 from local.access import make_access_secrets
 from tests.api.description import OPERATIONS, Operation
+from tests.background.building import register
 from tests.forgotten import forget_services
 from tests.metadata.build import query
 from tests.support import Image, Registry, descriptor
@@ -161,6 +162,11 @@ EXAMPLES: Final = {
         Example(200, "/api/v1/namespaces/a/quota", document={"bytes": 10**9, "repositories": None})
     ],
     "DELETE /api/v1/namespaces/{namespace}/quota": [Example(204, "/api/v1/namespaces/a/quota")],
+    "GET /api/v1/background-migrations": [Example(200, "/api/v1/background-migrations")],
+    "GET /api/v1/background-migrations/{migration}": [Example(200, "/api/v1/background-migrations/{migration}")],
+    "POST /api/v1/background-migrations/{migration}/{act}": [
+        Example(200, "/api/v1/background-migrations/{migration}/finish", document={})
+    ],
     "GET /api/v1/imports": [Example(200, "/api/v1/imports")],
     "POST /api/v1/imports": [Example(201, "/api/v1/imports", document={"address": "https://old.example.com"})],
     "GET /api/v1/imports/{import}": [Example(200, "/api/v1/imports/{import}")],
@@ -299,7 +305,9 @@ def made(registry: Registry) -> dict[str, str]:
     odd = [Problem("", "object", key, "stray") for key in ("one", "two")]
     source = sources.add(database, NewSource("registry", "https://other.example.com"))
     passes.take_page(database, source.id, named, odd, None)
+    register(database)
     return {
+        "migration": "other",
         "import": str(source.id),
         "secret": accounts.add_secret(database, robot, "one", "a pepper").id,
         "trusted_publisher": str(

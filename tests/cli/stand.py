@@ -32,6 +32,7 @@ from functions.registry.metadata.usage.quotas import Quota
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.media_type import OCI_MANIFEST
 from slipway_cli.main import run
+from tests.background.building import register
 from tests.security.people import Guarded
 from tests.statements import of_tests
 from tests.support import Image, descriptor
@@ -104,6 +105,7 @@ class Stand:
     monkeypatch: pytest.MonkeyPatch
     # What stands in the examples for ids that nobody knows before.
     names: dict[str, str] = field(default_factory=dict)
+    admin_secret: str = field(default="", repr=False)
 
     def __call__(self, *arguments: str, given: str = "") -> Ended:
         """Runs `slipway` with these arguments, in this process."""
@@ -138,6 +140,9 @@ class Stand:
         folder.mkdir(exist_ok=True)
         (folder / "config.json").write_text(json.dumps({"auths": {self.server.host: {"auth": auth}}}))
 
+    def sign_in_as_admin(self) -> None:
+        self.sign_in("admin", self.admin_secret)
+
     def sign_out(self) -> None:
         (self.home / ".docker" / "config.json").unlink()
 
@@ -150,7 +155,8 @@ class Stand:
         services = self.registry.services
         database = services.database
         admin = accounts.create(database, NewAccount("user", "admin", is_admin=True))
-        self.sign_in("admin", self.add_secret(admin).text)
+        self.admin_secret = self.add_secret(admin).text
+        self.sign_in_as_admin()
         accounts.create(database, NewAccount("user", "alice", password=PASSWORD))
         robot = accounts.create(database, NewAccount("robot", "ci"))
         secret = self.add_secret(robot)
@@ -163,6 +169,8 @@ class Stand:
             "GRANT-ID": str(grants.add(database, robot.id, "team/*", "maintainer")),
             "RULE-ID": str(rules.add(database, NewRule("releases-of-others", 1, "immutable", "others/*"))),
         }
+        register(database, name="'split_names'")
+        register(database, name="'failed_names'", state="'failed'")
         self.names |= {"IMPORT-ID": str(_moved_in(database)), "NEW-IMPORT-ID": str(_named(database))}
         deployer = NewSubscription(
             name="deployer",
@@ -208,6 +216,7 @@ def _moved_in(database: Database) -> int:
     sources.open_up(database, source.id)
     sources.set_mode(database, source.id, "lead")
     database.count(_ALL_HERE(id=source.id))
+    database.count(_OF_IT(id=source.id))
     return source.id
 
 
@@ -217,4 +226,12 @@ def _named(database: Database) -> int:
 
 _ALL_HERE: Final = of_tests(
     "tests_all_here", int, "UPDATE import_sources SET state = 'open', listed_at = now() WHERE id = :id"
+)
+_OF_IT: Final = of_tests(
+    "tests_of_it",
+    int,
+    """
+    INSERT INTO import_repositories (source_id, path, name, state, imported_at)
+    VALUES (:id, 'others/moved', 'others/moved', 'imported', now())
+    """,
 )

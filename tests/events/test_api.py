@@ -172,7 +172,8 @@ def test_what_is_named_is_sent_again(registry: Registry, receiver: Receiver) -> 
     assert answer.get_json() == {"deliveries": 1, "more": False}
     assert deliver(registry.services) == 1
     assert len({each.headers["webhook-id"] for each in receiver.received}) == 1
-    for body in ({}, {"dead": False}, {"dead": True, "events": [1]}, {"events": []}, {"events": ["1"]}):
+    odd: list[dict[str, Any]] = [{}, {"dead": False}, {"dead": True, "events": [1]}, {"events": []}, {"events": ["1"]}]
+    for body in odd:
         assert registry.request("POST", f"{path}/redeliver", json=body).status_code == 400
 
 

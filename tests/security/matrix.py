@@ -18,6 +18,7 @@ from functions.registry.metadata.imports import sources
 from functions.registry.metadata.imports.sources import NewSource
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.media_type import OCI_INDEX, OCI_MANIFEST
+from tests.background.building import register
 from tests.security.people import ROLES, Guarded
 from tests.support import Image, index_of
 
@@ -54,6 +55,12 @@ class World:
     def robot(self, namespace: str) -> str:
         """A new one that belongs to the namespace; its name."""
         return principals.create_robot(self.registry.services.database, _new(), namespace).name
+
+    def migration(self) -> str:
+        """Returns the name of one that runs in the background."""
+        name = f"new_{uuid.uuid4().hex}"
+        register(self.registry.services.database, name=f"'{name}'")
+        return name
 
     def source(self) -> int:
         """A registry that is to be moved in; its id."""
@@ -190,6 +197,9 @@ OPERATIONS: Final[dict[str, Operation]] = {
     ),
     "GET explanation beyond": lambda world: world.at("GET", "/api/v1/explain?action=push&repository=other/app"),
     "POST run of the collection": lambda world: world.add("gc/runs"),
+    "GET background migrations": lambda world: world.at("GET", "/api/v1/background-migrations"),
+    "GET background migration": lambda world: world.at("GET", "/api/v1/background-migrations/tag_subjects"),
+    "POST act on a background migration": lambda world: world.add(f"background-migrations/{world.migration()}/pause"),
     "GET all imports": lambda world: world.at("GET", "/api/v1/imports"),
     "POST import beyond": lambda world: world.add("imports", address=f"https://{_new()}.example.com"),
     "GET import beyond": lambda world: world.at("GET", f"/api/v1/imports/{world.source()}"),

@@ -32,7 +32,10 @@ _LEAST = {
     **dict.fromkeys(
         [name for name in OPERATIONS if name.endswith((" the namespace", " its robot"))], "namespace admin"
     ),
-    **dict.fromkeys([name for name in OPERATIONS if " all " in name or name.endswith(" beyond")], "administrator"),
+    **dict.fromkeys(
+        [name for name in OPERATIONS if " all " in name or name.endswith((" beyond", " migration", " migrations"))],
+        "administrator",
+    ),
     **dict.fromkeys(("POST user", "POST secret of another robot"), "administrator"),
 }
 

@@ -10,7 +10,6 @@ from functions.registry import telemetry
 from functions.registry.events.gc_trigger import DELIVER, PUBLISH_SECONDS, encode
 from functions.registry.events.publishing import Message, Publisher, PublishFailed
 from functions.registry.metadata.db import Database, MetadataUnavailable
-from functions.registry.metadata.events import subscriptions
 
 # A run stays a little longer than this, so that what changes in between is found by it.
 INTERVAL_SECONDS: Final = 1.0
@@ -58,6 +57,9 @@ class DeliverTrigger:
 
     def _send(self) -> None:
         if time.monotonic() >= self._believed_until:
+            # Imported here: a cold start is spared it.
+            from functions.registry.metadata.events import subscriptions  # noqa: PLC0415
+
             try:
                 is_any_on = subscriptions.is_any_on(self._database)
             except MetadataUnavailable:

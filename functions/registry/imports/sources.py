@@ -9,8 +9,8 @@ import time
 from typing import Final
 
 from functions.registry.metadata.db import Database
-from functions.registry.metadata.imports import lookups
-from functions.registry.metadata.imports.lookups import OpenSource
+from functions.registry.metadata.imports import opened
+from functions.registry.metadata.imports.opened import OpenSource
 
 _SECONDS: Final = 30.0
 
@@ -33,14 +33,14 @@ class OpenSources:
             return self._known or []
         try:
             if self._known is None or time.monotonic() >= self._ask_at:
-                self._known = lookups.open_sources(self._database)
+                self._known = opened.open_sources(self._database)
                 self._ask_at = time.monotonic() + _SECONDS
             return self._known
         finally:
             self._asking.release()
 
     def in_bucket(self) -> list[OpenSource]:
-        """Those that lie in this registry's own bucket: from there single objects are fetched."""
+        """Returns the sources that lie in this registry's own bucket: from there single objects are fetched."""
         return [source for source in self.known() if source.prefix is not None]
 
     def is_any_followed(self) -> bool:

@@ -13,7 +13,7 @@ from functions.registry import telemetry
 from functions.registry.metadata.db import Database, MetadataUnavailable, Statement
 
 NEEDED: Final = "pre_0006"
-LATEST_POST: Final = "post_0001"
+LATEST_POST: Final = "post_0003"
 _AGAIN_SECONDS: Final = 5.0
 
 # Of each line the last revision that was applied. A line's revisions sort by their names.
@@ -51,7 +51,7 @@ class SchemaCheck:
 
 
 def refusal(applied: list[str]) -> str | None:
-    """Why a database with these revisions can't be worked with; None if it can."""
+    """Says why a database with these revisions can't be worked with; None if it can."""
     if max((name for name in applied if name.startswith("pre_")), default="") < NEEDED:
         return f"the schema lacks {NEEDED}: call the function migrate with the line pre"
     if (post := max((name for name in applied if name.startswith("post_")), default="")) > LATEST_POST:

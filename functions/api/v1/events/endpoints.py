@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from functions.api.endpoint import Endpoint
+from functions.api.endpoint import Endpoint, Later
 from functions.api.permission import AdministratorOf, SomeAdministrator
 from functions.api.route import plain
-from functions.api.v1.events import deliveries, paths, polling, routes, subscriptions
+from functions.api.v1.events import paths, routes
+
+_ROOM: Final = "functions.api.v1.events"
+deliveries = Later(f"{_ROOM}.deliveries")
+polling = Later(f"{_ROOM}.polling")
+subscriptions = Later(f"{_ROOM}.subscriptions")
 
 ENDPOINTS: Final = (
     Endpoint(

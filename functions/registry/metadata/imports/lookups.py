@@ -6,21 +6,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from functions.registry.metadata.db import Database, Statement
-from functions.registry.metadata.imports.vocabulary import Mode, RepositoryState, SourceKind
+from functions.registry.metadata.imports.opened import OpenSource
+from functions.registry.metadata.imports.vocabulary import Mode, RepositoryState
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.name import RepositoryName, Tag
-
-
-@dataclass(frozen=True, slots=True)
-class OpenSource:
-    """A source that is being moved in, as a process remembers it for a while. Its modes are asked for each time."""
-
-    id: int
-    kind: SourceKind
-    prefix: str | None
-    is_listed: bool
-    is_followed: bool
-    renames: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +47,6 @@ class TagBase:
     here: Digest | None
     is_base: bool
 
-
-# Asked now and then by each process; where nothing is moved in the index has no entries.
-_OPEN: Final = Statement(
-    "imports_open_sources",
-    OpenSource,
-    """
-    SELECT id, kind, prefix, listed_at IS NOT NULL,
-           mode = 'follow' OR EXISTS (SELECT FROM import_modes WHERE source_id = import_sources.id AND mode = 'follow'),
-           coalesce(options -> 'renames', '{}')
-      FROM import_sources
-     WHERE state NOT IN ('added', 'sealed')
-     ORDER BY id
-    """,
-)
 
 # Of the sources that lie in this registry's bucket. One that is only opening gives nothing yet, one that is sealed
 # nothing any more.
@@ -120,12 +95,8 @@ _DELETED: Final = Statement(
 _REFUSE_FOLLOWED: Final = Statement("imports_refuse_followed", int, "SELECT 1 FROM refuse_followed(:repository)")
 
 
-def open_sources(db: Database) -> list[OpenSource]:
-    return db.all(_OPEN())
-
-
 def find(db: Database, repository: RepositoryName, sources: list[OpenSource]) -> list[Old]:
-    """Where the repository of that name may lie: one row of a source, or each source that isn't listed to its end
+    """Tells where the repository of that name may lie: one row of a source, or each source that isn't listed to its end
     yet.
     """
     found = db.all(
@@ -143,7 +114,7 @@ def find_tag(db: Database, old: Old, repository: RepositoryName, tag: Tag) -> Ta
 
 
 def is_deleted(db: Database, repository: RepositoryName, digest: Digest) -> bool:
-    """Whether somebody deleted the manifest here, so that it must not come back."""
+    """Says whether somebody deleted the manifest here, so that it must not come back."""
     return db.one_or_none(_DELETED(repository=repository, digest=digest)) is not None
 
 
@@ -153,7 +124,7 @@ def refuse_followed(db: Database, repository: RepositoryName) -> None:
 
 
 def _path(source: OpenSource, repository: RepositoryName) -> str | None:
-    """What the repository is called there; None if what is called so there gets another name here."""
+    """Returns what the repository is called there; None if what is called so there gets another name here."""
     for path, name in source.renames.items():
         if name == repository:
             return path
