@@ -43,7 +43,8 @@ def test_what_happens_to_a_repository_is_told_in_order(registry: Registry, recei
     assert ids == sorted(ids)
     moved = receiver.documents[6]["data"]
     assert (moved["tag"], moved["digest"], moved["previous"]) == ("1", str(second.digest), str(first.digest))
-    assert receiver.documents[9]["data"] == {"repository": "team/other", "former": "team/app"}
+    who = {"actor": "open", "cause": "client"}
+    assert receiver.documents[9]["data"] == {"repository": "team/other", "former": "team/app", **who}
     assert deliver(registry.services) == 0
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from functions.api.endpoint import Endpoint, Later
 from functions.api.permission import AdministratorOf, SomeAdministrator
 from functions.api.route import plain
 from functions.api.v1.events import paths, routes
 
-_ROOM: Final = "functions.api.v1.events"
-deliveries = Later(f"{_ROOM}.deliveries")
-polling = Later(f"{_ROOM}.polling")
-subscriptions = Later(f"{_ROOM}.subscriptions")
+if TYPE_CHECKING:
+    from functions.api.v1.events import deliveries, polling, subscriptions
+else:
+    deliveries = Later("functions.api.v1.events.deliveries")
+    polling = Later("functions.api.v1.events.polling")
+    subscriptions = Later("functions.api.v1.events.subscriptions")
 
 ENDPOINTS: Final = (
     Endpoint(
