@@ -148,6 +148,8 @@ def environment(database_url: str, bucket_name: str, storage_address: str) -> di
         "SLIPWAY_ACCESS": "open",
         "SLIPWAY_DATABASE": database_url,
         "SLIPWAY_BUCKET": bucket_name,
+        # Those that are tried are asked for.
+        "SLIPWAY_CHECK_DAYS": "0",
         "SLIPWAY_SIGNER": "hmac",
         "SLIPWAY_SIGNER_IDENTITY": SIGNER,
         "SLIPWAY_SIGNER_SECRET": SECRET,

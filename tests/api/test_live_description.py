@@ -18,6 +18,8 @@ from functions.registry.events.gc_trigger import GcTrigger
 from functions.registry.metadata.access import audit, grants, rules
 from functions.registry.metadata.access.audit import Event
 from functions.registry.metadata.access.rules import NewRule
+from functions.registry.metadata.checks import checks, findings
+from functions.registry.metadata.checks.vocabulary import Found
 from functions.registry.metadata.db import Database
 from functions.registry.metadata.events import outbox, subscriptions
 from functions.registry.metadata.events.subscriptions import NewSubscription
@@ -167,6 +169,12 @@ EXAMPLES: Final = {
     "POST /api/v1/background-migrations/{migration}/{act}": [
         Example(200, "/api/v1/background-migrations/{migration}/finish", document={})
     ],
+    "GET /api/v1/checks": [Example(200, "/api/v1/checks?n=1")],
+    "POST /api/v1/checks": [Example(201, "/api/v1/checks", document={"repair": True, "hash": 5})],
+    "GET /api/v1/checks/{check}": [Example(200, "/api/v1/checks/{check}")],
+    "POST /api/v1/checks/{check}/stop": [Example(200, "/api/v1/checks/{running_check}/stop", document={})],
+    "POST /api/v1/checks/{check}/undo": [Example(200, "/api/v1/checks/{check}/undo", document={})],
+    "GET /api/v1/findings": [Example(200, "/api/v1/findings?n=1")],
     "GET /api/v1/imports": [Example(200, "/api/v1/imports")],
     "POST /api/v1/imports": [Example(201, "/api/v1/imports", document={"address": "https://old.example.com"})],
     "GET /api/v1/imports/{import}": [Example(200, "/api/v1/imports/{import}")],
@@ -308,6 +316,7 @@ def made(registry: Registry) -> dict[str, str]:
     register(database)
     return {
         "migration": "other",
+        "check": _checked(database),
         "import": str(source.id),
         "secret": accounts.add_secret(database, robot, "one", "a pepper").id,
         "trusted_publisher": str(
@@ -339,10 +348,21 @@ def _subscribed(database: Database) -> int:
     return made
 
 
+def _checked(database: Database) -> str:
+    """A check that is over, with two findings, beside another one."""
+    for _ in range(2):
+        check = checks.start(database, "user:admin", {})
+        database.batch(findings.noting(check.id, [Found("unknown", f"blobs/{each}") for each in ("one", "two")]))
+        checks.stop(database, check.id, "it is over")
+    return str(check.id)
+
+
 def ask(
     registry: Registry, method: str, example: Example, ids: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> TestResponse:
     upload = registry.start_upload("a/b") if "{upload}" in example.path else ""
+    if "{running_check}" in example.path:
+        ids = {**ids, "running_check": str(checks.start(registry.services.database, None, {}).id)}
     for name, value in example.settings.items():
         monkeypatch.setenv(name, value)
     if example.settings:

@@ -22,6 +22,7 @@ from functions.registry.auth.federation import GITHUB
 from functions.registry.metadata.access import grants, rules
 from functions.registry.metadata.access.principals import Principal
 from functions.registry.metadata.access.rules import NewRule
+from functions.registry.metadata.checks import checks
 from functions.registry.metadata.db import Database
 from functions.registry.metadata.events import subscriptions
 from functions.registry.metadata.events.subscriptions import NewSubscription
@@ -39,6 +40,7 @@ from tests.support import Image, descriptor
 
 APP: Final = Image(config=b"{}", layers=(b"a layer of some bytes",))
 SIGNATURE: Final = Image(b"{}", (), {"subject": descriptor(APP.manifest, OCI_MANIFEST)})
+RUNNING_CHECK: Final = "RUNNING-CHECK-ID"
 PASSWORD: Final = "correct horse battery"
 
 
@@ -119,6 +121,8 @@ class Stand:
 
     def line(self, example: str, *more: str) -> Ended:
         """Runs a line as it is typed, with `<` and `>`."""
+        if RUNNING_CHECK in example:
+            self.names[RUNNING_CHECK] = str(checks.start(self.registry.services.database, None, {}).id)
         words = [self.names.get(word, word) for word in shlex.split(example)]
         assert words[0] == "slipway"
         given, target = "", None
@@ -180,6 +184,7 @@ class Stand:
             secret=webhook_secrets.sealed(services.settings.pepper, webhook_secrets.make()),
         )
         subscriptions.add(database, deployer)
+        self.names["CHECK-ID"] = _checked(database)
         grants.add(database, None, "**", "reader")
         grants.add(database, accounts.create(database, NewAccount("user", "dave")).id, "others/**", "admin")
         quotas.put(database, Quota("team", 10**12, None))
@@ -218,6 +223,12 @@ def _moved_in(database: Database) -> int:
     database.count(_ALL_HERE(id=source.id))
     database.count(_OF_IT(id=source.id))
     return source.id
+
+
+def _checked(database: Database) -> str:
+    check = checks.start(database, None, {})
+    checks.stop(database, check.id, "it is over")
+    return str(check.id)
 
 
 def _named(database: Database) -> int:

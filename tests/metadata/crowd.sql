@@ -122,5 +122,14 @@ INSERT INTO lanes (subscription_id, repository_id, waiting, next_at)
 SELECT subscription_id, repository_id, count(*) FILTER (WHERE state = 'waiting'), now() + min(event_id) * interval '1 s'
   FROM deliveries GROUP BY 1, 2;
 
+INSERT INTO checks (state, started_at)
+SELECT CASE WHEN n = 2000 THEN 'running' ELSE 'done' END, now() - (2000 - n) * interval '1 hour'
+  FROM generate_series(1, 2000) AS n;
+INSERT INTO check_pieces (check_id, step, start)
+SELECT n % 20 + 1, 'objects', 'blobs/' || n FROM generate_series(1, 5000) AS n;
+INSERT INTO findings (check_id, kind, subject, gone_at)
+SELECT n % 2000 + 1, 'unknown', 'blobs/' || n, CASE WHEN n % 10 > 0 THEN now() - n * interval '1 hour' END
+  FROM generate_series(1, 20000) AS n;
+
 SET session_replication_role = origin;
 ANALYZE;

@@ -12,6 +12,7 @@ from werkzeug.test import TestResponse
 
 from functions.registry.auth import webhook_secrets
 from functions.registry.metadata.access import grants, principals
+from functions.registry.metadata.checks import checks
 from functions.registry.metadata.events import subscriptions
 from functions.registry.metadata.events.subscriptions import NewSubscription
 from functions.registry.metadata.imports import sources
@@ -76,6 +77,20 @@ class World:
             secret=webhook_secrets.sealed("", webhook_secrets.make()),
         )
         return subscriptions.add(self.registry.services.database, new)
+
+    def running_check(self) -> int:
+        database = self.registry.services.database
+        return (checks.running(database) or checks.start(database, None, {})).id
+
+    def check(self) -> int:
+        """One that is over; its id. None is running then."""
+        running = self.running_check()
+        checks.stop(self.registry.services.database, running, "it is over")
+        return running
+
+    def start_check(self) -> TestResponse:
+        self.check()
+        return self.add("checks")
 
     def grant(self, repositories: str) -> int:
         return grants.add(self.registry.services.database, None, repositories, "reader")
@@ -200,6 +215,12 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "GET background migrations": lambda world: world.at("GET", "/api/v1/background-migrations"),
     "GET background migration": lambda world: world.at("GET", "/api/v1/background-migrations/tag_subjects"),
     "POST act on a background migration": lambda world: world.add(f"background-migrations/{world.migration()}/pause"),
+    "GET all checks": lambda world: world.at("GET", "/api/v1/checks"),
+    "POST check": lambda world: world.start_check(),
+    "GET check": lambda world: world.at("GET", f"/api/v1/checks/{world.check()}"),
+    "POST stop of a check": lambda world: world.add(f"checks/{world.running_check()}/stop"),
+    "POST undo of a check": lambda world: world.add(f"checks/{world.check()}/undo"),
+    "GET findings": lambda world: world.at("GET", "/api/v1/findings"),
     "GET all imports": lambda world: world.at("GET", "/api/v1/imports"),
     "POST import beyond": lambda world: world.add("imports", address=f"https://{_new()}.example.com"),
     "GET import beyond": lambda world: world.at("GET", f"/api/v1/imports/{world.source()}"),

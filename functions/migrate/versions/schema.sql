@@ -1398,7 +1398,51 @@ CREATE TABLE public.blobs (
     object_name text NOT NULL COLLATE pg_catalog."C",
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     damaged_at timestamp with time zone,
+    crc32c bigint,
     CONSTRAINT blobs_size_check CHECK ((size >= 0))
+);
+
+CREATE TABLE public.check_pieces (
+    id bigint NOT NULL,
+    check_id bigint NOT NULL,
+    step text NOT NULL,
+    start text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
+    stop text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
+    cursor text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
+    lease bigint DEFAULT 0 NOT NULL,
+    lease_until timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    CONSTRAINT check_pieces_step_check CHECK ((step = ANY (ARRAY['objects'::text, 'digests'::text, 'manifests'::text, 'blobs'::text, 'repositories'::text, 'figures'::text, 'repair'::text])))
+);
+
+ALTER TABLE public.check_pieces ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.check_pieces_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.checks (
+    id bigint NOT NULL,
+    state text DEFAULT 'running'::text NOT NULL,
+    asked_by text COLLATE pg_catalog."C",
+    options jsonb DEFAULT '{}'::jsonb NOT NULL,
+    counts jsonb DEFAULT '{}'::jsonb NOT NULL,
+    reason text,
+    started_at timestamp with time zone DEFAULT now() NOT NULL,
+    planned_at timestamp with time zone,
+    finished_at timestamp with time zone,
+    CONSTRAINT checks_state_check CHECK ((state = ANY (ARRAY['running'::text, 'done'::text, 'incomplete'::text, 'stopped'::text])))
+);
+
+ALTER TABLE public.checks ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.checks_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
 );
 
 CREATE TABLE public.collected (
@@ -1463,6 +1507,32 @@ WITH (autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='500');
 
 ALTER TABLE public.events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.events_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.findings (
+    id bigint NOT NULL,
+    check_id bigint NOT NULL,
+    kind text NOT NULL,
+    subject text NOT NULL COLLATE pg_catalog."C",
+    digest bytea,
+    repository text COLLATE pg_catalog."C",
+    size bigint,
+    detail text DEFAULT ''::text NOT NULL,
+    found_at timestamp with time zone DEFAULT now() NOT NULL,
+    action text,
+    acted_at timestamp with time zone,
+    gone_at timestamp with time zone,
+    CONSTRAINT findings_action_check CHECK ((action = ANY (ARRAY['marked'::text, 'unmarked'::text, 'queued'::text, 'written'::text, 'reviewed'::text]))),
+    CONSTRAINT findings_kind_check CHECK ((kind = ANY (ARRAY['missing'::text, 'size'::text, 'checksum'::text, 'digest'::text, 'marked'::text, 'unknown'::text, 'manifest'::text, 'references'::text, 'leaked_manifest'::text, 'leaked_link'::text, 'leaked_blob'::text, 'figure'::text])))
+);
+
+ALTER TABLE public.findings ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.findings_id_seq
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
@@ -1723,7 +1793,8 @@ CREATE TABLE public.manifests (
     pushed_at timestamp with time zone DEFAULT now() NOT NULL,
     kind text DEFAULT 'other'::text NOT NULL COLLATE pg_catalog."C",
     size bigint DEFAULT 0 NOT NULL,
-    config_digest bytea
+    config_digest bytea,
+    damaged_at timestamp with time zone
 );
 
 ALTER TABLE public.manifests ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -2115,7 +2186,8 @@ CREATE TABLE public.upload_objects (
     upload_id uuid NOT NULL,
     number integer,
     size bigint,
-    finished_at timestamp with time zone
+    finished_at timestamp with time zone,
+    crc32c bigint
 );
 
 CREATE TABLE public.uploads (
@@ -2165,6 +2237,12 @@ ALTER TABLE ONLY public.blob_reviews
 ALTER TABLE ONLY public.blobs
     ADD CONSTRAINT blobs_pkey PRIMARY KEY (digest);
 
+ALTER TABLE ONLY public.check_pieces
+    ADD CONSTRAINT check_pieces_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.checks
+    ADD CONSTRAINT checks_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.collected
     ADD CONSTRAINT collected_pkey PRIMARY KEY (day, level, event);
 
@@ -2179,6 +2257,12 @@ ALTER TABLE ONLY public.event_fan_out
 
 ALTER TABLE ONLY public.events
     ADD CONSTRAINT events_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.findings
+    ADD CONSTRAINT findings_once UNIQUE (kind, subject);
+
+ALTER TABLE ONLY public.findings
+    ADD CONSTRAINT findings_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.gc_settings
     ADD CONSTRAINT gc_settings_pkey PRIMARY KEY (event);
@@ -2366,6 +2450,12 @@ CREATE INDEX blobs_damaged ON public.blobs USING btree (digest) WHERE (damaged_a
 
 CREATE UNIQUE INDEX blobs_object ON public.blobs USING btree (object_name) WHERE (object_name IS NOT NULL);
 
+CREATE INDEX check_pieces_check ON public.check_pieces USING btree (check_id, id);
+
+CREATE UNIQUE INDEX checks_running ON public.checks USING btree (state) WHERE (state = 'running'::text);
+
+CREATE INDEX checks_started ON public.checks USING btree (started_at);
+
 CREATE INDEX deletions_due ON public.deletions USING btree (not_before);
 
 CREATE INDEX deliveries_event ON public.deliveries USING btree (event_id);
@@ -2383,6 +2473,12 @@ CREATE INDEX events_of_namespace ON public.events USING btree (namespace, "posit
 CREATE INDEX events_of_repository ON public.events USING btree (repository_id, id);
 
 CREATE UNIQUE INDEX events_position ON public.events USING btree ("position");
+
+CREATE INDEX findings_check ON public.findings USING btree (check_id, id);
+
+CREATE INDEX findings_gone ON public.findings USING btree (gone_at) WHERE (gone_at IS NOT NULL);
+
+CREATE INDEX findings_open ON public.findings USING btree (id) WHERE (gone_at IS NULL);
 
 CREATE INDEX grants_list ON public.grants USING btree (pattern, id);
 
@@ -2664,11 +2760,17 @@ ALTER TABLE ONLY public.background_failures
 ALTER TABLE ONLY public.blob_reviews
     ADD CONSTRAINT blob_reviews_digest_fkey FOREIGN KEY (digest) REFERENCES public.blobs(digest) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.check_pieces
+    ADD CONSTRAINT check_pieces_check_id_fkey FOREIGN KEY (check_id) REFERENCES public.checks(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.deliveries
     ADD CONSTRAINT deliveries_event_id_fkey FOREIGN KEY (event_id) REFERENCES public.events(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.deliveries
     ADD CONSTRAINT deliveries_subscription_id_fkey FOREIGN KEY (subscription_id) REFERENCES public.subscriptions(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.findings
+    ADD CONSTRAINT findings_check_id_fkey FOREIGN KEY (check_id) REFERENCES public.checks(id);
 
 ALTER TABLE ONLY public.grants
     ADD CONSTRAINT grants_principal_id_fkey FOREIGN KEY (principal_id) REFERENCES public.principals(id) ON DELETE CASCADE;
