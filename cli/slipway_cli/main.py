@@ -43,6 +43,7 @@ COMMANDS: Final = {
     "grant": Later(f"{_IN}.grants", "grant", "Who has which role in which repositories."),
     "rule": Later(f"{_IN}.rules", "rule", "Tags and repositories that are protected."),
     "explain": Later(f"{_IN}.explaining", "explain", "May somebody do something, and why (not)?"),
+    "events": Later(f"{_IN}.events", "events", "Changes, told to whoever subscribed; and what became of that."),
     "import": Later(f"{_IN}.imports", "import_", "Move an existing registry in, and back."),
     "backup": Later(f"{_IN}.backups", "backup", "Backups: make, list, verify, prune."),
     "migrations": Later(f"{_IN}.migrations", "migrations", "Large tables that are changed in the background."),

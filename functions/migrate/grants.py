@@ -38,6 +38,7 @@ class Rights(NamedTuple):
     api: str
     gc: str
     work: str = ""
+    deliver: str = ""
 
 
 class Users(NamedTuple):
@@ -46,12 +47,13 @@ class Users(NamedTuple):
     api: str = ""
     gc: str = ""
     work: str = ""
+    deliver: str = ""
 
 
 NOBODY: Final = Users()
 
 RIGHTS: Final[dict[str, Rights]] = {
-    "alembic_version": Rights("r", "r", "r"),
+    "alembic_version": Rights("r", "r", "r", "r"),
     "audit": Rights("ra", "rd", "ra"),
     "backup_runs": Rights("ra", "", "raw"),
     "background_failures": Rights("r", "", "rawd"),
@@ -62,6 +64,9 @@ RIGHTS: Final[dict[str, Rights]] = {
     "checks": Rights("raw", "", "rawd"),
     "collected": Rights("r", "raw"),
     "deletions": Rights("rawd", "rawd", "rawd"),
+    "deliveries": Rights("rw", "", "", "rawd"),
+    "event_fan_out": Rights("r", "", "", "rw"),
+    "events": Rights("ra", "ra", "ra", "rwd"),
     "findings": Rights("rw", "", "rawd"),
     "gc_settings": Rights("r", "r", "r"),
     "grants": Rights("rawd", ""),
@@ -74,6 +79,7 @@ RIGHTS: Final[dict[str, Rights]] = {
     "import_repositories": Rights("raw", "rw", "rawd"),
     "import_sources": Rights("rawd", "r", "rw"),
     "import_tags": Rights("raw", "r", "rawd"),
+    "lanes": Rights("raw", "", "", "raw"),
     "link_reviews": Rights("raw", "rawd", "raw"),
     "manifest_blobs": Rights("ra", "r", "ra"),
     "manifest_children": Rights("rad", "rd", "ra"),
@@ -101,6 +107,7 @@ RIGHTS: Final[dict[str, Rights]] = {
     "secrets": Rights("raw", ""),
     "sign_in_failures": Rights("rawd", "rwd"),
     "sparse_references": Rights("ra", "r", "rad"),
+    "subscriptions": Rights("rawd", "r", "r", "rw"),
     "tag_days": Rights("raw", "rawd", "raw"),
     "tag_history": Rights("rad", "rawd", "rad"),
     "tag_rules": Rights("rad", "r", "r"),

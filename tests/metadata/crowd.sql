@@ -125,6 +125,21 @@ SELECT 1, 'blobs', 'blobs/sha256/' || n FROM generate_series(100, 2000) AS n;
 INSERT INTO import_problems (source_id, repository, kind, key, reason)
 SELECT 1, path, 'tag', 'v' || n, 'conflict' FROM import_repositories, generate_series(1, 2) AS n;
 
+INSERT INTO subscriptions (name, pattern, pattern_regex, target, created_by, state)
+SELECT 's' || n, 'n' || n % 20 || '/**', '^n.*$', 'https://hooks.example.com', 'user:admin',
+       CASE WHEN n % 50 = 0 THEN 'on' ELSE 'off' END
+  FROM generate_series(1, 2000) AS n;
+INSERT INTO events (kind, repository_id, repository, tag, digest, position, keep_until)
+SELECT 'tag.moved', n % 2000 + 1, 'n' || n % 20 || '/r' || n % 100, 'v1', '\x01' || sha256(int4send(n)), n,
+       now() + n * interval '1 minute'
+  FROM generate_series(1, 20000) AS n;
+INSERT INTO deliveries (subscription_id, event_id, repository_id, state)
+SELECT events.id % 2000 + 1, events.id, repository_id, (ARRAY['sent', 'sent', 'sent', 'waiting', 'dead'])[events.id % 5 + 1]
+  FROM events;
+INSERT INTO lanes (subscription_id, repository_id, waiting, next_at)
+SELECT subscription_id, repository_id, count(*) FILTER (WHERE state = 'waiting'), now() + min(event_id) * interval '1 s'
+  FROM deliveries GROUP BY 1, 2;
+
 INSERT INTO checks (state, started_at)
 SELECT CASE WHEN n = 2000 THEN 'running' ELSE 'done' END, now() - (2000 - n) * interval '1 hour'
   FROM generate_series(1, 2000) AS n;
