@@ -54,6 +54,8 @@ RIGHTS: Final[dict[str, Rights]] = {
     "blob_reviews": Rights("raw", "rawd", "raw"),
     "blobs": Rights("raw", "rwd", "raw"),
     "collected": Rights("r", "raw"),
+    "console_links": Rights("rad", "rwd"),
+    "console_sessions": Rights("rawd", "rwd"),
     "deletions": Rights("rawd", "rawd", "rawd"),
     "gc_settings": Rights("r", "r", "r"),
     "grants": Rights("rawd", ""),

@@ -155,6 +155,9 @@ EXAMPLES: Final = {
     "GET /api/v1/namespaces/{namespace}": [Example(200, "/api/v1/namespaces/a")],
     "GET /api/v1/usage": [Example(200, "/api/v1/usage")],
     "GET /api/v1/repositories/{name}/-/daily": [Example(200, "/api/v1/repositories/a/b/-/daily?to=2026-01-31")],
+    "GET /api/v1/repositories/{name}/-/manifests/{digest}/config": [
+        Example(200, f"/api/v1/repositories/a/b/-/manifests/{IMAGE.digest}/config")
+    ],
     "GET /api/v1/repositories/{name}/-/tags/{tag}/daily": [Example(200, "/api/v1/repositories/a/b/-/tags/v1/daily")],
     "GET /api/v1/repositories/{name}/-/manifests/{digest}/daily": [
         Example(200, f"/api/v1/repositories/a/b/-/manifests/{IMAGE.digest}/daily")

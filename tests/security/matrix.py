@@ -111,6 +111,9 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "GET figures of a manifest": lambda world: world.at(
         "GET", f"/api/v1/repositories/{REPOSITORY}/-/manifests/{world.image.digest}"
     ),
+    "GET config of a manifest": lambda world: world.at(
+        "GET", f"/api/v1/repositories/{REPOSITORY}/-/manifests/{world.image.digest}/config"
+    ),
     "GET figures of the namespace": lambda world: world.at("GET", "/api/v1/namespaces/team"),
     "GET days of a repository": lambda world: world.at("GET", f"/api/v1/repositories/{REPOSITORY}/-/daily"),
     "GET days of a tag": lambda world: world.at("GET", f"/api/v1/repositories/{REPOSITORY}/-/tags/v1/daily"),

@@ -1113,6 +1113,25 @@ CREATE TABLE public.collected (
     bytes bigint NOT NULL
 );
 
+CREATE TABLE public.console_links (
+    hash bytea NOT NULL,
+    principal_id bigint NOT NULL,
+    secret_id text COLLATE pg_catalog."C",
+    expires_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE public.console_sessions (
+    hash bytea NOT NULL,
+    principal_id bigint NOT NULL,
+    secret_id text COLLATE pg_catalog."C",
+    via text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    seen_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    agent text NOT NULL,
+    address text NOT NULL
+);
+
 CREATE TABLE public.deletions (
     object_name text NOT NULL COLLATE pg_catalog."C",
     size bigint,
@@ -1759,6 +1778,12 @@ ALTER TABLE ONLY public.blobs
 ALTER TABLE ONLY public.collected
     ADD CONSTRAINT collected_pkey PRIMARY KEY (day, level, event);
 
+ALTER TABLE ONLY public.console_links
+    ADD CONSTRAINT console_links_pkey PRIMARY KEY (hash);
+
+ALTER TABLE ONLY public.console_sessions
+    ADD CONSTRAINT console_sessions_pkey PRIMARY KEY (hash);
+
 ALTER TABLE ONLY public.deletions
     ADD CONSTRAINT deletions_pkey PRIMARY KEY (object_name);
 
@@ -1938,6 +1963,18 @@ CREATE INDEX blob_reviews_due ON public.blob_reviews USING btree (review_after);
 CREATE INDEX blobs_damaged ON public.blobs USING btree (digest) WHERE (damaged_at IS NOT NULL);
 
 CREATE UNIQUE INDEX blobs_object ON public.blobs USING btree (object_name) WHERE (object_name IS NOT NULL);
+
+CREATE INDEX console_links_expiry ON public.console_links USING btree (expires_at);
+
+CREATE INDEX console_links_principal ON public.console_links USING btree (principal_id);
+
+CREATE INDEX console_links_secret ON public.console_links USING btree (secret_id) WHERE (secret_id IS NOT NULL);
+
+CREATE INDEX console_sessions_expiry ON public.console_sessions USING btree (expires_at);
+
+CREATE INDEX console_sessions_principal ON public.console_sessions USING btree (principal_id);
+
+CREATE INDEX console_sessions_secret ON public.console_sessions USING btree (secret_id) WHERE (secret_id IS NOT NULL);
 
 CREATE INDEX deletions_due ON public.deletions USING btree (not_before);
 
@@ -2197,6 +2234,18 @@ CREATE TRIGGER untagged_scan_after_move AFTER UPDATE ON public.tags REFERENCING 
 
 ALTER TABLE ONLY public.blob_reviews
     ADD CONSTRAINT blob_reviews_digest_fkey FOREIGN KEY (digest) REFERENCES public.blobs(digest) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.console_links
+    ADD CONSTRAINT console_links_principal_id_fkey FOREIGN KEY (principal_id) REFERENCES public.principals(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.console_links
+    ADD CONSTRAINT console_links_secret_id_fkey FOREIGN KEY (secret_id) REFERENCES public.secrets(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.console_sessions
+    ADD CONSTRAINT console_sessions_principal_id_fkey FOREIGN KEY (principal_id) REFERENCES public.principals(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.console_sessions
+    ADD CONSTRAINT console_sessions_secret_id_fkey FOREIGN KEY (secret_id) REFERENCES public.secrets(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.grants
     ADD CONSTRAINT grants_principal_id_fkey FOREIGN KEY (principal_id) REFERENCES public.principals(id) ON DELETE CASCADE;

@@ -7,7 +7,7 @@ from typing import Final
 from functions.api.endpoint import Endpoint
 from functions.api.permission import Administrator, AdministratorOf, AnyToken, RightTo
 from functions.api.route import in_repository, plain
-from functions.api.v1.insights import daily, paths, repositories, routes, search, tags
+from functions.api.v1.insights import configs, daily, paths, repositories, routes, search, tags
 from functions.registry.auth.scopes import CATALOG
 
 ENDPOINTS: Final = (
@@ -64,6 +64,15 @@ ENDPOINTS: Final = (
         handler=tags.get_manifest,
         permission=RightTo("pull"),
         action="manifest.get",
+    ),
+    Endpoint(
+        method="GET",
+        path=paths.CONFIG,
+        route=routes.GetConfig,
+        parse=paths.get_config,
+        handler=configs.get,
+        permission=RightTo("pull"),
+        action="manifest.config",
     ),
     Endpoint(
         method="GET",

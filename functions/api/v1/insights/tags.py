@@ -39,11 +39,11 @@ def list_tags(context: Context, route: routes.SearchTags) -> Response:
 
 
 def get_tag(context: Context, route: routes.GetTag) -> Response:
-    return json_response(_details(_stored(context, route.repository, route.tag)))
+    return json_response(details(_stored(context, route.repository, route.tag)))
 
 
 def get_manifest(context: Context, route: routes.DescribeManifest) -> Response:
-    return json_response(_details(_stored(context, route.repository, route.digest)))
+    return json_response(details(_stored(context, route.repository, route.digest)))
 
 
 def _stored(context: Context, repository: RepositoryName, reference: Tag | Digest) -> ManifestDetails:
@@ -56,7 +56,8 @@ def _stored(context: Context, repository: RepositoryName, reference: Tag | Diges
     return stored
 
 
-def _details(stored: ManifestDetails) -> dict[str, Any]:
+def details(stored: ManifestDetails) -> dict[str, Any]:
+    """Returns all that is shown of a tag or a manifest."""
     document = read_stored(stored.payload)
     listed = document.get("manifests")
     children = [entry for entry in listed or [] if _is_child(entry, stored)]
