@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from local.guard import HOST
+from local.guard import HOST, knows_localhost
 from local.kept import kept
 from local.listening import LISTENER
 from local.processes import Child
@@ -128,11 +128,18 @@ def function_environment(database: str, ports: Ports, data: Data) -> dict[str, s
         "SLIPWAY_SIGNER": "hmac",
         "SLIPWAY_SIGNER_IDENTITY": SIGNER,
         "SLIPWAY_SIGNER_SECRET": data.signing_secret(),
-        # A name other than the registry's: clients send their password to the same name, whatever the port.
-        "SLIPWAY_SIGNED_URL_BASE": f"http://localhost:{ports.storage}",
+        "SLIPWAY_SIGNED_URL_BASE": f"http://{_name_of_storage()}:{ports.storage}",
         **access_environment(data, ports.api),
         **chosen,
     }
+
+
+def _name_of_storage() -> str:
+    """Returns a name other than the registry's: clients send their password to the same name, whatever the port.
+
+    A machine without /etc/hosts may not know the name; the address serves there.
+    """
+    return "localhost" if knows_localhost() else HOST
 
 
 def storage(data: Data, ports: Ports, listener: socket.socket | None = None) -> Child:

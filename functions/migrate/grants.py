@@ -51,6 +51,8 @@ NOBODY: Final = Users()
 RIGHTS: Final[dict[str, Rights]] = {
     "alembic_version": Rights("r", "r", "r"),
     "audit": Rights("ra", "rd"),
+    "background_failures": Rights("", "", "rawd"),
+    "background_migrations": Rights("", "", "rw"),
     "blob_reviews": Rights("raw", "rawd", "raw"),
     "blobs": Rights("raw", "rwd", "raw"),
     "collected": Rights("r", "raw"),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from functions.registry.config import SettingInvalid, Settings
+from functions.registry.metadata import told
 from functions.registry.metadata.access import audit
 from functions.registry.metadata.access.audit import Event
 from functions.registry.metadata.db import Database, MetadataUnavailable
@@ -58,7 +59,8 @@ def opened() -> Iterator[Desk]:
     found = settings()
     database = Database(found.database, size=1)
     try:
-        yield Desk(found, database)
+        with told.telling(told.OPERATOR):
+            yield Desk(found, database)
     except MetadataUnavailable as error:
         raise Away(str(error), "is the database up and migrated, and SLIPWAY_DATABASE right?") from error
     finally:

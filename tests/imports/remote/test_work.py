@@ -17,6 +17,7 @@ from functions.registry.wiring import Services
 from tests.imports.remote.other_registry import Other
 from tests.statements import of_tests
 from tests.support import Image, Registry
+from tests.surroundings import require_localhost
 
 _STATES = of_tests(
     "tests_import_states",
@@ -103,6 +104,7 @@ def test_named_repositories_where_there_is_no_catalog(services: Services, other:
 
 
 def test_a_name_of_another_source_is_refused(services: Services, other: Other) -> None:
+    require_localhost()
     other.hold_image("a/b", "v1")
     first = source(services, other)
     while run(services, first):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from functions.registry.metadata.content import limits, references, repositories
-from functions.registry.metadata.db import Call, Conflict, Database, Statement
+from functions.registry.metadata.db import TELL, Call, Conflict, Database, Statement, compose
 from functions.registry.metadata.driver import Outcome
 from functions.registry.metadata.usage import quotas
 from functions.registry.metadata.usage.quotas import QuotaUse
@@ -64,7 +64,10 @@ class Pushed:
 
 # Locks the tags, whether they are there or not, and what else a push must find unchanged until it is over.
 _BEGIN: Final = Statement(
-    "manifests_begin_push", str, "SELECT begin_push(:repository, CAST(:tags AS text[]), :rank)", is_hot=True
+    "manifests_begin_push",
+    str,
+    compose("SELECT begin_push(:repository, CAST(:tags AS text[]), :rank), $tell", tell=TELL),
+    is_hot=True,
 )
 
 _COPYING: Final = Statement("manifests_begin_copy", str, "SELECT set_config('slipway.copying', 'on', true)")
