@@ -28,6 +28,7 @@ from functions.registry.oci.media_type import OCI_MANIFEST
 from local.access import make_access_secrets
 from tests.api.description import OPERATIONS, Operation
 from tests.forgotten import forget_services
+from tests.security.people import basic
 from tests.support import Image, Registry, descriptor
 
 IMAGE: Final = Image(config=b"{}", layers=(b"a layer of some bytes",))
@@ -114,6 +115,9 @@ EXAMPLES: Final = {
     ],
     "DELETE /api/v1/rules/{rule}": [Example(204, "/api/v1/rules/{rule}")],
     "GET /api/v1/audit": [Example(200, "/api/v1/audit?n=1")],
+    "POST /api/v1/console/links": [
+        Example(201, "/api/v1/console/links", {"Authorization": basic("alice", PASSWORD)}, document={}, settings=TOKENS)
+    ],
     "GET /api/v1/whoami": [Example(200, "/api/v1/whoami")],
     "GET /api/v1/explain": [Example(200, "/api/v1/explain?principal=ci&action=push&repository=a/b&tag=v1")],
     "GET /api/v1/search": [Example(200, "/api/v1/search?q=b")],

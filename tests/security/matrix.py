@@ -146,6 +146,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
         f"principals/{world.robot('team')}/trusted_publishers", issuer="https://gitlab.com", claims={"project_id": "1"}
     ),
     "GET trail of the namespace": lambda world: world.at("GET", "/api/v1/audit?namespace=team"),
+    "POST link to the console": lambda world: world.add("console/links"),
     "GET who asks": lambda world: world.at("GET", "/api/v1/whoami"),
     "GET search": lambda world: world.at("GET", "/api/v1/search?q=app"),
     "GET explanation in the namespace": lambda world: world.at(

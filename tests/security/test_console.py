@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Callable
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -14,7 +15,7 @@ from functions.api.console.forms import next_path
 from functions.registry.metadata.access import credentials, principals
 from functions.registry.oci.digest import Digest
 from tests.api.console.browser import OWN_ORIGIN, Browser
-from tests.security.people import Guarded
+from tests.security.people import Guarded, basic
 from tests.support import Image, encode
 
 COOKIE: Final = "__Host-slipway"
@@ -187,11 +188,16 @@ def test_the_cookie_opens_the_console_alone(visitor: Browser, guarded: Guarded, 
 def test_what_ends_a_session_ends_it_at_once(visitor: Browser, guarded: Guarded, boss: str) -> None:
     database = guarded.services.database
     user = principals.create_user(database, "ann")
-    for end in (
-        lambda: credentials.revoke_secret(database, user.id, credentials.list_secrets(database, user.id)[-1].id),
+
+    def revoke() -> object:
+        return credentials.revoke_secret(database, user.id, credentials.list_secrets(database, user.id)[-1].id)
+
+    ends: list[Callable[[], object]] = [
+        revoke,
         lambda: principals.disable(database, user.id),
         lambda: principals.delete(database, user.id),
-    ):
+    ]
+    for end in ends:
         principals.enable(database, user.id)
         secret = guarded.secret_of(user.id)
         assert visitor.sign_in("ann", secret).status_code == 303
@@ -206,6 +212,28 @@ def test_signing_out_ends_it_in_the_database(visitor: Browser, boss: str) -> Non
     kept = cookie_of(visitor)
     assert visitor.fill("/console/", "/console/sign-out").status_code == 303
     visitor.client.set_cookie(COOKIE, kept)
+    assert visitor.get("/console/").status_code == 303
+
+
+def test_a_link_of_the_command_line_signs_in_once(visitor: Browser, guarded: Guarded, boss: str) -> None:
+    by_secret = {"Authorization": basic("boss", boss)}
+    made = guarded.request("POST", "/api/v1/console/links", json={}, headers=by_secret)
+    assert made.status_code == 201
+    path = made.get_json()["path"]
+    assert "Sign in here" in visitor.page(path)
+    assert visitor.get("/console/").status_code == 303, "looking at it signs nobody in"
+    code = path.partition("code=")[2]
+    assert visitor.send("/console/link", code=code).status_code == 303
+    assert visitor.get("/console/").status_code == 200
+    stranger = Browser(Client(visitor.client.application), visitor.services)
+    assert stranger.send("/console/link", code=code).status_code == 401
+    assert stranger.send("/console/link", code="made up").status_code == 401
+    for_one_repository = guarded.as_bearer(guarded.token("boss", boss, "repository:team/app:pull"))
+    assert guarded.request("POST", "/api/v1/console/links", json={}, headers=for_one_repository).status_code == 403
+    chief = principals.get(guarded.services.database, "boss")
+    assert chief is not None
+    [secret] = credentials.list_secrets(guarded.services.database, chief.id)
+    credentials.revoke_secret(guarded.services.database, chief.id, secret.id)
     assert visitor.get("/console/").status_code == 303
 
 
@@ -309,8 +337,8 @@ def test_odd_addresses_never_make_a_fault(visitor: Browser, boss: str) -> None:
     chance = random.Random(22)  # noqa: S311  # addresses, not secrets
     parts = ["r", "team", "app", "-", "tags", "v1", "manifests", "sha256:" + "0" * 64, "usage", "..", "%00", "%ff", "é",
              "search", "repositories", "static", "sessions", "sign-in", "link", "\u202e", "a" * 300]  # fmt: skip
-    queries = ["", "?q=%00", "?q=%ff", "?sort=-size&cursor=AAAA", "?n=0", "?name=%27&kind=x",
-               "?cursor=" + "A" * 2000, "?image=sha256:x", "?q=" + "a:" * 200, "?next=//x", "?namespace=%2e%2e", "?q=a&q=b", "?%ff=1"]  # fmt: skip
+    queries = ["", "?q=%00", "?q=%ff", "?sort=-size&cursor=AAAA", "?n=0", "?name=%27&kind=x", "?q=a&q=b", "?%ff=1",
+               "?cursor=" + "A" * 2000, "?image=sha256:x", "?q=" + "a:" * 200, "?next=//x"]  # fmt: skip
     for _ in range(1000):
         path = "/console/" + "/".join(chance.choice(parts) for _ in range(chance.randint(0, 6)))
         answer = visitor.get(path + chance.choice(queries))

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from flask import Request, Response
 
 from functions.api.console import forms, rendering
-from functions.api.console.rendering import Page
+from functions.api.console.rendering import Page, redirect
 from functions.api.console.route import Answer, Row
 from functions.api.console.table import ROWS
 from functions.api.console.visitor import ClaimOutdated, Cookie, NotAllowed, NotShown, SignInNeeded, Visit, set_cookie
@@ -110,12 +110,6 @@ def _shown(visit: Visit, answer: Answer) -> Response:
 def _with_cookie(visit: Visit, answer: Answer) -> Response:
     response = _shown(visit, answer)
     set_cookie(response, visit.services.settings, visit.cookie)
-    return response
-
-
-def redirect(path: str) -> Response:
-    response = Response(status=HTTPStatus.SEE_OTHER, headers={"Location": path})
-    response.headers.remove("Content-Type")
     return response
 
 

@@ -6,6 +6,7 @@ import gzip
 import hashlib
 from dataclasses import dataclass, field
 from functools import cache
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
@@ -82,6 +83,10 @@ def pages_for(visit: Visit) -> list[tuple[str, str, str]]:
     pages = [("repositories", "/console/repositories", "Repositories")]
     if visit.authority.over_all:
         pages += [("usage", "/console/usage", "Usage")]
+    if visit.authority.is_some:
+        pages += [("access", "/console/access", "Access")]
+    if visit.authority.over_all:
+        pages += [("trail", "/console/trail", "Trail"), ("operations", "/console/operations", "Operations")]
     return pages
 
 
@@ -134,6 +139,12 @@ def render(visit: Visit, page: Page) -> Response:
         )
     )
     return _answer(visit.request, text, page.status)
+
+
+def redirect(path: str) -> Response:
+    response = Response(status=HTTPStatus.SEE_OTHER, headers={"Location": path})
+    response.headers.remove("Content-Type")
+    return response
 
 
 def host(visit: Visit) -> str:

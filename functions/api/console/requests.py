@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from typing import Any, Final
+from urllib.parse import parse_qsl
 
 from functions.api import audit
 from functions.api.console.visitor import Visit
@@ -42,8 +43,7 @@ def request(visit: Visit, method: str, path: str, **fields: Any) -> dict[str, An
     """What the API answers. Raises what it refuses with: OciError, ChangeRefused, MetadataUnavailable."""
     services = visit.services
     path, _, query = path.partition("?")
-    pairs = [tuple(pair.split("=", 1)) for pair in query.split("&") if pair]
-    endpoint, route = ENDPOINTS.match(method, path, Query([(name, value) for name, value in pairs]))
+    endpoint, route = ENDPOINTS.match(method, path, Query(parse_qsl(query)))
     caller = permitted(services, _caller(visit, asked_by(endpoint.permission, route)), endpoint.permission, route)
     context = Context(services, visit.request, FieldsBody(fields), caller, visit.address, VIA)
     response = endpoint.handler(context, route)

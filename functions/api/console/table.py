@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import Final
 
-from functions.api.console.pages import finding, image, repository, signing_in, start
+from functions.api.console.pages import (
+    access,
+    finding,
+    image,
+    operations,
+    person,
+    repository,
+    signing_in,
+    start,
+    trail,
+    usage,
+)
 from functions.api.console.route import Row
 from functions.api.route import NAME
 
@@ -19,6 +30,15 @@ ROWS: Final = (
     Row(rf"{_REPOSITORY}/-/manifests/(?P<digest>[^/]+)", image.show_manifest),
     Row(rf"{_REPOSITORY}/-/usage", repository.show_usage),
     Row(_REPOSITORY, repository.show),
+    Row("/console/usage", usage.show),
+    Row("/console/access", access.show_principals),
+    Row("/console/access/grants", access.show_grants, access.change_grants),
+    Row("/console/access/rules", access.show_rules, access.change_rules),
+    Row("/console/access/may", access.show_may),
+    Row("/console/access/new", person.show_new, person.make),
+    Row("/console/access/principals/(?P<principal>[^/]+)", person.show, person.change),
+    Row("/console/trail", trail.show),
+    Row("/console/operations", operations.show, operations.run),
     Row("/console/sign-in", signing_in.show_sign_in, signing_in.sign_in, has_session=False),
     Row("/console/link", signing_in.show_link, signing_in.use_link, has_session=False),
     Row("/console/sessions", signing_in.show_sessions, signing_in.end_session),

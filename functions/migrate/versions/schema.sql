@@ -1202,7 +1202,6 @@ CREATE TABLE public.collected (
 CREATE TABLE public.console_links (
     hash bytea NOT NULL,
     principal_id bigint NOT NULL,
-    secret_id text COLLATE pg_catalog."C",
     expires_at timestamp with time zone NOT NULL
 );
 
@@ -2064,8 +2063,6 @@ CREATE INDEX console_links_expiry ON public.console_links USING btree (expires_a
 
 CREATE INDEX console_links_principal ON public.console_links USING btree (principal_id);
 
-CREATE INDEX console_links_secret ON public.console_links USING btree (secret_id) WHERE (secret_id IS NOT NULL);
-
 CREATE INDEX console_sessions_expiry ON public.console_sessions USING btree (expires_at);
 
 CREATE INDEX console_sessions_principal ON public.console_sessions USING btree (principal_id);
@@ -2195,6 +2192,8 @@ CREATE INDEX repository_usage_tags ON public.repository_usage USING btree (tags,
 CREATE INDEX repository_usage_untagged ON public.repository_usage USING btree (untagged_bytes, repository_id) WHERE (manifests > 0);
 
 CREATE INDEX repository_usage_untagged_scan ON public.repository_usage USING btree (repository_id) WHERE untagged_scan_due;
+
+CREATE INDEX secrets_expiry ON public.secrets USING btree (expires_at) WHERE ((revoked_at IS NULL) AND (expires_at IS NOT NULL));
 
 CREATE INDEX secrets_principal ON public.secrets USING btree (principal_id, created_at);
 
@@ -2336,9 +2335,6 @@ ALTER TABLE ONLY public.blob_reviews
 
 ALTER TABLE ONLY public.console_links
     ADD CONSTRAINT console_links_principal_id_fkey FOREIGN KEY (principal_id) REFERENCES public.principals(id) ON DELETE CASCADE;
-
-ALTER TABLE ONLY public.console_links
-    ADD CONSTRAINT console_links_secret_id_fkey FOREIGN KEY (secret_id) REFERENCES public.secrets(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.console_sessions
     ADD CONSTRAINT console_sessions_principal_id_fkey FOREIGN KEY (principal_id) REFERENCES public.principals(id) ON DELETE CASCADE;

@@ -187,6 +187,14 @@ PAGES: Final = (
     "/console/r/team/api/-/usage",
     "/console/r/team/api/-/tags/v1",
     "/console/sessions",
+    "/console/usage",
+    "/console/access",
+    "/console/access/grants",
+    "/console/access/rules",
+    "/console/access/new",
+    "/console/access/principals/boss",
+    "/console/trail",
+    "/console/operations",
 )
 
 

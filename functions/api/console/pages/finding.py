@@ -6,10 +6,8 @@ import re
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
-from flask import Response
-
 from functions.api.console.lists import SIZE, ListView
-from functions.api.console.rendering import Page
+from functions.api.console.rendering import Page, redirect
 from functions.api.console.route import Answer
 from functions.api.console.visitor import Visit
 from functions.api.route import Query
@@ -30,7 +28,7 @@ def search(visit: Visit, _: re.Match[str], query: Query) -> Answer:
     """Of one repository alone, with that very name, straight to it."""
     text = _sought(visit, query.get("q") or "")
     if exact := _DIGEST.fullmatch(text):
-        return _see_other(f"/console/r/{exact['name']}/-/manifests/{exact['digest']}")
+        return redirect(f"/console/r/{exact['name']}/-/manifests/{exact['digest']}")
     name, colon, tag = text.partition(":")
     calls: list[Call[Any]] = []
     if name and _SOUGHT.fullmatch(name) and re.fullmatch(r"[A-Za-z0-9._-]{0,128}", tag):
@@ -42,7 +40,7 @@ def search(visit: Visit, _: re.Match[str], query: Query) -> Answer:
     found = read[0].results if read else []
     is_complete = all(each.complete for each in read)
     if not colon and len(found) == 1 and found[0]["name"] == name:
-        return _see_other(f"/console/r/{name}")
+        return redirect(f"/console/r/{name}")
     values = {"text": text, "found": found, "tags": tags, "is_complete": is_complete, "is_asked": bool(calls)}
     return Page("search.html", "Search", "repositories", values=values, json=f"/api/v1/search?q={quote(text)}")
 
@@ -76,9 +74,3 @@ def _sought(visit: Visit, text: str) -> str:
     for host in {visit.request.host, visit.services.settings.registry_host} - {""}:
         text = text.removeprefix(f"oci://{host}/").removeprefix(f"{host}/")
     return text[:400]
-
-
-def _see_other(path: str) -> Response:
-    response = Response(status=303, headers={"Location": path})
-    response.headers.remove("Content-Type")
-    return response

@@ -11,10 +11,11 @@ from flask import Response
 from functions.api import audit
 from functions.api.basic_auth import refusing
 from functions.api.console.forms import Form, next_path
-from functions.api.console.rendering import THEME_COOKIE, THEMES, Page
+from functions.api.console.rendering import THEME_COOKIE, THEMES, Page, redirect
 from functions.api.console.route import Answer
 from functions.api.console.visitor import Cookie, Visit, is_secure, set_cookie
 from functions.api.route import Query
+from functions.api.v1.access.console_links import PURPOSE as LINK
 from functions.registry import telemetry
 from functions.registry.auth.secrets import Peppers
 from functions.registry.metadata.access.audit import Event
@@ -23,7 +24,6 @@ from functions.registry.metadata.console import sessions
 from functions.registry.metadata.console.sessions import NewSession
 from functions.registry.oci.errors import TooManyRequests, Unauthorized
 
-LINK: Final = "console link"
 _LONGEST_AGENT: Final = 200
 _WRONG: Final = "Wrong name or secret, or it has expired or was revoked."
 _THEME_SECONDS: Final = 365 * 86_400
@@ -31,14 +31,14 @@ _THEME_SECONDS: Final = 365 * 86_400
 
 def show_sign_in(visit: Visit, _: re.Match[str], query: Query) -> Answer:
     if visit.is_open:
-        return _see_other("/console/")
+        return redirect("/console/")
     return _sign_in_page(next_path(query.get("next")))
 
 
 def sign_in(visit: Visit, _: re.Match[str], form: Form) -> Answer:
     """Opens a session with a new cookie, whatever cookie came."""
     if visit.is_open:
-        return _see_other("/console/")
+        return redirect("/console/")
     name, going_to = form.get("name", ""), next_path(form.get("next"))
     telemetry.note(account=name)
     visit.services.rate_limit.take(visit.address)
@@ -61,21 +61,21 @@ def sign_in(visit: Visit, _: re.Match[str], form: Form) -> Answer:
 def show_link(visit: Visit, _: re.Match[str], query: Query) -> Answer:
     """A page with one button: a link that is only looked at, by whatever previews links, is not used up."""
     if visit.is_open:
-        return _see_other("/console/")
+        return redirect("/console/")
     code = query.get("code") or ""
     return Page("link.html", "Sign in", values={"code": code[:100], "error": ""})
 
 
 def use_link(visit: Visit, _: re.Match[str], form: Form) -> Answer:
     if visit.is_open:
-        return _see_other("/console/")
+        return redirect("/console/")
     hashes = Peppers(visit.services.settings.pepper).hashes_for(LINK, form.get("code", ""))
-    linked = sessions.take_link(visit.services.database, hashes)
-    if linked is None or linked.principal.kind != "user":
+    principal = sessions.take_link(visit.services.database, hashes)
+    if principal is None or principal.kind != "user":
         _told_refused(visit, "")
         error = "This link was used, or a minute has passed: run `slipway console` again."
         return Page("link.html", "Sign in", status=HTTPStatus.UNAUTHORIZED, values={"code": "", "error": error})
-    return _opened(visit, linked.principal, linked.secret_id, "link", "/console/")
+    return _opened(visit, principal, None, "link", "/console/")
 
 
 def show_sessions(visit: Visit, _: re.Match[str], __: Query) -> Answer:
@@ -89,11 +89,11 @@ def end_session(visit: Visit, _: re.Match[str], form: Form) -> Answer:
     session = form.get("session", "")
     if visit.principal is not None and re.fullmatch(r"[0-9a-f]{64}", session):
         sessions.close(visit.services.database, visit.principal.id, [bytes.fromhex(session)])
-    return _see_other("/console/sessions")
+    return redirect("/console/sessions")
 
 
 def sign_out(visit: Visit, _: re.Match[str], __: Form) -> Answer:
-    response = _see_other("/console/sign-in")
+    response = redirect("/console/sign-in")
     if visit.principal is not None and visit.cookie is not None:
         hashes = visit.cookie.hashes(visit.services.settings)
         sessions.close(visit.services.database, visit.principal.id, hashes)
@@ -103,12 +103,12 @@ def sign_out(visit: Visit, _: re.Match[str], __: Form) -> Answer:
 
 
 def show_nothing(_: Visit, __: re.Match[str], ___: Query) -> Answer:
-    return _see_other("/console/")
+    return redirect("/console/")
 
 
 def set_theme(visit: Visit, _: re.Match[str], form: Form) -> Answer:
     """Light, dark, or as the system has it."""
-    response = _see_other(next_path(form.get("next")))
+    response = redirect(next_path(form.get("next")))
     theme = form.get("theme", "")
     if theme in THEMES:
         secure = is_secure(visit.services.settings)
@@ -123,11 +123,10 @@ def set_theme(visit: Visit, _: re.Match[str], form: Form) -> Answer:
 def _opened(visit: Visit, principal: Principal, secret_id: str | None, via: str, going_to: str) -> Response:
     settings, cookie = visit.services.settings, Cookie.made_for(principal)
     agent = audit.text(visit.request.headers.get("User-Agent"))[:_LONGEST_AGENT]
-    [hashed, *_] = cookie.hashes(settings)
-    new = NewSession(hashed, principal.id, secret_id, via, agent, visit.address)
+    new = NewSession(cookie.hashes(settings)[0], principal.id, secret_id, via, agent, visit.address)
     sessions.open_session(visit.services.database, new)
     _told(visit, "console.sign-in", principal, via=via)
-    response = _see_other(going_to)
+    response = redirect(going_to)
     set_cookie(response, settings, cookie)
     return response
 
@@ -149,9 +148,3 @@ def _told_refused(visit: Visit, name: str) -> None:
 def _sign_in_page(going_to: str, name: str = "", error: str = "", status: int = HTTPStatus.OK) -> Page:
     values = {"next": going_to, "name": name, "error": error}
     return Page("sign_in.html", "Sign in", status=status, values=values)
-
-
-def _see_other(path: str) -> Response:
-    response = Response(status=HTTPStatus.SEE_OTHER, headers={"Location": path})
-    response.headers.remove("Content-Type")
-    return response

@@ -7,7 +7,8 @@ from typing import Final
 from functions.api.endpoint import Endpoint
 from functions.api.permission import AdministratorOf, AnyToken, SomeAdministrator
 from functions.api.route import plain
-from functions.api.v1.access import explaining, grants_and_rules, paths, principals, routes
+from functions.api.v1.access import console_links, explaining, grants_and_rules, paths, principals, routes
+from functions.registry.auth.scopes import CATALOG
 
 ENDPOINTS: Final = (
     Endpoint(
@@ -189,5 +190,14 @@ ENDPOINTS: Final = (
         handler=explaining.explain,
         permission=SomeAdministrator(),
         action="access.explain",
+    ),
+    Endpoint(
+        method="POST",
+        path=paths.CONSOLE_LINKS,
+        route=routes.AddConsoleLink,
+        parse=plain(routes.AddConsoleLink),
+        handler=console_links.add,
+        permission=AnyToken((CATALOG,)),
+        action="console.link",
     ),
 )

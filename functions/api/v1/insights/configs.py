@@ -18,7 +18,7 @@ from functions.registry.metadata.content import repositories
 from functions.registry.metadata.lists import configs
 from functions.registry.metadata.lists.configs import Inside
 from functions.registry.oci.errors import ManifestUnknown, NameUnknown
-from functions.registry.oci.json_object import read_stored
+from functions.registry.oci.json_object import Unreadable, read_object
 from functions.registry.oci.platform import LARGEST_CONFIG
 
 # An object never changes: no name is used twice. Four MiB at most are kept.
@@ -36,9 +36,11 @@ def get(context: Context, route: GetConfig) -> Response:
         if not repositories.exists(services.database, route.repository):
             raise NameUnknown(name=route.repository)
         raise ManifestUnknown(reference=str(route.digest))
-    document = read_stored(content_of(services.bucket, inside))
-    if not document:
-        raise ResourceUnknown(f"the manifest has no config of at most {LARGEST_CONFIG} bytes that is a JSON object")
+    try:
+        document = read_object(content_of(services.bucket, inside), may_have_doubles=True)
+    except Unreadable as unreadable:
+        reason = f"the manifest has no config of at most {LARGEST_CONFIG} bytes that is a JSON object"
+        raise ResourceUnknown(reason) from unreadable
     return json_response({"digest": str(inside.digest), "config": document})
 
 

@@ -19,9 +19,10 @@ CREATE INDEX console_sessions_expiry ON console_sessions (expires_at);
 CREATE TABLE console_links (
     hash bytea PRIMARY KEY,
     principal_id bigint NOT NULL REFERENCES principals ON DELETE CASCADE,
-    secret_id text COLLATE "C" REFERENCES secrets ON DELETE CASCADE,
     expires_at timestamptz NOT NULL
 );
 CREATE INDEX console_links_principal ON console_links (principal_id);
-CREATE INDEX console_links_secret ON console_links (secret_id) WHERE secret_id IS NOT NULL;
 CREATE INDEX console_links_expiry ON console_links (expires_at);
+
+-- Which secrets end soon, for the console's first page.
+CREATE INDEX secrets_expiry ON secrets (expires_at) WHERE revoked_at IS NULL AND expires_at IS NOT NULL;

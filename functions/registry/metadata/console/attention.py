@@ -45,7 +45,7 @@ _FULL: Final = Statement(
     """
     SELECT namespace, used, bytes
       FROM (SELECT namespace, bytes, used_bytes(namespace) AS used FROM quotas
-             WHERE bytes IS NOT NULL ORDER BY namespace LIMIT 200) AS quota
+             WHERE namespace > '' AND bytes IS NOT NULL ORDER BY namespace LIMIT 200) AS quota
      WHERE used >= bytes - bytes / 10
      ORDER BY used - bytes DESC, namespace
      LIMIT 5

@@ -54,14 +54,6 @@ class ListedSession:
     address: str
 
 
-@dataclass(frozen=True, slots=True)
-class Linked:
-    """Whose a link was, and by which secret it was asked for."""
-
-    principal: Principal
-    secret_id: str | None
-
-
 _OPEN: Final = Statement(
     "console_sessions_open",
     int,
@@ -120,25 +112,23 @@ _ADD_LINK: Final = Statement(
     "console_links_add",
     int,
     """
-    INSERT INTO console_links (hash, principal_id, secret_id, expires_at)
-    VALUES (:hash, :principal_id, :secret_id, now() + make_interval(secs => :seconds))
+    INSERT INTO console_links (hash, principal_id, expires_at)
+    VALUES (:hash, :principal_id, now() + make_interval(secs => :seconds))
     """,
     is_brief=True,
 )
 
 _TAKE_LINK: Final = Statement(
     "console_links_take",
-    Linked,
+    Principal,
     """
     WITH taken AS (
         DELETE FROM console_links WHERE hash = ANY (CAST(:hashes AS bytea[])) RETURNING *
     )
-    SELECT principals.id, kind, principals.name, namespace, is_admin, is_disabled, taken.secret_id
+    SELECT principals.id, kind, principals.name, namespace, is_admin, is_disabled
       FROM taken
       JOIN principals ON principals.id = taken.principal_id
-      LEFT JOIN secrets ON secrets.id = taken.secret_id
      WHERE taken.expires_at > now() AND NOT is_disabled
-       AND secrets.revoked_at IS NULL AND coalesce(secrets.expires_at > now(), true)
     """,
     is_brief=True,
 )
@@ -202,13 +192,13 @@ def close(db: Database, principal_id: int, hashes: Sequence[bytes]) -> bool:
     return db.count(_CLOSE(principal_id=principal_id, hashes=list(hashes))) > 0
 
 
-def add_link(db: Database, hashed: bytes, principal_id: int, secret_id: str | None) -> None:
+def add_link(db: Database, hashed: bytes, principal_id: int) -> None:
     """It is good once, for LINK_SECONDS."""
-    db.count(_ADD_LINK(hash=hashed, principal_id=principal_id, secret_id=secret_id, seconds=LINK_SECONDS))
+    db.count(_ADD_LINK(hash=hashed, principal_id=principal_id, seconds=LINK_SECONDS))
 
 
-def take_link(db: Database, hashes: Sequence[bytes]) -> Linked | None:
-    """Whoever takes it takes it away."""
+def take_link(db: Database, hashes: Sequence[bytes]) -> Principal | None:
+    """Returns whose it was. Whoever takes it takes it away."""
     return db.one_or_none(_TAKE_LINK(hashes=list(hashes)))
 
 
