@@ -60,8 +60,8 @@ def knows_localhost() -> bool:
 
 
 def choose_port(port: int) -> int:
-    """`port` if it is free; any free one for 0. Raises StartRefused. Another may take it before it is used: `listen`
-    of local.listening makes sure that none does.
+    """Returns `port` if it is free; any free one for 0. Raises StartRefused. Another may take it before it is used:
+    `listen` of local.listening makes sure that none does.
     """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

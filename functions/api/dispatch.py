@@ -63,7 +63,7 @@ def handle(services: Services, request: Request) -> Response:
 
 
 def finish(services: Services, request: Request, response: Response, body: Body, record: telemetry.Record) -> Response:
-    """The answer, behind which nothing is left in the server's hands; it is in the log."""
+    """Returns the answer, behind which nothing is left in the server's hands; it is in the log."""
     if not body.drain():
         # A streamed answer keeps the framework from reading on: into memory, or from a client that is gone.
         response = Response(chain(response.iter_encoded(), body.linger(b"")), response.status_code, response.headers)

@@ -58,7 +58,7 @@ def _admitted(services: Services, request: Request, permission: Permission, rout
 
 
 def permitted(services: Services, caller: Caller, permission: Permission, route: Route) -> Caller:
-    """The caller, with what it may administer where that is asked. Raises Unauthorized and Denied."""
+    """Returns the caller, with what it may administer where that is asked. Raises Unauthorized and Denied."""
     scopes = asked_by(permission, route)
     match permission:
         case Administrator() | SomeAdministrator() | AdministratorOf():

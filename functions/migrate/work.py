@@ -45,7 +45,7 @@ def work(event: CloudEvent) -> None:
 
 
 def run(services: Services, budget_seconds: float = BUDGET_SECONDS) -> int:
-    """How many pieces of work were done. Several runs at once are fine: each claims its own.
+    """Returns how many pieces of work were done. Several runs at once are fine: each claims its own.
 
     Out of time, it sends the next trigger itself. Raises MetadataUnavailable: then the message comes again.
     """

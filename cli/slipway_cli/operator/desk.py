@@ -28,7 +28,7 @@ class Desk:
     database: Database
 
     def record(self, action: str, resource: str, **details: Any) -> None:
-        """A change that was made. A trail that can't be written undoes nothing."""
+        """Enters a change that was made. A trail that can't be written undoes nothing."""
         try:
             audit.write(self.database, Event(action, "success", OPERATOR, resource, "", None, details))
         except MetadataUnavailable as error:
@@ -36,7 +36,7 @@ class Desk:
 
 
 def settings() -> Settings:
-    """Of the environment, or of a `make up` nearby. Raises Failed."""
+    """Reads those of the environment, or of a `make up` nearby. Raises Failed."""
     environment = {**_nearby(), **os.environ}
     try:
         # No blob is touched here: whoever asks need not know where they are.

@@ -54,7 +54,7 @@ class Tile:
 
 
 def bars(days: Sequence[tuple[date, int]]) -> Bars:
-    """One for each day, as high as it has; the smallest that is not 0 can be seen."""
+    """Draws one for each day, as high as it has; the smallest that is not 0 can be seen."""
     largest = max((value for _, value in days), default=0)
     step = WIDTH / max(len(days), 1)
     drawn = []
@@ -74,7 +74,7 @@ def bars(days: Sequence[tuple[date, int]]) -> Bars:
 
 
 def line(days: Sequence[tuple[date, int | None]]) -> Line:
-    """From the first day of which the value is known; from 0 up."""
+    """Draws it from the first day of which the value is known, from 0 up."""
     known = [(number, value) for number, (_, value) in enumerate(days) if value is not None]
     if not known:
         return Line("", "", 0, None)
@@ -90,7 +90,7 @@ def line(days: Sequence[tuple[date, int | None]]) -> Line:
 
 
 def treemap(items: Sequence[tuple[str, int]], width: float = 1000, height: float = 300) -> list[Tile]:
-    """Rectangles whose areas are in the proportion of the values, each as near to a square as it comes.
+    """Returns rectangles whose areas are in the proportion of the values, each as near to a square as it comes.
 
     M. Bruls, K. Huizing, J. J. van Wijk, "Squarified Treemaps" (2000).
     """
@@ -121,7 +121,7 @@ def treemap(items: Sequence[tuple[str, int]], width: float = 1000, height: float
 
 
 def _worst(row: Sequence[tuple[str, int, float]], short: float) -> float:
-    """How far the least square one of a row is from a square."""
+    """Tells how far the least square one of a row is from a square."""
     total = sum(area for _, _, area in row)
     largest, smallest = row[0][2], row[-1][2]
     return max(short**2 * largest / total**2, total**2 / (short**2 * smallest)) if smallest and short else 0.0

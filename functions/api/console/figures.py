@@ -24,12 +24,12 @@ _SHOWN: Final = {
 
 
 def visible(value: Any) -> Any:
-    """Applied to all that a template writes. What a macro has made is left as it is: its parts have been here."""
+    """Is applied to all that a template writes. What a macro has made is left as it is: its parts have been here."""
     return value.translate(_SHOWN) if type(value) is str else value
 
 
 def size(value: int | None) -> str:
-    """Bytes in a unit of a thousand, as in `34.8 GB`."""
+    """Writes bytes in a unit of a thousand, as in `34.8 GB`."""
     if value is None:
         return _NONE
     amount, unit = float(value), 0
@@ -44,7 +44,7 @@ def number(value: int | None) -> str:
 
 
 def moment(value: str | datetime | None) -> datetime | None:
-    """A time as the metadata gives it, in JSON or not."""
+    """Reads a time as the metadata gives it, in JSON or not."""
     if value is None:
         return None
     read = datetime.fromisoformat(value) if isinstance(value, str) else value
@@ -52,7 +52,7 @@ def moment(value: str | datetime | None) -> datetime | None:
 
 
 def ago(value: str | datetime | None) -> str:
-    """How long ago, or in how long, as in `3 min ago` and `in 6 d`."""
+    """Says how long ago, or in how long, as in `3 min ago` and `in 6 d`."""
     then = moment(value)
     if then is None:
         return "never"
@@ -84,13 +84,13 @@ def iso(value: str | datetime | date | None) -> str:
 
 
 def digest(value: object) -> str:
-    """Its algorithm and its first signs."""
+    """Writes its algorithm and its first signs."""
     algorithm, _, encoded = str(value).partition(":")
     return f"{algorithm}:{encoded[:_SHORT_DIGEST]}"
 
 
 def count(value: int, one: str, many: str = "") -> str:
-    """As in `1 pull` and `1,204 pulls`."""
+    """Writes it as in `1 pull` and `1,204 pulls`."""
     return f"{value:,} {one if value == 1 else many or one + 's'}"
 
 

@@ -19,7 +19,7 @@ Form = dict[str, str]
 
 
 def read(request: Request, body: Body) -> Form:
-    """The first value of each field, without what no text of ours has. Raises ParameterInvalid and Denied."""
+    """Returns the first value of each field, without what no text of ours has. Raises ParameterInvalid and Denied."""
     _require_own_origin(request)
     if request.mimetype != "application/x-www-form-urlencoded":
         raise ParameterInvalid("a form comes as application/x-www-form-urlencoded")
@@ -40,7 +40,7 @@ def require_token(visit: Visit, form: Form, path: str) -> None:
 
 
 def _require_own_origin(request: Request) -> None:
-    """What another site makes a browser send says so (Fetch Metadata); older browsers tell the origin."""
+    """Refuses what another site makes a browser send: it says so (Fetch Metadata); older browsers tell the origin."""
     site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin", "")
     is_own = site == "same-origin" if site is not None else origin.partition("://")[2] == request.host
     if not is_own:
@@ -48,7 +48,7 @@ def _require_own_origin(request: Request) -> None:
 
 
 def next_path(text: str | None) -> str:
-    """Where to go on: a path of the console, whatever was asked for."""
+    """Returns where to go on: a path of the console, whatever was asked for."""
     text = text or ""
     is_ours = text.startswith("/console/") and text.isascii() and text.isprintable()
     return text if is_ours and not set(text) & set("\\\"'<> ") and "//" not in text.partition("?")[0] else "/console/"

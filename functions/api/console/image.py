@@ -61,7 +61,7 @@ class Config:
 
 
 def layers(manifest: dict[str, Any], config: dict[str, Any]) -> list[Layer]:
-    """In the order of the image, with the lines of its history where those fit to the layers."""
+    """Returns them in the order of the image, with the lines of its history where those fit to the layers."""
     found = [entry for entry in _list(manifest.get("layers"))[:_MOST_LAYERS] if isinstance(entry, dict)]
     history = [entry for entry in _list(config.get("history"))[:_MOST_LAYERS] if isinstance(entry, dict)]
     largest = max((_int(entry.get("size")) for entry in found), default=0)
@@ -102,7 +102,7 @@ def config(document: dict[str, Any]) -> Config:
 
 
 def pairs(found: Any) -> list[tuple[str, str]]:
-    """Labels and annotations, by name."""
+    """Returns labels or annotations, by name."""
     entries = found.items() if isinstance(found, dict) else ()
     return sorted((_text(name), _text(value)) for name, value in entries)[:_MOST_ENTRIES]
 
@@ -112,7 +112,7 @@ def read(content: bytes) -> dict[str, Any]:
 
 
 def raw(payload: bytes) -> str:
-    """As it was pushed, with line breaks; a large one is cut."""
+    """Returns it as it was pushed, with line breaks; a large one is cut."""
     document = read_stored(payload)
     text = json.dumps(document, indent=2, ensure_ascii=False) if document else payload.decode(errors="replace")
     return text if len(text) <= _LARGEST_RAW else text[:_LARGEST_RAW] + "\n… the rest is left out"
@@ -125,7 +125,7 @@ def _layer(number: int, entry: dict[str, Any], history: str, largest: int) -> La
 
 
 def _line(entry: dict[str, Any]) -> str:
-    """As a Dockerfile has it: without the shell around it, and without what builders add."""
+    """Returns it as a Dockerfile has it: without the shell around it, and without what builders add."""
     text = _SHELL.sub(lambda match: "" if match[1] else "RUN ", _text(entry.get("created_by")))
     return text.removesuffix("# buildkit").strip() or _text(entry.get("comment"))
 

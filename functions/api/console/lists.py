@@ -15,7 +15,7 @@ SIZE = 50
 
 @dataclass(frozen=True, slots=True)
 class ListView:
-    """What a template shows of a list: its rows, how they are ordered, and where the pages beside them are.
+    """It is what a template shows of a list: its rows, how they are ordered, and where the pages beside them are.
 
     `asked` are the filters as they stand in the address.
     """
@@ -38,12 +38,12 @@ class ListView:
         return self._beside(self.shown.previous)
 
     def sorted_by(self, order: str, *, descending_first: bool) -> str:
-        """The address of the list in that order; of the order that it has, the other way round."""
+        """Returns the address of the list in that order; of the order that it has, the other way round."""
         is_descending = not self.part.descending if self.part.order == order else descending_first
         return self._address(sort=f"-{order}" if is_descending else order)
 
     def direction(self, order: str) -> str:
-        """As `aria-sort` has it."""
+        """Returns what `aria-sort` has for it."""
         if self.part.order != order:
             return "none"
         return "descending" if self.part.descending else "ascending"

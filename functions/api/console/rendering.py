@@ -40,7 +40,7 @@ THEME_COOKIE: Final = "slipway-theme"
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A template with its values; `title` is the page's heading, `here` the entry of the navigation that it is under.
+    """It is a template with its values; `title` is the page's heading, `here` the entry of the navigation that it is under.
 
     `json` is the address of the API that gives the same, `command` the command line's way to it.
     """
@@ -63,7 +63,7 @@ class StaticFile:
 
 @cache
 def environment() -> Environment:
-    """Autoescape holds for all templates; what strangers wrote is shown without what a terminal or reader obeys."""
+    """Returns what makes pages: all is escaped, and shown without signs that a terminal or a reader obeys."""
     made = Environment(
         loader=FileSystemLoader(ROOT / "templates"),
         autoescape=True,
@@ -79,7 +79,7 @@ def environment() -> Environment:
 
 
 def pages_for(visit: Visit) -> list[tuple[str, str, str]]:
-    """The navigation: name, address and title of what the visitor may look at."""
+    """Returns the navigation: name, address and title of what the visitor may look at."""
     pages = [("repositories", "/console/repositories", "Repositories")]
     if visit.authority.over_all:
         pages += [("usage", "/console/usage", "Usage")]
@@ -92,7 +92,7 @@ def pages_for(visit: Visit) -> list[tuple[str, str, str]]:
 
 @cache
 def static_files() -> dict[str, StaticFile]:
-    """By their path, which has a hash of what is in them: a browser keeps them for ever."""
+    """Returns them by their name, which has a hash of what is in them: a browser keeps them for ever."""
     found = {}
     for path in sorted((ROOT / "static").iterdir()):
         content = path.read_bytes()
@@ -123,7 +123,6 @@ def static(request: Request, name: str) -> Response | None:
 
 
 def render(visit: Visit, page: Page) -> Response:
-    # Compared by bytes and not by name: some are strangers' text.
     theme = visit.request.cookies.get(THEME_COOKIE, "")
     text = (
         environment()
@@ -148,7 +147,7 @@ def redirect(path: str) -> Response:
 
 
 def host(visit: Visit) -> str:
-    """Where clients reach the registry: as the settings say, and else as the browser came."""
+    """Returns where clients reach the registry: as the settings say, and else as the browser came."""
     settings = visit.services.settings
     if settings.registry_host:
         return settings.registry_host

@@ -26,10 +26,10 @@ VIA: Final = "console"
 
 
 class FieldsBody(Body):
-    """The fields of a form, as the API reads them from a body."""
+    """It holds the fields of a form, as the API reads them from a body."""
 
     def __init__(self, fields: dict[str, Any]) -> None:
-        """Nothing is read from a client."""
+        """Reads nothing from a client."""
         self._content = json.dumps(fields).encode(errors="replace")
         self.announced = self.received = len(self._content)
         self.is_announced = True
@@ -40,7 +40,7 @@ class FieldsBody(Body):
 
 
 def request(visit: Visit, method: str, path: str, **fields: Any) -> dict[str, Any]:
-    """What the API answers. Raises what it refuses with: OciError, ChangeRefused, MetadataUnavailable."""
+    """Returns what the API answers. Raises what it refuses with: OciError, ChangeRefused, MetadataUnavailable."""
     services = visit.services
     path, _, query = path.partition("?")
     endpoint, route = ENDPOINTS.match(method, path, Query(parse_qsl(query)))

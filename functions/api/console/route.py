@@ -20,7 +20,7 @@ Do = Callable[[Visit, re.Match[str], Form], Answer]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`do` is None where a page has no forms. Without `has_session` nobody needs to be signed in."""
+    """It is a page. `do` is None where that has no forms. Without `has_session` nobody needs to be signed in."""
 
     path: str
     show: Show

@@ -70,17 +70,17 @@ class Cookie:
 
 
 def is_secure(settings: Settings) -> bool:
-    """Whether browsers reach the registry by https: as the settings say, never a header."""
+    """Says whether browsers reach the registry by https: as the settings say, never a header."""
     return settings.token_realm.startswith("https://")
 
 
 def cookie_name(settings: Settings) -> str:
-    """By https no other host of the domain can set one of this name (RFC 6265bis, section 4.1.3.2)."""
+    """Returns its name: by https one that no other host of the domain can set (RFC 6265bis, section 4.1.3.2)."""
     return "__Host-slipway" if is_secure(settings) else "slipway"
 
 
 def set_cookie(response: Response, settings: Settings, cookie: Cookie | None) -> None:
-    """None takes it away. The browser forgets it when it ends; the database ends it sooner."""
+    """Sets it for as long as the browser runs; None takes it away. The database ends the session sooner."""
     name = cookie_name(settings)
     how: dict[str, Any] = {"path": "/", "secure": is_secure(settings), "httponly": True, "samesite": "Lax"}
     if cookie is None:
@@ -91,7 +91,7 @@ def set_cookie(response: Response, settings: Settings, cookie: Cookie | None) ->
 
 @dataclass(slots=True)
 class Visit:
-    """One request to the console. `principal` is None before the database was asked, and where the registry is open."""
+    """It is one request to the console. `principal` is None before the database was asked, and where the registry is open."""
 
     services: Services
     request: Request
@@ -107,13 +107,13 @@ class Visit:
 
     @property
     def seen_by(self) -> int | None:
-        """Whose grants decide what lists show; None where all may be seen."""
+        """Returns whose grants decide what lists show; None where all may be seen."""
         if self.is_open or self.cookie is None:
             return None if self.is_open else grants.NOBODY
         return None if self.cookie.is_admin else self.cookie.principal_id
 
     def ask(self, calls: Sequence[Call[Any]]) -> list[list[Any]]:
-        """The rows of each, in one round trip with the session. Raises SignInNeeded and ClaimOutdated."""
+        """Returns the rows of each, in one round trip with the session. Raises SignInNeeded and ClaimOutdated."""
         asked = [*([] if self.is_open else [self._session()]), *calls]
         outcomes = self.services.database.batch(asked) if asked else []
         read = [call.statement.read(outcome) for call, outcome in zip(asked, outcomes, strict=True)]
@@ -124,7 +124,7 @@ class Visit:
         return read[1:]
 
     def ask_in(self, repository: RepositoryName, calls: Sequence[Call[Any]]) -> list[list[Any]]:
-        """The same of what is in a repository. Raises NotShown for whoever may not pull from it."""
+        """Asks the same of what is in a repository. Raises NotShown for whoever may not pull from it."""
         sees_all = self.seen_by is None
         asked = [*([] if sees_all else [grants.holding(self.seen_by, [repository])]), *calls]
         read = self.ask(asked)
@@ -137,14 +137,14 @@ class Visit:
         return read[1:]
 
     def ask_as_administrator(self, calls: Sequence[Call[Any]]) -> list[list[Any]]:
-        """The same of what only the registry's administrators see. Raises NotAllowed."""
+        """Asks the same of what only the registry's administrators see. Raises NotAllowed."""
         read = self.ask(calls)
         if not self.authority.over_all:
             raise NotAllowed("This page is for the registry's administrators. One of them can give you that right.")
         return read
 
     def form_token(self, path: str) -> str:
-        """What a form of that address carries: only a page that was shown to this session knows it.
+        """Returns what a form of that address carries: only a page that was shown to this session knows it.
 
         It looks different each time, so that the length of a compressed page tells nothing of it.
         """

@@ -21,7 +21,7 @@ _PREFLIGHT_SECONDS: Final = "3600"
 
 
 def is_for_console(request: Request) -> bool:
-    """Whether a page for people is asked for: one of the console's, or the registry's address by a browser."""
+    """Says whether a page for people is asked for: one of the console's, or the registry's address by a browser."""
     if request.path == "/":
         wanted = request.accept_mimetypes.best_match(["application/json", "text/html"], "application/json")
         return request.method in {"GET", "HEAD"} and wanted == "text/html"

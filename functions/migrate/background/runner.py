@@ -76,7 +76,7 @@ class Runner:
             )
 
     def _step(self, look: Look) -> bool:
-        """False if somebody else works at it, or others were in the way."""
+        """Returns False if somebody else works at it, or others were in the way."""
         attempt = _Attempt()
         try:
             return self._database.transaction(lambda session: self._batch(session, look.id, attempt))
@@ -134,7 +134,7 @@ class Runner:
 
 
 def _reason(error: Exception) -> str:
-    """What the database said, if it was that."""
+    """Returns what the database said, if it was that."""
     said = error.args[0] if error.args else None
     return str(said["M"]) if isinstance(said, dict) and "M" in said else f"{type(error).__name__}: {error}"
 

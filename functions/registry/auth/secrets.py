@@ -77,7 +77,7 @@ class Peppers:
         return [hmac.digest(pepper, secret.encode(), "sha256") for pepper in self._all]
 
     def hashes_for(self, purpose: str, text: str) -> list[bytes]:
-        """The same of a text that is good for one purpose alone: no hash of it is one of a secret."""
+        """Returns the same of a text that is good for one purpose alone: no hash of it is one of a secret."""
         return self.hashes(f"{purpose}\n{text}")
 
     def knows(self, secret: str, hashed: bytes) -> bool:

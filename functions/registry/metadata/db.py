@@ -127,17 +127,17 @@ class Statement(Generic[Row]):
 
     @cached_property
     def may_block(self) -> bool:
-        """Whether it may have to wait for the locks of others: it is then kept from the connections of reads."""
+        """Says whether it may have to wait for the locks of others: it is then kept from the connections of reads."""
         return not self.is_brief and _BLOCKING.search(self.sql) is not None
 
     @cached_property
     def is_change(self) -> bool:
-        """Whether it changes something of which is kept who changed it, and why."""
+        """Says whether it changes something of which is kept who changed it, and why."""
         return _CHANGING.search(self.sql) is not None
 
     @cached_property
     def is_telling(self) -> bool:
-        """Whether it tells the transaction who and why, beside what it is for."""
+        """Says whether it tells the transaction who and why, beside what it is for."""
         return _TELLING in self.sql
 
     def read(self, outcome: Outcome) -> list[Row]:
@@ -145,7 +145,7 @@ class Statement(Generic[Row]):
         return [reader(iter(row)) for row in outcome.rows]
 
     def __call__(self, **values: object) -> Call[Row]:
-        """The statement with its parameters, to be run alone or in a batch."""
+        """Returns the statement with its parameters, to be run alone or in a batch."""
         return Call(self, {name: _parameter(value) for name, value in values.items()})
 
 
@@ -156,7 +156,7 @@ class Call(Generic[Row]):
 
 
 def compose(sql: str, **pieces: str) -> str:
-    """The SQL with its `$places` filled. Pieces are constants of the program, as all SQL is."""
+    """Returns the SQL with its `$places` filled. Pieces are constants of the program, as all SQL is."""
     return Template(sql).substitute(pieces)
 
 
@@ -204,7 +204,7 @@ _SET_PATIENCE: Final = Statement(
 
 
 def ranked(rank: int) -> Call[str]:
-    """What to put in front of a batch that rules may refuse: the rank of the caller's role, 0 for none."""
+    """Returns what to put in front of a batch that rules may refuse: the rank of the caller's role, 0 for none."""
     return _SET_RANK(rank=str(rank))
 
 
@@ -234,7 +234,7 @@ class Session:
         return rows[0] if rows else None
 
     def count(self, call: Call[Any]) -> int:
-        """How many rows the statement touched."""
+        """Returns how many rows the statement touched."""
         return self.batch([call])[0].count
 
     def batch(self, calls: Sequence[Call[Any]]) -> list[Outcome]:
@@ -283,7 +283,7 @@ class Database:
         return self._run(lambda session: session.count(call), [call])
 
     def batch(self, calls: Sequence[Call[Any]]) -> list[Outcome]:
-        """All of them, in order, in one round trip and one transaction."""
+        """Runs all of them, in order, in one round trip and one transaction."""
         return self._run(lambda session: session.batch(calls), calls)
 
     def transaction(self, work: Callable[[Session], Row], *, is_long: bool = False) -> Row:

@@ -103,6 +103,19 @@ def test_named_repositories_where_there_is_no_catalog(services: Services, other:
     assert registry.get("/v2/a/b/manifests/v1").status_code == 200
 
 
+def test_why_a_listing_waits_is_told_until_it_goes_on(services: Services, other: Other) -> None:
+    other.hold_image("a/b", "v1")
+    other.odd["_catalog"] = lambda handler: handler._answer(200, b"no JSON")
+    which = source(services, other)
+    run(services, which)
+    waiting = get(services, which.id)
+    assert (waiting.state, bool(waiting.reason)) == ("listing", True)
+    del other.odd["_catalog"]
+    while run(services, which):
+        pass
+    assert (get(services, which.id).state, get(services, which.id).reason) == ("open", None)
+
+
 def test_a_name_of_another_source_is_refused(services: Services, other: Other) -> None:
     require_localhost()
     other.hold_image("a/b", "v1")

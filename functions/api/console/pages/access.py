@@ -95,7 +95,7 @@ def change_rules(visit: Visit, match: re.Match[str], form: Form) -> Answer:
 
 
 def show_may(visit: Visit, _: re.Match[str], query: Query) -> Answer:
-    """The answer is that of the API, which asks what decides when it is done."""
+    """Shows the answer of the API, which asks what decides when it is done."""
     ask(visit, namespace_of(query), [], needs_namespace=False)
     asked = {name: (query.get(name) or "").strip() for name in ("principal", "action", "repository", "tag")}
     answer, error = None, ""
@@ -115,7 +115,7 @@ def show_may(visit: Visit, _: re.Match[str], query: Query) -> Answer:
 def ask(
     visit: Visit, namespace: str | None, calls: list[Call[Any]], *, needs_namespace: bool = True
 ) -> list[list[Any]]:
-    """Raises NotAllowed for who administers nothing, or not that namespace."""
+    """Returns rows as Visit.ask. Raises NotAllowed for who administers nothing, or not that namespace."""
     read = visit.ask(calls)
     if not visit.authority.is_some:
         raise NotAllowed("This page is for administrators of the registry or of a namespace.")
@@ -146,7 +146,7 @@ def _back(page: str, form: Form, said: str) -> Answer:
 
 
 def _refused(page: Answer, error: OciError) -> Answer:
-    """The page again, with what is wrong."""
+    """Shows the page again, with what is wrong."""
     if isinstance(page, Page):
         page.values["error"] = error.reason or error.message
     return page

@@ -25,7 +25,7 @@ _DIGEST: Final = re.compile(r"(?P<name>[a-z0-9._/-]{1,255})@(?P<digest>sha256:[0
 
 
 def search(visit: Visit, _: re.Match[str], query: Query) -> Answer:
-    """Of one repository alone, with that very name, straight to it."""
+    """Lists what fits; leads straight to a repository that alone does, and has that very name."""
     text = _sought(visit, query.get("q") or "")
     if exact := _DIGEST.fullmatch(text):
         return redirect(f"/console/r/{exact['name']}/-/manifests/{exact['digest']}")
@@ -61,14 +61,14 @@ def show(visit: Visit, match: re.Match[str], query: Query) -> Answer:
 
 
 def filtered(query: Query, sort: str) -> Query:
-    """The query without the fields that a form left empty; in this order if none is asked for, by pages of our size."""
+    """Leaves out the fields that a form left empty, and adds our page size, and the order if none is asked for."""
     pairs = [(name, value.strip()) for name, value in query.pairs if value.strip() and name != "n"]
     has_order = any(name == "sort" for name, _ in pairs)
     return Query([*pairs, *([] if has_order else [("sort", sort)]), ("n", str(SIZE))])
 
 
 def _sought(visit: Visit, text: str) -> str:
-    """What people paste: with the registry's address in front, with the command around it."""
+    """Reads what people paste: with the registry's address in front, with the command around it."""
     words = text.replace("\0", "").strip().split()
     text = words[-1] if words else ""
     for host in {visit.request.host, visit.services.settings.registry_host} - {""}:

@@ -37,7 +37,7 @@ def show_manifest(visit: Visit, match: re.Match[str], query: Query) -> Answer:
 
 
 def delete_tag(visit: Visit, match: re.Match[str], form: Form) -> Answer:
-    """Whoever deletes types what goes: a click alone is too easy."""
+    """Deletes it, if what was typed is its name: a click alone is too easy."""
     name, tag = name_in(match), Tag.parse(match["tag"])
     if form.get("typed") != tag:
         raise ParameterInvalid(f"Nothing was deleted: type {tag} into the field, to say that this tag is meant")
@@ -81,7 +81,7 @@ def _show(visit: Visit, name: RepositoryName, reference: Tag | Digest, query: Qu
 
 
 def _inside(visit: Visit, inside: Inside) -> dict[str, Any]:
-    """Layers and config of the image; a config that can't be read now is said to be so, and the rest is shown."""
+    """Reads layers and config of the image; a config that can't be read now is said to be so, and the rest is shown."""
     manifest = image.read(inside.payload)
     content, is_unread = b"", False
     if inside.kind == "image":
@@ -104,7 +104,7 @@ def _pulls(days: list[list[Any]], first: date, last: date) -> dict[str, Any]:
 
 
 def _commands(host: str, name: str, reference: Tag | Digest, shown: dict[str, Any]) -> list[tuple[str, str]]:
-    """As they are pasted into a shell; by tag first, for that is what people want, then by digest."""
+    """Returns them as they are pasted into a shell: by tag first, which is what people want, then by digest."""
     by_digest = f"{host}/{name}@{shown['digest']}"
     named = f"{host}/{name}:{reference}" if isinstance(reference, Tag) else by_digest
     if shown["kind"] == "chart" and isinstance(reference, Tag):

@@ -56,7 +56,7 @@ def show_new(visit: Visit, _: re.Match[str], query: Query) -> Answer:
 
 
 def make(visit: Visit, _: re.Match[str], form: Form) -> Answer:
-    """The principal, its grant, and what it signs in with. What was made before a refusal is there, and is said."""
+    """Makes the principal, its grant and what it signs in with. What was made before a refusal stays, and is said."""
     name, kind = form.get("name", ""), form.get("kind", "robot")
     try:
         namespace = form.get("namespace") or None if kind == "robot" else None

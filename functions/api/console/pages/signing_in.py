@@ -59,7 +59,7 @@ def sign_in(visit: Visit, _: re.Match[str], form: Form) -> Answer:
 
 
 def show_link(visit: Visit, _: re.Match[str], query: Query) -> Answer:
-    """A page with one button: a link that is only looked at, by whatever previews links, is not used up."""
+    """Shows a page with one button: a link that is only looked at, by whatever previews links, is not used up."""
     if visit.is_open:
         return redirect("/console/")
     code = query.get("code") or ""
@@ -107,7 +107,7 @@ def show_nothing(_: Visit, __: re.Match[str], ___: Query) -> Answer:
 
 
 def set_theme(visit: Visit, _: re.Match[str], form: Form) -> Answer:
-    """Light, dark, or as the system has it."""
+    """Keeps light, dark, or as the system has it, in a cookie of its own."""
     response = redirect(next_path(form.get("next")))
     theme = form.get("theme", "")
     if theme in THEMES:
@@ -138,7 +138,7 @@ def _told(visit: Visit, action: str, principal: Principal, **details: str) -> No
 
 
 def _told_refused(visit: Visit, name: str) -> None:
-    """As at the token endpoint: of the same there is one row a minute."""
+    """Tells the trail as the token endpoint does: of the same there is one row a minute."""
     if visit.services.refusals.lets(visit.address, "console.sign-in"):
         reason = "wrong name or secret"
         event = Event("console.sign-in", "denied", audit.text(name), "", visit.address, reason, {"via": "console"})

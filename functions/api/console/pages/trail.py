@@ -51,7 +51,7 @@ def _text(query: Query, name: str) -> str | None:
 
 
 def _details(entry: Entry) -> str:
-    """What else there is to tell, in one line, without what is empty."""
+    """Writes what else there is to tell in one line, without what is empty."""
     told: dict[str, Any] = {name: value for name, value in entry.event.details.items() if value not in (None, "", [])}
     parts = [
         f"{name}: {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"

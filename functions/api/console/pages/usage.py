@@ -64,7 +64,7 @@ def show(visit: Visit, _: re.Match[str], query: Query) -> Answer:
 
 
 def _tiles(found: list[tuple[str, int]]) -> list[tuple[drawing.Tile, str]]:
-    """Each with as much of its name as fits on it."""
+    """Returns each with as much of its name as fits on it."""
     shown = []
     for tile in drawing.treemap(found):
         fits = int((tile.width - 10) / _CHARACTER)

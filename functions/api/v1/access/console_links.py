@@ -21,7 +21,7 @@ PURPOSE: Final = "console link"
 
 
 def add(context: Context, _: routes.AddConsoleLink) -> Response:
-    """The address is a path: the caller knows at which host it asked."""
+    """Answers with a path: the caller knows at which host it asked."""
     json_body.read(context, {}, {})
     caller, settings = context.caller, context.services.settings
     if settings.console == "off" or caller.kind in {"open", "external"}:

@@ -29,7 +29,7 @@ _keeping: Final = threading.Lock()
 
 
 def get(context: Context, route: GetConfig) -> Response:
-    """Of an index: of the image for amd64, or of the first that it lists."""
+    """Answers for an index with the config of its image for amd64, or of the first that it lists."""
     services = context.services
     inside = services.database.one_or_none(configs.reading(route.repository, route.digest))
     if inside is None:
@@ -45,7 +45,7 @@ def get(context: Context, route: GetConfig) -> Response:
 
 
 def content_of(bucket: Bucket, inside: Inside) -> bytes:
-    """Nothing where there is no config, or a larger one than is looked into. Raises BlobStoreUnavailable."""
+    """Returns nothing where there is no config, or a larger one than is looked into. Raises BlobStoreUnavailable."""
     name, size = inside.object_name, inside.size
     if name is None or size is None or not 0 < size <= LARGEST_CONFIG:
         return b""

@@ -140,7 +140,7 @@ _LIST_OF_PRINCIPAL: Final = _listing("grants_list_of_principal", "grants.princip
 
 
 def roles(db: Database, principal_id: int | None, names: Sequence[str]) -> dict[str, int]:
-    """The rank of the best role in each of the repositories; those without one are left out. None is anonymous."""
+    """Returns the rank of the best role in each of the repositories, but for those without one. None is anonymous."""
     return db.one_or_none(holding(principal_id, names)) or {}
 
 

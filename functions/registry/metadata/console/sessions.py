@@ -159,7 +159,7 @@ _EXPIRE_LINKS: Final = Statement(
 
 
 def open_session(db: Database, session: NewSession) -> None:
-    """It lasts for LONGEST_SECONDS at most."""
+    """Opens it for LONGEST_SECONDS at most."""
     db.count(
         _OPEN(
             hash=session.hash,
@@ -193,7 +193,7 @@ def close(db: Database, principal_id: int, hashes: Sequence[bytes]) -> bool:
 
 
 def add_link(db: Database, hashed: bytes, principal_id: int) -> None:
-    """It is good once, for LINK_SECONDS."""
+    """Adds one that is good once, for LINK_SECONDS."""
     db.count(_ADD_LINK(hash=hashed, principal_id=principal_id, seconds=LINK_SECONDS))
 
 

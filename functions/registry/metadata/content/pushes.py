@@ -162,7 +162,9 @@ def put(db: Database, push: Push) -> Pushed:
 
 
 def _batch(db: Database, push: Push, calls: list[Call[Any]]) -> list[Outcome]:
-    """Beside other pushes; where that can't be, for little of the namespace's quota is left, once more and alone."""
+    """Runs beside other pushes; where that can't be, for little of the namespace's quota is left, once more and
+    alone.
+    """
     try:
         return db.batch(calls)
     except Conflict as conflict:
@@ -172,7 +174,7 @@ def _batch(db: Database, push: Push, calls: list[Call[Any]]) -> list[Outcome]:
 
 
 def _calls(push: Push) -> list[Call[Any]]:
-    """The same few statements whatever the number of references; those with nothing to do are left out."""
+    """Makes the same few statements whatever the number of references; those with nothing to do are left out."""
     manifest = push.manifest
     where = {"repository": push.repository, "digest": push.digest}
     calls: list[Call[Any]] = [

@@ -171,7 +171,7 @@ _LARGEST: Final = 2**63 - 1
 
 
 def page(db: Database, order: str, part: Walk, wanted: RepositoryFilter, visible_to: int | None = None) -> Found:
-    """Those that hold something. With a principal, or 0 for somebody unknown: where it, or anyone, has a grant."""
+    """Returns those that hold something. With a principal, or 0 for nobody known: where it, or anyone, has a grant."""
     return walk(db, paging(order, part, wanted, visible_to), part.size) or Found([], [], None)
 
 
@@ -196,7 +196,7 @@ def paging(order: str, part: Walk, wanted: RepositoryFilter, visible_to: int | N
 
 
 def bounds(order: str, wanted: RepositoryFilter) -> tuple[Value | None, Value | None]:
-    """Between which values of the order all lies that the filter lets through."""
+    """Tells between which values of the order all lies that the filter lets through."""
     match order:
         case "size":
             return wanted.min_size, wanted.max_size

@@ -73,7 +73,7 @@ _TAGS: Final = Statement(
 
 
 def repositories(db: Database, text: str, most: int, visible_to: int | None) -> Results:
-    """Those that hold something, by name. With a principal, or 0 for nobody: where it, or anyone, has a grant."""
+    """Returns those that hold something, by name. With a principal, or 0 for nobody: where it or anyone has a grant."""
     return results(db.all(among_repositories(text, most, visible_to))[0], most)
 
 
@@ -83,7 +83,7 @@ def among_repositories(text: str, most: int, visible_to: int | None) -> Call[dic
 
 
 def tags(db: Database, repository: str, text: str, most: int, visible_to: int | None) -> Results:
-    """Those of one repository that begin with the text; none where it isn't there, or may not be seen."""
+    """Returns those of one repository that begin with the text; none where it isn't there, or may not be seen."""
     return results(db.all(among_tags(repository, text, most, visible_to))[0], most)
 
 

@@ -62,7 +62,7 @@ _COUNTED: Final = """
 
 
 def _adding(name: str, sql: str) -> Statement[int]:
-    """A statement in which `$counted` stands for the rows of _COUNTED."""
+    """Makes a statement in which `$counted` stands for the rows of _COUNTED."""
     return Statement(name, int, compose(sql, counted=_COUNTED), is_hot=True)
 
 
