@@ -40,7 +40,7 @@ THEME_COOKIE: Final = "slipway-theme"
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """It is a template with its values; `title` is the page's heading, `here` the entry of the navigation that it is under.
+    """It is a template with its values. `title` is the heading, `here` the entry of the navigation that it is under.
 
     `json` is the address of the API that gives the same, `command` the command line's way to it.
     """
