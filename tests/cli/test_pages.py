@@ -41,7 +41,16 @@ def understood(words: list[str]) -> None:
         command = found
         if isinstance(command, Group):
             context = click.Context(command, parent=context, info_name=command.name)
-    ids = {"SECRET-ID", "GRANT-ID", "RULE-ID", "PUBLISHER-ID", "IMPORT-ID", "NEW-IMPORT-ID"}
+    ids = {
+        "SECRET-ID",
+        "GRANT-ID",
+        "RULE-ID",
+        "PUBLISHER-ID",
+        "IMPORT-ID",
+        "NEW-IMPORT-ID",
+        "CHECK-ID",
+        "RUNNING-CHECK-ID",
+    }
     filled = ["1" if word in ids else word.replace("@DIGEST", f"@sha256:{'0' * 64}") for word in rest]
     command.make_context(command.name, filled, parent=context)
 

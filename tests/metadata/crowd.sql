@@ -111,5 +111,14 @@ SELECT 1, 'blobs', 'blobs/sha256/' || n FROM generate_series(100, 2000) AS n;
 INSERT INTO import_problems (source_id, repository, kind, key, reason)
 SELECT 1, path, 'tag', 'v' || n, 'conflict' FROM import_repositories, generate_series(1, 2) AS n;
 
+INSERT INTO checks (state, started_at)
+SELECT CASE WHEN n = 2000 THEN 'running' ELSE 'done' END, now() - (2000 - n) * interval '1 hour'
+  FROM generate_series(1, 2000) AS n;
+INSERT INTO check_pieces (check_id, step, start)
+SELECT n % 20 + 1, 'objects', 'blobs/' || n FROM generate_series(1, 5000) AS n;
+INSERT INTO findings (check_id, kind, subject, gone_at)
+SELECT n % 2000 + 1, 'unknown', 'blobs/' || n, CASE WHEN n % 10 > 0 THEN now() - n * interval '1 hour' END
+  FROM generate_series(1, 20000) AS n;
+
 SET session_replication_role = origin;
 ANALYZE;

@@ -91,7 +91,7 @@ def set_cookie(response: Response, settings: Settings, cookie: Cookie | None) ->
 
 @dataclass(slots=True)
 class Visit:
-    """It is a request to the console. `principal` is None until the database was asked, and where the registry is open."""
+    """It is a request. `principal` is None until the database was asked, and where the registry is open."""
 
     services: Services
     request: Request

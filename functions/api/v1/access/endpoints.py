@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from functions.api.endpoint import Endpoint
+from functions.api.endpoint import Endpoint, Later
 from functions.api.permission import AdministratorOf, AnyToken, SomeAdministrator
 from functions.api.route import plain
-from functions.api.v1.access import console_links, explaining, grants_and_rules, paths, principals, routes
+from functions.api.v1.access import paths, routes
 from functions.registry.auth.scopes import CATALOG
+
+if TYPE_CHECKING:
+    from functions.api.v1.access import console_links, explaining, grants_and_rules, principals
+else:
+    console_links = Later("functions.api.v1.access.console_links")
+    explaining = Later("functions.api.v1.access.explaining")
+    grants_and_rules = Later("functions.api.v1.access.grants_and_rules")
+    principals = Later("functions.api.v1.access.principals")
 
 ENDPOINTS: Final = (
     Endpoint(
