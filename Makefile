@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH PYTHONOPTIMIZE PYTHONWARNINGS PIP_USER PIP_TARGET PIP_PREFIX
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up reset seed cli check format test test-slow test-fuzz test-security test-clients test-clients-more test-terraform migrate-demo rehearsal conformance conformance-all soak starts schema api-tables bench bench-counters bench-gc bench-front bench-lists bench-moves bench-moving-in bench-neighbours lock
+.PHONY: help setup up reset seed cli check format test test-slow test-fuzz test-security test-clients test-clients-more test-terraform migrate-demo rehearsal conformance conformance-all soak starts schema api-tables bench bench-counters bench-gc bench-front bench-lists bench-moves bench-moving-in bench-neighbours bench-background lock
 
 help:  ## Show what this Makefile can do
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*?## "} {printf "  make %-14s %s\n", $$1, $$2}'
@@ -195,6 +195,9 @@ bench-moving-in: $(VENV)/.made-dev  ## Measure moving a registry in; writes benc
 
 bench-neighbours: $(VENV)/.made-dev  ## Measure what one tenant at the bounds costs another; writes benchmarks/results
 	@$(BIN)/python -m benchmarks.neighbours $(ARGS)
+
+bench-background: $(VENV)/.made-dev  ## Measure what a background migration does to pushes and pulls; writes benchmarks/results
+	@$(BIN)/python -m benchmarks.background $(ARGS)
 
 lock: $(VENV)/.made-dev  ## Lock the dependencies of pyproject.toml again (needs uv)
 	@$(LOCK) --group functions -o functions/requirements.txt

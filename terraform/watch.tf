@@ -124,6 +124,23 @@ locals {
         message     = "a review fails again and again"
         labels      = ["level"]
       }
+      failed_background_migrations = {
+        description = "Background migrations that ended with rows which could not be done, or stopped at too many."
+        message     = "a background migration failed"
+        labels      = ["name"]
+      }
+      still_background_migrations = {
+        description = "Runs that found a background migration without a batch for an hour."
+        message     = "a background migration stands still"
+        labels      = ["name", "waits_for"]
+      }
+      background_percent = {
+        description = "How far a background migration was at the end of a run."
+        message     = "background migration"
+        labels      = ["name"]
+        value       = "percent"
+        unit        = "%"
+      }
       undeletable_objects = {
         description = "Objects that could not be deleted in six attempts."
         program     = "gc"
@@ -150,6 +167,8 @@ locals {
     overdue             = { title = "Garbage collection can't keep up", severity = "WARNING", metric = "overdue_gc_runs", above = 0, minutes = 60 }
     failed_reviews      = { title = "Reviews fail", severity = "WARNING", metric = "failed_reviews", above = 0, minutes = 30 }
     poison_reviews      = { title = "A review fails again and again", severity = "ERROR", metric = "poison_reviews", above = 0, minutes = 0 }
+    failed_migrations   = { title = "A background migration failed", severity = "ERROR", metric = "failed_background_migrations", above = 0, minutes = 0 }
+    still_migrations    = { title = "A background migration stands still", severity = "WARNING", metric = "still_background_migrations", above = 0, minutes = 30 }
     undeletable_objects = { title = "Objects can't be deleted", severity = "ERROR", metric = "undeletable_objects", above = 0, minutes = 0 }
   }
 

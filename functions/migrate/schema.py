@@ -22,7 +22,7 @@ from sqlalchemy.pool import NullPool
 
 from functions.migrate.grants import NOBODY, Users, give
 from functions.migrate.sql import VERSIONS, NotFinished
-from functions.registry.metadata.driver import connect_dbapi
+from functions.registry.metadata.connections.opening import connect_dbapi
 
 LINES: Final = ("pre", "post")
 # Any number will do, as long as every release uses the same.

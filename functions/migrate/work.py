@@ -25,7 +25,7 @@ from functions.registry.events.gc_trigger import WORK, is_gc_trigger, message_da
 from functions.registry.metadata import told
 from functions.registry.metadata.checks import checks
 from functions.registry.metadata.db import MetadataUnavailable, NotMigrated
-from functions.registry.metadata.imports import passes
+from functions.registry.metadata.imports.remote import passes
 from functions.registry.metadata.schema_version import SchemaUnknown
 from functions.registry.wiring import Services, services
 
@@ -78,6 +78,7 @@ def run(services: Services, budget_seconds: float = BUDGET_SECONDS) -> int:
         is_out_of_time = time.monotonic() >= deadline
         if is_out_of_time:
             services.work_trigger.publish()
+        background.tell()
         if done:
             telemetry.log(
                 "INFO",

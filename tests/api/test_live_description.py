@@ -21,7 +21,8 @@ from functions.registry.metadata.access.rules import NewRule
 from functions.registry.metadata.checks import checks, findings
 from functions.registry.metadata.checks.vocabulary import Found
 from functions.registry.metadata.db import Database
-from functions.registry.metadata.imports import passes, sources
+from functions.registry.metadata.imports import sources
+from functions.registry.metadata.imports.remote import passes
 from functions.registry.metadata.imports.sources import NewSource
 from functions.registry.metadata.imports.vocabulary import Problem
 from functions.registry.metadata.usage import quotas

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol, Self
 
+from functions.registry.metadata.connections.opening import connect_copying
 from functions.registry.metadata.db import MetadataUnavailable, compose
-from functions.registry.metadata.driver import ConnectionFailed, DriverError, connect_copying, sqlstate
+from functions.registry.metadata.driver import ConnectionFailed, DriverError, sqlstate
 
 _BEGIN: Final = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 _MOMENT: Final = "SELECT now()"
