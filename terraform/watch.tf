@@ -6,6 +6,7 @@ locals {
   services = {
     registry = var.http2 ? var.name : "${var.name}-api"
     gc       = "${var.name}-gc"
+    deliver  = "${var.name}-deliver"
   }
 
   # Made from the programs' own log lines (docs/operations.md lists them): lines with this message, of this program
@@ -77,6 +78,16 @@ locals {
         description = "Events of the audit trail that could not be written."
         program     = "registry"
         message     = "audit event lost"
+      }
+      given_up_deliveries = {
+        description = "Lanes of a subscription in which events were given up, after a day of trying."
+        program     = "deliver"
+        message     = "deliveries were given up"
+      }
+      stopped_subscriptions = {
+        description = "Subscriptions that were paused or switched off."
+        program     = "deliver"
+        message     = "a subscription was stopped"
       }
       front_errors = {
         description = "Requests that nginx answered, or saw fail."
@@ -169,6 +180,8 @@ locals {
     poison_reviews      = { title = "A review fails again and again", severity = "ERROR", metric = "poison_reviews", above = 0, minutes = 0 }
     failed_migrations   = { title = "A background migration failed", severity = "ERROR", metric = "failed_background_migrations", above = 0, minutes = 0 }
     still_migrations    = { title = "A background migration stands still", severity = "WARNING", metric = "still_background_migrations", above = 0, minutes = 30 }
+    given_up_deliveries = { title = "Events were given up", severity = "WARNING", metric = "given_up_deliveries", above = 0, minutes = 0 }
+    stopped             = { title = "A subscription was stopped", severity = "WARNING", metric = "stopped_subscriptions", above = 0, minutes = 0 }
     undeletable_objects = { title = "Objects can't be deleted", severity = "ERROR", metric = "undeletable_objects", above = 0, minutes = 0 }
   }
 
