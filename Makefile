@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH PYTHONOPTIMIZE PYTHONWARNINGS PIP_USER PIP_TARGET PIP_PREFIX
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up reset seed cli check format test test-slow test-fuzz test-security test-clients test-clients-more test-browser test-terraform migrate-demo rehearsal conformance conformance-all soak starts schema api-tables bench bench-counters bench-gc bench-front bench-lists bench-moves bench-moving-in bench-neighbours bench-background lock
+.PHONY: help setup up reset seed cli check format test test-slow test-fuzz test-security test-clients test-clients-more test-browser test-terraform migrate-demo rehearsal conformance conformance-all soak starts schema api-tables bench bench-counters bench-gc bench-front bench-lists bench-moves bench-moving-in bench-neighbours bench-background lock screenshot
 
 help:  ## Show what this Makefile can do
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*?## "} {printf "  make %-14s %s\n", $$1, $$2}'
@@ -168,6 +168,9 @@ starts: $(VENV)/.made-dev  ## Start everything 200 times, four at a time, beside
 SCHEMA := functions/migrate/versions/schema.sql
 schema: $(VENV)/.made-dev  ## Write functions/migrate/versions/schema.sql anew from the migrations
 	@$(BIN)/python -m local.schema > $(SCHEMA).new && mv $(SCHEMA).new $(SCHEMA)
+
+screenshot: $(VENV)/.made  ## Write docs/terminal.svg anew, beside a `make up` that `make seed` has filled
+	@$(BIN)/python -m local.screenshot > docs/terminal.svg.new && mv docs/terminal.svg.new docs/terminal.svg
 
 api-tables: $(VENV)/.made-dev  ## Write the tables of docs/api.md and docs/errors.md anew from openapi.json
 	@$(BIN)/python -m local.api_tables
