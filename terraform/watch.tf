@@ -6,6 +6,7 @@ locals {
   services = {
     registry = var.http2 ? var.name : "${var.name}-api"
     gc       = "${var.name}-gc"
+    deliver  = "${var.name}-deliver"
   }
 
   # Made from the programs' own log lines (docs/operations.md lists them): lines with this message, of this program
@@ -77,6 +78,16 @@ locals {
         description = "Events of the audit trail that could not be written."
         program     = "registry"
         message     = "audit event lost"
+      }
+      given_up_deliveries = {
+        description = "Lanes of a subscription in which events were given up, after a day of trying."
+        program     = "deliver"
+        message     = "deliveries were given up"
+      }
+      stopped_subscriptions = {
+        description = "Subscriptions that were paused or switched off."
+        program     = "deliver"
+        message     = "a subscription was stopped"
       }
       front_errors = {
         description = "Requests that nginx answered, or saw fail."
