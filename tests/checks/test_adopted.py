@@ -9,7 +9,7 @@ import pytest
 
 from functions.gc.run import run as collect
 from functions.registry.blobs.objects import StoredObjects
-from functions.registry.metadata.imports import sealing
+from functions.registry.metadata.imports.ending import sealing
 from tests.checks.vandal import Vandal
 from tests.imports import importing
 from tests.imports.truth import NAMES, ROOT, unpack

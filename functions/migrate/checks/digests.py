@@ -20,7 +20,7 @@ _KNOWN: Final[tuple[Kind, ...]] = ("size", "checksum")
 
 
 def check(work: Work, piece: Piece) -> bool:
-    """False if the time was over before the end. Raises BlobStoreUnavailable and PieceLost."""
+    """Returns False if the time was over before the end. Raises BlobStoreUnavailable and PieceLost."""
     after, stop = bytes.fromhex(piece.cursor or piece.start), bytes.fromhex(piece.stop)
     percent = int(work.check.options["hash"])
     while page := objects.held(work.database, after, stop, _BLOBS):
@@ -42,7 +42,7 @@ def _is_chosen(work: Work, digest: Digest, percent: int) -> bool:
 
 
 def differs(work: Work, digest: Digest, object_name: str) -> bool:
-    """Whether the object has other bytes than the blob. One that is gone has none; that is another finding."""
+    """Says whether the object has other bytes than the blob. One that is gone has none; that is another finding."""
     hashing = hashlib.new(digest.algorithm)
     try:
         for read in work.bucket.read(object_name):

@@ -45,7 +45,7 @@ class TooMuchIsGone(Exception):
 
 
 def repair(work: Work, piece: Piece) -> bool:
-    """False if the time was over before the end. Raises TooMuchIsGone, BlobStoreUnavailable and PieceLost."""
+    """Returns False if the time was over before the end. Raises TooMuchIsGone, BlobStoreUnavailable and PieceLost."""
     options, after = work.check.options, int(piece.cursor or 0)
     kinds: list[Kind] = [*_MENDED] if options.get("repair") else []
     if options.get("delete_unknown"):
@@ -155,7 +155,7 @@ def _queue(work: Work, noted: Sequence[Noted]) -> list[Noted]:
 
 
 def _write(work: Work, noted: Noted) -> bool:
-    """True if all that it refers to is kept now. What its repository doesn't hold has to be pushed there."""
+    """Returns True if all that it refers to is kept now. What its repository doesn't hold has to be pushed there."""
     id_ = int(noted.subject)
 
     def missing() -> tuple[list[Digest], Manifest] | None:

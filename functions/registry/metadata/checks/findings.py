@@ -235,7 +235,7 @@ def open_subjects(db: Database, kinds: Sequence[Kind], subjects: Sequence[str]) 
 
 
 def count_unmarked(db: Database, check_id: int) -> int:
-    """How many blobs the check found to be damaged that nobody has marked yet."""
+    """Returns how many blobs the check found to be damaged that nobody has marked yet."""
     return db.one_or_none(_COUNT_UNMARKED(check_id=check_id, kinds=list(DAMAGED_BLOBS))) or 0
 
 
