@@ -1,4 +1,4 @@
-"""Restore, purge, set aside and the end of the window, each against every operation that it may meet, and each other."""
+"""Restore, purge, set aside and the end of the window, each against all that it may meet, and against each other."""
 
 from __future__ import annotations
 
