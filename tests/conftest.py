@@ -49,6 +49,7 @@ _EMPTY: Final = """
     INSERT INTO background_migrations OVERRIDING SYSTEM VALUE TABLE kept.background_migrations;
     INSERT INTO registry_usage (repositories, tags, manifests, manifest_bytes, blobs, blob_bytes)
     VALUES (0, 0, 0, 0, 0, 0);
+    INSERT INTO event_fan_out (position) VALUES (0);
 """
 _WITHOUT_UNDO: Final = "UPDATE gc_settings SET grace = '0' WHERE event = 'undo'"
 _numbers = itertools.count(1)

@@ -11,7 +11,7 @@ from werkzeug.test import TestResponse
 from functions.api.v2 import referrers
 from functions.api.web.browsers import PROTECTION
 from functions.registry import wiring
-from functions.registry.auth import accounts
+from functions.registry.auth import accounts, webhook_secrets
 from functions.registry.auth.accounts import NewAccount
 from functions.registry.auth.federation import GITHUB
 from functions.registry.events.gc_trigger import GcTrigger
@@ -21,7 +21,10 @@ from functions.registry.metadata.access.rules import NewRule
 from functions.registry.metadata.checks import checks, findings
 from functions.registry.metadata.checks.vocabulary import Found
 from functions.registry.metadata.db import Database
-from functions.registry.metadata.imports import passes, sources
+from functions.registry.metadata.events import outbox, subscriptions
+from functions.registry.metadata.events.subscriptions import NewSubscription
+from functions.registry.metadata.imports import sources
+from functions.registry.metadata.imports.remote import passes
 from functions.registry.metadata.imports.sources import NewSource
 from functions.registry.metadata.imports.vocabulary import Problem
 from functions.registry.metadata.usage import quotas
@@ -31,8 +34,10 @@ from functions.registry.oci.media_type import OCI_MANIFEST
 from local.access import make_access_secrets
 from tests.api.description import OPERATIONS, Operation
 from tests.background.building import register
+from tests.backups.rows import sealed
 from tests.forgotten import forget_services
-from tests.metadata.build import set_grace
+from tests.metadata.build import query, set_grace
+from tests.security.people import basic
 from tests.support import Image, Registry, descriptor
 
 IMAGE: Final = Image(config=b"{}", layers=(b"a layer of some bytes",))
@@ -49,6 +54,7 @@ GITLAB: Final = "/gitlab/v1/repositories/a/b/"
 MATCH: Final = {"If-None-Match": f'"{IMAGE.digest}"'}
 STREAMING: Final = {"SLIPWAY_BLOB_DELIVERY": "streaming"}
 SPARSE: Final = {"SLIPWAY_SPARSE_MANIFESTS": "accept"}
+BACKUPS: Final = {"SLIPWAY_BACKUPS": "gs://elsewhere"}
 PEPPERED: Final = {"SLIPWAY_PEPPER": "a pepper"}
 TOKENS: Final = {
     **make_access_secrets(), "SLIPWAY_ACCESS": "token", "SLIPWAY_TOKEN_REALM": "https://registry.example/token",
@@ -118,7 +124,32 @@ EXAMPLES: Final = {
         Example(201, "/api/v1/rules", document={"name": "new", "kind": "protected", "repositories": "a/*"})
     ],
     "DELETE /api/v1/rules/{rule}": [Example(204, "/api/v1/rules/{rule}")],
+    "GET /api/v1/events": [Example(200, "/api/v1/events?after=0&n=1")],
+    "GET /api/v1/subscriptions": [Example(200, "/api/v1/subscriptions")],
+    "POST /api/v1/subscriptions": [
+        Example(201, "/api/v1/subscriptions", document={"name": "new", "repositories": "a/**", "target": "poll"})
+    ],
+    "GET /api/v1/subscriptions/{subscription}": [Example(200, "/api/v1/subscriptions/{subscription}")],
+    "PATCH /api/v1/subscriptions/{subscription}": [
+        Example(200, "/api/v1/subscriptions/{subscription}", document={"tags": "v*"})
+    ],
+    "DELETE /api/v1/subscriptions/{subscription}": [Example(204, "/api/v1/subscriptions/{subscription}")],
+    "POST /api/v1/subscriptions/{subscription}/secret": [
+        Example(201, "/api/v1/subscriptions/{subscription}/secret", document={})
+    ],
+    "POST /api/v1/subscriptions/{subscription}/test": [
+        Example(202, "/api/v1/subscriptions/{subscription}/test", document={})
+    ],
+    "POST /api/v1/subscriptions/{subscription}/redeliver": [
+        Example(202, "/api/v1/subscriptions/{subscription}/redeliver", document={"dead": True})
+    ],
+    "GET /api/v1/subscriptions/{subscription}/deliveries": [
+        Example(200, "/api/v1/subscriptions/{subscription}/deliveries?n=1")
+    ],
     "GET /api/v1/audit": [Example(200, "/api/v1/audit?n=1")],
+    "POST /api/v1/console/links": [
+        Example(201, "/api/v1/console/links", {"Authorization": basic("alice", PASSWORD)}, document={}, settings=TOKENS)
+    ],
     "GET /api/v1/whoami": [Example(200, "/api/v1/whoami")],
     "GET /api/v1/explain": [Example(200, "/api/v1/explain?principal=ci&action=push&repository=a/b&tag=v1")],
     "GET /api/v1/search": [Example(200, "/api/v1/search?q=b")],
@@ -161,6 +192,9 @@ EXAMPLES: Final = {
         Example(200, "/api/v1/namespaces/a/quota", document={"bytes": 10**9, "repositories": None})
     ],
     "DELETE /api/v1/namespaces/{namespace}/quota": [Example(204, "/api/v1/namespaces/a/quota")],
+    "GET /api/v1/backups": [Example(200, "/api/v1/backups?n=1")],
+    "POST /api/v1/backups": [Example(202, "/api/v1/backups", document={}, settings=BACKUPS)],
+    "GET /api/v1/backups/{backup}": [Example(200, "/api/v1/backups/{backup}")],
     "GET /api/v1/background-migrations": [Example(200, "/api/v1/background-migrations")],
     "GET /api/v1/background-migrations/{migration}": [Example(200, "/api/v1/background-migrations/{migration}")],
     "POST /api/v1/background-migrations/{migration}/{act}": [
@@ -195,6 +229,9 @@ EXAMPLES: Final = {
     "GET /api/v1/namespaces/{namespace}": [Example(200, "/api/v1/namespaces/a")],
     "GET /api/v1/usage": [Example(200, "/api/v1/usage")],
     "GET /api/v1/repositories/{name}/-/daily": [Example(200, "/api/v1/repositories/a/b/-/daily?to=2026-01-31")],
+    "GET /api/v1/repositories/{name}/-/manifests/{digest}/config": [
+        Example(200, f"/api/v1/repositories/a/b/-/manifests/{IMAGE.digest}/config")
+    ],
     "GET /api/v1/repositories/{name}/-/tags/{tag}/daily": [Example(200, "/api/v1/repositories/a/b/-/tags/v1/daily")],
     "GET /api/v1/repositories/{name}/-/manifests/{digest}/daily": [
         Example(200, f"/api/v1/repositories/a/b/-/manifests/{IMAGE.digest}/daily")
@@ -326,6 +363,7 @@ def made(registry: Registry) -> dict[str, str]:
     passes.take_page(database, source.id, named, odd, None)
     register(database)
     return {
+        "backup": str(max(sealed(database), sealed(database))),
         "migration": "other",
         "check": _checked(database),
         "import": str(source.id),
@@ -335,7 +373,28 @@ def made(registry: Registry) -> dict[str, str]:
         ),
         "grant": str(grants.add(database, robot.id, "a/b", "reader")),
         "rule": str(rules.add(database, NewRule("releases", 0, "immutable", "none/*"))),
+        "subscription": str(_subscribed(database)),
     }
+
+
+def _subscribed(database: Database) -> int:
+    """A subscription, and two events that wait for it."""
+    new = NewSubscription(
+        name="receiver",
+        repositories="a/**",
+        target="https://hooks.example.com",
+        created_by="robot:ci",
+        secret=webhook_secrets.sealed("", webhook_secrets.make()),
+    )
+    made = subscriptions.add(database, new)
+    for tag in ("one", "two"):
+        query(
+            database,
+            "INSERT INTO events (kind, repository_id, repository, tag) VALUES ('tag.moved', 1, 'a/b', :tag)",
+            tag=tag,
+        )
+    outbox.fan_out(database, 10)
+    return made
 
 
 def _checked(database: Database) -> str:

@@ -14,6 +14,9 @@ INSERT INTO namespace_usage (namespace_id, tags) SELECT id, id % 7 FROM namespac
 INSERT INTO usage_changes (namespace_id, tags) SELECT n % 20, 1 FROM generate_series(1, 5000) AS n;
 INSERT INTO quotas (namespace, bytes) SELECT name, 1000000 FROM namespaces WHERE id % 2 = 0;
 
+INSERT INTO backup_runs (kind, state, destination, name, ended_at)
+SELECT 'backup', 'sealed', '/backups', 'b' || n, now() FROM generate_series(1, 2000) AS n;
+
 INSERT INTO blobs (digest, size, object_name)
 SELECT '\x01' || sha256(int4send(n)), 1000, 'crowd/' || n FROM generate_series(1, 10000) AS n;
 INSERT INTO repository_blobs (repository_id, digest, size)
@@ -92,6 +95,10 @@ SELECT 'releases of ' || name, id, 'immutable', name || '/**', '^' || name || '/
   FROM namespaces WHERE name LIKE 'n%';
 INSERT INTO refresh_tokens (hash, principal_id, via, is_read_only, claims, expires_at)
 SELECT sha256(int8send(id)), id, 'password', false, '{}', now() + id * interval '1 minute' FROM principals;
+INSERT INTO console_sessions (hash, principal_id, via, expires_at, agent, address)
+SELECT sha256(int8send(id)), id, 'password', now() + id * interval '1 minute', '', '' FROM principals;
+INSERT INTO console_links (hash, principal_id, expires_at)
+SELECT sha256(int8send(id)), id, now() + id * interval '1 s' FROM principals;
 INSERT INTO used_tokens SELECT sha256(int4send(n)), now() + n * interval '1 s' FROM generate_series(1, 5000) AS n;
 INSERT INTO sign_in_failures SELECT sha256(int4send(n)), 1, now() - n * interval '1 s' FROM generate_series(1, 5000) AS n;
 INSERT INTO audit (at, action, outcome, principal, resource, address, details)
@@ -121,6 +128,21 @@ INSERT INTO import_ranges (source_id, tree, start)
 SELECT 1, 'blobs', 'blobs/sha256/' || n FROM generate_series(100, 2000) AS n;
 INSERT INTO import_problems (source_id, repository, kind, key, reason)
 SELECT 1, path, 'tag', 'v' || n, 'conflict' FROM import_repositories, generate_series(1, 2) AS n;
+
+INSERT INTO subscriptions (name, pattern, pattern_regex, target, created_by, state)
+SELECT 's' || n, 'n' || n % 20 || '/**', '^n.*$', 'https://hooks.example.com', 'user:admin',
+       CASE WHEN n % 50 = 0 THEN 'on' ELSE 'off' END
+  FROM generate_series(1, 2000) AS n;
+INSERT INTO events (kind, repository_id, repository, tag, digest, position, keep_until)
+SELECT 'tag.moved', n % 2000 + 1, 'n' || n % 20 || '/r' || n % 100, 'v1', '\x01' || sha256(int4send(n)), n,
+       now() + n * interval '1 minute'
+  FROM generate_series(1, 20000) AS n;
+INSERT INTO deliveries (subscription_id, event_id, repository_id, state)
+SELECT events.id % 2000 + 1, events.id, repository_id, (ARRAY['sent', 'sent', 'sent', 'waiting', 'dead'])[events.id % 5 + 1]
+  FROM events;
+INSERT INTO lanes (subscription_id, repository_id, waiting, next_at)
+SELECT subscription_id, repository_id, count(*) FILTER (WHERE state = 'waiting'), now() + min(event_id) * interval '1 s'
+  FROM deliveries GROUP BY 1, 2;
 
 INSERT INTO checks (state, started_at)
 SELECT CASE WHEN n = 2000 THEN 'running' ELSE 'done' END, now() - (2000 - n) * interval '1 hour'

@@ -1,4 +1,4 @@
-"""Restore, purge, set aside and the end of the window, each against all that it may meet, and against each other."""
+"""Tries restore, purge, set aside and the end of the window against every operation that each may meet."""
 
 from __future__ import annotations
 

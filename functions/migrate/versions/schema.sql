@@ -299,6 +299,142 @@ CREATE FUNCTION public.drop_imported() RETURNS trigger
     RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.emit(happened text, ids bigint[], names text[], digests bytea[], before bytea[], types text[], sizes bigint[]) RETURNS void
+    LANGUAGE plpgsql
+    AS $$ BEGIN
+    IF NOT is_wanted(happened, ids) THEN RETURN; END IF;
+    PERFORM lock_usage(ids);
+    INSERT INTO events (kind, repository_id, repository, tag, digest, previous, media_type, size, actor, cause, request)
+    SELECT happened, repositories.id, repositories.name, change.tag, change.digest, change.previous, change.media_type,
+           change.size, transaction_setting('actor'), transaction_setting('cause'), transaction_setting('request')
+      FROM unnest(ids, names, digests, before, types, sizes)
+           WITH ORDINALITY AS change (id, tag, digest, previous, media_type, size, number)
+      JOIN repositories ON repositories.id = change.id
+     WHERE strpos(repositories.name, '@') = 0
+     ORDER BY change.number;
+END $$;
+
+CREATE FUNCTION public.emit_created_tags() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$ BEGIN
+    IF is_importing() OR NOT EXISTS (SELECT FROM subscriptions WHERE state = 'on') THEN RETURN NULL; END IF;
+    PERFORM emit(CASE transaction_setting('cause') WHEN 'restore' THEN 'tag.restored' ELSE 'tag.created' END,
+                 array_agg(tag.repository_id ORDER BY tag.name), array_agg(tag.name ORDER BY tag.name),
+                 array_agg(named.digest ORDER BY tag.name), NULL, array_agg(named.media_type ORDER BY tag.name),
+                 array_agg(length(named.payload)::bigint ORDER BY tag.name))
+       FROM new_rows AS tag JOIN manifests AS named ON named.id = tag.manifest_id HAVING count(*) > 0;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.emit_deleted_manifests() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$ BEGIN
+    IF is_importing() OR NOT EXISTS (SELECT FROM subscriptions WHERE state = 'on') THEN RETURN NULL; END IF;
+    PERFORM emit('manifest.deleted', array_agg(repository_id), NULL, array_agg(digest), NULL, array_agg(media_type),
+                 array_agg(length(payload)::bigint))
+       FROM old_rows HAVING count(*) > 0;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.emit_deleted_repository() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$ BEGIN
+    PERFORM emit_of_repository('repository.deleted', OLD.id, OLD.name, NULL);
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.emit_deleted_tags() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$ BEGIN
+    IF is_importing() OR NOT EXISTS (SELECT FROM subscriptions WHERE state = 'on') THEN RETURN NULL; END IF;
+    PERFORM emit('tag.deleted', array_agg(tag.repository_id ORDER BY tag.name), array_agg(tag.name ORDER BY tag.name),
+                 array_agg(named.digest ORDER BY tag.name), NULL, array_agg(named.media_type ORDER BY tag.name),
+                 array_agg(length(named.payload)::bigint ORDER BY tag.name))
+       FROM old_rows AS tag JOIN manifests AS named ON named.id = tag.manifest_id HAVING count(*) > 0;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.emit_manifests_pushed_again() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$ BEGIN
+    IF is_importing() OR NOT EXISTS (SELECT FROM subscriptions WHERE state = 'on') THEN RETURN NULL; END IF;
+    PERFORM emit('manifest.pushed', array_agg(new_rows.repository_id), NULL, array_agg(new_rows.digest), NULL,
+                 array_agg(new_rows.media_type), array_agg(length(new_rows.payload)::bigint))
+       FROM new_rows JOIN old_rows USING (id)
+      WHERE new_rows.pushed_at <> old_rows.pushed_at HAVING count(*) > 0;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.emit_of_repository(happened text, id bigint, name text, former text) RETURNS void
+    LANGUAGE sql
+    AS $$
+    INSERT INTO events (kind, repository_id, repository, former, actor, cause, request)
+    SELECT happened, id, name, former, transaction_setting('actor'), transaction_setting('cause'), transaction_setting('request')
+     WHERE EXISTS (SELECT FROM subscriptions
+                    WHERE namespace IN ('', split_part(name, '/', 1), split_part(former, '/', 1)) AND state = 'on'
+                      AND (kinds IS NULL OR happened = ANY (kinds)))
+$$;
+
+CREATE FUNCTION public.emit_pushed_manifests() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE ids bigint[];
+BEGIN
+    IF is_importing() OR NOT EXISTS (SELECT FROM subscriptions WHERE state = 'on') THEN RETURN NULL; END IF;
+    -- With its first manifest a repository is there for others: an upload that was begun has made its row before.
+    SELECT array_agg(pushed.repository_id ORDER BY pushed.repository_id) INTO ids
+      FROM (SELECT repository_id, count(*) AS count FROM new_rows GROUP BY 1) AS pushed
+      JOIN repository_usage AS usage USING (repository_id)
+     WHERE usage.manifests = pushed.count;
+    IF ids IS NOT NULL THEN
+        PERFORM emit('repository.created', ids, NULL, NULL, NULL, NULL, NULL);
+    END IF;
+    PERFORM emit('manifest.pushed', array_agg(repository_id), NULL, array_agg(digest), NULL, array_agg(media_type),
+                 array_agg(length(payload)::bigint))
+       FROM new_rows HAVING count(*) > 0;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.emit_renamed() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$ BEGIN
+    IF NOT EXISTS (SELECT FROM subscriptions WHERE state = 'on') THEN RETURN NULL; END IF;
+    PERFORM lock_usage(ARRAY(SELECT new_rows.id FROM new_rows JOIN old_rows USING (id)
+                              WHERE new_rows.name <> old_rows.name));
+    PERFORM CASE WHEN strpos(new_rows.name, '@') > 0
+                 THEN emit_of_repository('repository.deleted', new_rows.id, old_rows.name, NULL)
+                 WHEN strpos(old_rows.name, '@') > 0
+                 THEN emit_of_repository('repository.restored', new_rows.id, new_rows.name, NULL)
+                 ELSE emit_of_repository('repository.moved', new_rows.id, new_rows.name, old_rows.name) END
+       FROM new_rows JOIN old_rows USING (id)
+      WHERE new_rows.name <> old_rows.name;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.emit_updated_tags() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    restored CONSTANT text := CASE transaction_setting('cause') WHEN 'restore' THEN 'tag.restored' END;
+BEGIN
+    IF is_importing() OR NOT EXISTS (SELECT FROM subscriptions WHERE state = 'on') THEN RETURN NULL; END IF;
+    PERFORM emit(happened, array_agg(id ORDER BY name), array_agg(name ORDER BY name), array_agg(digest ORDER BY name),
+                 array_agg(previous ORDER BY name), array_agg(media_type ORDER BY name), array_agg(size ORDER BY name))
+       FROM (SELECT CASE WHEN new_rows.manifest_id = old_rows.manifest_id THEN 'tag.pushed'
+                         ELSE coalesce(restored, 'tag.moved') END AS happened,
+                    new_rows.repository_id AS id, new_rows.name, named.digest,
+                    CASE WHEN new_rows.manifest_id <> old_rows.manifest_id THEN left_one.digest END AS previous,
+                    named.media_type, length(named.payload)::bigint AS size
+               FROM new_rows
+               JOIN old_rows USING (repository_id, name)
+               JOIN manifests AS named ON named.id = new_rows.manifest_id
+               JOIN manifests AS left_one ON left_one.id = old_rows.manifest_id
+              WHERE new_rows.manifest_id <> old_rows.manifest_id
+                 OR new_rows.updated_at <> old_rows.updated_at) AS changes
+      GROUP BY happened;
+    RETURN NULL;
+END $$;
+
 CREATE FUNCTION public.end_repository_usage() RETURNS trigger
     LANGUAGE plpgsql
     AS $$ BEGIN
@@ -325,6 +461,56 @@ CREATE FUNCTION public.end_withdrawal() RETURNS trigger
     ON CONFLICT (manifest_id) DO UPDATE SET review_after = excluded.review_after, event = excluded.event
      WHERE review.review_after < excluded.review_after;
     RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.fan_out(most integer) RETURNS integer
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    last bigint;
+    handled int;
+BEGIN
+    SELECT position INTO last FROM event_fan_out FOR UPDATE SKIP LOCKED;
+    IF NOT FOUND THEN RETURN 0; END IF;
+    WITH claimed AS MATERIALIZED (
+        SELECT id, row_number() OVER (ORDER BY id) AS number
+          FROM (SELECT id FROM events WHERE position IS NULL ORDER BY id LIMIT most) AS oldest
+    ), placed AS (
+        UPDATE events SET position = last + claimed.number FROM claimed WHERE events.id = claimed.id
+        RETURNING events.id, events.kind, events.repository_id, events.repository, events.namespace, events.former,
+                  events.tag, events.digest, events.made_in, events.only_for
+    ), wanted AS (
+        INSERT INTO deliveries (subscription_id, event_id, repository_id)
+        SELECT subscriptions.id, placed.id, placed.repository_id
+          FROM placed
+          JOIN subscriptions
+            ON subscriptions.state = 'on' AND subscriptions.target <> 'poll'
+           AND subscriptions.namespace IN ('', placed.namespace, split_part(placed.former, '/', 1))
+         WHERE placed.only_for IS NULL
+           AND (subscriptions.kinds IS NULL OR placed.kind = ANY (subscriptions.kinds))
+           AND (subscriptions.tag_pattern = '*' OR placed.tag LIKE subscriptions.tag_like)
+           AND EXISTS (SELECT FROM unnest(ARRAY[placed.repository, placed.former]) AS called (name)
+                        WHERE name LIKE subscriptions.pattern_like
+                          AND glob_fits(name, subscriptions.pattern, subscriptions.pattern_form,
+                                        subscriptions.pattern_regex))
+           AND NOT (subscriptions.format <> 'cloudevents' AND placed.kind = 'manifest.pushed'
+                    AND EXISTS (SELECT FROM events AS tagged
+                                 WHERE tagged.repository_id = placed.repository_id AND tagged.id > placed.id
+                                   AND tagged.made_in = placed.made_in AND tagged.digest = placed.digest
+                                   AND tagged.tag IS NOT NULL AND tagged.kind <> 'tag.deleted'
+                                   AND (subscriptions.kinds IS NULL OR tagged.kind = ANY (subscriptions.kinds))))
+         UNION ALL
+        SELECT subscriptions.id, placed.id, placed.repository_id
+          FROM placed JOIN subscriptions ON subscriptions.id = placed.only_for AND subscriptions.state = 'on'
+        RETURNING subscription_id, repository_id
+    ), counted AS (
+        INSERT INTO lanes (subscription_id, repository_id, waiting)
+        SELECT subscription_id, repository_id, count(*) FROM wanted GROUP BY 1, 2 ORDER BY 1, 2
+        ON CONFLICT (subscription_id, repository_id) DO UPDATE SET waiting = lanes.waiting + excluded.waiting
+    )
+    SELECT count(*) INTO handled FROM claimed;
+    UPDATE event_fan_out SET position = last + handled WHERE handled > 0;
+    RETURN handled;
 END $$;
 
 CREATE FUNCTION public.forget_deleted_manifests() RETURNS trigger
@@ -528,6 +714,16 @@ BEGIN
         visited := visited || level;
     END LOOP;
     RETURN false;
+END $$;
+
+CREATE FUNCTION public.is_wanted(happened text, ids bigint[]) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    AS $$ BEGIN
+    IF NOT EXISTS (SELECT FROM subscriptions WHERE state = 'on') THEN RETURN false; END IF;
+    RETURN EXISTS (SELECT FROM repositories
+                     JOIN subscriptions ON subscriptions.namespace IN ('', split_part(repositories.name, '/', 1))
+                    WHERE repositories.id = ANY (ids) AND subscriptions.state = 'on'
+                      AND (kinds IS NULL OR happened = ANY (kinds)));
 END $$;
 
 CREATE FUNCTION public.keep_deleted_tags() RETURNS trigger
@@ -1251,6 +1447,14 @@ CREATE FUNCTION public.start_repository_usage() RETURNS trigger
     RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.subscriptions_in(of_namespace text) RETURNS bigint
+    LANGUAGE plpgsql
+    AS $$ BEGIN
+    IF of_namespace = '' THEN RETURN 0; END IF;
+    PERFORM pg_advisory_xact_lock(hashtextextended(of_namespace, 6));
+    RETURN (SELECT count(*) FROM subscriptions WHERE namespace = of_namespace);
+END $$;
+
 CREATE FUNCTION public.tag_refusal(repository text, tag text, creates boolean, rank integer) RETURNS text
     LANGUAGE sql STABLE
     AS $$
@@ -1273,6 +1477,12 @@ CREATE FUNCTION public.tag_subject(tag text) RETURNS bytea
     SELECT CASE WHEN tag ~ '^sha256-[0-9a-f]{64}(\.(sig|att|sbom))?$'
                 THEN '\x01'::bytea || decode(substr(tag, 8, 64), 'hex') END
 $_$;
+
+CREATE FUNCTION public.transaction_setting(setting text) RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT nullif(current_setting('slipway.' || setting, true), '')
+$$;
 
 CREATE FUNCTION public.trim_tag_history(repository bigint, of_tag text) RETURNS void
     LANGUAGE plpgsql
@@ -1424,6 +1634,39 @@ ALTER TABLE public.background_migrations ALTER COLUMN id ADD GENERATED ALWAYS AS
     CACHE 1
 );
 
+CREATE TABLE public.backup_runs (
+    id bigint NOT NULL,
+    kind text NOT NULL,
+    state text DEFAULT 'waiting'::text NOT NULL,
+    destination text NOT NULL COLLATE pg_catalog."C",
+    name text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
+    options jsonb DEFAULT '{}'::jsonb NOT NULL,
+    snapshot jsonb,
+    snapshot_at timestamp with time zone,
+    hold_id bigint,
+    cursor text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
+    tokens jsonb DEFAULT '{}'::jsonb NOT NULL,
+    counts jsonb DEFAULT '{}'::jsonb NOT NULL,
+    missing text[] DEFAULT '{}'::text[] NOT NULL,
+    lease bigint DEFAULT 0 NOT NULL,
+    lease_until timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    error text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    ended_at timestamp with time zone,
+    CONSTRAINT backup_runs_kind_check CHECK ((kind = ANY (ARRAY['backup'::text, 'verification'::text, 'prune'::text]))),
+    CONSTRAINT backup_runs_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'copying'::text, 'sealed'::text, 'done'::text, 'failed'::text, 'pruned'::text])))
+);
+
+ALTER TABLE public.backup_runs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.backup_runs_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.blob_reviews (
     digest bytea NOT NULL,
     review_after timestamp with time zone NOT NULL,
@@ -1494,6 +1737,24 @@ CREATE TABLE public.collected (
     bytes bigint NOT NULL
 );
 
+CREATE TABLE public.console_links (
+    hash bytea NOT NULL,
+    principal_id bigint NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE public.console_sessions (
+    hash bytea NOT NULL,
+    principal_id bigint NOT NULL,
+    secret_id text COLLATE pg_catalog."C",
+    via text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    seen_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    agent text NOT NULL,
+    address text NOT NULL
+);
+
 CREATE TABLE public.deletions (
     object_name text NOT NULL COLLATE pg_catalog."C",
     size bigint,
@@ -1502,6 +1763,58 @@ CREATE TABLE public.deletions (
     error text
 )
 WITH (autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='500');
+
+CREATE TABLE public.deliveries (
+    subscription_id bigint NOT NULL,
+    event_id bigint NOT NULL,
+    repository_id bigint NOT NULL,
+    state text DEFAULT 'waiting'::text NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    attempted_at timestamp with time zone,
+    status integer,
+    ms integer,
+    answer text,
+    CONSTRAINT deliveries_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'sent'::text, 'dead'::text])))
+)
+WITH (autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='500');
+
+CREATE TABLE public.event_fan_out (
+    is_only boolean DEFAULT true NOT NULL,
+    "position" bigint NOT NULL,
+    CONSTRAINT event_fan_out_is_only_check CHECK (is_only)
+);
+
+CREATE TABLE public.events (
+    id bigint NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    repository_id bigint NOT NULL,
+    repository text NOT NULL COLLATE pg_catalog."C",
+    namespace text GENERATED ALWAYS AS (split_part(repository, '/'::text, 1)) STORED NOT NULL COLLATE pg_catalog."C",
+    former text COLLATE pg_catalog."C",
+    tag text COLLATE pg_catalog."C",
+    digest bytea,
+    previous bytea,
+    media_type text,
+    size bigint,
+    actor text,
+    cause text,
+    request text,
+    made_in xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    only_for bigint,
+    "position" bigint,
+    keep_until timestamp with time zone DEFAULT (now() + '7 days'::interval) NOT NULL
+)
+WITH (autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='500');
+
+ALTER TABLE public.events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.events_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 
 CREATE TABLE public.findings (
     id bigint NOT NULL,
@@ -1552,6 +1865,21 @@ CREATE TABLE public.grants (
 
 ALTER TABLE public.grants ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.grants_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.holds (
+    id bigint NOT NULL,
+    reason text NOT NULL,
+    until timestamp with time zone NOT NULL
+);
+
+ALTER TABLE public.holds ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.holds_id_seq
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
@@ -1720,6 +2048,18 @@ CREATE TABLE public.import_tags (
     state text DEFAULT 'listed'::text NOT NULL,
     CONSTRAINT import_tags_state_check CHECK ((state = ANY (ARRAY['listed'::text, 'applied'::text, 'overruled'::text])))
 );
+
+CREATE TABLE public.lanes (
+    subscription_id bigint NOT NULL,
+    repository_id bigint NOT NULL,
+    next_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    lease bigint DEFAULT 0 NOT NULL,
+    leased_until timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    failing_since timestamp with time zone,
+    waiting bigint DEFAULT 0 NOT NULL
+)
+WITH (fillfactor='70', autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='500');
 
 CREATE TABLE public.link_reviews (
     repository_id bigint NOT NULL,
@@ -2059,6 +2399,44 @@ CREATE TABLE public.sparse_references (
     digest bytea NOT NULL
 );
 
+CREATE TABLE public.subscriptions (
+    id bigint NOT NULL,
+    name text NOT NULL COLLATE pg_catalog."C",
+    pattern text NOT NULL COLLATE pg_catalog."C",
+    pattern_regex text NOT NULL COLLATE pg_catalog."C",
+    namespace text GENERATED ALWAYS AS (public.pattern_namespace(pattern)) STORED NOT NULL COLLATE pg_catalog."C",
+    tag_pattern text DEFAULT '*'::text NOT NULL COLLATE pg_catalog."C",
+    kinds text[],
+    format text DEFAULT 'cloudevents'::text NOT NULL,
+    target text NOT NULL COLLATE pg_catalog."C",
+    secret text,
+    previous_secret text,
+    previous_until timestamp with time zone,
+    sealed_header text,
+    is_ordered boolean DEFAULT true NOT NULL,
+    shows_request boolean DEFAULT false NOT NULL,
+    state text DEFAULT 'on'::text NOT NULL,
+    reason text,
+    dead_in_a_row integer DEFAULT 0 NOT NULL,
+    resumed_with bigint DEFAULT 0 NOT NULL,
+    created_by text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    pattern_like text GENERATED ALWAYS AS (public.glob_like(pattern)) STORED NOT NULL COLLATE pg_catalog."C",
+    pattern_form text GENERATED ALWAYS AS (public.glob_form(pattern)) STORED NOT NULL COLLATE pg_catalog."C",
+    tag_like text GENERATED ALWAYS AS (public.glob_like(tag_pattern)) STORED NOT NULL COLLATE pg_catalog."C",
+    CONSTRAINT subscriptions_format_check CHECK ((format = ANY (ARRAY['cloudevents'::text, 'distribution'::text, 'distribution-v1'::text, 'gar'::text]))),
+    CONSTRAINT subscriptions_state_check CHECK ((state = ANY (ARRAY['on'::text, 'paused'::text, 'off'::text])))
+);
+
+ALTER TABLE public.subscriptions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.subscriptions_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.tag_days (
     repository_id bigint NOT NULL,
     tag text NOT NULL COLLATE pg_catalog."C",
@@ -2225,6 +2603,9 @@ ALTER TABLE ONLY public.background_migrations
 ALTER TABLE ONLY public.background_migrations
     ADD CONSTRAINT background_migrations_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.backup_runs
+    ADD CONSTRAINT backup_runs_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.blob_reviews
     ADD CONSTRAINT blob_reviews_pkey PRIMARY KEY (digest);
 
@@ -2240,8 +2621,23 @@ ALTER TABLE ONLY public.checks
 ALTER TABLE ONLY public.collected
     ADD CONSTRAINT collected_pkey PRIMARY KEY (day, level, event);
 
+ALTER TABLE ONLY public.console_links
+    ADD CONSTRAINT console_links_pkey PRIMARY KEY (hash);
+
+ALTER TABLE ONLY public.console_sessions
+    ADD CONSTRAINT console_sessions_pkey PRIMARY KEY (hash);
+
 ALTER TABLE ONLY public.deletions
     ADD CONSTRAINT deletions_pkey PRIMARY KEY (object_name);
+
+ALTER TABLE ONLY public.deliveries
+    ADD CONSTRAINT deliveries_pkey PRIMARY KEY (subscription_id, event_id);
+
+ALTER TABLE ONLY public.event_fan_out
+    ADD CONSTRAINT event_fan_out_pkey PRIMARY KEY (is_only);
+
+ALTER TABLE ONLY public.events
+    ADD CONSTRAINT events_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.findings
     ADD CONSTRAINT findings_once UNIQUE (kind, subject);
@@ -2257,6 +2653,9 @@ ALTER TABLE ONLY public.grants
 
 ALTER TABLE ONLY public.grants
     ADD CONSTRAINT grants_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.holds
+    ADD CONSTRAINT holds_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.import_deleted
     ADD CONSTRAINT import_deleted_pkey PRIMARY KEY (repository, tag, digest);
@@ -2293,6 +2692,9 @@ ALTER TABLE ONLY public.import_sources
 
 ALTER TABLE ONLY public.import_tags
     ADD CONSTRAINT import_tags_pkey PRIMARY KEY (import_id, name);
+
+ALTER TABLE ONLY public.lanes
+    ADD CONSTRAINT lanes_pkey PRIMARY KEY (subscription_id, repository_id);
 
 ALTER TABLE ONLY public.link_reviews
     ADD CONSTRAINT link_reviews_pkey PRIMARY KEY (repository_id, digest);
@@ -2381,6 +2783,12 @@ ALTER TABLE ONLY public.sign_in_failures
 ALTER TABLE ONLY public.sparse_references
     ADD CONSTRAINT sparse_references_pkey PRIMARY KEY (manifest_id, digest);
 
+ALTER TABLE ONLY public.subscriptions
+    ADD CONSTRAINT subscriptions_name UNIQUE (namespace, name);
+
+ALTER TABLE ONLY public.subscriptions
+    ADD CONSTRAINT subscriptions_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.tag_days
     ADD CONSTRAINT tag_days_pkey PRIMARY KEY (repository_id, tag, day);
 
@@ -2426,6 +2834,12 @@ CREATE INDEX audit_refusals ON public.audit USING btree (id) WHERE (outcome = 'd
 
 CREATE INDEX audit_resource ON public.audit USING btree (resource, id);
 
+CREATE INDEX backup_runs_kinds ON public.backup_runs USING btree (kind, id);
+
+CREATE INDEX backup_runs_names ON public.backup_runs USING btree (name);
+
+CREATE UNIQUE INDEX backup_runs_unended ON public.backup_runs USING btree (((ended_at IS NULL))) WHERE (ended_at IS NULL);
+
 CREATE INDEX blob_reviews_due ON public.blob_reviews USING btree (review_after);
 
 CREATE INDEX blobs_damaged ON public.blobs USING btree (digest) WHERE (damaged_at IS NOT NULL);
@@ -2438,7 +2852,33 @@ CREATE UNIQUE INDEX checks_running ON public.checks USING btree (state) WHERE (s
 
 CREATE INDEX checks_started ON public.checks USING btree (started_at);
 
+CREATE INDEX console_links_expiry ON public.console_links USING btree (expires_at);
+
+CREATE INDEX console_links_principal ON public.console_links USING btree (principal_id);
+
+CREATE INDEX console_sessions_expiry ON public.console_sessions USING btree (expires_at);
+
+CREATE INDEX console_sessions_principal ON public.console_sessions USING btree (principal_id);
+
+CREATE INDEX console_sessions_secret ON public.console_sessions USING btree (secret_id) WHERE (secret_id IS NOT NULL);
+
 CREATE INDEX deletions_due ON public.deletions USING btree (not_before);
+
+CREATE INDEX deliveries_event ON public.deliveries USING btree (event_id);
+
+CREATE INDEX deliveries_heads ON public.deliveries USING btree (subscription_id, repository_id, event_id) WHERE (state = 'waiting'::text);
+
+CREATE INDEX deliveries_log ON public.deliveries USING btree (subscription_id, state, event_id);
+
+CREATE INDEX events_kept ON public.events USING btree (keep_until);
+
+CREATE INDEX events_new ON public.events USING btree (id) WHERE ("position" IS NULL);
+
+CREATE INDEX events_of_namespace ON public.events USING btree (namespace, "position");
+
+CREATE INDEX events_of_repository ON public.events USING btree (repository_id, id);
+
+CREATE UNIQUE INDEX events_position ON public.events USING btree ("position");
 
 CREATE INDEX findings_check ON public.findings USING btree (check_id, id);
 
@@ -2451,6 +2891,8 @@ CREATE INDEX grants_list ON public.grants USING btree (pattern, id);
 CREATE INDEX grants_namespace ON public.grants USING btree (namespace, principal_id);
 
 CREATE INDEX grants_of_principal ON public.grants USING btree (principal_id, pattern, id);
+
+CREATE INDEX holds_until ON public.holds USING btree (until);
 
 CREATE INDEX import_modes_latest ON public.import_modes USING btree (source_id, id);
 
@@ -2485,6 +2927,8 @@ CREATE INDEX import_sources_open ON public.import_sources USING btree (id) WHERE
 CREATE INDEX import_tags_digest ON public.import_tags USING btree (import_id, digest);
 
 CREATE INDEX import_tags_listed ON public.import_tags USING btree (import_id, name) WHERE (state = 'listed'::text);
+
+CREATE INDEX lanes_due ON public.lanes USING btree (subscription_id, next_at) WHERE (waiting > 0);
 
 CREATE INDEX link_reviews_due ON public.link_reviews USING btree (review_after);
 
@@ -2574,11 +3018,15 @@ CREATE INDEX repository_usage_untagged ON public.repository_usage USING btree (u
 
 CREATE INDEX repository_usage_untagged_scan ON public.repository_usage USING btree (repository_id) WHERE untagged_scan_due;
 
+CREATE INDEX secrets_expiry ON public.secrets USING btree (expires_at) WHERE ((revoked_at IS NULL) AND (expires_at IS NOT NULL));
+
 CREATE INDEX secrets_principal ON public.secrets USING btree (principal_id, created_at);
 
 CREATE INDEX sign_in_failures_age ON public.sign_in_failures USING btree (last_failed_at);
 
 CREATE INDEX sparse_references_digest ON public.sparse_references USING btree (repository_id, digest);
+
+CREATE INDEX subscriptions_on ON public.subscriptions USING btree (namespace, id) WHERE (state = 'on'::text);
 
 CREATE INDEX tag_days_day ON public.tag_days USING btree (day);
 
@@ -2655,6 +3103,22 @@ CREATE TRIGGER describe BEFORE INSERT OR UPDATE ON public.manifests FOR EACH ROW
 CREATE TRIGGER describe BEFORE INSERT OR UPDATE OF manifest_id ON public.tags FOR EACH ROW EXECUTE FUNCTION public.describe_tag();
 
 CREATE TRIGGER drop_imported AFTER DELETE ON public.repositories REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.drop_imported();
+
+CREATE TRIGGER emit_deleted AFTER DELETE ON public.manifests REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.emit_deleted_manifests();
+
+CREATE TRIGGER emit_deleted AFTER DELETE ON public.repositories FOR EACH ROW WHEN ((strpos(old.name, '@'::text) = 0)) EXECUTE FUNCTION public.emit_deleted_repository();
+
+CREATE TRIGGER emit_deleted AFTER DELETE ON public.tags REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.emit_deleted_tags();
+
+CREATE TRIGGER emit_inserted AFTER INSERT ON public.manifests REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.emit_pushed_manifests();
+
+CREATE TRIGGER emit_inserted AFTER INSERT ON public.tags REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.emit_created_tags();
+
+CREATE TRIGGER emit_renamed AFTER UPDATE ON public.repositories REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.emit_renamed();
+
+CREATE TRIGGER emit_updated AFTER UPDATE ON public.manifests REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.emit_manifests_pushed_again();
+
+CREATE TRIGGER emit_updated AFTER UPDATE ON public.tags REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.emit_updated_tags();
 
 CREATE TRIGGER end_usage AFTER DELETE ON public.repositories REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.end_repository_usage();
 
@@ -2737,6 +3201,21 @@ ALTER TABLE ONLY public.blob_reviews
 ALTER TABLE ONLY public.check_pieces
     ADD CONSTRAINT check_pieces_check_id_fkey FOREIGN KEY (check_id) REFERENCES public.checks(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.console_links
+    ADD CONSTRAINT console_links_principal_id_fkey FOREIGN KEY (principal_id) REFERENCES public.principals(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.console_sessions
+    ADD CONSTRAINT console_sessions_principal_id_fkey FOREIGN KEY (principal_id) REFERENCES public.principals(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.console_sessions
+    ADD CONSTRAINT console_sessions_secret_id_fkey FOREIGN KEY (secret_id) REFERENCES public.secrets(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.deliveries
+    ADD CONSTRAINT deliveries_event_id_fkey FOREIGN KEY (event_id) REFERENCES public.events(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.deliveries
+    ADD CONSTRAINT deliveries_subscription_id_fkey FOREIGN KEY (subscription_id) REFERENCES public.subscriptions(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.findings
     ADD CONSTRAINT findings_check_id_fkey FOREIGN KEY (check_id) REFERENCES public.checks(id);
 
@@ -2760,6 +3239,9 @@ ALTER TABLE ONLY public.import_repositories
 
 ALTER TABLE ONLY public.import_tags
     ADD CONSTRAINT import_tags_import_id_fkey FOREIGN KEY (import_id) REFERENCES public.import_repositories(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.lanes
+    ADD CONSTRAINT lanes_subscription_id_fkey FOREIGN KEY (subscription_id) REFERENCES public.subscriptions(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.link_reviews
     ADD CONSTRAINT link_reviews_repository_id_digest_fkey FOREIGN KEY (repository_id, digest) REFERENCES public.repository_blobs(repository_id, digest) ON DELETE CASCADE;

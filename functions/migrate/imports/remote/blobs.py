@@ -16,7 +16,7 @@ from functions.migrate.imports.remote.client import Remote
 from functions.migrate.imports.remote.errors import AnswerInvalid, RemoteUnavailable, TimeOver
 from functions.registry.metadata.content import upload_parts, uploads
 from functions.registry.metadata.content.uploads import NewUpload, Owner, Upload
-from functions.registry.metadata.imports import copies
+from functions.registry.metadata.imports.remote import copies
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.errors import UploadUnknown
 from functions.registry.oci.name import RepositoryName

@@ -35,6 +35,18 @@ def connect_dbapi(url: str) -> Any:
     return connection
 
 
+def connect_copying(url: str) -> Any:
+    """Returns a plain DB-API connection for COPY, outside of transactions until one is begun.
+
+    Nothing of it has a limit of time: whoever reads a part writes it elsewhere meanwhile.
+    """
+    session = {"timezone": "UTC", "statement_timeout": "0", "idle_in_transaction_session_timeout": "0"}
+    connection = open_session(url, {**session, "lock_timeout": f"{PATIENT_LOCK_SECONDS}s"}, pg8000.dbapi.connect)
+    connection.autocommit = True
+    connection._usock.settimeout(None)  # noqa: SLF001
+    return connection
+
+
 def open_session(url: str, session: Mapping[str, str], connect: Any) -> Any:
     """Calls `connect`, one of the driver's, for the database that `url` names in one of three ways.
 
