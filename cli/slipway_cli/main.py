@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "ls": Later(f"{_IN}.listing", "ls", "What there is: repositories, or the tags of one."),
     "search": Later(f"{_IN}.listing", "search", "Find repositories and tags by a part of their name."),
     "show": Later(f"{_IN}.showing", "show", "All about a repository, a tag or a manifest."),
+    "console": Later(f"{_IN}.console", "console", "Open the registry's console in a browser."),
     "pull-command": Later(f"{_IN}.showing", "pull_command", "What to type to pull an image, by its digest."),
     "tag": Later(f"{_IN}.tags", "tag", "The tags of a repository: list, delete."),
     "manifest": Later(f"{_IN}.manifests", "manifest", "Manifests by digest: print, referrers, delete."),

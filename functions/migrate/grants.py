@@ -63,6 +63,8 @@ RIGHTS: Final[dict[str, Rights]] = {
     "check_pieces": Rights("rd", "", "rawd"),
     "checks": Rights("raw", "", "rawd"),
     "collected": Rights("r", "raw"),
+    "console_links": Rights("rad", "rwd"),
+    "console_sessions": Rights("rawd", "rwd"),
     "deletions": Rights("rawd", "rawd", "rawd"),
     "deliveries": Rights("rw", "", "", "rawd"),
     "event_fan_out": Rights("r", "", "", "rw"),

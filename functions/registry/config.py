@@ -172,6 +172,7 @@ class Settings:
     subscriptions_per_namespace: int = _setting(_number(1, 10_000), "50")
     stars_per_pattern: int = _setting(_number(1, 16), "4")
     trusted_proxies: int = _setting(_number(0, 10), "0")
+    console: Literal["on", "off"] = _setting(_one_of("on", "off"), "on")
     cors_origins: frozenset[str] = _setting(_origins, "")
     gitlab_version: str = _setting(_version, "4.39.0-gitlab")
 

@@ -37,6 +37,7 @@ from tests.background.building import register
 from tests.backups.rows import sealed
 from tests.forgotten import forget_services
 from tests.metadata.build import query, set_grace
+from tests.security.people import basic
 from tests.support import Image, Registry, descriptor
 
 IMAGE: Final = Image(config=b"{}", layers=(b"a layer of some bytes",))
@@ -146,6 +147,9 @@ EXAMPLES: Final = {
         Example(200, "/api/v1/subscriptions/{subscription}/deliveries?n=1")
     ],
     "GET /api/v1/audit": [Example(200, "/api/v1/audit?n=1")],
+    "POST /api/v1/console/links": [
+        Example(201, "/api/v1/console/links", {"Authorization": basic("alice", PASSWORD)}, document={}, settings=TOKENS)
+    ],
     "GET /api/v1/whoami": [Example(200, "/api/v1/whoami")],
     "GET /api/v1/explain": [Example(200, "/api/v1/explain?principal=ci&action=push&repository=a/b&tag=v1")],
     "GET /api/v1/search": [Example(200, "/api/v1/search?q=b")],
@@ -225,6 +229,9 @@ EXAMPLES: Final = {
     "GET /api/v1/namespaces/{namespace}": [Example(200, "/api/v1/namespaces/a")],
     "GET /api/v1/usage": [Example(200, "/api/v1/usage")],
     "GET /api/v1/repositories/{name}/-/daily": [Example(200, "/api/v1/repositories/a/b/-/daily?to=2026-01-31")],
+    "GET /api/v1/repositories/{name}/-/manifests/{digest}/config": [
+        Example(200, f"/api/v1/repositories/a/b/-/manifests/{IMAGE.digest}/config")
+    ],
     "GET /api/v1/repositories/{name}/-/tags/{tag}/daily": [Example(200, "/api/v1/repositories/a/b/-/tags/v1/daily")],
     "GET /api/v1/repositories/{name}/-/manifests/{digest}/daily": [
         Example(200, f"/api/v1/repositories/a/b/-/manifests/{IMAGE.digest}/daily")

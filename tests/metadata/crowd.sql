@@ -95,6 +95,10 @@ SELECT 'releases of ' || name, id, 'immutable', name || '/**', '^' || name || '/
   FROM namespaces WHERE name LIKE 'n%';
 INSERT INTO refresh_tokens (hash, principal_id, via, is_read_only, claims, expires_at)
 SELECT sha256(int8send(id)), id, 'password', false, '{}', now() + id * interval '1 minute' FROM principals;
+INSERT INTO console_sessions (hash, principal_id, via, expires_at, agent, address)
+SELECT sha256(int8send(id)), id, 'password', now() + id * interval '1 minute', '', '' FROM principals;
+INSERT INTO console_links (hash, principal_id, expires_at)
+SELECT sha256(int8send(id)), id, now() + id * interval '1 s' FROM principals;
 INSERT INTO used_tokens SELECT sha256(int4send(n)), now() + n * interval '1 s' FROM generate_series(1, 5000) AS n;
 INSERT INTO sign_in_failures SELECT sha256(int4send(n)), 1, now() - n * interval '1 s' FROM generate_series(1, 5000) AS n;
 INSERT INTO audit (at, action, outcome, principal, resource, address, details)

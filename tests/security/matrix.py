@@ -177,6 +177,9 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "GET figures of a manifest": lambda world: world.at(
         "GET", f"/api/v1/repositories/{REPOSITORY}/-/manifests/{world.image.digest}"
     ),
+    "GET config of a manifest": lambda world: world.at(
+        "GET", f"/api/v1/repositories/{REPOSITORY}/-/manifests/{world.image.digest}/config"
+    ),
     "GET figures of the namespace": lambda world: world.at("GET", "/api/v1/namespaces/team"),
     "GET days of a repository": lambda world: world.at("GET", f"/api/v1/repositories/{REPOSITORY}/-/daily"),
     "GET days of a tag": lambda world: world.at("GET", f"/api/v1/repositories/{REPOSITORY}/-/tags/v1/daily"),
@@ -235,6 +238,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "DELETE subscription of the namespace": lambda world: world.at(
         "DELETE", f"/api/v1/subscriptions/{world.subscription('team/**')}"
     ),
+    "POST link to the console": lambda world: world.add("console/links"),
     "GET who asks": lambda world: world.at("GET", "/api/v1/whoami"),
     "GET search": lambda world: world.at("GET", "/api/v1/search?q=app"),
     "GET explanation in the namespace": lambda world: world.at(

@@ -17,8 +17,8 @@ class Copied:
 
     `due` are the columns with the moment at which something is taken away: they move by the time that has passed since,
     to a day from now at least, and not all at once. `until` are those with the end of a promise, which what it needs
-    must outlive: they move alike, and no further. `stays` are those that look like it and must not move. `afterwards` is
-    run once the rows are back; `:name` stands for the backup's own name.
+    must outlive: they move alike, and no further. `stays` are those that look like it and must not move. `afterwards`
+    is run once the rows are back; `:name` stands for the backup's own name.
     """
 
     due: tuple[str, ...] = ()

@@ -1737,6 +1737,24 @@ CREATE TABLE public.collected (
     bytes bigint NOT NULL
 );
 
+CREATE TABLE public.console_links (
+    hash bytea NOT NULL,
+    principal_id bigint NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE public.console_sessions (
+    hash bytea NOT NULL,
+    principal_id bigint NOT NULL,
+    secret_id text COLLATE pg_catalog."C",
+    via text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    seen_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    agent text NOT NULL,
+    address text NOT NULL
+);
+
 CREATE TABLE public.deletions (
     object_name text NOT NULL COLLATE pg_catalog."C",
     size bigint,
@@ -2603,6 +2621,12 @@ ALTER TABLE ONLY public.checks
 ALTER TABLE ONLY public.collected
     ADD CONSTRAINT collected_pkey PRIMARY KEY (day, level, event);
 
+ALTER TABLE ONLY public.console_links
+    ADD CONSTRAINT console_links_pkey PRIMARY KEY (hash);
+
+ALTER TABLE ONLY public.console_sessions
+    ADD CONSTRAINT console_sessions_pkey PRIMARY KEY (hash);
+
 ALTER TABLE ONLY public.deletions
     ADD CONSTRAINT deletions_pkey PRIMARY KEY (object_name);
 
@@ -2828,6 +2852,16 @@ CREATE UNIQUE INDEX checks_running ON public.checks USING btree (state) WHERE (s
 
 CREATE INDEX checks_started ON public.checks USING btree (started_at);
 
+CREATE INDEX console_links_expiry ON public.console_links USING btree (expires_at);
+
+CREATE INDEX console_links_principal ON public.console_links USING btree (principal_id);
+
+CREATE INDEX console_sessions_expiry ON public.console_sessions USING btree (expires_at);
+
+CREATE INDEX console_sessions_principal ON public.console_sessions USING btree (principal_id);
+
+CREATE INDEX console_sessions_secret ON public.console_sessions USING btree (secret_id) WHERE (secret_id IS NOT NULL);
+
 CREATE INDEX deletions_due ON public.deletions USING btree (not_before);
 
 CREATE INDEX deliveries_event ON public.deliveries USING btree (event_id);
@@ -2983,6 +3017,8 @@ CREATE INDEX repository_usage_tags ON public.repository_usage USING btree (tags,
 CREATE INDEX repository_usage_untagged ON public.repository_usage USING btree (untagged_bytes, repository_id) WHERE (manifests > 0);
 
 CREATE INDEX repository_usage_untagged_scan ON public.repository_usage USING btree (repository_id) WHERE untagged_scan_due;
+
+CREATE INDEX secrets_expiry ON public.secrets USING btree (expires_at) WHERE ((revoked_at IS NULL) AND (expires_at IS NOT NULL));
 
 CREATE INDEX secrets_principal ON public.secrets USING btree (principal_id, created_at);
 
@@ -3164,6 +3200,15 @@ ALTER TABLE ONLY public.blob_reviews
 
 ALTER TABLE ONLY public.check_pieces
     ADD CONSTRAINT check_pieces_check_id_fkey FOREIGN KEY (check_id) REFERENCES public.checks(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.console_links
+    ADD CONSTRAINT console_links_principal_id_fkey FOREIGN KEY (principal_id) REFERENCES public.principals(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.console_sessions
+    ADD CONSTRAINT console_sessions_principal_id_fkey FOREIGN KEY (principal_id) REFERENCES public.principals(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.console_sessions
+    ADD CONSTRAINT console_sessions_secret_id_fkey FOREIGN KEY (secret_id) REFERENCES public.secrets(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.deliveries
     ADD CONSTRAINT deliveries_event_id_fkey FOREIGN KEY (event_id) REFERENCES public.events(id) ON DELETE CASCADE;

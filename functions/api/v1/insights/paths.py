@@ -17,6 +17,7 @@ from functions.api.v1.insights.routes import (
     MOST_DAYS,
     RANKINGS,
     DescribeManifest,
+    GetConfig,
     GetManifestDaily,
     GetNamespace,
     GetNamespaceDaily,
@@ -52,6 +53,7 @@ REPOSITORY: Final = rf"/api/v1/repositories/{NAME}"
 TAGS: Final = rf"{REPOSITORY}/-/tags"
 TAG: Final = rf"{REPOSITORY}/-/tags/(?P<tag>[^/]+)"
 MANIFEST: Final = rf"{REPOSITORY}/-/manifests/(?P<digest>[^/]+)"
+CONFIG: Final = rf"{MANIFEST}/config"
 NAMESPACES: Final = r"/api/v1/namespaces"
 NAMESPACE: Final = r"/api/v1/namespaces/(?P<namespace>[^/]+)"
 USAGE: Final = r"/api/v1/usage"
@@ -179,6 +181,10 @@ def get_tag(match: re.Match[str], query: Query) -> Route:
 
 def describe_manifest(match: re.Match[str], _: Query) -> Route:
     return DescribeManifest(name_in(match), Digest.parse(match["digest"]))
+
+
+def get_config(match: re.Match[str], _: Query) -> Route:
+    return GetConfig(name_in(match), Digest.parse(match["digest"]))
 
 
 def get_namespace(match: re.Match[str], _: Query) -> Route:

@@ -74,6 +74,11 @@ class DescribeManifest(InRepository):
 
 
 @dataclass(frozen=True, slots=True)
+class GetConfig(InRepository):
+    digest: Digest
+
+
+@dataclass(frozen=True, slots=True)
 class SearchNamespaces(Route):
     part: Part
     wanted: NamespaceFilter

@@ -45,7 +45,7 @@ def get_tag(context: Context, route: routes.GetTag) -> Response:
     """All that is known of it; or, with a time, what it named then."""
     if route.at is not None:
         return _get_tag_at(context, route, route.at)
-    return json_response(_details(_stored(context, route.repository, route.tag)))
+    return json_response(details(_stored(context, route.repository, route.tag)))
 
 
 def _get_tag_at(context: Context, route: routes.GetTag, moment: datetime) -> Response:
@@ -58,7 +58,7 @@ def _get_tag_at(context: Context, route: routes.GetTag, moment: datetime) -> Res
 
 
 def get_manifest(context: Context, route: routes.DescribeManifest) -> Response:
-    return json_response(_details(_stored(context, route.repository, route.digest)))
+    return json_response(details(_stored(context, route.repository, route.digest)))
 
 
 def _stored(context: Context, repository: RepositoryName, reference: Tag | Digest) -> ManifestDetails:
@@ -71,7 +71,8 @@ def _stored(context: Context, repository: RepositoryName, reference: Tag | Diges
     return stored
 
 
-def _details(stored: ManifestDetails) -> dict[str, Any]:
+def details(stored: ManifestDetails) -> dict[str, Any]:
+    """Returns all that is shown of a tag or a manifest."""
     document = read_stored(stored.payload)
     listed = document.get("manifests")
     children = [entry for entry in listed or [] if _is_child(entry, stored)]

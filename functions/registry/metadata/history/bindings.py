@@ -99,9 +99,9 @@ def page(db: Database, repository: RepositoryName, tag: Tag | None, part: Walk) 
     """Returns bindings that ended, of one tag or of all; None if there is no such repository."""
     values: dict[str, Any] = {"repository": repository}
     if tag is None:
-        return walk(db, _OF_REPOSITORY[part.descending], {**values, **part.values(COLUMN)}, part.size)
+        return walk(db, _OF_REPOSITORY[part.descending](**values, **part.values(COLUMN)), part.size)
     values |= {**part.values(_COLUMN_OF_TAG), "tag": tag}
-    return walk(db, _OF_TAG[part.descending], values, part.size)
+    return walk(db, _OF_TAG[part.descending](**values), part.size)
 
 
 def at(db: Database, repository: RepositoryName, tag: Tag, moment: datetime) -> Named | None:

@@ -114,13 +114,13 @@ def list_repositories(db: Database, namespace: str | None, part: Walk) -> Found:
     """Returns repositories that are set aside, in the registry or in one namespace."""
     values: dict[str, Any] = {} if namespace is None else {"namespace": namespace}
     statement = _LISTS[namespace is not None, part.descending]
-    return walk(db, statement, {**values, **part.values(_DELETED)}, part.size) or Found([], [], None)
+    return walk(db, statement(**values, **part.values(_DELETED)), part.size) or Found([], [], None)
 
 
 def list_tags(db: Database, namespace: str | None, part: Walk) -> Found:
     """Returns tags of repositories that are there, by when they were deleted."""
     values = {"namespace": namespace, **part.values(_ENDED)}
-    return walk(db, _TAG_LISTS[part.descending], values, part.size) or Found([], [], None)
+    return walk(db, _TAG_LISTS[part.descending](**values), part.size) or Found([], [], None)
 
 
 # What sorts between `NAME@` and `NAMEA` is what was set aside under that name.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from functions.registry.metadata.db import Database, Statement, compose
+from functions.registry.metadata.db import Call, Database, Statement, compose
 from functions.registry.metadata.lists.repositories import ITEM, NAMESPACE_ID
 
 # What has been emptied since then is left out.
@@ -58,6 +58,11 @@ def most_active(db: Database, size: int, namespace: str | None) -> list[dict[str
 def fastest_growing(db: Database, size: int, namespace: str | None) -> list[dict[str, Any]]:
     """Ranks by bytes gained, which each item has as `gained_bytes`."""
     return _ranked(db, _FASTEST_GROWING, size, namespace)
+
+
+def growing(size: int) -> Call[list[dict[str, Any]]]:
+    """Returns what `fastest_growing` asks of the whole registry, for a batch."""
+    return _FASTEST_GROWING["registry"](size=size)
 
 
 def _ranked(
