@@ -17,8 +17,10 @@ import threading
 import time
 from collections import defaultdict
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
+from unittest import mock
 
 from functions.deliver import parts, run, sending
 from functions.migrate.schema import upgrade
@@ -31,7 +33,7 @@ from functions.registry.metadata.events.subscriptions import NewSubscription
 from functions.registry.oci.name import RepositoryName, Tag
 from local.postgres import Postgres
 from local.processes import Children
-from tests.events.receiver import HOST, Answer, Received, Receiver, receiving
+from tests.events.receiver import HOST, Answer, Received, receiving
 from tests.metadata.build import push_image, query
 from tests.support import Image
 
@@ -39,7 +41,13 @@ WRITERS: Final = 4
 TAGS: Final = "abcde"
 # As the product's own, and a hundred times as fast.
 _WAITS: Final = (0.05, 0.3, 1.2, 3.0)
+_LONGEST_WAIT: Final = 5.0
 _LEASE_SECONDS: Final = 16.0
+# For so long a delivery lives, from and to.
+_LIVES: Final = (1.5, 4.0)
+_LEFT: Final = """
+    SELECT (SELECT count(*) FROM events WHERE position IS NULL) + coalesce(sum(waiting), 0) FROM lanes
+"""
 _END_SESSION: Final = """
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity
      WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
@@ -49,16 +57,15 @@ _END_SESSION: Final = """
 
 def deliver(url: str) -> None:
     """What is killed: it delivers for ever."""
-    sending._WAITS = _WAITS
-    sending._HOUR = 5.0
-    sending.LEASE_SECONDS = run.LEASE_SECONDS = _LEASE_SECONDS
     told = {"SLIPWAY_DATABASE": url, "SLIPWAY_BUCKET": "none", "SLIPWAY_PRIVATE_RECEIVERS": HOST}
     made = parts.build(Settings.from_environment(told))
-    while True:
-        try:
-            run.run(made, 30)
-        except MetadataUnavailable:
-            time.sleep(0.1)
+    hasty = mock.patch.multiple(sending, _WAITS=_WAITS, _HOUR=_LONGEST_WAIT, LEASE_SECONDS=_LEASE_SECONDS)
+    with hasty, mock.patch.object(run, "LEASE_SECONDS", _LEASE_SECONDS):
+        while True:
+            try:
+                run.run(made, 30)
+            except MetadataUnavailable:
+                time.sleep(0.1)
 
 
 class Soak:
@@ -95,18 +102,18 @@ class Soak:
                     continue  # its session was ended: it is committed or it isn't, and the triggers know
 
 
-def faults(receiver: Receiver, database: Database) -> dict[str, int]:
+def faults(accepted: list[Received], database: Database) -> dict[str, int]:
     """What is missing, out of order, or twice and not the same; and how much came."""
     bodies: dict[str, bytes] = {}
     order: dict[str, list[int]] = defaultdict(list)
-    found = {"received": len(receiver.received), "missing": 0, "out_of_order": 0, "differing": 0, "left": 0}
-    for each in taken(receiver):
+    found = {"accepted": len(accepted), "missing": 0, "out_of_order": 0, "differing": 0, "left": 0}
+    for each in accepted:
         event = each.headers["webhook-id"]
         found["differing"] += bodies.setdefault(event, each.body) != each.body
         known = order[each.document["partitionkey"]]
         if int(event) not in known[-200:]:
             known.append(int(event))
-    found["out_of_order"] = sum(a > b for lane in order.values() for a, b in zip(lane, lane[1:], strict=False))
+    found["out_of_order"] = sum(a > b for lane in order.values() for a, b in pairwise(lane))
     committed = {str(event) for (event,) in query(database, "SELECT id FROM events")}
     found["events"] = len(committed)
     found["missing"] = len(committed - bodies.keys())
@@ -114,18 +121,10 @@ def faults(receiver: Receiver, database: Database) -> dict[str, int]:
     return found
 
 
-def taken(receiver: Receiver) -> list[Received]:
-    """What was answered with success."""
-    return [each for each in receiver.received if id(each) in receiver_takes]
-
-
-receiver_takes: Final[set[int]] = set()
-
-
 def soak(url: str, changes: int, kills: int, repositories: int) -> dict[str, int]:
     upgrade(url)
     chance = random.Random(7)  # noqa: S311  # no secret
-
+    accepted: list[Received] = []
     with receiving() as receiver, closing(Database(url, 4, wait_seconds=30, lock_seconds=10)) as database:
 
         def mood(received: Received) -> Answer:
@@ -134,7 +133,7 @@ def soak(url: str, changes: int, kills: int, repositories: int) -> dict[str, int
                 return Answer(500)
             if what < 0.25:
                 return Answer(is_silent=True)
-            receiver_takes.add(id(received))
+            accepted.append(received)
             return Answer()
 
         receiver.mood = mood
@@ -152,7 +151,7 @@ def soak(url: str, changes: int, kills: int, repositories: int) -> dict[str, int
         killed = 0
         while not work.is_over or killed < kills:
             process = subprocess.Popen([sys.executable, "-m", "tests.events.soak", "--deliver", url])
-            time.sleep(chance.uniform(1.5, 4.0))
+            time.sleep(chance.uniform(*_LIVES))
             process.send_signal(signal.SIGKILL)
             process.wait()
             killed += 1
@@ -163,16 +162,13 @@ def soak(url: str, changes: int, kills: int, repositories: int) -> dict[str, int
         process = subprocess.Popen([sys.executable, "-m", "tests.events.soak", "--deliver", url])
         until = time.monotonic() + 600
         while time.monotonic() < until:
-            [[left]] = query(
-                database,
-                "SELECT (SELECT count(*) FROM events WHERE position IS NULL) + coalesce(sum(waiting), 0) FROM lanes",
-            )
+            [[left]] = query(database, _LEFT)
             if not left:
                 break
             time.sleep(0.5)
         process.send_signal(signal.SIGKILL)
         process.wait()
-        return {"changes": changes, "kills": killed, **faults(receiver, database)}
+        return {"changes": changes, "kills": killed, **faults(accepted, database)}
 
 
 def main() -> int:
@@ -193,7 +189,7 @@ def main() -> int:
             found = soak(server.url(), options.changes, options.kills, options.repositories)
         finally:
             children.stop()
-    print(json.dumps({**found, "seconds": round(time.monotonic() - started)}))
+    sys.stdout.write(json.dumps({**found, "seconds": round(time.monotonic() - started)}) + "\n")
     return int(any(found[name] for name in ("missing", "out_of_order", "differing", "left")))
 
 
