@@ -1,5 +1,6 @@
-# What wakes garbage collection, the work on imports and the delivery of events: the api's trigger messages, and a schedule as the net under
-# them. A message is delivered by Pub/Sub itself, without a trigger between: fewer parts, and the subscription is ours to set.
+# What wakes garbage collection, the work on imports and migrations, and the delivery of events: the api's trigger
+# messages, and a schedule as the net under them. A message is delivered by Pub/Sub itself, without a trigger between:
+# fewer parts, and the subscription is ours to set.
 
 resource "google_pubsub_topic" "gc_trigger" {
   name                       = "${var.name}-gc-trigger"
@@ -155,11 +156,11 @@ resource "google_pubsub_subscription_iam_member" "agent_takes_dead_work" {
   member       = local.pubsub_agent
 }
 
-# Where nothing is being moved in, a run is one question to the database.
+# Where nothing is being moved in or migrated, a run is a few questions to the database.
 resource "google_cloud_scheduler_job" "work" {
   name        = "${var.name}-work"
   region      = var.region
-  description = "Wakes the work on imports, should every trigger message be lost."
+  description = "Wakes the work on imports and on background migrations."
   schedule    = var.gc_schedule
   time_zone   = "Etc/UTC"
 

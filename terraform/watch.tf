@@ -61,6 +61,14 @@ locals {
         description = "Blobs whose object is missing, or not what it was."
         message     = "a blob is damaged"
       }
+      failed_backups = {
+        description = "Backups, verifications and prunes that failed."
+        message     = "a backup failed"
+      }
+      late_backups = {
+        description = "Looks at the clock that found the last backup too old."
+        message     = "the last backup is too old"
+      }
       damaged_registry = {
         description = "Checks that found damage, or could not look at all of it."
         message     = "a check has ended"
@@ -127,6 +135,23 @@ locals {
         message     = "a review fails again and again"
         labels      = ["level"]
       }
+      failed_background_migrations = {
+        description = "Background migrations that ended with rows which could not be done, or stopped at too many."
+        message     = "a background migration failed"
+        labels      = ["name"]
+      }
+      still_background_migrations = {
+        description = "Runs that found a background migration without a batch for an hour."
+        message     = "a background migration stands still"
+        labels      = ["name", "waits_for"]
+      }
+      background_percent = {
+        description = "How far a background migration was at the end of a run."
+        message     = "background migration"
+        labels      = ["name"]
+        value       = "percent"
+        unit        = "%"
+      }
       undeletable_objects = {
         description = "Objects that could not be deleted in six attempts."
         program     = "gc"
@@ -146,11 +171,15 @@ locals {
     faults              = { title = "Faults of the program", severity = "ERROR", metric = "faults", above = 0, minutes = 0 }
     refused_sign_ins    = { title = "Many refused sign-ins", severity = "WARNING", metric = "refused_sign_ins", above = 300, minutes = 10 }
     damaged_blobs       = { title = "A blob is damaged", severity = "ERROR", metric = "damaged_blobs", above = 0, minutes = 0 }
+    failed_backups      = { title = "A backup failed", severity = "WARNING", metric = "failed_backups", above = 0, minutes = 0 }
+    late_backups        = { title = "The last backup is too old", severity = "ERROR", metric = "late_backups", above = 0, minutes = 0 }
     damaged_registry    = { title = "The registry is damaged", severity = "ERROR", metric = "damaged_registry", above = 0, minutes = 0 }
     audit_events_lost   = { title = "Audit events lost", severity = "ERROR", metric = "audit_events_lost", above = 0, minutes = 0 }
     overdue             = { title = "Garbage collection can't keep up", severity = "WARNING", metric = "overdue_gc_runs", above = 0, minutes = 60 }
     failed_reviews      = { title = "Reviews fail", severity = "WARNING", metric = "failed_reviews", above = 0, minutes = 30 }
     poison_reviews      = { title = "A review fails again and again", severity = "ERROR", metric = "poison_reviews", above = 0, minutes = 0 }
+    failed_migrations   = { title = "A background migration failed", severity = "ERROR", metric = "failed_background_migrations", above = 0, minutes = 0 }
+    still_migrations    = { title = "A background migration stands still", severity = "WARNING", metric = "still_background_migrations", above = 0, minutes = 30 }
     given_up_deliveries = { title = "Events were given up", severity = "WARNING", metric = "given_up_deliveries", above = 0, minutes = 0 }
     stopped             = { title = "A subscription was stopped", severity = "WARNING", metric = "stopped_subscriptions", above = 0, minutes = 0 }
     undeletable_objects = { title = "Objects can't be deleted", severity = "ERROR", metric = "undeletable_objects", above = 0, minutes = 0 }

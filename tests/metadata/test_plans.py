@@ -62,7 +62,15 @@ SMALL: Final = {
     "event_fan_out",
 }
 # Indexes of what is hardly ever there, or of a few.
-RARE: Final = {"blobs_damaged", "checks_running", "principals_administrators", "subscriptions_on", "events_new"}
+RARE: Final = {
+    "backup_runs_pkey",
+    "backup_runs_unended",
+    "blobs_damaged",
+    "checks_running",
+    "events_new",
+    "principals_administrators",
+    "subscriptions_on",
+}
 # What an operator asks now and then reads whole queues, or the last of them in order: never on a request.
 REPORTS: Final = {
     "gc_queues",

@@ -59,6 +59,15 @@ ENDPOINTS: Final = (
         leaves_garbage=True,
     ),
     Endpoint(
+        method="PATCH",
+        path=paths.NAMESPACE,
+        route=routes.ChangeNamespace,
+        parse=paths.in_namespace(routes.ChangeNamespace),
+        handler=repositories.change_namespace,
+        permission=Administrator(),
+        action="namespace.change",
+    ),
+    Endpoint(
         method="GET",
         path=paths.QUOTA,
         route=routes.GetQuota,
