@@ -27,6 +27,7 @@ ENDPOINTS: Final = (
         handler=restoring.restore,
         permission=RightTo("push"),
         action="tags.restore",
+        makes_events=True,
         leaves_garbage=True,
     ),
     Endpoint(
@@ -37,6 +38,7 @@ ENDPOINTS: Final = (
         handler=restoring.restore_repository,
         permission=RightTo("delete"),
         action="repository.restore",
+        makes_events=True,
     ),
     Endpoint(
         method="POST",
@@ -46,6 +48,7 @@ ENDPOINTS: Final = (
         handler=purging.purge,
         permission=RightTo("delete"),
         action="tags.purge",
+        makes_events=True,
         leaves_garbage=True,
     ),
     Endpoint(
@@ -56,6 +59,7 @@ ENDPOINTS: Final = (
         handler=restoring.purge_repository,
         permission=RightTo("delete"),
         action="repository.purge",
+        makes_events=True,
         leaves_garbage=True,
     ),
     Endpoint(
