@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from functions.api.endpoint import Endpoint
+from functions.api.endpoint import Endpoint, Later
 from functions.api.permission import AdministratorOf, RightTo
 from functions.api.route import in_repository
-from functions.api.v1.history import lists, paths, purging, restoring, routes
+from functions.api.v1.history import paths, routes
+
+if TYPE_CHECKING:
+    from functions.api.v1.history import lists, purging, restoring
+else:
+    lists = Later("functions.api.v1.history.lists")
+    purging = Later("functions.api.v1.history.purging")
+    restoring = Later("functions.api.v1.history.restoring")
 
 ENDPOINTS: Final = (
     Endpoint(
