@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH PYTHONOPTIMIZE PYTHONWARNINGS PIP_USER PIP_TARGET PIP_PREFIX
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up reset seed cli check format test test-slow test-fuzz test-security test-clients test-clients-more test-browser test-terraform migrate-demo rehearsal conformance conformance-all soak starts schema api-tables bench bench-counters bench-gc bench-front bench-lists bench-moves bench-moving-in bench-neighbours lock
+.PHONY: help setup up reset seed cli check format test test-slow test-fuzz test-security test-clients test-clients-more test-browser test-terraform migrate-demo rehearsal conformance conformance-all soak starts schema api-tables bench bench-counters bench-fsck bench-gc bench-front bench-lists bench-moves bench-moving-in bench-neighbours bench-background lock screenshot
 
 help:  ## Show what this Makefile can do
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*?## "} {printf "  make %-14s %s\n", $$1, $$2}'
@@ -169,6 +169,9 @@ SCHEMA := functions/migrate/versions/schema.sql
 schema: $(VENV)/.made-dev  ## Write functions/migrate/versions/schema.sql anew from the migrations
 	@$(BIN)/python -m local.schema > $(SCHEMA).new && mv $(SCHEMA).new $(SCHEMA)
 
+screenshot: $(VENV)/.made  ## Write docs/terminal.svg anew, beside a `make up` that `make seed` has filled
+	@$(BIN)/python -m local.screenshot > docs/terminal.svg.new && mv docs/terminal.svg.new docs/terminal.svg
+
 api-tables: $(VENV)/.made-dev  ## Write the tables of docs/api.md and docs/errors.md anew from openapi.json
 	@$(BIN)/python -m local.api_tables
 
@@ -185,6 +188,9 @@ bench-counters: $(VENV)/.made-dev  ## Measure what counting costs pushes and pul
 bench-gc: $(VENV)/.made-dev  ## Measure the garbage collection; writes benchmarks/results
 	@$(BIN)/python -m benchmarks.gc
 
+bench-fsck: $(VENV)/.made-dev  ## Measure a check of rows and objects; writes benchmarks/results
+	@$(BIN)/python -m benchmarks.checks $(ARGS)
+
 bench-front: $(VENV)/.made-dev  ## Measure uploads through the HTTP/2 front; writes benchmarks/results
 	@$(BIN)/python -m benchmarks.front
 
@@ -199,6 +205,9 @@ bench-moving-in: $(VENV)/.made-dev  ## Measure moving a registry in; writes benc
 
 bench-neighbours: $(VENV)/.made-dev  ## Measure what one tenant at the bounds costs another; writes benchmarks/results
 	@$(BIN)/python -m benchmarks.neighbours $(ARGS)
+
+bench-background: $(VENV)/.made-dev  ## Measure what a background migration does to pushes and pulls; writes benchmarks/results
+	@$(BIN)/python -m benchmarks.background $(ARGS)
 
 lock: $(VENV)/.made-dev  ## Lock the dependencies of pyproject.toml again (needs uv)
 	@$(LOCK) --group functions -o functions/requirements.txt

@@ -14,9 +14,11 @@ locals {
   # Which program reads which, as which variable. Variables are read when an instance starts, so their version is pinned,
   # and a new one makes a new revision.
   secret_variables = {
-    api     = { SLIPWAY_PEPPER = "pepper", SLIPWAY_TOKEN_KEYS = "token-keys" }
-    gc      = {}
-    work    = {}
+    api = { SLIPWAY_PEPPER = "pepper", SLIPWAY_TOKEN_KEYS = "token-keys" }
+    gc  = {}
+    # The secrets of registries that are moved in, and those of webhooks, are sealed by it.
+    work    = var.access == "open" ? {} : { SLIPWAY_PEPPER = "pepper" }
+    deliver = var.access == "open" ? {} : { SLIPWAY_PEPPER = "pepper" }
     migrate = var.access == "token" ? { SLIPWAY_PEPPER = "pepper" } : {}
   }
 
@@ -25,6 +27,7 @@ locals {
     api     = {}
     gc      = {}
     work    = {}
+    deliver = {}
     migrate = { SLIPWAY_ADMIN_SECRET_FILE = "admin-secret" }
   }
   secrets_folder = "/etc/slipway"

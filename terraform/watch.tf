@@ -6,6 +6,7 @@ locals {
   services = {
     registry = var.http2 ? var.name : "${var.name}-api"
     gc       = "${var.name}-gc"
+    deliver  = "${var.name}-deliver"
   }
 
   # Made from the programs' own log lines (docs/operations.md lists them): lines with this message, of this program
@@ -60,6 +61,14 @@ locals {
         description = "Blobs whose object is missing, or not what it was."
         message     = "a blob is damaged"
       }
+      failed_backups = {
+        description = "Backups, verifications and prunes that failed."
+        message     = "a backup failed"
+      }
+      late_backups = {
+        description = "Looks at the clock that found the last backup too old."
+        message     = "the last backup is too old"
+      }
       damaged_registry = {
         description = "Checks that found damage, or could not look at all of it."
         message     = "a check has ended"
@@ -69,6 +78,16 @@ locals {
         description = "Events of the audit trail that could not be written."
         program     = "registry"
         message     = "audit event lost"
+      }
+      given_up_deliveries = {
+        description = "Lanes of a subscription in which events were given up, after a day of trying."
+        program     = "deliver"
+        message     = "deliveries were given up"
+      }
+      stopped_subscriptions = {
+        description = "Subscriptions that were paused or switched off."
+        program     = "deliver"
+        message     = "a subscription was stopped"
       }
       front_errors = {
         description = "Requests that nginx answered, or saw fail."
@@ -116,6 +135,18 @@ locals {
         message     = "a review fails again and again"
         labels      = ["level"]
       }
+      stuck_background_migrations = {
+        description = "Background migrations that failed, and runs that found one without a batch for an hour."
+        message     = "a background migration is stuck"
+        labels      = ["name", "why"]
+      }
+      background_percent = {
+        description = "How far a background migration was at the end of a run."
+        message     = "background migration"
+        labels      = ["name"]
+        value       = "percent"
+        unit        = "%"
+      }
       undeletable_objects = {
         description = "Objects that could not be deleted in six attempts."
         program     = "gc"
@@ -135,11 +166,14 @@ locals {
     faults              = { title = "Faults of the program", severity = "ERROR", metric = "faults", above = 0, minutes = 0 }
     refused_sign_ins    = { title = "Many refused sign-ins", severity = "WARNING", metric = "refused_sign_ins", above = 300, minutes = 10 }
     damaged_blobs       = { title = "A blob is damaged", severity = "ERROR", metric = "damaged_blobs", above = 0, minutes = 0 }
+    failed_backups      = { title = "A backup failed", severity = "WARNING", metric = "failed_backups", above = 0, minutes = 0 }
+    late_backups        = { title = "The last backup is too old", severity = "ERROR", metric = "late_backups", above = 0, minutes = 0 }
     damaged_registry    = { title = "The registry is damaged", severity = "ERROR", metric = "damaged_registry", above = 0, minutes = 0 }
     audit_events_lost   = { title = "Audit events lost", severity = "ERROR", metric = "audit_events_lost", above = 0, minutes = 0 }
     overdue             = { title = "Garbage collection can't keep up", severity = "WARNING", metric = "overdue_gc_runs", above = 0, minutes = 60 }
     failed_reviews      = { title = "Reviews fail", severity = "WARNING", metric = "failed_reviews", above = 0, minutes = 30 }
     poison_reviews      = { title = "A review fails again and again", severity = "ERROR", metric = "poison_reviews", above = 0, minutes = 0 }
+    stuck_migrations    = { title = "A background migration is stuck", severity = "WARNING", metric = "stuck_background_migrations", above = 0, minutes = 0 }
     undeletable_objects = { title = "Objects can't be deleted", severity = "ERROR", metric = "undeletable_objects", above = 0, minutes = 0 }
   }
 

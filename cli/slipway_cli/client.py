@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+import re
 import time
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import IO, Any, Final
 from urllib.parse import urljoin, urlsplit
 
+import click
 import requests
 
 from slipway_cli import VERSION
@@ -24,6 +26,8 @@ _LONG_SECONDS: Final = (10, 300)
 _TRIES: Final = 3
 _LONGEST_PAUSE: Final = 10.0
 _TOO_MANY: Final = 429
+# A part of a path that is none, a query, or an escaped sign.
+_ELSEWHERE: Final = re.compile(r"[?#%\s]|//|/\.{1,2}(/|$)")
 
 
 def _no_netrc(request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -76,12 +80,12 @@ class Client:
         return self._credentials
 
     def get(self, path: str, **parameters: Any) -> Any:
-        return Document.of(self.registry, self.request("GET", path, parameters=parameters))
+        return Document.of(self.registry, self.request("GET", _of_names(path), parameters=parameters))
 
     def send(self, method: str, path: str, document: dict[str, Any] | None = None, *, is_long: bool = False) -> Any:
         """Sends a change, and returns what is answered: None where the answer has no content."""
         body = {} if document is None and method != "DELETE" else document
-        answer = self.request(method, path, document=body, is_long=is_long)
+        answer = self.request(method, _of_names(path), document=body, is_long=is_long)
         return Document.of(self.registry, answer) if answer.content else None
 
     def pages(self, path: str, key: str, limit: int | None, **parameters: Any) -> Iterator[Any]:
@@ -96,7 +100,7 @@ class Client:
             following = answer.links.get("next", {}).get("url")
             if following is None:
                 return
-            path, parameters = self._own_path(following), {}
+            path, parameters = self.own_path(following), {}
 
     def request(
         self,
@@ -108,15 +112,21 @@ class Client:
         is_long: bool = False,
         redirects: bool = False,
         headers: dict[str, str] | None = None,
+        content: IO[bytes] | None = None,
+        is_streamed: bool = False,
     ) -> requests.Response:
-        """Returns a success; or with `redirects` one of these, which is not followed."""
+        """Returns a success; or with `redirects` one of these, which is not followed.
+
+        `content` is sent from its beginning; a streamed answer's is still to be read.
+        """
         given = {name: _text(value) for name, value in (parameters or {}).items() if value is not None}
-        answer = self._try(method, path, params=given, json=document, is_long=is_long, headers=headers or {})
+        what: dict[str, Any] = {"params": given, "json": document, "data": content, "stream": is_streamed}
+        answer = self._try(method, path, is_long=is_long, headers=headers or {}, **what)
         if answer.status_code == requests.codes.unauthorized:
             challenge = Challenge.of(answer)
             if challenge is not None and (token := self._tokens.answer(challenge, path, self.credentials)):
                 authorised = {**(headers or {}), "Authorization": f"Bearer {token}"}
-                answer = self._try(method, path, params=given, json=document, is_long=is_long, headers=authorised)
+                answer = self._try(method, path, is_long=is_long, headers=authorised, **what)
         if answer.status_code >= requests.codes.multiple_choices and not (redirects and answer.is_redirect):
             raise refusal(self.registry, self.credentials, answer)
         return answer
@@ -132,6 +142,8 @@ class Client:
         if "Authorization" not in headers:
             headers = {**headers, **self._tokens.headers(path, self.credentials)}
         for attempt in range(1, _TRIES + 1):
+            if what.get("data") is not None:
+                what["data"].seek(0)
             try:
                 answer = self.session.request(
                     method,
@@ -154,12 +166,19 @@ class Client:
             time.sleep(pause)
         raise AssertionError("unreachable")
 
-    def _own_path(self, link: str) -> str:
-        """Returns the path of the next page. One that leads elsewhere would take the credentials along."""
+    def own_path(self, link: str) -> str:
+        """Returns the path of a link. One that leads elsewhere would take the credentials along."""
         parts = urlsplit(urljoin(self.registry.url, link))
         if parts.netloc != self.registry.host:
-            raise Away(f"{self.registry.host} links to a page of {parts.netloc}, which is not followed")
-        return f"{parts.path}?{parts.query}"
+            raise Away(f"{self.registry.host} links to {parts.netloc}, which is not followed")
+        return f"{parts.path}?{parts.query}" if parts.query else parts.path
+
+
+def _of_names(path: str) -> str:
+    """Returns a path that is made of what somebody named. Raises click's UsageError for what would lead elsewhere."""
+    if _ELSEWHERE.search(path):
+        raise click.UsageError(f"that is no name: {path.rpartition('/api/v1/')[2]}")
+    return path
 
 
 def _never_arrived(error: requests.RequestException) -> bool:

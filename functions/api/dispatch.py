@@ -16,7 +16,10 @@ from functions.api.tokens import endpoints as tokens
 from functions.api.v1 import endpoints as v1
 from functions.api.v1.access import endpoints as access
 from functions.api.v1.background import endpoints as background
+from functions.api.v1.backups import endpoints as backups
 from functions.api.v1.checks import endpoints as checks
+from functions.api.v1.events import endpoints as events
+from functions.api.v1.history import endpoints as history
 from functions.api.v1.imports import endpoints as imports
 from functions.api.v1.insights import endpoints as insights
 from functions.api.v1.management import endpoints as management
@@ -43,10 +46,13 @@ ENDPOINTS: Final = Endpoints(
         *tokens.ENDPOINTS,
         *v1.ENDPOINTS,
         *access.ENDPOINTS,
+        *backups.ENDPOINTS,
         *checks.ENDPOINTS,
+        *events.ENDPOINTS,
         *imports.ENDPOINTS,
         *background.ENDPOINTS,
         *insights.ENDPOINTS,
+        *history.ENDPOINTS,
         *management.ENDPOINTS,
         *gitlab.ENDPOINTS,
     ]
@@ -110,9 +116,16 @@ def _answer(services: Services, request: Request, body: Body, address: str) -> t
         telemetry.note(code="UNKNOWN")
         response = responses.failed()
     else:
-        if endpoint.leaves_garbage:
-            services.gc_trigger.send()
+        _wake(services, endpoint)
     return endpoint, response
+
+
+def _wake(services: Services, endpoint: Endpoint) -> None:
+    """What a success leaves to others, who need not come at once."""
+    if endpoint.leaves_garbage:
+        services.gc_trigger.send()
+    if endpoint.makes_events:
+        services.deliver_trigger.send()
 
 
 def _told(request: Request, caller: Caller, address: str) -> Told:

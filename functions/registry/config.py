@@ -81,6 +81,15 @@ def _tenant_claims(text: str) -> Mapping[str, tuple[str, ...]]:
     return {issuer: tuple(names.split(",")) for issuer, names in found}
 
 
+def _keep(text: str) -> Mapping[str, int]:
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    found = [re.fullmatch(r"([1-9][0-9]{0,2})([dwm])", word) for word in words]
+    kept = {match[2]: int(match[1]) for match in found if match}
+    if len(kept) < len(words):
+        raise ValueError("takes numbers of days, weeks and months, such as 7d,4w,12m")
+    return kept
+
+
 def _setting(read: Callable[[str], Value], default: str | None = None, *, is_secret: bool = False) -> Value:
     """Returns a field read from SLIPWAY_<FIELD>; without a default it must be given. A secret is never shown."""
     value: Value = field(repr=not is_secret, metadata={"read": read, "default": default})
@@ -96,6 +105,7 @@ class Settings:
     database_api_user: str = _setting(_text, "")
     database_gc_user: str = _setting(_text, "")
     database_work_user: str = _setting(_text, "")
+    database_deliver_user: str = _setting(_text, "")
     bucket: str = _setting(_text)
     blob_delivery: Literal["redirect", "streaming"] = _setting(_one_of("redirect", "streaming"), "redirect")
     signer: Literal["iam", "hmac", "key-file"] = _setting(_one_of("iam", "hmac", "key-file"), "iam")
@@ -114,11 +124,16 @@ class Settings:
     storage_timeout_seconds: int = _setting(_number(1, 600), "60")
     topic: str = _setting(_text, "")
     work_topic: str = _setting(_text, "")
+    events_topic: str = _setting(_text, "")
+    public_host: str = _setting(_text, "")
     project: str = _setting(_text, "")
     gc_trigger_interval_seconds: int = _setting(_number(0, 3600), "60")
     pulls_and_pushes_interval_seconds: int = _setting(_number(1, 3600), "10")
     check_days: int = _setting(_number(0, 365), "7")
     import_folders: Literal["refuse", "accept"] = _setting(_one_of("refuse", "accept"), "refuse")
+    backups: str = _setting(_text, "")
+    backup_every_seconds: int = _setting(_number(0, 31 * 86_400), "0")
+    backup_keep: Mapping[str, int] = _setting(_keep, "")
     sparse_manifests: Literal["refuse", "accept"] = _setting(_one_of("refuse", "accept"), "refuse")
     largest_manifest_bytes: int = _setting(_number(1024, 64 * MEBIBYTE), str(4 * MEBIBYTE))
     largest_annotations_bytes: int = _setting(_number(1024, 64 * MEBIBYTE), str(4 * MEBIBYTE))
@@ -142,6 +157,7 @@ class Settings:
     tenant_claims: Mapping[str, tuple[str, ...]] = _setting(_tenant_claims, "")
     private_issuers: frozenset[str] = _setting(_hosts, "")
     private_sources: frozenset[str] = _setting(_hosts, "")
+    private_receivers: frozenset[str] = _setting(_hosts, "")
     google_audiences: tuple[str, ...] = _setting(_words, "")
     requests_per_minute: int = _setting(_number(0, 1_000_000), "6000")
     uploads_per_principal: int = _setting(_number(1, 10_000), "1000")
@@ -153,6 +169,7 @@ class Settings:
     starred_characters_per_grantee: int = _setting(_number(0, 100_000), "64")
     rules_per_namespace: int = _setting(_number(1, 10_000), "500")
     trusted_publishers_per_namespace: int = _setting(_number(1, 10_000), "100")
+    subscriptions_per_namespace: int = _setting(_number(1, 10_000), "50")
     stars_per_pattern: int = _setting(_number(1, 16), "4")
     trusted_proxies: int = _setting(_number(0, 10), "0")
     console: Literal["on", "off"] = _setting(_one_of("on", "off"), "on")

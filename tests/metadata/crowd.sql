@@ -14,6 +14,9 @@ INSERT INTO namespace_usage (namespace_id, tags) SELECT id, id % 7 FROM namespac
 INSERT INTO usage_changes (namespace_id, tags) SELECT n % 20, 1 FROM generate_series(1, 5000) AS n;
 INSERT INTO quotas (namespace, bytes) SELECT name, 1000000 FROM namespaces WHERE id % 2 = 0;
 
+INSERT INTO backup_runs (kind, state, destination, name, ended_at)
+SELECT 'backup', 'sealed', '/backups', 'b' || n, now() FROM generate_series(1, 2000) AS n;
+
 INSERT INTO blobs (digest, size, object_name)
 SELECT '\x01' || sha256(int4send(n)), 1000, 'crowd/' || n FROM generate_series(1, 10000) AS n;
 INSERT INTO repository_blobs (repository_id, digest, size)
@@ -36,6 +39,21 @@ INSERT INTO sparse_references (manifest_id, repository_id, digest)
 SELECT id, repository_id, digest FROM manifests WHERE id % 3 = 0;
 INSERT INTO tags (repository_id, name, manifest_id)
 SELECT repository_id, 'v' || row_number() OVER (PARTITION BY repository_id), id FROM manifests;
+
+INSERT INTO tag_history (repository_id, tag, digest, since, until, size, kind, cause, actor, is_move, created_at,
+                         updated_at, pulls, pulled_at)
+SELECT repository_id, name, '\x01' || sha256(int4send(n)), now() - (n + 1) * interval '1 hour', now() - n * interval '1 hour',
+       1000, 'image', 'client', 'robot:ci', n % 2 = 0, now(), now(), 0, '-infinity'
+  FROM tags, generate_series(1, 3) AS n;
+INSERT INTO withdrawn_manifests (repository_id, digest, media_type, kind, size, payload, blobs, children, pushed_at, until,
+                                 cause, actor)
+SELECT id, '\x01' || sha256(int4send(n + 100)), 'application/vnd.oci.image.manifest.v1+json', 'image', 1000, '{}', '{}',
+       '{}', now(), now() + id * interval '1 minute', 'client', 'robot:ci'
+  FROM repositories, generate_series(1, 3) AS n;
+INSERT INTO repositories (namespace_id, name, deleted_at, deleted_until, deleted_by)
+SELECT namespaces.id, namespaces.name || '/gone' || n || '@' || (100000 * namespaces.id + n), now() - n * interval '1 minute',
+       now() + n * interval '1 minute', 'robot:ci'
+  FROM namespaces, generate_series(1, 50) AS n WHERE namespaces.id <= 20;
 
 INSERT INTO repository_days (repository_id, day)
 SELECT id, date '2026-01-01' + n FROM repositories, generate_series(1, 10) AS n;
@@ -110,6 +128,21 @@ INSERT INTO import_ranges (source_id, tree, start)
 SELECT 1, 'blobs', 'blobs/sha256/' || n FROM generate_series(100, 2000) AS n;
 INSERT INTO import_problems (source_id, repository, kind, key, reason)
 SELECT 1, path, 'tag', 'v' || n, 'conflict' FROM import_repositories, generate_series(1, 2) AS n;
+
+INSERT INTO subscriptions (name, pattern, pattern_regex, target, created_by, state)
+SELECT 's' || n, 'n' || n % 20 || '/**', '^n.*$', 'https://hooks.example.com', 'user:admin',
+       CASE WHEN n % 50 = 0 THEN 'on' ELSE 'off' END
+  FROM generate_series(1, 2000) AS n;
+INSERT INTO events (kind, repository_id, repository, tag, digest, position, keep_until)
+SELECT 'tag.moved', n % 2000 + 1, 'n' || n % 20 || '/r' || n % 100, 'v1', '\x01' || sha256(int4send(n)), n,
+       now() + n * interval '1 minute'
+  FROM generate_series(1, 20000) AS n;
+INSERT INTO deliveries (subscription_id, event_id, repository_id, state)
+SELECT events.id % 2000 + 1, events.id, repository_id, (ARRAY['sent', 'sent', 'sent', 'waiting', 'dead'])[events.id % 5 + 1]
+  FROM events;
+INSERT INTO lanes (subscription_id, repository_id, waiting, next_at)
+SELECT subscription_id, repository_id, count(*) FILTER (WHERE state = 'waiting'), now() + min(event_id) * interval '1 s'
+  FROM deliveries GROUP BY 1, 2;
 
 INSERT INTO checks (state, started_at)
 SELECT CASE WHEN n = 2000 THEN 'running' ELSE 'done' END, now() - (2000 - n) * interval '1 hour'

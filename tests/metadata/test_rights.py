@@ -20,12 +20,15 @@ from pg8000.native import to_statement
 
 from functions.gc.run import run
 from functions.migrate import grants
+from functions.migrate.background.runner import Runner
 from functions.migrate.grants import RIGHTS, Users
 from functions.migrate.schema import upgrade
 from functions.registry import metadata
+from functions.registry.metadata.background import overview
 from functions.registry.metadata.db import STATEMENTS, Database, NotMigrated
 from functions.registry.metadata.driver import Connection, DriverError
 from local.postgres import Postgres
+from tests.background.building import finish, old_tags
 from tests.conftest import administer
 from tests.metadata.needs import Catalogue
 from tests.metadata.reach import statements_of
@@ -35,12 +38,15 @@ from tests.support import Image, Registry
 for _module in pkgutil.walk_packages(metadata.__path__, f"{metadata.__name__}."):
     importlib.import_module(_module.name)
 
-PROGRAMS: Final = ("api", "gc", "work")
+PROGRAMS: Final = ("api", "gc", "work", "deliver")
 _DATABASE: Final = "granted"
 _END_SESSIONS: Final = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'granted'"
 _MIGRATE: Final = "slipway-migrate@example-registry.iam"
 _USERS: Final = Users(
-    "slipway-api@example-registry.iam", "slipway-gc@example-registry.iam", "slipway-work@example-registry.iam"
+    "slipway-api@example-registry.iam",
+    "slipway-gc@example-registry.iam",
+    "slipway-work@example-registry.iam",
+    "slipway-deliver@example-registry.iam",
 )
 # What nobody but people at a command line run, as whoever they log in as.
 _OF_PEOPLE: Final = {"gc_set_grace"}
@@ -141,6 +147,22 @@ def test_the_registry_and_garbage_collection_work_with_the_rights_that_are_given
     assert registry.get(f"/v2/a/b/manifests/{gone.digest}").status_code == 404
 
 
+def test_a_background_migration_is_worked_at_and_asked_about_with_the_rights_that_are_given(granted: Postgres) -> None:
+    administer(granted, "CREATE DATABASE granted_old OWNER cloudsqlsuperuser")
+    upgrade(_url(granted, _MIGRATE, "granted_old"), ("pre",), _USERS)
+    of_api, of_work = (Database(_url(granted, user, "granted_old"), size=1) for user in (_USERS.api, _USERS.work))
+    try:
+        old_tags(granted.url("granted_old"))
+        assert overview.act(of_api, "tag_subjects", "finish")
+        finish(Runner(of_work))
+        assert [(each.state, each.failures) for each in overview.list_all(of_api)] == [("finished", 0)]
+        assert upgrade(_url(granted, _MIGRATE, "granted_old"), users=_USERS)
+    finally:
+        of_api.close()
+        of_work.close()
+        administer(granted, "DROP DATABASE granted_old WITH (FORCE)")
+
+
 @pytest.mark.parametrize("program", PROGRAMS)
 @pytest.mark.parametrize("sql", ["DROP TABLE tags", "CREATE TABLE mine (id int)", "ALTER TABLE tags ADD COLUMN x int"])
 def test_neither_may_change_a_table(granted: Postgres, program: str, sql: str) -> None:
@@ -156,6 +178,9 @@ def test_neither_may_change_a_table(granted: Postgres, program: str, sql: str) -
         ("gc", "SELECT FROM secrets"),
         ("gc", "INSERT INTO grants DEFAULT VALUES"),
         ("gc", "UPDATE principals SET is_admin = true"),
+        ("deliver", "SELECT FROM secrets"),
+        ("deliver", "SELECT FROM repositories"),
+        ("deliver", "INSERT INTO events DEFAULT VALUES"),
     ],
 )
 def test_a_function_that_was_taken_over_rewrites_neither_the_trail_nor_the_access(

@@ -27,6 +27,8 @@ _LEAST = {
     **dict.fromkeys(
         ("DELETE tag", "DELETE manifest", "DELETE blob", "POST delete-tags", "DELETE repository"), "maintainer"
     ),
+    "GET history": "reader",
+    **dict.fromkeys(("POST purge", "POST restore-repository", "POST purge-repository"), "maintainer"),
     **dict.fromkeys(("PATCH repository", "POST move"), "administrator"),
     **dict.fromkeys([name for name in OPERATIONS if " quota" in name], "administrator"),
     "GET gc": "administrator",
@@ -46,6 +48,7 @@ _LEAST = {
 def woken(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     """There is a topic, and whatever is published arrives."""
     environment["SLIPWAY_TOPIC"] = "a-topic"
+    environment["SLIPWAY_BACKUPS"] = "gs://elsewhere"
     monkeypatch.setattr(GcTrigger, "publish", lambda *_: True)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-PROGRAMS: Final = ("api", "gc", "migrate", "work")
+PROGRAMS: Final = ("api", "deliver", "gc", "migrate", "work")
 _IAM_MEMBER: Final = "_iam_member"
 # What a grant is on, by the type's argument that names it.
 _TARGETS: Final = (
@@ -79,6 +79,9 @@ class Deployment:
     def shares(self) -> bool:
         """Whether pages of other origins may read the registry."""
         return "SLIPWAY_CORS_ORIGINS" in self.environment("api")
+
+    def backs_up(self) -> bool:
+        return "SLIPWAY_BACKUPS" in self.environment("work")
 
     def has_front(self) -> bool:
         return any(self.all("google_cloud_run_v2_service"))

@@ -21,8 +21,8 @@ _NEEDED: Final = {
     f"SLIPWAY_{setting.name.upper()}" for setting in fields(Settings) if setting.metadata["default"] is None
 }
 _SECRET: Final = {f"SLIPWAY_{setting.name.upper()}" for setting in fields(Settings) if not setting.repr}
-# Signing by IAM has no secret to keep; the administrator's is a file.
-_NEVER_SET: Final = {"SLIPWAY_SIGNER_SECRET", "SLIPWAY_ADMIN_SECRET"}
+# Signing by IAM has no secret to keep; the administrator's is a file; a function has no folder to import from.
+_NEVER_SET: Final = {"SLIPWAY_SIGNER_SECRET", "SLIPWAY_ADMIN_SECRET", "SLIPWAY_IMPORT_FOLDERS"}
 _VARIABLES: Final = (ROOT / "terraform" / "variables_access.tf").read_text()
 _CHOSEN: Final = set(re.findall(r'^ +"(SLIPWAY_\w+)",$', _VARIABLES, re.MULTILINE))
 _BY_MODE: Final = {
@@ -75,13 +75,28 @@ def test_a_program_is_told_what_it_needs_and_nothing_else(deployment: Deployment
             "SLIPWAY_TRUSTED_PROXIES",
             "SLIPWAY_REQUEST_LIMIT_BYTES",
             "SLIPWAY_WORK_TOPIC",
+            "SLIPWAY_EVENTS_TOPIC",
+            "SLIPWAY_PUBLIC_HOST",
         },
         "gc": always | {"SLIPWAY_DATABASE_LOCK_SECONDS"},
-        "work": _NEEDED | {"SLIPWAY_DATABASE_CONNECTIONS", "SLIPWAY_DATABASE_LOCK_SECONDS", "SLIPWAY_WORK_TOPIC"},
+        "work": _NEEDED
+        | {"SLIPWAY_DATABASE_CONNECTIONS", "SLIPWAY_DATABASE_LOCK_SECONDS", "SLIPWAY_WORK_TOPIC"}
+        | (set() if mode == "open" else {"SLIPWAY_PEPPER"}),
+        "deliver": _NEEDED
+        | {
+            "SLIPWAY_DATABASE_CONNECTIONS",
+            "SLIPWAY_DATABASE_LOCK_SECONDS",
+            "SLIPWAY_EVENTS_TOPIC",
+            "SLIPWAY_PUBLIC_HOST",
+        }
+        | (set() if mode == "open" else {"SLIPWAY_PEPPER"}),
         "migrate": _NEEDED
-        | {"SLIPWAY_DATABASE_API_USER", "SLIPWAY_DATABASE_GC_USER", "SLIPWAY_DATABASE_WORK_USER"}
+        | {f"SLIPWAY_DATABASE_{program}_USER" for program in ("API", "GC", "WORK", "DELIVER")}
         | ({"SLIPWAY_PEPPER", "SLIPWAY_ADMIN_SECRET_FILE"} if mode == "token" else set()),
     }
+    if deployment.backs_up():
+        expected["api"] |= {"SLIPWAY_BACKUPS"}
+        expected["work"] |= {"SLIPWAY_BACKUPS", "SLIPWAY_BACKUP_EVERY_SECONDS", "SLIPWAY_BACKUP_KEEP"}
     expected["registry"] = expected["api"] - {"SLIPWAY_REQUEST_LIMIT_BYTES"}
     if deployment.shares():
         expected["api"] |= {"SLIPWAY_CORS_ORIGINS"}
@@ -124,6 +139,7 @@ def test_migrate_gives_rights_to_those_who_log_in(deployment: Deployment) -> Non
     assert told["SLIPWAY_DATABASE_API_USER"] == users["api"]
     assert told["SLIPWAY_DATABASE_GC_USER"] == users["gc"]
     assert told["SLIPWAY_DATABASE_WORK_USER"] == users["work"]
+    assert told["SLIPWAY_DATABASE_DELIVER_USER"] == users["deliver"]
 
 
 def test_the_database_is_named_in_a_form_that_the_driver_takes(deployment: Deployment) -> None:

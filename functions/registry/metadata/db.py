@@ -17,11 +17,10 @@ from typing import Any, Final, Generic, TypeVar, get_type_hints
 
 from functions.registry import telemetry
 from functions.registry.metadata import told
+from functions.registry.metadata.connections.opening import LOCK_SECONDS, PATIENT_LOCK_SECONDS
 from functions.registry.metadata.connections.pool import NoConnection, Pool
 from functions.registry.metadata.driver import (
-    LOCK_SECONDS,
     LONGEST_ANSWER_SECONDS,
-    PATIENT_LOCK_SECONDS,
     Connection,
     DriverError,
     Outcome,
@@ -52,7 +51,7 @@ WAIT_SECONDS: Final = 2
 # What may have to wait for the locks of others. Functions are named that write or lock, where the text alone does not
 # show it; a test asks the database for them.
 _BLOCKING: Final = re.compile(
-    r"\b(INSERT|UPDATE|DELETE|SHARE|LOCK|begin_push|claim_quota|lock_deletions|pg_try_advisory_xact_lock)\b"
+    r"\b(INSERT|UPDATE|DELETE|SHARE|LOCK|begin_push|claim_quota|fan_out|lock_deletions|pg_try_advisory_xact_lock)\b"
 )
 # What is changed on somebody's behalf: triggers of these changes ask who it was, and why. A test asks the database for
 # those triggers.

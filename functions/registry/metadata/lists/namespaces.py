@@ -23,7 +23,7 @@ _ONE: Final = Statement(
     dict,
     compose(
         """
-    SELECT json_build_object($item)
+    SELECT json_build_object($item, 'undo_seconds', CAST(extract(epoch FROM namespaces.undo) AS bigint))
       FROM namespaces
       JOIN namespace_totals AS totals ON totals.namespace_id = namespaces.id
      WHERE namespaces.name = :namespace

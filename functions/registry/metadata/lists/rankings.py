@@ -19,6 +19,7 @@ _RANKING: Final = """
                SELECT manifests FROM repository_usage
                 WHERE repository_usage.repository_id = trends.repository_id OFFSET 0) AS held
          WHERE $scope AND trends.$by >= 1 AND held.manifests > 0
+           AND (SELECT deleted_at IS NULL FROM repositories WHERE id = trends.repository_id)
          ORDER BY trends.$by DESC, trends.repository_id
          LIMIT :size
     )

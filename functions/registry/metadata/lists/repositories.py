@@ -61,7 +61,9 @@ _ONE: Final = Statement(
     compose(
         """
     SELECT json_build_object($item, 'keep_untagged', repositories.keep_untagged,
-                             'grace_seconds', CAST(extract(epoch FROM repositories.grace) AS bigint))
+                             'grace_seconds', CAST(extract(epoch FROM repositories.grace) AS bigint),
+                             'undo_seconds', CAST(extract(epoch FROM repositories.undo) AS bigint),
+                             'restorable_bytes', usage.restorable_bytes)
       FROM repositories
       JOIN repository_usage AS usage ON usage.repository_id = repositories.id
      WHERE repositories.name = :repository
@@ -81,7 +83,7 @@ _PAGE: Final = """
          CROSS JOIN LATERAL (SELECT * FROM repositories WHERE repositories.id = walked.id OFFSET 0) AS repositories
          CROSS JOIN LATERAL (
                SELECT * FROM repository_usage WHERE repository_usage.repository_id = walked.id OFFSET 0) AS usage
-         WHERE usage.manifests > 0
+         WHERE usage.manifests > 0 AND repositories.deleted_at IS NULL
            AND strpos(repositories.name, :name) > 0
            AND usage.bytes >= CAST(:min_size AS bigint) AND usage.bytes <= CAST(:max_size AS bigint)
            AND usage.pushed_at >= CAST(:pushed_after AS timestamptz)

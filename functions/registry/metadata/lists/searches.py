@@ -29,8 +29,9 @@ _REPOSITORIES: Final = Statement(
         """
     WITH found AS (
         SELECT repositories.name
-          FROM (SELECT id, name FROM repositories WHERE name > '' ORDER BY name LIMIT :reach) AS repositories
-         WHERE strpos(repositories.name, :text) > 0
+          FROM (SELECT id, name, deleted_at FROM repositories
+                 WHERE name > '' ORDER BY name LIMIT :reach) AS repositories
+         WHERE repositories.deleted_at IS NULL AND strpos(repositories.name, :text) > 0
            AND (SELECT usage.manifests > 0 FROM repository_usage AS usage WHERE usage.repository_id = repositories.id)
            AND $visible
          ORDER BY repositories.name

@@ -1,0 +1,222 @@
+"""The end of a repository's import: that all of it is here, then what is to be looked at later."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from functions.registry.metadata.db import Database, Session, Statement
+from functions.registry.metadata.imports.bulk import awaited
+from functions.registry.metadata.imports.bulk.listed_tags import Bases
+from functions.registry.metadata.imports.vocabulary import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What the last listing of a claimed repository showed, and when that began."""
+
+    id: int
+    lease: int
+    tags: int
+    manifests: int
+    links: int
+    objects: int
+    oldest: datetime | None
+    newest: datetime | None
+    compared_at: datetime
+
+
+# What was listed before, and is gone by now.
+_FORGET: Final = Statement(
+    "imports_forget_listed",
+    int,
+    """
+    DELETE FROM import_tags AS base
+     WHERE base.import_id = ANY (CAST(:ids AS bigint[])) AND base.state = 'listed'
+       AND NOT EXISTS (SELECT FROM unnest(CAST(:kept_ids AS bigint[]), CAST(:kept AS text[])) AS listed (id, name)
+                        WHERE listed.id = base.import_id AND listed.name = base.name)
+    """,
+)
+
+_DONE: Final = Statement(
+    "imports_done",
+    int,
+    """
+    UPDATE import_repositories AS old
+       SET state = 'imported', imported_at = coalesce(old.imported_at, now()), compared_at = done.compared_at,
+           tags = done.tags, manifests = done.manifests, links = done.links, objects = done.objects,
+           oldest = done.oldest, newest = done.newest, asked_at = NULL, attempts = 0, error = NULL
+      FROM unnest(CAST(:ids AS bigint[]), CAST(:tags AS bigint[]), CAST(:manifests AS bigint[]),
+                  CAST(:links AS bigint[]), CAST(:objects AS bigint[]), CAST(:oldest AS timestamptz[]),
+                  CAST(:newest AS timestamptz[]), CAST(:compared AS timestamptz[]))
+           AS done (id, tags, manifests, links, objects, oldest, newest, compared_at)
+     WHERE old.id = done.id
+    """,
+)
+
+# What it has now it had then: nothing of it is a gain of today's. Days that are too old to be kept would be lost again.
+_BASELINE: Final = Statement(
+    "imports_note_baseline",
+    int,
+    """
+    INSERT INTO repository_days (repository_id, day, bytes)
+    SELECT usage.repository_id, greatest(CAST(old.newest AS date), current_date - 365), usage.bytes
+      FROM import_repositories AS old JOIN repository_usage AS usage ON usage.repository_id = old.repository_id
+     WHERE old.id = ANY (CAST(:ids AS bigint[]))
+     ORDER BY usage.repository_id
+    ON CONFLICT (repository_id, day) DO UPDATE SET bytes = excluded.bytes
+    """,
+)
+
+# Without a tag, whether something reaches them or not: a collection finds that out when they are due.
+_REVIEW_MANIFESTS: Final = Statement(
+    "imports_review_manifests",
+    int,
+    """
+    WITH untagged AS MATERIALIZED (
+        SELECT manifests.id, manifests.repository_id
+          FROM import_repositories AS old
+          JOIN manifests ON manifests.repository_id = old.repository_id
+         WHERE old.id = ANY (CAST(:ids AS bigint[])) AND manifests.id > :after
+           AND NOT EXISTS (SELECT FROM tags WHERE tags.manifest_id = manifests.id)
+         ORDER BY manifests.id LIMIT :limit
+    ), queued AS (
+        INSERT INTO manifest_reviews AS review (manifest_id, review_after, event)
+        SELECT id, now() + grace('import', repository_id), 'import' FROM untagged ORDER BY id
+        ON CONFLICT (manifest_id) DO UPDATE SET review_after = excluded.review_after, event = excluded.event
+         WHERE review.review_after < excluded.review_after
+    )
+    SELECT coalesce(max(id), 0) FROM untagged HAVING count(*) = :limit
+    """,
+)
+
+_REVIEW_LINKS: Final = Statement(
+    "imports_review_links",
+    int,
+    """
+    INSERT INTO link_reviews AS review (repository_id, digest, review_after, event)
+    SELECT link.repository_id, link.digest, now() + grace('import', link.repository_id), 'import'
+      FROM import_repositories AS old
+      JOIN repository_blobs AS link ON link.repository_id = old.repository_id
+     WHERE old.id = ANY (CAST(:ids AS bigint[]))
+       AND NOT EXISTS (SELECT FROM manifest_blobs AS named
+                        WHERE named.repository_id = link.repository_id AND named.digest = link.digest)
+       AND NOT EXISTS (SELECT FROM sparse_references AS named
+                        WHERE named.repository_id = link.repository_id AND named.digest = link.digest)
+     ORDER BY link.repository_id, link.digest
+    ON CONFLICT (repository_id, digest) DO UPDATE SET review_after = excluded.review_after, event = excluded.event
+     WHERE review.review_after < excluded.review_after
+    """,
+)
+
+# There is nothing that could be missing.
+_END_EMPTY: Final = Statement(
+    "imports_end_empty",
+    int,
+    """
+    UPDATE import_repositories AS old
+       SET state = CASE old.state WHEN 'importing' THEN 'imported' ELSE old.state END,
+           imported_at = coalesce(old.imported_at, now()), compared_at = done.compared_at,
+           tags = 0, manifests = 0, links = 0, objects = done.objects, asked_at = NULL, due_at = NULL,
+           lease_until = '-infinity', attempts = 0, error = NULL
+      FROM unnest(CAST(:ids AS bigint[]), CAST(:leases AS bigint[]), CAST(:objects AS bigint[]),
+                  CAST(:compared AS timestamptz[])) AS done (id, lease, objects, compared_at)
+     WHERE old.id = done.id AND old.lease = done.lease
+    """,
+)
+
+_RELEASE: Final = Statement(
+    "imports_release_repositories",
+    int,
+    """
+    UPDATE import_repositories AS old SET due_at = NULL, lease_until = '-infinity'
+      FROM unnest(CAST(:ids AS bigint[]), CAST(:leases AS bigint[])) AS mine (id, lease)
+     WHERE old.id = mine.id AND old.lease = mine.lease AND old.state = 'imported'
+    """,
+)
+
+# What was wrong and is no more: a tag that was mended there, a manifest or a blob that has come since.
+_GONE: Final = Statement(
+    "imports_end_problems",
+    int,
+    """
+    UPDATE import_problems AS known SET gone_at = now()
+      FROM import_repositories AS old
+     WHERE old.id = ANY (CAST(:ids AS bigint[])) AND known.source_id = old.source_id AND known.repository = old.path
+       AND known.gone_at IS NULL
+       AND NOT EXISTS (SELECT FROM unnest(CAST(:seen_repositories AS text[]), CAST(:seen_kinds AS text[]),
+                                          CAST(:seen AS text[])) AS seen (repository, kind, key)
+                        WHERE seen.repository = known.repository AND seen.kind = known.kind AND seen.key = known.key)
+       AND CASE known.reason
+           WHEN 'conflict' THEN false
+           WHEN 'blob_size' THEN false
+           WHEN 'blob_digest' THEN false
+           WHEN 'link_repaired' THEN false
+           WHEN 'blob_missing' THEN EXISTS (
+                SELECT FROM repository_blobs AS link
+                 WHERE link.repository_id = old.repository_id AND link.digest = digest_bytes(known.key))
+           ELSE known.kind <> 'manifest' OR EXISTS (
+                SELECT FROM manifests
+                 WHERE manifests.repository_id = old.repository_id AND manifests.digest = digest_bytes(known.key))
+           END
+    """,
+)
+
+
+def finish(session: Session, done: Sequence[Done], bases: Bases, problems: Sequence[Problem]) -> None:
+    """From this commit on all of them are here: what is missing now is missing. `bases` are all of their tags."""
+    ids = [each.id for each in done]
+    session.batch(
+        [
+            _FORGET(ids=ids, kept_ids=[id_ for id_, _ in bases], kept=[tag.name for _, tag in bases]),
+            _DONE(
+                ids=ids,
+                tags=[each.tags for each in done],
+                manifests=[each.manifests for each in done],
+                links=[each.links for each in done],
+                objects=[each.objects for each in done],
+                oldest=[each.oldest for each in done],
+                newest=[each.newest for each in done],
+                compared=[each.compared_at for each in done],
+            ),
+            _GONE(
+                ids=ids,
+                seen_repositories=[problem.repository for problem in problems],
+                seen_kinds=[problem.kind for problem in problems],
+                seen=[problem.key for problem in problems],
+            ),
+        ]
+    )
+
+
+def note_baseline(session: Session, done: Sequence[Done]) -> None:
+    """What they have now is no gain of today's."""
+    session.count(_BASELINE(ids=[each.id for each in done]))
+
+
+def end_empty(db: Database, done: Sequence[Done]) -> None:
+    """Ends those of which nothing is there: they get no repository here."""
+    if done:
+        db.count(
+            _END_EMPTY(
+                ids=[each.id for each in done],
+                leases=[each.lease for each in done],
+                objects=[each.objects for each in done],
+                compared=[each.compared_at for each in done],
+            )
+        )
+
+
+def settle(db: Database, done: Sequence[Done], limit: int) -> None:
+    """Keeps what was awaited, queues what nothing holds, so many at a time, and lets go of the repositories.
+
+    Nothing can go wrong before that: what has no review is kept, and until they are let go they come up again.
+    """
+    ids = [each.id for each in done]
+    awaited.keep(db, ids)
+    after: int | None = 0
+    while after is not None:
+        after = db.one_or_none(_REVIEW_MANIFESTS(ids=ids, after=after, limit=limit))
+    db.batch([_REVIEW_LINKS(ids=ids), _RELEASE(ids=ids, leases=[each.lease for each in done])])
