@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from tests.api.console.browser import Browser
+from tests.metadata.build import set_grace
 from tests.support import Registry
 
-TAG = "/console/r/team/api/-/tags/v1"
-HISTORY = "/console/r/team/api/-/history"
+TAG: Final = "/console/r/team/api/-/tags/v1"
+HISTORY: Final = "/console/r/team/api/-/history"
 
 
 def test_a_deleted_tag_is_put_back_from_its_history(browser: Browser, registry: Registry) -> None:
@@ -32,6 +35,7 @@ def test_a_tag_that_was_overwritten_goes_back(browser: Browser, registry: Regist
 
 
 def test_deleted_tags_and_repositories_are_put_back_from_one_page(browser: Browser, registry: Registry) -> None:
+    set_grace(registry.services.database, undo=168)
     registry.push_image("team/api", "v1")
     registry.push_image("team/api", "v2")
     registry.push_image("team/old", "v1")
