@@ -35,16 +35,15 @@ def collect(services: Services, limit: int) -> int:
     return runs.expire(services.database, limit) if todo.expired else 0
 
 
-def leeway_of(services: Services) -> int:
-    """How late, in seconds, a pull may be known."""
-    return services.settings.pulls_and_pushes_interval_seconds + judging.LEEWAY_SECONDS
+def _leeway(services: Services) -> int:
+    return judging.leeway(services.settings.pulls_and_pushes_interval_seconds)
 
 
 def _gather(services: Services, limit: int) -> int:
     """A batch that fails is gone through one by one, and the review that fails alone is put off."""
     claimed: list[Key] = []
     try:
-        gathered = gathering.gather(services.database, leeway_of(services), limit, claimed)
+        gathered = gathering.gather(services.database, _leeway(services), limit, claimed)
     except MetadataUnavailable:
         raise
     except Exception as error:
@@ -83,7 +82,7 @@ def _close(services: Services) -> bool:
 
 
 def _work_at_runs(services: Services) -> int:
-    applied = applying.apply_some(services.database, leeway_of(services))
+    applied = applying.apply_some(services.database, _leeway(services))
     if applied is not None:
         telemetry.log(
             "INFO",
@@ -94,4 +93,4 @@ def _work_at_runs(services: Services) -> int:
             left_alone=applied.left_alone,
         )
         return 1
-    return planning.make(services.database, leeway_of(services), time.monotonic() + _PLAN_SECONDS)
+    return planning.make(services.database, _leeway(services), time.monotonic() + _PLAN_SECONDS)

@@ -43,7 +43,8 @@ def age(database: Database, hours: float, repository: str = APP) -> None:
     query(
         database,
         """
-        UPDATE tags SET updated_at = updated_at - make_interval(secs => :s), pulled_at = pulled_at - make_interval(secs => :s)
+        UPDATE tags
+           SET updated_at = updated_at - make_interval(secs => :s), pulled_at = pulled_at - make_interval(secs => :s)
           FROM repositories WHERE repositories.id = repository_id AND repositories.name = :name
         """,
         s=hours * HOUR,
@@ -60,8 +61,10 @@ def fall_due(database: Database) -> None:
 def tag_names(database: Database, repository: str = APP) -> list[str]:
     rows = query(
         database,
-        "SELECT tags.name FROM tags JOIN repositories ON repositories.id = repository_id WHERE repositories.name = :name"
-        " ORDER BY tags.name",
+        """
+        SELECT tags.name FROM tags JOIN repositories ON repositories.id = repository_id
+         WHERE repositories.name = :name ORDER BY tags.name
+        """,
         name=repository,
     )
     return [name for (name,) in rows]

@@ -62,7 +62,7 @@ def _apply(session: Session, leeway: int, run_id: int | None) -> Applied | None:
         return None
     waiting: list[list[Any]] = session.one_or_none(verdicts.waiting(run.id, MOST_TAGS)) or []
     if not waiting:
-        session.batch(runs.finishing(run.id, "done", "retention.remove", "removed"))
+        session.batch(runs.finishing(run.id, "done", "tags.delete", "removed"))
         return Applied(run.id, run.policy, 0, 0, is_done=True)
     repository_id = waiting[0][0]
     shown = {tag: (manifest_id, pushed_at) for _, tag, manifest_id, pushed_at, _ in waiting}

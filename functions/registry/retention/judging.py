@@ -18,7 +18,7 @@ from functions.registry.retention.verdicts import Judge, TagFacts, Verdict
 _LEAST_PAGE: Final = 20
 _LARGEST_PAGE: Final = 1000
 # Beside what a process counts pulls in memory for: how late an instance may add them.
-LEEWAY_SECONDS: Final = 60
+_LEEWAY_SECONDS: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,11 @@ class Known:
 
     facts: TagFacts
     digest: str
+
+
+def leeway(interval_seconds: int) -> int:
+    """How late, in seconds, a pull may be known, where each instance adds what it counted after that interval."""
+    return interval_seconds + _LEEWAY_SECONDS
 
 
 def compiled(policy: StoredPolicy) -> Policy:

@@ -43,7 +43,6 @@ _LOOK: Final = Statement(
            EXISTS (SELECT FROM retention_runs WHERE state IN ('making', 'applying', 'undoing')),
            EXISTS (SELECT FROM retention_runs WHERE expires_at < now())
     """,
-    is_brief=True,
 )
 
 

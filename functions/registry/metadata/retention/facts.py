@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from functions.registry.metadata.db import Session, Statement, compose
+from functions.registry.oci.name import RepositoryName
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,8 @@ class Place:
 
 # Before the first: no tag was pushed so late.
 START: Final = Place(253_402_300_799_000_000, "")
+
+_ID: Final = Statement("retention_repository", int, "SELECT id FROM repositories WHERE name = :repository")
 
 _SITUATIONS: Final = Statement(
     "retention_situations",
@@ -105,6 +108,10 @@ _NEWEST: Final = Statement(
      WHERE page.entries IS NOT NULL
     """,
 )
+
+
+def id_of(session: Session, repository: RepositoryName) -> int | None:
+    return session.one_or_none(_ID(repository=repository))
 
 
 def situations(session: Session, repository_ids: list[int]) -> dict[int, Situation]:

@@ -176,7 +176,8 @@ _LIST_OF_NAMESPACE: Final = Statement(
     compose(
         """
     SELECT $columns FROM retention_runs
-     WHERE namespace = :namespace AND id < :before AND (CAST(:policy AS text) IS NULL OR policy = :policy)
+     WHERE namespace = :namespace AND document ->> 'repositories' <> :namespace AND id < :before
+       AND (CAST(:policy AS text) IS NULL OR policy = :policy)
      ORDER BY id DESC
      LIMIT :size
     """,
@@ -225,7 +226,7 @@ _LOCK: Final = Statement(
         """
     SELECT $columns FROM retention_runs
      WHERE state = :state AND (CAST(:id AS bigint) IS NULL OR id = :id)
-     ORDER BY id LIMIT 1
+     ORDER BY state, id LIMIT 1
        FOR UPDATE SKIP LOCKED
     """,
         columns=_COLUMNS,
