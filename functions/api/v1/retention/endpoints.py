@@ -84,12 +84,12 @@ ENDPOINTS: Final = (
     ),
     Endpoint(
         method="POST",
-        path=paths.ACT,
-        route=routes.ActOnRun,
-        parse=paths.act,
-        handler=runs.act,
+        path=paths.DECISION,
+        route=routes.DecideRun,
+        parse=paths.decide,
+        handler=runs.decide,
         permission=SomeAdministrator(),
-        action="retention.act",
+        action="retention.decide",
         leaves_garbage=True,
     ),
     Endpoint(

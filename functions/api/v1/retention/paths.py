@@ -8,8 +8,8 @@ from typing import Final, cast, get_args
 
 from functions.api.route import NAME, Parser, Query, Route, choice_of, name_in, text_of
 from functions.api.v1.retention.routes import (
-    Act,
-    ActOnRun,
+    DecideRun,
+    Decision,
     ExplainTag,
     GetRun,
     ListPolicies,
@@ -23,7 +23,7 @@ from functions.registry.oci.name import Tag
 from functions.registry.oci.page import Page
 from functions.registry.retention.verdicts import REASONS
 
-ACTS: Final[tuple[Act, ...]] = get_args(Act)
+DECISIONS: Final[tuple[Decision, ...]] = get_args(Decision)
 
 POLICIES: Final = r"/api/v1/retention/policies"
 POLICY: Final = rf"{POLICIES}/(?P<policy>[^/]+)"
@@ -31,7 +31,7 @@ PLANS: Final = r"/api/v1/retention/plans"
 RUNS: Final = r"/api/v1/retention/runs"
 RUN: Final = rf"{RUNS}/(?P<run>[^/]+)"
 VERDICTS: Final = rf"{RUN}/verdicts"
-ACT: Final = rf"{RUN}/(?P<act>{'|'.join(ACTS)})"
+DECISION: Final = rf"{RUN}/(?P<decision>{'|'.join(DECISIONS)})"
 OF_TAG: Final = rf"/api/v1/repositories/{NAME}/-/tags/(?P<tag>[^/]+)/retention"
 
 # More digits than the database's numbers have is nobody's.
@@ -76,8 +76,8 @@ def list_verdicts(match: re.Match[str], query: Query) -> Route:
     return ListVerdicts(_run(match), wanted, Page.parse(query.get("n"), None).size, after)
 
 
-def act(match: re.Match[str], _: Query) -> Route:
-    return ActOnRun(_run(match), cast(Act, match["act"]))
+def decide(match: re.Match[str], _: Query) -> Route:
+    return DecideRun(_run(match), cast(Decision, match["decision"]))
 
 
 def explain_tag(match: re.Match[str], _: Query) -> Route:

@@ -108,11 +108,19 @@ def remove(context: Context, route: routes.RemovePolicy) -> Response:
 
 
 def known(context: Context, name: str) -> StoredPolicy:
-    """Raises ResourceUnknown, for a policy of others as well."""
+    """Raises ResourceUnknown; and Denied, which a namespace's administrator is told of others' and of none alike."""
     found = policies.get(context.services.database, name)
-    if found is None or not context.caller.authority.over_pattern(found.repositories):
+    require_authority_over(context, None if found is None else found.repositories)
+    if found is None:
         raise ResourceUnknown("no such policy")
     return found
+
+
+def require_authority_over(context: Context, repositories: str | None) -> None:
+    """None where there is nothing of that name. Raises Denied."""
+    authority = context.caller.authority
+    if not authority.over_all and (repositories is None or not authority.over_pattern(repositories)):
+        raise Denied("you administer only what begins with your namespace and a slash, such as team/**")
 
 
 def new_policy(context: Context, name: str, fields: Mapping[str, Any]) -> NewPolicy:
@@ -157,8 +165,7 @@ def shown(policy: StoredPolicy) -> dict[str, Any]:
 
 
 def _require_authority(context: Context, pattern: str, position: int) -> None:
-    if not context.caller.authority.over_pattern(pattern):
-        raise Denied("you administer only what begins with your namespace and a slash, such as team/**")
+    require_authority_over(context, pattern)
     if position < 1 and not context.caller.authority.over_all:
         raise Denied("the policies in position 0 are those of the registry's administrators")
 

@@ -9,7 +9,7 @@ from functions.api.route import InRepository, Route
 from functions.registry.metadata.retention.verdicts import Wanted
 from functions.registry.oci.name import Tag
 
-Act = Literal["apply", "drop"]
+Decision = Literal["apply", "drop"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +76,8 @@ class ListVerdicts(OfRun):
 
 
 @dataclass(frozen=True, slots=True)
-class ActOnRun(OfRun):
-    act: Act
+class DecideRun(OfRun):
+    decision: Decision
 
 
 @dataclass(frozen=True, slots=True)

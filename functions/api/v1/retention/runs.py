@@ -59,7 +59,7 @@ def make_plan(context: Context, _: routes.MakePlan) -> Response:
     if run.state == "making":
         context.services.gc_trigger.send()
     headers = {"Location": f"/api/v1/retention/runs/{made}"}
-    return answer(_shown(run), HTTPStatus.ACCEPTED if run.state == "making" else HTTPStatus.CREATED, headers)
+    return answer(_shown(run), HTTPStatus.CREATED, headers)
 
 
 def list_runs(context: Context, route: routes.ListRuns) -> Response:
@@ -90,16 +90,16 @@ def list_verdicts(context: Context, route: routes.ListVerdicts) -> Response:
     return answer({"verdicts": shown}, headers=headers)
 
 
-def act(context: Context, route: routes.ActOnRun) -> Response:
+def decide(context: Context, route: routes.DecideRun) -> Response:
     """What takes long goes on with the garbage collection; the answer says how far it is."""
     json_body.read(context, {}, {})
     run = _known(context, route.run)
-    if route.act == "apply":
+    if route.decision == "apply":
         _apply(context, run)
     elif not runs.set_state(context.services.database, run.id, "dropped", ("making", "ready", "held", "preview")):
         raise ResourceExists(f"run {run.id} is {run.state}: there is nothing to drop")
     registry_changed(
-        context, f"retention.{route.act}", run.policy, namespace_of(run.document["repositories"]), run=run.id
+        context, f"retention.{route.decision}", run.policy, namespace_of(run.document["repositories"]), run=run.id
     )
     return answer(_shown(_known(context, run.id)))
 
@@ -121,9 +121,10 @@ def _refusal(run: Run) -> str:
 
 
 def _known(context: Context, run_id: int) -> Run:
-    """Raises ResourceUnknown, for one of others as well."""
+    """Raises ResourceUnknown; and Denied, as for policies."""
     run = runs.get(context.services.database, run_id)
-    if run is None or not context.caller.authority.over_pattern(run.document["repositories"]):
+    policies.require_authority_over(context, None if run is None else run.document["repositories"])
+    if run is None:
         raise ResourceUnknown("no such run")
     return run
 
