@@ -51,7 +51,10 @@ TOKENS: Final = {
 FORM: Final = {"Content-Type": "application/x-www-form-urlencoded"}
 PASSWORD: Final = "correct horse battery"
 CLAIMS: Final = {"repository_id": "42"}
-TIDY: Final[dict[str, object]] = {"repositories": "a/**", "rules": [{"tags": "*", "keep": {"newest": 2, "pushed_within": "14d"}}]}
+TIDY: Final[dict[str, object]] = {
+    "repositories": "a/**",
+    "rules": [{"tags": "*", "keep": {"newest": 2, "pushed_within": "14d"}}],
+}
 # Sent with every answer, or by HTTP itself.
 EVERYWHERE: Final = {
     "Docker-Distribution-Api-Version", "Content-Type", "Content-Length", "Connection",

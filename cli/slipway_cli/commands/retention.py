@@ -164,24 +164,20 @@ def set_(
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--confirmed", is_flag=True, help="Their first runs are not held.")
 @click.option("--dry-run", is_flag=True, help="Plan each of them, and set nothing.")
-@gives_list
-def load(file: Path, confirmed: bool, dry_run: bool, form: Form) -> None:
+def load(file: Path, confirmed: bool, dry_run: bool) -> None:
     """Set the policies of a YAML or JSON file, each in place of the one of its name. A dry run plans them instead."""
     policies = read_policies(file)
     client = connect()
-    if dry_run:
-        plans = []
-        for each in policies:
-            planned = {field: value for field, value in each.items() if field not in {"name", "revision"}}
-            plans.append(client.send("POST", "/api/v1/retention/plans", {"policy": each["name"], **planned}))
-        show_list(plans, _RUN, form, "id")
-        return
-    given = []
     for each in policies:
         document = {field: value for field, value in each.items() if field != "name"}
-        document |= {"confirmed": True} if confirmed else {}
-        given.append(client.send("PUT", f"{_POLICIES}/{each['name']}", document))
-    show_list(given, _POLICY, form, "name")
+        if dry_run:
+            document.pop("revision", None)
+            plan = client.send("POST", "/api/v1/retention/plans", {"policy": each["name"], **document})
+            say(f"{each['name']} would remove {plan['waiting']} tags: slipway retention verdicts {plan['id']}")
+        else:
+            document |= {"confirmed": True} if confirmed else {}
+            put = client.send("PUT", f"{_POLICIES}/{each['name']}", document)
+            say(f"{put['name']} is at revision {put['revision']}, mode {put['mode']}")
 
 
 @command(
@@ -205,7 +201,7 @@ def mode_(name: str, mode: str, confirmed: bool, form: Form) -> None:
     _say_next(put, form)
 
 
-@command(retention, "rm", "slipway retention rm builds --dry-run", "slipway retention rm builds --yes")
+@command(retention, "rm", "slipway retention rm tidy --dry-run", "slipway retention rm tidy --yes")
 @click.argument("name")
 @changes
 def rm(name: str, yes: bool, dry_run: bool) -> None:
