@@ -70,14 +70,11 @@ def _close(services: Services) -> bool:
     closed = runs.close(services.database)
     if closed is None:
         return False
-    telemetry.log(
-        "WARNING" if closed.state == "held" else "INFO",
-        f"retention run {closed.state}",
-        run=closed.id,
-        policy=closed.policy,
-        tags=closed.waiting,
-        reason=closed.reason,
-    )
+    fields = {"run": closed.id, "policy": closed.policy, "tags": closed.waiting, "reason": closed.reason}
+    if closed.state == "held":
+        telemetry.log("WARNING", "a retention run is held", **fields)
+    else:
+        telemetry.log("INFO", "retention run closed", state=closed.state, **fields)
     return True
 
 

@@ -161,7 +161,7 @@ def set_(
     "slipway retention load retention.json --dry-run",
     "slipway retention load retention.json",
 )
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--confirmed", is_flag=True, help="Their first runs are not held.")
 @click.option("--dry-run", is_flag=True, help="Plan each of them, and set nothing.")
 def load(file: Path, confirmed: bool, dry_run: bool) -> None:
