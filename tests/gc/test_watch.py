@@ -44,7 +44,8 @@ _HELD: Final = """
     INSERT INTO retention_policies (name, position, repositories, mode, rules, new_for, brake_share, brake_tags, holds,
                                     changed_by)
     VALUES ('tidy', 1, 'a/**', 'enforce', '[]', '1 day', 30, 5000, 'it is new', 'somebody');
-    INSERT INTO retention_runs (kind, state, policy_id, policy, namespace, revision, document, made_by, expires_at, waiting)
+    INSERT INTO retention_runs (kind, state, policy_id, policy, namespace, revision, document, made_by, expires_at,
+                                waiting)
     SELECT 'scheduled', 'open', id, name, namespace, revision, '{}', 'somebody', now() + interval '1 day', 1
       FROM retention_policies;
 """
