@@ -55,7 +55,7 @@ cli: $(VENV)/.made  ## Make build/slipway.pyz, the command line in one file for 
 		--platform any --implementation py --abi none --python-version 3.11 --target build/cli --requirement requirements/cli.txt
 	@cp -R cli/slipway_cli build/cli/ && rm -rf build/cli/slipway_cli/operator build/cli/bin
 	@find build/cli -name __pycache__ -type d -prune -exec rm -rf {} +
-	@$(BIN)/python -m zipapp build/cli --compress --main slipway_cli.main:main --python "/usr/bin/env python3" --output build/slipway.pyz
+	@$(BIN)/python -m zipapp build/cli --compress --main slipway_cli.start:main --python "/usr/bin/env python3" --output build/slipway.pyz
 	@ls -l build/slipway.pyz
 
 check: $(VENV)/.made-dev  ## Lint, types, and the one-way rule of imports

@@ -140,7 +140,7 @@ def _seed(arguments: argparse.Namespace) -> int:
 
 
 def _up(arguments: argparse.Namespace) -> int:
-    """Until it is told to stop, or a child ends by itself."""
+    """Runs until it is told to stop, or a child ends by itself."""
     heed_signals()
     if not arguments.detached:
         end_with_parent()

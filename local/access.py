@@ -11,7 +11,7 @@ from functions.registry.auth.secrets import make_secret
 
 
 def make_access_secrets() -> dict[str, str]:
-    """As the environment's variables."""
+    """Makes them as the environment's variables."""
     key = generate_private_key(SECP256R1())
     return {
         "SLIPWAY_TOKEN_KEYS": key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode(),

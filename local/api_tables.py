@@ -45,7 +45,7 @@ def resolve(document: Document, value: dict[str, Any]) -> dict[str, Any]:
 
 
 def api_page(page: str, document: Document) -> str:
-    """The page with all its tables made anew. Raises PageDiffers."""
+    """Returns the page with all its tables made anew. Raises PageDiffers."""
     sections = set(_SECTION.findall(page))
     if sections != document["paths"].keys():
         raise PageDiffers(", ".join(sorted(sections ^ document["paths"].keys())))
@@ -53,12 +53,12 @@ def api_page(page: str, document: Document) -> str:
 
 
 def errors_page(page: str, document: Document) -> str:
-    """The page with its table made anew."""
+    """Returns the page with its table made anew."""
     return _ERRORS.sub(lambda _: _errors_table(document), page)
 
 
 def _endpoint_table(document: Document, path: str) -> str:
-    """A line for all methods that take, give and refuse the same."""
+    """Writes a line for all methods that take, give and refuse the same."""
     item = document["paths"][path]
     lines: dict[tuple[str, ...], list[str]] = {}
     for method, operation in item.items():

@@ -25,7 +25,7 @@ class DataLock:
     earlier_port: int | None
 
     def name_run(self, port: int) -> None:
-        """So that who is refused learns by whom."""
+        """Names the run, so that who is refused learns by whom."""
         self._write(f"{os.getpid()} {port}\n")
 
     def forget_run(self) -> None:
@@ -54,7 +54,9 @@ def locked(folder: Path) -> Iterator[DataLock]:
 
 
 def _open(path: Path) -> IO[str]:
-    """Locked. A reset may have deleted the file after it was opened: then it is another's, or nobody's."""
+    """Opens the file, and locks it. A reset may have deleted the file after it was opened: then it is another's, or
+    nobody's.
+    """
     while True:
         file = path.open("a+")
         try:

@@ -51,9 +51,17 @@ def _is_loopback(address: str) -> bool:
         return False
 
 
+def knows_localhost() -> bool:
+    """Returns whether the name leads to an address of this machine: a root without /etc/hosts may not know it."""
+    try:
+        return socket.gethostbyname("localhost") == HOST
+    except OSError:
+        return False
+
+
 def choose_port(port: int) -> int:
-    """`port` if it is free; any free one for 0. Raises StartRefused. Another may take it before it is used: `listen`
-    of local.listening makes sure that none does.
+    """Returns `port` if it is free; any free one for 0. Raises StartRefused. Another may take it before it is used:
+    `listen` of local.listening makes sure that none does.
     """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -11,7 +11,7 @@ from local.guard import StartRefused
 
 
 def write_whole(path: Path, text: str) -> None:
-    """For the owner's eyes only. Written beside and renamed, so that nobody ever finds half of it."""
+    """Writes for the owner's eyes only: written beside and renamed, so that nobody ever finds half of it."""
     beside = path.with_name(f"{path.name}.new")
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:
@@ -22,7 +22,7 @@ def write_whole(path: Path, text: str) -> None:
 
 
 def kept(path: Path, names: Sequence[str], make: Callable[[], dict[str, str]]) -> dict[str, str]:
-    """What the file holds, all `names` among it; made at the first start. Raises StartRefused.
+    """Returns what the file holds, all `names` among it; made at the first start. Raises StartRefused.
 
     An empty file is none: an earlier release left it so when it was ended in between.
     """

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Final
 
 _ROOT: Final = Path(__file__).resolve().parent.parent
-_START: Final = "import sys; sys.path[:0] = {paths!r}; from slipway_cli.main import main; main()"
+_START: Final = "import sys; sys.path[:0] = {paths!r}; from slipway_cli.start import main; main()"
 
 
 def write_launcher(path: Path) -> None:
-    """By way of a shell: a first line that names a program has no place for spaces."""
+    """Starts the program by way of a shell: a first line that names a program has no place for spaces."""
     start = _START.format(paths=[str(_ROOT / "cli"), str(_ROOT)])
     # -P: what lies in the folder where it is called is none of ours.
     command = shlex.join([sys.executable, "-P", "-c", start])

@@ -22,7 +22,7 @@ _LOOK_AGAIN_SECONDS: Final = 0.1
 
 
 def listen(port: int, patience: float = 0) -> socket.socket:
-    """A socket that listens on `port`, on any free one for 0, for a child to take over. Raises StartRefused.
+    """Returns a socket that listens on `port`, on any free one for 0, for a child to take over. Raises StartRefused.
 
     What is taken is tried for `patience` seconds: what is left of a run that was killed may have it for a moment.
     """
@@ -49,7 +49,7 @@ def port_of(listener: socket.socket) -> int:
 
 
 def reserve() -> socket.socket:
-    """A socket that keeps a free port, for a child that has to bind it by itself.
+    """Returns a socket that keeps a free port, for a child that has to bind it by itself.
 
     The kernel gives the port to nobody as long as this one is open; who asks for it by number may listen on it.
     """
@@ -60,7 +60,9 @@ def reserve() -> socket.socket:
 
 
 def take_over() -> None:
-    """In a child: gunicorn, the framework's server, finds the socket where systemd would have put it."""
+    """Hands a socket over in a child: gunicorn, the framework's server, finds the socket where systemd would have
+    put it.
+    """
     descriptor = int(os.environ.pop(LISTENER, "-1"))
     if descriptor < 0:
         return

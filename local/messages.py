@@ -22,7 +22,7 @@ _ACK_SECONDS: Final = 600
 
 
 def woken(ports: Ports) -> dict[str, int]:
-    """Where the messages of each topic go."""
+    """Tells where the messages of each topic go."""
     return {TOPIC: ports.gc, WORK_TOPIC: ports.work}
 
 

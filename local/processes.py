@@ -28,7 +28,7 @@ class ChildFailed(RuntimeError):
 
 
 def ending_with_parent() -> list[str]:
-    """What to put before a command: should its parent be killed outright, the kernel ends it as well.
+    """Returns what to put before a command: should its parent be killed outright, the kernel ends it as well.
 
     By SIGINT: gunicorn and PostgreSQL would wait for their clients if it were SIGTERM, and keep their ports meanwhile.
     """
@@ -37,19 +37,19 @@ def ending_with_parent() -> list[str]:
 
 
 def unless_orphaned() -> list[str]:
-    """What to put behind that: the kernel tells nothing to a child that asks once its parent is gone already, so such a
-    one doesn't begin.
+    """Returns what to put behind that: the kernel tells nothing to a child that asks once its parent is gone already,
+    so such a one doesn't begin.
     """
     return ["/bin/sh", "-c", 'test "$PPID" = "$0" && exec "$@"', str(os.getpid())]
 
 
 def tail(log: Path) -> str:
-    """The last lines of a log, indented."""
+    """Returns the last lines of a log, indented."""
     return indented(log.read_text(errors="replace") if log.exists() else "")
 
 
 def indented(text: str) -> str:
-    """Its last lines."""
+    """Returns its last lines."""
     lines = text.splitlines()[-TAIL_LINES:]
     return "\n".join(f"    {line}" for line in lines) or "    (its log is empty)"
 
@@ -107,7 +107,7 @@ class Child:
             self.process.send_signal(self.stop_signal)
 
     def wait(self) -> None:
-        """Until it and all that it started have ended; they are killed only if that takes too long."""
+        """Waits until it and all that it started have ended; they are killed only if that takes too long."""
         if self.process is None:
             return
         with suppress(subprocess.TimeoutExpired):

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from local.guard import HOST
+from local.guard import HOST, knows_localhost
 from local.kept import kept
 from local.listening import LISTENER
 from local.processes import Child
@@ -78,7 +78,7 @@ class Data:
 
     @property
     def run(self) -> Path:
-        """What a run says of itself while it lasts."""
+        """Returns what a run says of itself while it lasts."""
         return self.folder / "run.json"
 
     def log(self, name: str) -> Path:
@@ -87,12 +87,12 @@ class Data:
         return logs / f"{name}.log"
 
     def signing_secret(self) -> str:
-        """Made at the first start; the fake store knows it too and checks every signature with it."""
+        """Returns what is made at the first start; the fake store knows it too and checks every signature with it."""
         return kept(self.keys, (SIGNER,), lambda: {SIGNER: secrets.token_hex(20)})[SIGNER]
 
 
 def access_environment(data: Data, port: int) -> dict[str, str]:
-    """What token mode needs; whether it is used is SLIPWAY_ACCESS's to say. Made at the first start."""
+    """Returns what token mode needs; whether it is used is SLIPWAY_ACCESS's to say. Made at the first start."""
     # The registry's own address: some clients refuse a realm at any other private one, and at a name that leads there.
     return {**kept(data.access, ACCESS_SECRETS, _access_secrets), "SLIPWAY_TOKEN_REALM": f"http://{HOST}:{port}/token"}
 
@@ -105,13 +105,15 @@ def _access_secrets() -> dict[str, str]:
 
 
 def base_environment() -> dict[str, str]:
-    """Only what programs need: credentials, proxies and hosts that the caller's environment names stay out of it."""
+    """Returns only what programs need: credentials, proxies and hosts that the caller's environment names stay out of
+    it.
+    """
     kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
     return {**kept, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "NO_PROXY": "*"}
 
 
 def function_environment(database: str, ports: Ports, data: Data) -> dict[str, str]:
-    """What a deployment gives the functions, pointed at this machine. SLIPWAY_* of the caller go over it."""
+    """Returns what a deployment gives the functions, pointed at this machine. SLIPWAY_* of the caller go over it."""
     chosen = {name: value for name, value in os.environ.items() if name.startswith("SLIPWAY_")}
     return {
         **base_environment(),
@@ -128,11 +130,18 @@ def function_environment(database: str, ports: Ports, data: Data) -> dict[str, s
         "SLIPWAY_SIGNER": "hmac",
         "SLIPWAY_SIGNER_IDENTITY": SIGNER,
         "SLIPWAY_SIGNER_SECRET": data.signing_secret(),
-        # A name other than the registry's: clients send their password to the same name, whatever the port.
-        "SLIPWAY_SIGNED_URL_BASE": f"http://localhost:{ports.storage}",
+        "SLIPWAY_SIGNED_URL_BASE": f"http://{_name_of_storage()}:{ports.storage}",
         **access_environment(data, ports.api),
         **chosen,
     }
+
+
+def _name_of_storage() -> str:
+    """Returns a name other than the registry's: clients send their password to the same name, whatever the port.
+
+    A machine without /etc/hosts may not know the name; the address serves there.
+    """
+    return "localhost" if knows_localhost() else HOST
 
 
 def storage(data: Data, ports: Ports, listener: socket.socket | None = None) -> Child:
@@ -159,7 +168,7 @@ def function(
     environment: Mapping[str, str],
     processes: int = 1,
 ) -> Child:
-    """One function under the framework. `port` is one to listen on, or a socket that does."""
+    """Starts one function under the framework. `port` is one to listen on, or a socket that does."""
     listener = port if isinstance(port, socket.socket) else None
     listening = {"PORT": str(port)} if listener is None else {LISTENER: str(listener.fileno())}
     server = {"HOST": HOST, "THREADS": str(THREADS), "WORKERS": str(processes), **listening}

@@ -27,8 +27,8 @@ _MOST_NAMED: Final = 3
 
 
 def reset(folder: Path) -> str:
-    """What there is to say afterwards. Raises StartRefused if a run has it, if it is no data folder, or if something
-    could not be deleted.
+    """Returns what there is to say afterwards. Raises StartRefused if a run has it, if it is no data folder, or if
+    something could not be deleted.
     """
     if folder.exists() and not (folder / data_lock.NAME).exists():
         raise StartRefused(f"{folder} does not look like a data folder of Slipway: nothing was deleted")

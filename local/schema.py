@@ -23,7 +23,7 @@ _NOISE: Final = re.compile(r"--|SET |SELECT pg_catalog\.set_config|\\(un)?restri
 
 
 def dump(url: str) -> str:
-    """The schema of a migrated database, the same text for the same schema."""
+    """Returns the schema of a migrated database, the same text for the same schema."""
     command: list[str | Path] = [
         _programs() / "pg_dump",
         "--schema-only",
@@ -40,7 +40,7 @@ def dump(url: str) -> str:
 
 
 def main() -> None:
-    """On a server of its own, which is gone afterwards."""
+    """Runs on a server of its own, which is gone afterwards."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         server = Postgres(Path(folder) / "data", ephemeral=True)
         children = Children()

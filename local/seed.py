@@ -105,7 +105,7 @@ def seed(url: str, tags: int, repositories: int, largest: int, progress: Callabl
 
 
 def _shares(tags: int, repositories: int, largest: int) -> list[int]:
-    """Tags of each repository, the largest first: a few have many, most have few."""
+    """Returns the tags of each repository, the largest first: a few have many, most have few."""
     rest = repositories - 1
     if rest < 0 or largest < 1 or tags - largest < rest or (rest == 0 and tags != largest):
         raise ValueError("every repository has a tag, and the largest has no more than there are")

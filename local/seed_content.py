@@ -137,7 +137,7 @@ class Content:
         self.next_manifest = first_manifest
 
     def add(self, repository: Repository) -> Iterator[int]:
-        """All that the repository holds. Tells, tag by tag, how many of its tags there are."""
+        """Adds all that the repository holds. Tells, tag by tag, how many of its tags there are."""
         form = self._chance.choice(_FORMS)
         is_multi = form is _IMAGE and self._chance.random() < _MULTI_PLATFORM
         made: Made | None = None
@@ -172,7 +172,9 @@ class Content:
         return made
 
     def _manifest(self, repository: Repository, form: Form, at: float, subject: Made | None = None) -> Made:
-        """With a config and a layer of its own; images stand on layers that the whole namespace shares."""
+        """Makes a manifest with a config and a layer of its own; images stand on layers that the whole namespace
+        shares.
+        """
         config = self._blob(self._chance.randint(500, 8000))
         layers = [self._blob(self._chance.randint(10_000, 50_000_000))]
         if form is _IMAGE:
@@ -180,7 +182,7 @@ class Content:
         return self._with_blobs(repository, form, at, config, layers, subject)
 
     def _untagged(self, repository: Repository, at: float) -> None:
-        """One that a tag has left, and its blobs, which nothing else names. Its grace is not over yet."""
+        """Makes one that a tag has left, and its blobs, which nothing else names. Its grace is not over yet."""
         made = self._with_blobs(repository, _IMAGE, at, self._blob(1000), [self._blob(1_000_000)], None)
         self._runs_on(made)
         repository.untagged += 1
@@ -227,7 +229,7 @@ class Content:
         )
 
     def _runs_on(self, image: Made, architecture: str = _PLATFORMS[0]) -> None:
-        """As if its config had been read, which lies nowhere."""
+        """Fills it in as if its config had been read, which lies nowhere."""
         self._write("platforms", f"{image.id}\tlinux\t{architecture}\t{_NULL}\n")
 
     def _link(self, repository: Repository, made: Made, blob: Blob, at: float) -> None:
@@ -291,7 +293,7 @@ def _descriptor(media_type: str, of: Blob | Made) -> dict[str, object]:
 
 
 def _bytes(sha256: str) -> str:
-    """A digest as COPY reads it."""
+    """Writes a digest as COPY reads it."""
     return f"\\\\x01{sha256}"
 
 

@@ -6,6 +6,10 @@ import os
 import signal
 from typing import Final
 
+import pytest
+
+from local.guard import knows_localhost
+
 # Settings of our programs and of what they are made of: the tests give their own.
 _SETTINGS: Final = (
     *("SLIPWAY_", "GOOGLE_", "CLOUDSDK_", "GCE_", "STORAGE_", "PUBSUB_", "GRPC_", "OTEL_", "GUNICORN_", "FUNCTION_"),
@@ -34,3 +38,9 @@ def make_plain() -> None:
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def require_localhost() -> None:
+    """Skips the test where the name `localhost` leads nowhere, as in a root without /etc/hosts."""
+    if not knows_localhost():
+        pytest.skip("nothing here knows the name localhost: write '127.0.0.1 localhost' into /etc/hosts")

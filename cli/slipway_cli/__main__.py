@@ -1,5 +1,5 @@
 from __future__ import annotations
 
-from slipway_cli.main import main
+from slipway_cli.start import main
 
 main()

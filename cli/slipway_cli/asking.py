@@ -10,6 +10,7 @@ import click
 
 from slipway_cli.failures import Failed
 from slipway_cli.output import say
+from slipway_cli.printable import printable
 
 
 def changes(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -19,7 +20,9 @@ def changes(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def goes_on(what: str, *, yes: bool, dry_run: bool) -> bool:
-    """Whether to do it, after saying what. False for a dry run. Raises Failed if nobody can be asked, or says no."""
+    """Says whether to do it, after saying what. False for a dry run. Raises Failed if nobody can be asked, or says
+    no.
+    """
     if dry_run:
         say(f"would {what}; nothing was done")
         return False
@@ -27,6 +30,6 @@ def goes_on(what: str, *, yes: bool, dry_run: bool) -> bool:
         return True
     if not sys.stdin.isatty():
         raise Failed(f"this would {what}: --yes if that is meant", "--dry-run does nothing")
-    if not click.confirm(f"{what[0].upper()}{what[1:]}?", err=True):
+    if not click.confirm(printable(f"{what[0].upper()}{what[1:]}?"), err=True):
         raise Failed("nothing was done")
     return True

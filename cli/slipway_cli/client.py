@@ -14,7 +14,7 @@ from slipway_cli import VERSION
 from slipway_cli.contexts import Registry
 from slipway_cli.credentials import Credentials, find_credentials
 from slipway_cli.failures import Away
-from slipway_cli.refusals import PASSING, away, refusal
+from slipway_cli.refusals import PASSING, away, no_slipway, refusal
 from slipway_cli.tokens import Challenge, Tokens
 
 # To connect, and between two bytes of an answer.
@@ -29,6 +29,27 @@ _TOO_MANY: Final = 429
 def _no_netrc(request: requests.PreparedRequest) -> requests.PreparedRequest:
     """Where nothing signs in, requests would look into ~/.netrc."""
     return request
+
+
+class Document(dict[str, Any]):
+    """An answer's JSON. What it should have and lacks raises Away: whatever answers there is no Slipway."""
+
+    def __init__(self, content: dict[str, Any], host: str) -> None:
+        super().__init__(content)
+        self._host = host
+
+    @classmethod
+    def of(cls, registry: Registry, answer: requests.Response) -> Document:
+        try:
+            content = answer.json()
+        except requests.JSONDecodeError:
+            content = None
+        if not isinstance(content, dict):
+            raise no_slipway(registry.host, "with something else than its JSON")
+        return cls(content, registry.host)
+
+    def __missing__(self, key: str) -> Any:
+        raise no_slipway(self._host, f"without {key}")
 
 
 class Client:
@@ -49,25 +70,25 @@ class Client:
 
     @property
     def credentials(self) -> Credentials | None:
-        """Looked for when the first request is made: `--help` never waits for a helper."""
+        """Looks for them when the first request is made: `--help` never waits for a helper."""
         if not self._looked:
             self._credentials, self._looked = find_credentials(self.registry), True
         return self._credentials
 
     def get(self, path: str, **parameters: Any) -> Any:
-        return self.request("GET", path, parameters=parameters).json()
+        return Document.of(self.registry, self.request("GET", path, parameters=parameters))
 
     def send(self, method: str, path: str, document: dict[str, Any] | None = None, *, is_long: bool = False) -> Any:
-        """A change. None where the answer has no content."""
+        """Sends a change, and returns what is answered: None where the answer has no content."""
         body = {} if document is None and method != "DELETE" else document
         answer = self.request(method, path, document=body, is_long=is_long)
-        return answer.json() if answer.content else None
+        return Document.of(self.registry, answer) if answer.content else None
 
     def pages(self, path: str, key: str, limit: int | None, **parameters: Any) -> Iterator[Any]:
-        """What all pages hold under `key`, at most `limit`; each page is asked for when it is needed."""
+        """Yields what all pages hold under `key`, at most `limit`; each page is asked for when it is needed."""
         while True:
             answer = self.request("GET", path, parameters=parameters)
-            for item in answer.json().get(key) or ():
+            for item in Document.of(self.registry, answer)[key] or ():
                 yield item
                 limit = None if limit is None else limit - 1
                 if limit == 0:
@@ -88,7 +109,7 @@ class Client:
         redirects: bool = False,
         headers: dict[str, str] | None = None,
     ) -> requests.Response:
-        """A success; or with `redirects` one of these, which is not followed."""
+        """Returns a success; or with `redirects` one of these, which is not followed."""
         given = {name: _text(value) for name, value in (parameters or {}).items() if value is not None}
         answer = self._try(method, path, params=given, json=document, is_long=is_long, headers=headers or {})
         if answer.status_code == requests.codes.unauthorized:
@@ -101,7 +122,7 @@ class Client:
         return answer
 
     def ask_openly(self, path: str) -> requests.Response:
-        """Whatever it answers to somebody whom it doesn't know."""
+        """Returns whatever it answers to somebody whom it doesn't know."""
         try:
             return self.session.get(self.registry.url + path, timeout=self.seconds, allow_redirects=False)
         except requests.RequestException as error:
@@ -134,7 +155,7 @@ class Client:
         raise AssertionError("unreachable")
 
     def _own_path(self, link: str) -> str:
-        """Of the next page. One that leads elsewhere would take the credentials along."""
+        """Returns the path of the next page. One that leads elsewhere would take the credentials along."""
         parts = urlsplit(urljoin(self.registry.url, link))
         if parts.netloc != self.registry.host:
             raise Away(f"{self.registry.host} links to a page of {parts.netloc}, which is not followed")

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
 import click
-from click.shell_completion import shell_complete
 
 from slipway_cli.contexts import cache_folder, write_json
 from slipway_cli.tree import Asked
@@ -25,7 +24,9 @@ Completer = Callable[[click.Context, click.Parameter, str], list[str]]
 
 
 def complete(root: click.Command, instruction: str) -> int:
-    """What a shell asks for with each Tab."""
+    """Answers what a shell asks with each Tab."""
+    from click.shell_completion import shell_complete  # noqa: PLC0415  # every command has completers, and few complete
+
     return shell_complete(root, {"obj": Asked()}, "slipway", "_SLIPWAY_COMPLETE", instruction)
 
 
@@ -90,7 +91,8 @@ def _reference(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[
 
 
 def _tag(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
-    repository = ctx.params.get("repository")
+    reference = ctx.params.get("reference")
+    repository = reference.repository if reference else ctx.params.get("repository")
     return [each for each in _tags(ctx, repository) if each.startswith(incomplete)] if repository else []
 
 

@@ -30,7 +30,7 @@ class Registry:
 
     @property
     def host(self) -> str:
-        """With the port, as images are named by."""
+        """Names the host with the port, as images are named by."""
         return urlsplit(self.url).netloc
 
     @property
@@ -56,7 +56,7 @@ def cache_folder() -> Path:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """An empty object where there is no file. Raises Failed for one that can't be read."""
+    """Returns an empty object where there is no file. Raises Failed for one that can't be read."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -67,7 +67,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def write_json(path: Path, document: dict[str, Any]) -> None:
-    """Whole or not at all, for its owner's eyes only."""
+    """Writes it whole or not at all, for its owner's eyes only."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     descriptor, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
@@ -80,7 +80,7 @@ def write_json(path: Path, document: dict[str, Any]) -> None:
 
 
 def contexts() -> dict[str, Any]:
-    """`{"current": name or None, "contexts": {name: address}}`."""
+    """Returns `{"current": name or None, "contexts": {name: address}}`."""
     stored = read_json(config_folder() / "config.json")
     return {"current": stored.get("current"), "contexts": dict(stored.get("contexts", {}))}
 
@@ -90,7 +90,7 @@ def keep_contexts(document: dict[str, Any]) -> None:
 
 
 def address_of(text: str) -> str:
-    """An address of what was typed: a host means https, but http on this machine. Raises Failed."""
+    """Returns an address of what was typed: a host means https, but http on this machine. Raises Failed."""
     if re.match(r"https?://", text):
         parts = urlsplit(text)
         if _HOST.fullmatch(parts.netloc) and parts.path in {"", "/"} and not parts.query:
@@ -119,7 +119,7 @@ def find_registry(asked: str | None) -> Registry:
 
 
 def _as_running(registry: Registry) -> Registry:
-    """With its folder, if it is the one that runs here."""
+    """Adds its folder, if it is the one that runs here."""
     near = running_nearby() if registry.is_here else None
     if near is None or near.registry != registry.url:
         return registry
@@ -127,12 +127,12 @@ def _as_running(registry: Registry) -> Registry:
 
 
 def running_nearby() -> Running | None:
-    """A `make up` whose data lies in this folder or in one above."""
+    """Returns a `make up` whose data lies in this folder or in one above."""
     return next(filter(None, map(_running_on, _data_folders())), None)
 
 
 def _data_folders() -> Iterator[Path]:
-    """Where `make up DATA=...` was told another one, SLIPWAY_DATA says so."""
+    """Yields where they may be: where `make up DATA=...` was told another one, SLIPWAY_DATA says so."""
     if named := os.environ.get("SLIPWAY_DATA"):
         yield Path(named)
         return

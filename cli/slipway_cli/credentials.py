@@ -7,8 +7,6 @@ import binascii
 import json
 import os
 import re
-import shutil
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,7 +32,9 @@ class Credentials:
 
 
 def find_credentials(registry: Registry) -> Credentials | None:
-    """None for nobody: what anybody may do needs none. An identity of a job is another matter: identities.py."""
+    """Returns None for nobody: what anybody may do needs none. An identity of a job is another matter:
+    identities.py.
+    """
     return next(filter(None, _found(registry)), None)
 
 
@@ -59,7 +59,7 @@ def keep_token(registry: Registry, refresh_token: str) -> None:
 
 
 def forget_token(registry: Registry) -> bool:
-    """Whether there was one."""
+    """Says whether there was one."""
     kept = read_json(_own_file())
     if kept.pop(registry.url, None) is None:
         return False
@@ -112,7 +112,12 @@ def _of_entry(entry: dict[str, Any], path: Path) -> Credentials | None:
 
 
 def _by_helper(helper: str, host: str) -> Credentials | None:
-    """The protocol of docker's helpers: the host goes in, JSON comes out. Raises Failed for one that can't be used."""
+    """Speaks the protocol of docker's helpers: the host goes in, JSON comes out. Raises Failed for one that can't be
+    used.
+    """
+    import shutil  # noqa: PLC0415  # few have a helper
+    import subprocess  # noqa: PLC0415  # as above
+
     program = f"docker-credential-{helper}"
     if not _HELPER.fullmatch(helper) or shutil.which(program) is None:
         raise Failed(f"docker's configuration names the credential helper {program}, which isn't there")
@@ -138,7 +143,7 @@ def _by_helper(helper: str, host: str) -> Credentials | None:
 
 
 def _administrator(registry: Registry) -> Credentials | None:
-    """Of a `make up` nearby: whoever may read its data is its administrator."""
+    """Signs in to a `make up` nearby: whoever may read its data is its administrator."""
     if registry.folder is None:
         return None
     try:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from typing import Final
+from urllib.parse import urlsplit
 
 import requests
 
 from slipway_cli.credentials import Credentials
 from slipway_cli.failures import Away
+from slipway_cli.refusals import reason
 
 _SECONDS: Final = 20
 _GOOGLE: Final = "http://{host}/computeMetadata/v1/instance/service-accounts/default/identity"
@@ -32,7 +34,11 @@ def find_identity(audience: str) -> Credentials | None:
 
 def _of_github(address: str, audience: str) -> str:
     bearer = os.environ.get("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "")
-    return str(_ask(address, {"audience": audience}, {"Authorization": f"Bearer {bearer}"}).json()["value"])
+    answer = _ask(address, {"audience": audience}, {"Authorization": f"Bearer {bearer}"})
+    try:
+        return str(answer.json()["value"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise Away(f"{urlsplit(address).netloc} gives something else than the job's identity") from error
 
 
 def _of_google(audience: str) -> str:
@@ -46,7 +52,7 @@ def _ask(address: str, parameters: dict[str, str], headers: dict[str, str]) -> r
         answer.raise_for_status()
     except requests.RequestException as error:
         raise Away(
-            f"the job's identity can't be had: {type(error).__name__}",
+            f"the job's identity can't be had at {urlsplit(address).netloc}: {reason(error)}",
             "on GitHub: does the workflow have `permissions: id-token: write`?",
         ) from error
     return answer

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from importlib.util import find_spec
-from typing import Final
+from typing import Final, TextIO
 
 import click
 
 from slipway_cli import VERSION
 from slipway_cli.failures import CLOSED_PIPE, INTERRUPTED, ClosedPipe, Failed
+from slipway_cli.printable import printable
 from slipway_cli.tree import CONTEXT, Asked, Group, Later, registry_option
 
 _IN: Final = "slipway_cli.commands"
@@ -74,11 +75,20 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Returns the exit code, having said what is to be said."""
-    if instruction := os.environ.get("_SLIPWAY_COMPLETE"):
-        from slipway_cli.completing import complete  # noqa: PLC0415  # only a shell asks for it
-
-        return complete(slipway, instruction)
     try:
+        return _run(arguments)
+    except OSError as error:
+        # Whoever was to be told of a failure has gone as well.
+        _leave_unwritten(sys.stderr)
+        return CLOSED_PIPE if isinstance(error, BrokenPipeError) else Failed.code
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        if instruction := os.environ.get("_SLIPWAY_COMPLETE"):
+            from slipway_cli.completing import complete  # noqa: PLC0415  # only a shell asks for it
+
+            return complete(slipway, instruction)
         with slipway.make_context("slipway", arguments, obj=Asked()) as context:
             slipway.invoke(context)
         sys.stdout.flush()
@@ -98,11 +108,11 @@ def run(arguments: list[str]) -> int:
         _say("stopped")
         code = INTERRUPTED
     except (ClosedPipe, BrokenPipeError):
-        _leave_unwritten()
+        _leave_unwritten(sys.stdout)
         code = CLOSED_PIPE
     except OSError as error:
         _say(f"{error.filename or 'the output'}: {error.strerror or error}")
-        _leave_unwritten()
+        _leave_unwritten(sys.stdout)
         code = Failed.code
     else:
         code = 0
@@ -111,7 +121,7 @@ def run(arguments: list[str]) -> int:
 
 def _say(*lines: str) -> None:
     for line in filter(None, lines):
-        click.echo(f"slipway: {line}", err=True)
+        click.echo(printable(f"slipway: {line}"), err=True)
 
 
 def _flush() -> None:
@@ -119,9 +129,9 @@ def _flush() -> None:
     try:
         sys.stdout.flush()
     except OSError:
-        _leave_unwritten()
+        _leave_unwritten(sys.stdout)
 
 
-def _leave_unwritten() -> None:
-    """What is left in the buffer can't be written: else Python tries again when it exits, and complains."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _leave_unwritten(stream: TextIO) -> None:
+    """Drops what is left in its buffer and can't be written: else Python tries again when it exits, and complains."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

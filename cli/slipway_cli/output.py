@@ -19,6 +19,7 @@ import click
 
 from slipway_cli import units
 from slipway_cli.failures import ClosedPipe
+from slipway_cli.printable import printable
 
 FORMATS: Final = ("table", "json", "jsonl", "csv", "name")
 # How many rows people are shown who did not say how many.
@@ -47,7 +48,7 @@ class Column:
 
 
 def plain(value: Any) -> str:
-    """As people read it, on one line of a terminal, whatever signs a stranger's name has."""
+    """Writes a value as people read it, on one line of a terminal, whatever signs a stranger's name has."""
     if value is None or value == []:
         return "-"
     if isinstance(value, bool):
@@ -56,7 +57,7 @@ def plain(value: Any) -> str:
         return " ".join(f"{name}={plain(inner)}" for name, inner in value.items()) or "-"
     if isinstance(value, list):
         return " ".join(plain(each) for each in value)
-    return "".join(sign if sign.isprintable() else "\ufffd" for sign in str(value))
+    return printable(str(value))
 
 
 def text(title: str, field: str) -> Column:
@@ -76,7 +77,7 @@ def time(title: str, field: str) -> Column:
 
 
 def digest(title: str, field: str) -> Column:
-    """As many signs of it as tell it apart; `show` has all."""
+    """Returns as many signs of it as tell it apart; `show` has all."""
     return Column(title, field, lambda value: f"{value[:19]}…" if value else "-")
 
 
@@ -90,13 +91,15 @@ class Form:
 
     @property
     def rows(self) -> int | None:
-        """How many are shown. Programs get all, people as many as they can look at, unless they say how many."""
+        """Returns how many are shown. Programs get all, people as many as they can look at, unless they say how
+        many.
+        """
         if self.limit is not None:
             return self.limit or None
         return ROWS if self.format == "table" else None
 
     def page(self, most: int = 1000) -> int:
-        """How many to ask for at once: one more than are shown tells whether there are more."""
+        """Returns how many to ask for at once: one more than are shown tells whether there are more."""
         return most if self.rows is None else min(most, self.rows + 1)
 
 
@@ -199,7 +202,7 @@ def _with_fields(items: Iterator[Item], wanted: Sequence[str]) -> Iterator[Item]
 
 
 def _write_array(items: Iterable[Item]) -> None:
-    """A JSON array, of which no more than an item is held."""
+    """Writes a JSON array, of which no more than an item is held."""
     before = "[\n"
     for item in items:
         write(f"{before}{_json(item)}")
@@ -208,7 +211,7 @@ def _write_array(items: Iterable[Item]) -> None:
 
 
 def _write_csv(items: Iterable[Item], chosen: Sequence[str]) -> None:
-    """With the names of the fields first: those that were chosen, else those of the first item."""
+    """Writes rows, with the names of the fields first: those that were chosen, else those of the first item."""
     columns: list[Column] = []
     for item in items:
         if not columns:
@@ -259,7 +262,7 @@ def write_line(line: str) -> None:
 
 
 def write(data: str) -> None:
-    """To stdout. Raises ClosedPipe; an OSError, such as a full disk's, is main.py's."""
+    """Writes to stdout. Raises ClosedPipe; an OSError, such as a full disk's, is main.py's."""
     try:
         sys.stdout.write(data)
     except BrokenPipeError as error:
@@ -267,6 +270,6 @@ def write(data: str) -> None:
 
 
 def say(line: str) -> None:
-    """To people: programs that read the data never see it."""
+    """Speaks to people: programs that read the data never see it."""
     sys.stdout.flush()
-    click.echo(line, err=True)
+    click.echo(printable(line), err=True)

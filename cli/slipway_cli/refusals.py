@@ -10,6 +10,7 @@ import requests
 from slipway_cli.contexts import Registry
 from slipway_cli.credentials import Credentials
 from slipway_cli.failures import Away, Failed, NoRight, NotThere
+from slipway_cli.printable import printable
 
 # Answers that are another one a little later.
 PASSING: Final = frozenset({429, 502, 503, 504})
@@ -17,7 +18,7 @@ _LONGEST: Final = 1000
 
 
 def refusal(registry: Registry, credentials: Credentials | None, answer: requests.Response) -> Failed:
-    """Of an answer from 300 on."""
+    """Makes the failure of an answer from 300 on."""
     said, host, codes = _said(answer), registry.host, requests.codes
     match answer.status_code:
         case codes.unauthorized:
@@ -26,6 +27,8 @@ def refusal(registry: Registry, credentials: Credentials | None, answer: request
             found = NoRight(said)
         case codes.not_found if _code(answer) == "UNSUPPORTED":
             found = Failed(f"{host} has no such endpoint: {said}", "is it of an older release than this command line?")
+        case codes.not_found if not _code(answer):
+            found = no_slipway(host, f"{answer.status_code} ({said})")
         case codes.not_found:
             found = NotThere(said, said=_code(answer))
         case codes.too_many_requests:
@@ -47,23 +50,30 @@ def _not_signed_in(host: str, credentials: Credentials | None, said: str) -> NoR
     return NoRight(f"{said} (signed in by {credentials.source})", f"`slipway login {host}` signs in anew")
 
 
+def no_slipway(host: str, answer: str) -> Away:
+    """Makes the failure of what answers otherwise than a Slipway does, such as another registry, or the web server in
+    front of one.
+    """
+    return Away(f"{host} answers {answer}: is that a Slipway?", f"`slipway doctor {host}` looks at what is there")
+
+
 def away(registry: Registry, error: requests.RequestException) -> Away:
-    """In words that say what to look at."""
+    """Says in words that say what to look at."""
     host = registry.host
     if isinstance(error, requests.exceptions.SSLError):
         return Away(
-            f"{host}: its certificate is refused, or it speaks no TLS: {_reason(error)}",
+            f"{host}: its certificate is refused, or it speaks no TLS: {reason(error)}",
             "a certificate authority of your own: REQUESTS_CA_BUNDLE=FILE; plain HTTP: --registry http://HOST",
         )
     if isinstance(error, requests.exceptions.ProxyError):
-        return Away(f"{host}: the proxy refuses: {_reason(error)}", "look at HTTPS_PROXY and NO_PROXY")
+        return Away(f"{host}: the proxy refuses: {reason(error)}", "look at HTTPS_PROXY and NO_PROXY")
     if isinstance(error, requests.Timeout):
         return Away(f"{host} doesn't answer in time", "trying again may help")
-    return Away(f"{host} can't be reached: {_reason(error)}", f"`slipway doctor {host}` looks at what lies between")
+    return Away(f"{host} can't be reached: {reason(error)}", f"`slipway doctor {host}` looks at what lies between")
 
 
-def _reason(error: BaseException) -> str:
-    """The innermost one: what stands around it are names of classes."""
+def reason(error: BaseException) -> str:
+    """Returns the innermost one: what stands around it are names of classes."""
     text = str(error)
     if match := re.search(r"\[Errno -?\d+\] ([^'\")]+)", text):
         return match[1].strip()
@@ -89,5 +99,4 @@ def _said(answer: requests.Response) -> str:
     detail = error.get("detail")
     what = ": " + ", ".join(str(value) for value in detail.values()) if isinstance(detail, dict) and detail else ""
     text = f"{error['message']}{what}" if error.get("message") else answer.reason or str(answer.status_code)
-    # It comes from afar, and goes to a terminal.
-    return "".join(character if character.isprintable() else "\ufffd" for character in text)[:_LONGEST]
+    return printable(text)[:_LONGEST]

@@ -13,7 +13,7 @@ from slipway_cli.tree import Asked
 
 
 def connect() -> Client:
-    """The registry that is meant. Raises Failed where none is."""
+    """Returns the registry that is meant. Raises Failed where none is."""
     asked = click.get_current_context().ensure_object(Asked)
     registry = find_registry(asked.registry)
     if registry.folder is not None and asked.registry is None and sys.stderr.isatty():

@@ -28,7 +28,7 @@ def suggesting(word: str, known: Iterable[str]) -> Iterator[None]:
 
 @contextmanager
 def suggesting_image(client: Client, image: Reference) -> Iterator[None]:
-    """The nearest repository, or the nearest tag of the one that is there."""
+    """Suggests the nearest repository, or the nearest tag of the one that is there."""
     try:
         yield
     except NotThere as missing:
@@ -59,7 +59,7 @@ def namespaces(client: Client) -> Iterator[str]:
 
 
 def _nearest(word: str, known: Iterable[str]) -> str | None:
-    """None also where they can't be asked for."""
+    """Returns None also where they can't be asked for."""
     try:
         return nearest(word, list(itertools.islice(known, _LOOKED_AT)))
     except Failed:

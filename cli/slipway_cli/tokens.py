@@ -15,6 +15,7 @@ from slipway_cli.contexts import Registry
 from slipway_cli.credentials import Credentials
 from slipway_cli.failures import Away, NoRight
 from slipway_cli.identities import find_identity
+from slipway_cli.refusals import away, no_slipway, refusal
 
 _SECONDS: Final = (10, 60)
 _YOUNG_SECONDS: Final = 60
@@ -43,7 +44,7 @@ class Challenge:
 
 
 def scopes_for(path: str) -> str:
-    """All that could be granted for what a path asks: what isn't granted is left out of the token."""
+    """Returns all that could be granted for what a path asks: what isn't granted is left out of the token."""
     plain = path.partition("?")[0]
     for pattern in _REPOSITORY:
         if match := pattern.match(plain) if pattern.pattern.startswith("/v2") else pattern.fullmatch(plain):
@@ -62,7 +63,7 @@ class Tokens:
         self._identity: Credentials | None = None
 
     def headers(self, path: str, credentials: Credentials | None) -> dict[str, str]:
-        """Before the registry has said what it wants: our own API takes a name and a secret as they are."""
+        """Signs in before the registry has said what it wants: our own API takes a name and a secret as they are."""
         scope = scopes_for(path)
         if scope in self._kept:
             return {"Authorization": f"Bearer {self._kept[scope]}"}
@@ -77,7 +78,7 @@ class Tokens:
         return {}
 
     def answer(self, challenge: Challenge, path: str, credentials: Credentials | None) -> str | None:
-        """A token for what was refused; None if none would be another one. Raises NoRight and Away."""
+        """Returns a token for what was refused; None if none would be another one. Raises NoRight and Away."""
         scope = scopes_for(path) if scopes_for(path) != _CATALOG else challenge.scope or _CATALOG
         if credentials is None and self._identity is None:
             self._identity = find_identity(challenge.service)
@@ -88,7 +89,7 @@ class Tokens:
         return self._fetch(challenge.realm, challenge.service, scope, self._identity or credentials)
 
     def refresh_token(self, challenge: Challenge, name: str, secret: str) -> str:
-        """What signs in again without the secret. Raises NoRight and Away."""
+        """Returns what signs in again without the secret. Raises NoRight and Away."""
         self._require_safe(challenge.realm)
         form = {"grant_type": "password", "username": name, "password": secret, "access_type": "offline"}
         return str(self._post(challenge.realm, {**form, "service": challenge.service})["refresh_token"])
@@ -120,10 +121,13 @@ class Tokens:
                 raise NoRight(f"{host} doesn't let you in{source}: {_reason(answer)}", f"`slipway login {host}`")
             if answer.status_code == requests.codes.not_found:
                 return {}
-            answer.raise_for_status()
+            if not answer.ok:
+                raise refusal(self._registry, credentials, answer)
             found = answer.json()
-        except (requests.RequestException, ValueError) as error:
-            raise Away(f"no token can be had at {urlsplit(realm).netloc}: {type(error).__name__}") from error
+        except requests.JSONDecodeError as error:
+            raise no_slipway(urlsplit(realm).netloc, "with something else than a token") from error
+        except requests.RequestException as error:
+            raise away(Registry(realm, self._registry.found), error) from error
         return found if isinstance(found, dict) else {}
 
     def _require_safe(self, realm: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -21,6 +20,20 @@ _MEANT: Final = {
     "rename": ("mv",),
     "move": ("mv",),
     "ls": ("list",),
+    "list": ("ls",),
+    "get": ("show", "list"),
+    "describe": ("show",),
+    "info": ("show", "doctor"),
+    "status": ("doctor",),
+    "health": ("doctor",),
+    "check": ("doctor",),
+    "can": ("explain",),
+    "permissions": ("grant", "explain"),
+    "log": ("audit",),
+    "logs": ("audit",),
+    "history": ("audit",),
+    "token": ("secret",),
+    "password": ("secret",),
 }
 CONTEXT: Final[dict[str, Any]] = {"help_option_names": ["-h", "--help"], "max_content_width": _WIDTH}
 
@@ -81,7 +94,7 @@ class Group(click.Group):
         self.later = dict(later or {})
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # as click calls it
-        """In the order in which they are written down: what belongs together stands together."""
+        """Lists them in the order in which they are written down: what belongs together stands together."""
         return [*self.later, *(name for name in self.commands if name not in self.later)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -101,7 +114,7 @@ class Group(click.Group):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Without importing any that is imported later."""
+        """Writes them without importing any that is imported later."""
         rows = []
         for name in self.list_commands(ctx):
             if name in self.later:
@@ -113,7 +126,9 @@ class Group(click.Group):
 
 
 def nearest(word: str, known: Sequence[str]) -> str | None:
-    """The one of `known` that was probably meant."""
+    """Returns the one of `known` that was probably meant."""
+    import difflib  # noqa: PLC0415  # seldom needed
+
     starting = [name for name in known if name.startswith(word) or word.startswith(name)]
     return next(iter(difflib.get_close_matches(word, known, n=1, cutoff=0.5)), None) or next(iter(starting), None)
 
@@ -132,5 +147,5 @@ def command(
 
 
 def alone(name: str, *examples: str, is_local: bool = False) -> Callable[[Callable[..., Any]], click.Command]:
-    """The same without a group: main.py gives it a place."""
+    """Does the same without a group: main.py gives it a place."""
     return click.command(name, cls=Command, examples=examples, is_local=is_local)

@@ -14,7 +14,7 @@ _LENGTHS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def size(count: int | None) -> str:
-    """In binary units: `1.5 GiB`."""
+    """Writes a size in binary units: `1.5 GiB`."""
     if count is None:
         return "-"
     amount, unit = float(count), 0
@@ -24,14 +24,14 @@ def size(count: int | None) -> str:
 
 
 def time(text: str | None) -> str:
-    """Of UTC, to the minute; titles of columns say that it is UTC."""
+    """Writes a time of UTC, to the minute; titles of columns say that it is UTC."""
     if not text:
         return "-"
     return f"{datetime.fromisoformat(text).astimezone(UTC):%Y-%m-%d %H:%M}"
 
 
 def length(seconds: int | None) -> str:
-    """In the largest unit that it is a whole number of: `36h`, `7d`."""
+    """Writes a length of time in the largest unit that it is a whole number of: `36h`, `7d`."""
     if seconds is None:
         return "-"
     unit = next((each for each in ("d", "h", "m") if seconds and seconds % _LENGTHS[each] == 0), "s")

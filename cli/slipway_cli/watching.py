@@ -36,7 +36,7 @@ def watch(line: Callable[[], tuple[str, bool]], seconds: float) -> None:
 
 
 def pause_for(seconds: float) -> None:
-    """Between two questions."""
+    """Waits between two questions."""
     time.sleep(seconds)
 
 
@@ -46,7 +46,7 @@ def bar(done: int, whole: int) -> str:
 
 
 def left(seconds: int | None) -> str:
-    """How long something still takes, as people say it: `40 s`, `12 min`, `3 h 20 min`."""
+    """Returns how long something still takes, as people say it: `40 s`, `12 min`, `3 h 20 min`."""
     if seconds is None:
         return "-"
     if seconds < _MINUTE:

@@ -33,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def preflight(google: Google, choice: Choice, *, may_change: bool) -> Iterator[Finding]:
-    """In the order in which one thing needs another. Raises NotSignedIn."""
+    """Looks at all in the order in which one thing needs another. Raises NotSignedIn."""
     caller = google.caller()
     number, finding = checks.project(google, choice, caller)
     yield finding

@@ -69,7 +69,7 @@ def _to_be_written(choice: Choice, granted: dict[str, float]) -> Iterator[Findin
 
 
 def _value(document: Any, region: str) -> int | None:
-    """Of the most specific that holds in the region, which comes first; -1 is without a limit."""
+    """Takes the most specific value that holds in the region, which comes first; -1 is without a limit."""
     for info in document.get("dimensionsInfos", []):
         places = info.get("applicableLocations", [])
         named = info.get("dimensions", {}).get("region")
@@ -136,7 +136,7 @@ def _room(document: Any, choice: Choice) -> Finding:
 
 
 def _existing(document: Any, choice: Choice) -> Iterator[Finding]:
-    """What docs/deploy.md says that an instance has to have."""
+    """Returns what docs/deploy.md says that an instance has to have."""
     name, settings = document["name"], document.get("settings", {})
     flags = {flag["name"]: flag["value"] for flag in settings.get("databaseFlags", [])}
     addresses = settings.get("ipConfiguration", {})
@@ -174,6 +174,6 @@ def _existing(document: Any, choice: Choice) -> Iterator[Finding]:
 
 
 def _flags(flags: dict[str, str]) -> str:
-    """All of them, as a shell takes them: others wrote them."""
+    """Writes all of them as a shell takes them: others wrote them."""
     wanted = {**flags, "cloudsql.iam_authentication": "on"}
     return shlex.quote(",".join(f"{name}={value}" for name, value in wanted.items()))

@@ -20,7 +20,7 @@ _DENIED, _MISSING = 403, 404
 
 
 def failed(subject: str, what: str, error: Refused | Unanswered) -> Finding:
-    """Of something that could not be read."""
+    """Makes a finding of something that could not be read."""
     if isinstance(error, Unanswered):
         return Finding(
             subject,
@@ -40,7 +40,7 @@ def _asked_permission(error: Refused) -> tuple[str, ...]:
 
 
 def project(google: Google, choice: Choice, caller: str) -> tuple[str | None, Finding]:
-    """Its number, or None if nothing else can be asked."""
+    """Returns its number, or None if nothing else can be asked."""
     try:
         found = google.get(_PROJECTS, f"v3/projects/{choice.project}", as_project=False)
     except Unanswered as error:
@@ -68,7 +68,7 @@ def project(google: Google, choice: Choice, caller: str) -> tuple[str | None, Fi
 
 
 def billing(google: Google, choice: Choice) -> tuple[bool, Finding]:
-    """Whether it is billed, as far as anybody knows: without it no paid API is enabled."""
+    """Says whether it is billed, as far as anybody knows: without it no paid API is enabled."""
     try:
         found = google.get(_BILLING, f"v1/projects/{choice.project}/billingInfo")
     except (Refused, Unanswered) as error:
@@ -88,12 +88,12 @@ def billing(google: Google, choice: Choice) -> tuple[bool, Finding]:
 
 
 def enable_asked(google: Google, choice: Choice, hold: str) -> Finding:
-    """The APIs that this program itself asks. `hold` says why nothing may be changed; empty if it may."""
+    """Enables the APIs that this program itself asks. `hold` says why nothing may be changed; empty if it may."""
     return _enabled(google, choice, [f"{name}.googleapis.com" for name in ASKED], "this program's", hold)
 
 
 def enable_applied(google: Google, choice: Choice, hold: str) -> Finding:
-    """Those that Terraform enables too; but one that was enabled seconds ago may still be refused."""
+    """Enables those that Terraform enables too; but one that was enabled seconds ago may still be refused."""
     return _enabled(google, choice, apis(choice), "terraform's", hold)
 
 
@@ -170,7 +170,7 @@ def agents(google: Google, choice: Choice, number: str) -> Iterator[Finding]:
 
 
 def foreign_network(choice: Choice, number: str) -> Iterator[Finding]:
-    """What nobody but the network's owner can see or give."""
+    """Tells what nobody but the network's owner can see or give."""
     if choice.foreign_network is None:
         return
     owner, region, name = choice.foreign_network

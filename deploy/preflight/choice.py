@@ -41,7 +41,7 @@ class Choice:
 
     @property
     def foreign_network(self) -> tuple[str, str, str] | None:
-        """Of another project."""
+        """Names the network if it is another project's."""
         return self.subnetwork if self.subnetwork and self.subnetwork[0] != self.project else None
 
     @property

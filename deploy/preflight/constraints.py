@@ -70,7 +70,9 @@ def _members(choice: Choice, _: Policy) -> Verdict:
 
 
 def service_ingress(choice: Choice) -> set[str]:
-    """Of Cloud Run's services, those beneath functions included: migrate is called from where one deploys."""
+    """Judges the ingress of Cloud Run's services, those beneath functions included: migrate is called from where one
+    deploys.
+    """
     return {"all", "internal"} | ({"internal-and-cloud-load-balancing"} if choice.has_domain else set())
 
 

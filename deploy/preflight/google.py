@@ -51,7 +51,7 @@ class _Passing(Exception):
 
 
 def access_token() -> str:
-    """Of the environment, or else of gcloud. Raises NotSignedIn."""
+    """Takes that of the environment, or else that of gcloud. Raises NotSignedIn."""
     if token := os.environ.get(TOKEN_VARIABLE, "").strip():
         return token
     try:
@@ -99,14 +99,16 @@ class Google:
         self._fresh_until = time.monotonic() + _FRESH_SECONDS
 
     def get(self, host: str, path: str, *, as_project: bool = True, **query: Any) -> Any:
-        """`as_project`: what it costs in quota counts against the project, whose API has to be enabled for it."""
+        """Asks; with `as_project` what it costs in quota counts against the project, whose API has to be enabled for
+        it.
+        """
         return self._call(host, f"{path}?{urlencode(query, doseq=True)}" if query else path, None, as_project)
 
     def post(self, host: str, path: str, body: Mapping[str, Any], *, as_project: bool = True) -> Any:
         return self._call(host, path, json.dumps(body).encode(), as_project)
 
     def finished(self, host: str, version: str, operation: Any) -> Any:
-        """What a long-running operation ends with. Raises Refused if that is an error."""
+        """Returns what a long-running operation ends with. Raises Refused if that is an error."""
         deadline = time.monotonic() + _OPERATION_SECONDS
         while not operation.get("done"):
             if time.monotonic() > deadline:
@@ -118,7 +120,7 @@ class Google:
         return operation.get("response", {})
 
     def caller(self) -> str:
-        """Who the token is of: a mail address. Raises NotSignedIn if it is of nobody."""
+        """Tells who the token is of: a mail address. Raises NotSignedIn if it is of nobody."""
         body = urlencode({"access_token": self._token}).encode()
         try:
             return str(self._call("oauth2.googleapis.com", "tokeninfo", body, as_project=False, is_form=True)["email"])

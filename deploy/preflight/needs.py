@@ -47,7 +47,7 @@ _SPARE: Final = 1.25
 
 
 def apis(choice: Choice) -> list[str]:
-    """Those that Terraform enables, as `run.googleapis.com`."""
+    """Returns those that Terraform enables, as `run.googleapis.com`."""
     names = [
         *_ALWAYS,
         *["compute"] * (choice.private_database or choice.has_domain),
@@ -80,7 +80,7 @@ def footprint(choice: Choice) -> Footprint:
 
 
 def compute_quotas(choice: Choice) -> dict[str, int]:
-    """How many of what Compute Engine counts are made, by the name of its metric."""
+    """Returns how many of what Compute Engine counts are made, by the name of its metric."""
     network = {"NETWORKS": 1, "SUBNETWORKS": 1} if choice.makes_network else {}
     front = {
         "BACKEND_SERVICES": 1,

@@ -28,7 +28,7 @@ _AT_ONCE: Final = 8
 
 
 def policies(google: Google, choice: Choice) -> Iterator[Finding]:
-    """A line for each that restricts something, and one for the rest."""
+    """Returns a line for each that restricts something, and one for the rest."""
 
     def read(constraint: Constraint) -> Policy | Refused | Unanswered:
         path = f"v2/projects/{choice.project}/policies/{constraint.name}:getEffectivePolicy"
@@ -86,7 +86,7 @@ def rights(google: Google, choice: Choice, caller: str) -> Iterator[Finding]:
 
 
 def may_ask(google: Google, choice: Choice) -> list[Finding]:
-    """Nothing, unless the caller may not ask the rest: that counts against the project's quota."""
+    """Returns nothing, unless the caller may not ask the rest: that counts against the project's quota."""
     wanted = ["serviceusage.services.use"]
     try:
         if _granted(google, _PROJECTS, f"v3/projects/{choice.project}", wanted, as_project=False):
@@ -103,7 +103,7 @@ def _some(permissions: Sequence[str]) -> str:
 
 
 def rights_elsewhere(google: Google, choice: Choice, caller: str) -> Iterator[Finding]:
-    """On what isn't the project's."""
+    """Looks at rights on what isn't the project's."""
     asked: list[tuple[str, str, str, Sequence[str], str]] = []
     if choice.kms_key:
         asked.append(("the key", "cloudkms.googleapis.com", f"v1/{choice.kms_key}", ON_A_KEY, "cloudkms.admin on it"))

@@ -20,7 +20,7 @@ class Policy:
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Policy:
-        """From `getEffectivePolicy`. Rules with a condition are for what bears a tag: a new project bears none."""
+        """Reads `getEffectivePolicy`. Rules with a condition are for what bears a tag: a new project bears none."""
         rules = [rule for rule in document.get("spec", {}).get("rules", []) if "condition" not in rule]
         allowed, denied = (
             frozenset(value.removeprefix(_PREFIX) for rule in rules for value in rule.get("values", {}).get(which, []))
@@ -39,7 +39,7 @@ class Policy:
         return self.is_enforced or not self.allows_all or bool(self.denied)
 
     def refused(self, values: Iterable[str]) -> list[str]:
-        """Those that it doesn't let through."""
+        """Returns those that it doesn't let through."""
         return sorted(
             value for value in values if value in self.denied or not (self.allows_all or value in self.allowed)
         )

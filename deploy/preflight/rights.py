@@ -210,7 +210,7 @@ ON_A_DATABASES_PROJECT: Final = (
 
 
 def by_role(choice: Choice) -> dict[str, list[str]]:
-    """The permissions in the project that an apply takes, by a role that has them."""
+    """Returns the permissions in the project that an apply takes, by a role that has them."""
     found: dict[str, list[str]] = {}
     for right in RIGHTS:
         if right.when(choice):

@@ -27,9 +27,11 @@ from functions.api.web.context import Context
 from functions.api.web.errors import ParameterInvalid
 from functions.api.web.limit import require_within_limit
 from functions.registry import telemetry
-from functions.registry.auth.caller import IssuerUnavailable
+from functions.registry.auth.caller import Caller, IssuerUnavailable
 from functions.registry.blobs.errors import BlobStoreUnavailable
+from functions.registry.metadata import told
 from functions.registry.metadata.db import ChangeRefused, Followed, MetadataUnavailable
+from functions.registry.metadata.told import Told
 from functions.registry.oci.errors import Denied, OciError, WritesElsewhere
 from functions.registry.room import NoRoom
 from functions.registry.wiring import Services
@@ -86,7 +88,8 @@ def _answer(services: Services, request: Request, body: Body, address: str) -> t
         require_within_limit(services.settings, body)
         _require_json(request)
         context = Context(services, request, body, caller, address)
-        response = endpoint.handler(context, route)
+        with told.telling(_told(request, caller, address)):
+            response = endpoint.handler(context, route)
     except OciError as error:
         telemetry.note(code=error.code, reason=error.reason)
         response = responses.refused(error)
@@ -105,6 +108,13 @@ def _answer(services: Services, request: Request, body: Body, address: str) -> t
         if endpoint.leaves_garbage:
             services.gc_trigger.send()
     return endpoint, response
+
+
+def _told(request: Request, caller: Caller, address: str) -> Told:
+    """Returns who changes what the handler changes."""
+    trace = request.headers.get("X-Cloud-Trace-Context", "").partition("/")[0]
+    agent = request.headers.get("User-Agent", "")
+    return Told(caller.label, "client", told.Request(request.method, request.host, address, agent, trace))
 
 
 def _require_json(request: Request) -> None:

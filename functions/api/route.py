@@ -85,7 +85,7 @@ def page_of(query: Query) -> Page:
 
 
 def choice_of(query: Query, name: str, choices: Sequence[Choice]) -> Choice | None:
-    """One of the choices, or None if the parameter isn't given. Raises ParameterInvalid."""
+    """Returns one of the choices, or None if the parameter isn't given. Raises ParameterInvalid."""
     text = query.get(name)
     for choice in choices:
         if text == choice:

@@ -45,7 +45,7 @@ def require_deletable(context: Context, repository: RepositoryName, reference: R
 
 
 def require_removable(context: Context, repository: RepositoryName) -> None:
-    """The repository with all its tags. Raises Denied."""
+    """Requires that the repository with all its tags may be deleted. Raises Denied."""
     limits = _limits(context, repository)
     if limits is not None and limits.keeps_manifests:
         raise Denied("the token protects tags: delete them by name")

@@ -36,7 +36,7 @@ def collect(services: Services, limit: int) -> int:
 
 
 def _delete(services: Services, group: list[Deletion]) -> dict[str, str]:
-    """The reasons of those that could not be deleted. One object that can't be keeps no other."""
+    """Returns the reasons of those that could not be deleted. One object that can't be keeps no other."""
     names = [deletion.object_name for deletion in group]
     try:
         return services.bucket.delete_all(names)

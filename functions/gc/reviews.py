@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Generic
 
 from functions.registry import telemetry
+from functions.registry.metadata import told
 from functions.registry.metadata.db import Database, Session
 from functions.registry.metadata.gc import collected, reviews
 from functions.registry.metadata.gc.collected import Outcome
@@ -60,7 +61,8 @@ class Level(Generic[AnyReview]):
                 session.count(collected.adding(self.queue.level, outcome))
             return outcome
 
-        outcome = services.database.transaction(work)
+        with told.telling(told.COLLECTION):
+            outcome = services.database.transaction(work)
         if outcome.reviewed:
             telemetry.log(
                 "INFO",

@@ -51,6 +51,8 @@ NOBODY: Final = Users()
 RIGHTS: Final[dict[str, Rights]] = {
     "alembic_version": Rights("r", "r", "r"),
     "audit": Rights("ra", "rad"),
+    "background_failures": Rights("", "", "rawd"),
+    "background_migrations": Rights("", "", "rw"),
     "blob_reviews": Rights("raw", "rawd", "raw"),
     "blobs": Rights("raw", "rwd", "raw"),
     "collected": Rights("r", "raw"),
@@ -112,8 +114,8 @@ RIGHTS: Final[dict[str, Rights]] = {
 
 
 def give(connection: Connection, users: Users, *, takes_away: bool) -> list[str]:
-    """In one transaction. What isn't listed any more is taken away only if no older code is left that may use it: then
-    whoever goes back to that has to know, so it is returned.
+    """Gives all rights in one transaction. What isn't listed any more is taken away only if no older code is left that
+    may use it: then whoever goes back to that has to know, so it is returned.
     """
     tables = [name for (name,) in connection.exec_driver_sql(_TABLES)]
     taken = []

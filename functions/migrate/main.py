@@ -19,8 +19,8 @@ telemetry.take_logging()
 
 
 def migrate(request: Request) -> Response:
-    """200 with what was done; 400 for an unknown line; 409 if the database is newer than this release, or the first
-    administrator's secret is none.
+    """Answers 200 with what was done; 400 for an unknown line; 409 if the database is newer than this release, or the
+    first administrator's secret is none.
     """
     settings = Settings.from_environment()
     url = settings.database

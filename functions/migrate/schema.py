@@ -96,7 +96,7 @@ def _inspect(connection: Connection, script: ScriptDirectory) -> Schema:
 
 
 def _needed(script: ScriptDirectory, names: list[str]) -> list[str]:
-    """The revisions of *pre* that these of *post* stand on, as each says in `needs`.
+    """Returns the revisions of *pre* that these of *post* stand on, as each says in `needs`.
 
     Alembic's own `depends_on` won't do: the database then forgets a line whose last revision another one depends on,
     and the functions ask it for the last of each.

@@ -1,4 +1,5 @@
-"""The function `work`: woken by Pub/Sub, it goes on with what takes long, such as moving a registry in.
+"""The function `work`: woken by Pub/Sub, it goes on with what takes long: moving a registry in, and migrations of large
+tables in the background.
 
 A message may be lost, doubled or late: the database knows what is to be done.
 """
@@ -12,12 +13,14 @@ from typing import Any, Final
 import functions_framework
 from cloudevents.http import CloudEvent
 
+from functions.migrate.background.runner import Runner
 from functions.migrate.imports.exporting.work import export_one
 from functions.migrate.imports.layouts import Layouts
 from functions.migrate.imports.remote.work import Remotes
 from functions.migrate.imports.wishes import seal_wished
 from functions.registry import telemetry
 from functions.registry.events.gc_trigger import WORK, is_gc_trigger, message_data
+from functions.registry.metadata import told
 from functions.registry.metadata.db import MetadataUnavailable, NotMigrated
 from functions.registry.metadata.imports import passes
 from functions.registry.metadata.schema_version import SchemaUnknown
@@ -42,17 +45,25 @@ def work(event: CloudEvent) -> None:
 
 
 def run(services: Services, budget_seconds: float = BUDGET_SECONDS) -> int:
-    """How many pieces of work were done. Several runs at once are fine: each claims its own.
+    """Returns how many pieces of work were done. Several runs at once are fine: each claims its own.
 
     Out of time, it sends the next trigger itself. Raises MetadataUnavailable: then the message comes again.
     """
     deadline = time.monotonic() + budget_seconds
     done = 0
-    with telemetry.recording() as record, Layouts(services) as layouts, Remotes(services) as remotes:
+    with (
+        telemetry.recording() as record,
+        told.telling(told.IMPORT),
+        Layouts(services) as layouts,
+        Remotes(services) as remotes,
+    ):
         passes.list_late(services.database)
+        background = Runner(services.database)
 
         def work_on() -> int:
-            return layouts.work(deadline) + remotes.work(deadline) + export_one(services) + seal_wished(services)
+            pieces = layouts.work(deadline) + remotes.work(deadline) + export_one(services) + seal_wished(services)
+            # Its rests hold nothing else up.
+            return pieces + background.work(deadline, waits=not pieces)
 
         while time.monotonic() < deadline and (pieces := work_on()):
             done += pieces

@@ -82,7 +82,7 @@ def _tenant_claims(text: str) -> Mapping[str, tuple[str, ...]]:
 
 
 def _setting(read: Callable[[str], Value], default: str | None = None, *, is_secret: bool = False) -> Value:
-    """A field read from SLIPWAY_<FIELD>; without a default it must be given. A secret is never shown."""
+    """Returns a field read from SLIPWAY_<FIELD>; without a default it must be given. A secret is never shown."""
     value: Value = field(repr=not is_secret, metadata={"read": read, "default": default})
     return value
 
@@ -174,5 +174,5 @@ class Settings:
 
 
 def is_in_cloud(environment: Mapping[str, str] = os.environ) -> bool:
-    """The platform names the service that it runs; nothing else does."""
+    """Is true where the platform names the service that it runs; nothing else does."""
     return "K_SERVICE" in environment

@@ -35,7 +35,7 @@ class Room:
     """
 
     def __init__(self, most: int, wait_seconds: float, most_waiting: int = _MOST_WAITING) -> None:
-        """`most` bytes."""
+        """Holds `most` bytes."""
         self._most = most
         self._wait_seconds = wait_seconds
         self._most_waiting = most_waiting
@@ -45,7 +45,7 @@ class Room:
 
     @contextmanager
     def taken(self, tenant: str, size: int) -> Iterator[None]:
-        """Inside, so many bytes are the tenant's. Raises NoRoom."""
+        """Takes room: inside the block so many bytes are the tenant's. Raises NoRoom."""
         guest = _Guest(tenant, min(size, self._most))
         with self._changed:
             self._wait(guest)

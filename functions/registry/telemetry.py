@@ -83,7 +83,8 @@ def log(severity: str, message: str, **fields: Any) -> None:
 
 
 def trace(project: str, header: str) -> dict[str, str]:
-    """The field by which the platform's own line of a request and ours are found together; nothing if it isn't known.
+    """Returns the field by which the platform's own line of a request and ours are found together; nothing if it isn't
+    known.
 
     `header` is X-Cloud-Trace-Context: TRACE/SPAN;o=OPTIONS.
     """

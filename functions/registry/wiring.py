@@ -82,7 +82,7 @@ def _stored(settings: Settings) -> Place:
 
 @cache
 def services() -> Services:
-    """One set for each process, made at its first request: so after the fork, where a server forks."""
+    """Returns the one set for each process, made at its first request: so after the fork, where a server forks."""
     give_back_memory()
     sys.setswitchinterval(_TURN_SECONDS)
     made = build(Settings.from_environment())

@@ -34,7 +34,7 @@ class Dice:
         self._random = random.Random(f"{delivery.seed} {subscription}")  # noqa: S311 - luck, not secrecy
 
     def delays(self) -> list[float]:
-        """How long to hold back each copy of the next message: no copy if it is lost, two if duplicated."""
+        """Returns how long to hold back each copy of the next message: no copy if it is lost, two if duplicated."""
         # Every message costs the same draws, so that turning one knob leaves the others' outcomes alone.
         drop, duplicate, reorder, first, second = (self._random.random() for _ in range(5))
         if drop < self._delivery.drop:

@@ -25,7 +25,7 @@ class PushRequest:
 
 
 def render(subscription: Subscription, message: PubsubMessage, attempt: int) -> PushRequest:
-    """The POST that delivers a message for the `attempt`-th time."""
+    """Returns the POST that delivers a message for the `attempt`-th time."""
     if "no_wrapper" in subscription.push_config:
         return _unwrapped(subscription, message)
     headers = {**_AGENT, "Content-Type": "application/json"}
@@ -72,7 +72,7 @@ def _document(subscription: Subscription, message: PubsubMessage, attempt: int) 
 
 
 def _message(message: PubsubMessage) -> dict[str, Any]:
-    """The message in JSON: both spellings of id and time are sent; empty fields are left out."""
+    """Returns the message in JSON: both spellings of id and time are sent; empty fields are left out."""
     fields: dict[str, Any] = {
         "messageId": message.message_id,
         "message_id": message.message_id,
@@ -89,7 +89,7 @@ def _message(message: PubsubMessage) -> dict[str, Any]:
 
 
 def publish_time(message: PubsubMessage) -> str:
-    """When the message was published, as RFC 3339 in UTC."""
+    """Returns when the message was published, as RFC 3339 in UTC."""
     # The type says Timestamp; what the message gives out is a datetime.
     moment: Any = message.publish_time
     return str(moment.rfc3339())

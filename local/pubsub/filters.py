@@ -28,7 +28,7 @@ _CLAUSE: Final = re.compile(
 
 
 def parse(text: str) -> Predicate:
-    """The test a subscription puts to a message's attributes; an empty filter lets all pass.
+    """Returns the test a subscription puts to a message's attributes; an empty filter lets all pass.
 
     Raises ValueError if the text is outside the language.
     """

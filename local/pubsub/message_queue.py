@@ -74,7 +74,7 @@ class MessageQueue:
 
     @property
     def is_idle(self) -> bool:
-        """Whether no message is due, delayed or leased."""
+        """Says whether no message is due, delayed or leased."""
         with self._changed:
             return not self._due and not self._leases
 

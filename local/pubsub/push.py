@@ -68,7 +68,7 @@ class _Poster:
         self._is_cut = False
 
     def post(self, url: str, request: PushRequest, timeout: float) -> int:
-        """The status of the answer, or 0 if there was none."""
+        """Returns the status of the answer, or 0 if there was none."""
         try:
             where = endpoint.parse(url)
             with closing(HTTPConnection(where.host, where.port, timeout=_CONNECT_TIMEOUT)) as connection:

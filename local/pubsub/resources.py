@@ -39,7 +39,7 @@ def merge(mask: FieldMask, source: Any, destination: Any, immutable: frozenset[s
 
 
 def page(names: Iterable[str], size: int, token: str) -> tuple[list[str], str]:
-    """The names after the token, in order, and the token of the next page or nothing."""
+    """Returns the names after the token, in order, and the token of the next page or nothing."""
     limit = min(size, _LARGEST_PAGE) if size > 0 else _LARGEST_PAGE
     found = list(islice((name for name in sorted(names) if name > token), limit + 1))
     shown = found[:limit]

@@ -18,7 +18,7 @@ _DEFAULT_ATTEMPTS: Final = 5
 
 
 def backoff(subscription: Subscription, attempts: int) -> float:
-    """Seconds until the next delivery after `attempts` failed ones: doubling, within the policy's bounds.
+    """Returns seconds until the next delivery after `attempts` failed ones: doubling, within the policy's bounds.
 
     Without a policy, pull redelivers at once.
     """
@@ -35,7 +35,7 @@ def backoff(subscription: Subscription, attempts: int) -> float:
 
 
 def is_exhausted(subscription: Subscription, attempts: int) -> bool:
-    """Whether the message now belongs to the dead letter topic, if there is one."""
+    """Says whether the message now belongs to the dead letter topic, if there is one."""
     policy = subscription.dead_letter_policy
     return bool(policy.dead_letter_topic) and attempts >= (policy.max_delivery_attempts or _DEFAULT_ATTEMPTS)
 

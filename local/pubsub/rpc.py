@@ -21,12 +21,12 @@ def service(name: str, methods: dict[str, Handler]) -> grpc.GenericRpcHandler:
 
 
 def unary(function: Callable[[Any], Any], request: type[Any]) -> Handler:
-    """A method that needs its request alone."""
+    """Returns a method that needs its request alone."""
     return unary_in_context(lambda message, _context: function(message), request)
 
 
 def unary_in_context(function: Callable[[Any, grpc.ServicerContext], Any], request: type[Any]) -> Handler:
-    """A method that also watches whether its caller is still there."""
+    """Returns a method that also watches whether its caller is still there."""
 
     def call(message: Any, context: grpc.ServicerContext) -> Any:
         try:
@@ -38,7 +38,7 @@ def unary_in_context(function: Callable[[Any, grpc.ServicerContext], Any], reque
 
 
 def stream(function: Callable[[Iterator[Any], grpc.ServicerContext], Iterator[Any]], request: type[Any]) -> Handler:
-    """A method with a stream in each direction."""
+    """Returns a method with a stream in each direction."""
 
     def call(requests: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:
         try:

@@ -94,7 +94,7 @@ class Subscriber:
         return Empty()
 
     def pull(self, request: PullRequest, context: grpc.ServicerContext) -> PullResponse:
-        """Up to `max_messages`, at once if any is due; an empty answer when none came for a while."""
+        """Returns up to `max_messages`, at once if any is due; an empty answer when none came for a while."""
         if request.max_messages < 1:
             raise invalid("You have passed in an invalid argument: max_messages must be at least 1.")
         queue = self._broker.require_queue(request.subscription)
@@ -145,7 +145,7 @@ def _settle_all(queue: MessageQueue, requests: Iterator[StreamingPullRequest]) -
 
 
 def _received(queue: MessageQueue, leases: Iterable[Lease]) -> list[ReceivedMessage]:
-    """What the client sees; attempts are counted only for subscriptions with a dead letter topic."""
+    """Returns what the client sees; attempts are counted only for subscriptions with a dead letter topic."""
     is_counting = bool(queue.subscription.dead_letter_policy.dead_letter_topic)
     return [
         ReceivedMessage(

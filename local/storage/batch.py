@@ -40,7 +40,7 @@ def _answer_part(application: "WSGIApplication", part: Message) -> str:
 
 
 def _environ(text: str) -> "WSGIEnvironment":
-    """The request a part is the text of."""
+    """Returns the request a part is the text of."""
     head, _, body = text.replace("\r\n", "\n").partition("\n\n")
     line, *header_lines = head.strip().splitlines() or [""]
     try:

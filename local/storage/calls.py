@@ -26,7 +26,7 @@ CALLS: Final = "slipway.calls"
 
 
 def target_of(environ: "WSGIEnvironment") -> str:
-    """Path and query as they came over the wire: a decoded path no longer tells `a%2Fb` from `a/b`."""
+    """Returns path and query as they came over the wire: a decoded path no longer tells `a%2Fb` from `a/b`."""
     target = environ.get("RAW_URI") or environ.get("REQUEST_URI")
     if target:
         return str(target)
@@ -56,18 +56,18 @@ class Call:
 
     @property
     def content_length(self) -> int | None:
-        """How long the body says it is; None when it is sent in chunks."""
+        """Returns how long the body says it is; None when it is sent in chunks."""
         return self._request.content_length
 
     def require(self, parameter: str) -> str:
-        """A query parameter the call makes no sense without; 400 when it is missing."""
+        """Returns a query parameter the call makes no sense without; 400 when it is missing."""
         value = self.query.get(parameter)
         if value is None:
             raise invalid(f"Required parameter: {parameter}")
         return value
 
     def blocks(self) -> Iterator[bytes]:
-        """The rest of the body. A body shorter than announced raises BodyCutError after its last block."""
+        """Returns the rest of the body. A body shorter than announced raises BodyCutError after its last block."""
         while block := self._read():
             self._received += len(block)
             yield block
@@ -89,7 +89,7 @@ class Call:
             return
 
     def small_body(self) -> bytes:
-        """The whole body of a call that carries a document, not an object."""
+        """Returns the whole body of a call that carries a document, not an object."""
         body = bytearray()
         for block in self.blocks():
             body += block
@@ -98,12 +98,12 @@ class Call:
         return bytes(body)
 
     def document(self) -> Document:
-        """The JSON object in the body; an absent body is an empty one."""
+        """Returns the JSON object in the body; an absent body is an empty one."""
         return parse_document(self.small_body() or b"{}")
 
 
 def parse_document(text: bytes) -> Document:
-    """A JSON object; anything else is a 400."""
+    """Returns a JSON object; anything else is a 400."""
     try:
         document = json.loads(text)
     except ValueError as error:

@@ -27,7 +27,7 @@ class Catalog:
         return _document(self._database.first("SELECT resource FROM buckets WHERE name = ?", name))
 
     def add_bucket(self, bucket: Document) -> bool:
-        """False when the name is taken."""
+        """Returns False when the name is taken."""
         statement = "INSERT INTO buckets VALUES (?, ?) ON CONFLICT DO NOTHING"
         return self._database.change(statement, bucket["name"], json.dumps(bucket)) == 1
 
@@ -44,7 +44,7 @@ class Catalog:
         return self._database.first(statement, bucket) is None
 
     def live(self, bucket: str, name: str) -> Document | None:
-        """The object as a read would find it now."""
+        """Returns the object as a read would find it now."""
         statement = "SELECT resource FROM objects WHERE bucket = ? AND name = ? AND is_live = 1"
         return _document(self._database.first(statement, bucket, name))
 
@@ -76,7 +76,7 @@ class Catalog:
         self._database.change("DELETE FROM objects WHERE generation = ?", int(resource["generation"]))
 
     def has_generation(self, generation: str) -> bool:
-        """Whether an object, live or soft-deleted, has this generation."""
+        """Says whether an object, live or soft-deleted, has this generation."""
         statement = "SELECT 1 FROM objects WHERE generation = CAST(? AS INTEGER)"
         return self._database.first(statement, generation) is not None
 
@@ -84,7 +84,7 @@ class Catalog:
         return int(self._database.first("SELECT coalesce(max(generation), 0) FROM objects")[0])
 
     def live_page(self, bucket: str, start: str, count: int) -> list[tuple[str, str]]:
-        """Up to `count` names from `start` on, in byte order, with their resources as JSON text."""
+        """Returns up to `count` names from `start` on, in byte order, with their resources as JSON text."""
         return self._database.rows(LIVE_PAGE, bucket, start, count)
 
     def all_soft_deleted(self, bucket: str, start: str) -> list[tuple[str, str]]:

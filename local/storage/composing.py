@@ -43,7 +43,7 @@ def _sources(store: Store, bucket: str, wanted: Sequence[Document]) -> list[Docu
 
 
 def _texts(document: Document) -> dict[str, str]:
-    """A part of a JSON body as if it were a query; null stands for what is not there."""
+    """Reads a part of a JSON body as if it were a query; null stands for what is not there."""
     return {field: str(value) for field, value in document.items() if value is not None}
 
 

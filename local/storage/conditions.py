@@ -29,12 +29,12 @@ def check(found: Document | None, conditions: Mapping[str, str], *, source: bool
 
 
 def of_headers(call: Call) -> dict[str, str]:
-    """The conditions of an XML call, under the names the JSON API gives them."""
+    """Returns the conditions of an XML call, under the names the JSON API gives them."""
     return {name: call.headers[header] for header, name in _HEADERS.items() if header in call.headers}
 
 
 def generation_of(text: str | None) -> int | None:
-    """A generation as callers write it, None when they mean whichever is live."""
+    """Returns a generation as callers write it, None when they mean whichever is live."""
     return _number(text)
 
 

@@ -23,7 +23,7 @@ class ContentRange:
     is_rest: bool
 
     def completes(self, size: int) -> bool:
-        """Whether the object is complete now that `size` bytes are stored; 400 if that is more than announced."""
+        """Says whether the object is complete now that `size` bytes are stored; 400 if that is more than announced."""
         if self.total is not None and size > self.total:
             raise invalid("More bytes were sent than the object was to have.")
         return self.is_rest or size == self.total

@@ -56,7 +56,7 @@ class Database:
             return self._connection.execute(statement, parameters).fetchall()
 
     def first(self, statement: str, *parameters: object) -> Any:
-        """The first row, or None."""
+        """Returns the first row, or None."""
         with self._lock:
             return self._connection.execute(statement, parameters).fetchone()
 

@@ -16,7 +16,7 @@ _DEFAULT_CACHE_CONTROL: Final = "private, max-age=0"
 
 
 def media(store: Store, call: Call, resource: Document) -> Response:
-    """The content of an object, or the range that was asked for.
+    """Returns the content of an object, or the range that was asked for.
 
     Several ranges at once are answered with everything, as Cloud Storage does.
     """
@@ -38,7 +38,7 @@ def media(store: Store, call: Call, resource: Document) -> Response:
 
 
 def _span(call: Call, size: int) -> tuple[int, int] | None:
-    """Where the wanted range starts and stops, if there is one and it makes sense."""
+    """Returns where the wanted range starts and stops, if there is one and it makes sense."""
     wanted = parse_range_header(call.headers.get("Range"))
     if wanted is None or wanted.units != "bytes" or len(wanted.ranges) != 1:
         return None

@@ -120,7 +120,7 @@ class Faults:
                 return answers.empty(HTTPStatus.METHOD_NOT_ALLOWED)
 
     def _next(self, environ: "WSGIEnvironment") -> Fault | None:
-        """The first planned fault that concerns this call; it is used up by one."""
+        """Returns the first planned fault that concerns this call; it is used up by one."""
         with self._lock:
             fault = next((fault for fault in self._planned if fault.concerns(environ)), None)
             if fault is None:

@@ -26,16 +26,16 @@ class Files:
             folder.mkdir(parents=True, exist_ok=True)
 
     def content(self, generation: str) -> Path:
-        """The file that holds one generation of an object."""
+        """Returns the file that holds one generation of an object."""
         return self._contents / generation
 
     def part(self, upload_id: str) -> Path:
-        """The file that holds what arrived so far of a resumable upload."""
+        """Returns the file that holds what arrived so far of a resumable upload."""
         return self._parts / upload_id
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
-        """A path to write to; what is still there afterwards is removed."""
+        """Returns a path to write to; what is still there afterwards is removed."""
         path = self._parts / f"scratch-{uuid.uuid4().hex}"
         try:
             yield path

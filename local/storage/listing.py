@@ -33,14 +33,14 @@ class _Selection:
     glob: re.Pattern[str] | None
 
     def is_past(self, name: str) -> bool:
-        """Whether this name, met in order, is beyond everything selected."""
+        """Says whether this name, met in order, is beyond everything selected."""
         return not name.startswith(self.prefix) or (self.end is not None and name >= self.end)
 
     def has(self, name: str) -> bool:
         return self.glob is None or self.glob.fullmatch(name) is not None
 
     def folder_of(self, name: str) -> str | None:
-        """The common prefix this name is rolled up into."""
+        """Returns the common prefix this name is rolled up into."""
         if not self.delimiter:
             return None
         cut = name.find(self.delimiter, len(self.prefix))
@@ -56,12 +56,12 @@ class _Entry:
 
     @property
     def next_start(self) -> str:
-        """The first name that can come after this entry; after a prefix, after all that it stands for."""
+        """Returns the first name that can come after this entry; after a prefix, after all that it stands for."""
         return self.name + (_LAST_CHARACTER if self.resource is None else _FIRST_CHARACTER)
 
 
 def list_objects(store: Store, call: Call, bucket: str) -> Response:
-    """One page. Objects and prefixes share `maxResults`; only the rows of the page are read."""
+    """Returns one page. Objects and prefixes share `maxResults`; only the rows of the page are read."""
     store.require_bucket(bucket)
     selection = _selection(call)
     if call.query.get("softDeleted", "").lower() == "true":

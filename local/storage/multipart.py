@@ -24,7 +24,7 @@ class Related:
 
 
 def boundary_of(content_type: str) -> str:
-    """The boundary a multipart content type names; 400 without one."""
+    """Returns the boundary a multipart content type names; 400 without one."""
     boundary = parse_options_header(content_type)[1].get("boundary")
     if not boundary:
         raise invalid("A multipart body needs a boundary.")
@@ -52,7 +52,7 @@ class _Scanner:
         self._buffer = b"\r\n"
 
     def until(self, mark: bytes) -> Iterator[bytes]:
-        """What comes before the mark; afterwards the stream continues behind it."""
+        """Returns what comes before the mark; afterwards the stream continues behind it."""
         held_back = len(mark) - 1
         while (end := self._buffer.find(mark)) < 0:
             if len(self._buffer) > held_back:
@@ -66,7 +66,7 @@ class _Scanner:
         yield found
 
     def head(self, mark: bytes) -> bytes:
-        """The same in one piece, for what is short."""
+        """Does the same in one piece, for what is short."""
         collected = bytearray()
         for piece in self.until(mark):
             collected += piece

@@ -42,7 +42,7 @@ def copy(store: Store, call: Call, source: Address, target: Address) -> Response
 
 
 def rewrite(store: Store, call: Call, source: Address, target: Address) -> Response:
-    """A copy, done in the first call: here both ends are always on the same disk."""
+    """Makes a copy, done in the first call: here both ends are always on the same disk."""
     resource = _copy(store, call, source, target)
     return answers.document(
         {

@@ -30,7 +30,7 @@ def now() -> str:
 
 
 def new_bucket(wanted: Document) -> Document:
-    """A bucket as it is right after its creation."""
+    """Returns a bucket as it is right after its creation."""
     name, created_at = wanted.get("name"), now()
     if not name:
         raise invalid("Required parameter: name")
@@ -47,7 +47,7 @@ def new_bucket(wanted: Document) -> Document:
 
 
 def new_object(bucket: str, name: str, generation: int, metadata: Document) -> Document:
-    """An object as it is right after its creation, but for what its content says of itself."""
+    """Returns an object as it is right after its creation, but for what its content says of itself."""
     created_at = now()
     return {
         "contentType": "application/octet-stream",
@@ -67,7 +67,7 @@ def new_object(bucket: str, name: str, generation: int, metadata: Document) -> D
 
 
 def of_content(size: int, checksums: Checksums, component_count: int | None) -> Document:
-    """The fields that tell what an object holds. A composite object counts its components and has no md5."""
+    """Returns the fields that tell what an object holds. A composite object counts its components and has no md5."""
     fields: Document = {"size": str(size), "crc32c": checksums.crc32c}
     if component_count is not None:
         fields["componentCount"] = component_count
@@ -77,12 +77,12 @@ def of_content(size: int, checksums: Checksums, component_count: int | None) -> 
 
 
 def editable(document: Document) -> Document:
-    """The fields of an object a caller may set; the others are the store's."""
+    """Returns the fields of an object a caller may set; the others are the store's."""
     return {field: value for field, value in document.items() if field in _EDITABLE}
 
 
 def patched(document: Document, changes: Document) -> Document:
-    """The next metageneration: null removes a field, maps change key by key."""
+    """Returns the next metageneration: null removes a field, maps change key by key."""
     result = dict(document)
     for field, value in changes.items():
         if value is None:

@@ -41,7 +41,7 @@ _JSON_ROOTS: Final = frozenset({"storage", "upload", "download", "batch"})
 
 
 def create_app() -> Faults:
-    """The fake with its settings from the environment.
+    """Returns the fake with its settings from the environment.
 
     SLIPWAY_STORAGE_ROOT is the folder to keep everything in; SLIPWAY_STORAGE_KEYS, if set, a JSON file that maps who
     may sign URLs to a PEM public key or an HMAC secret.

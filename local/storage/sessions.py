@@ -118,7 +118,7 @@ class Sessions:
         return upload_id
 
     def require(self, upload_id: str) -> Session | Document:
-        """The open session, or the object if it is finished; 404 for any other id."""
+        """Returns the open session, or the object if it is finished; 404 for any other id."""
         with self._lock:
             row = self._database.first("SELECT resource FROM sessions WHERE upload_id = ?", upload_id)
             if row is None:
@@ -181,7 +181,7 @@ def _no_such_session() -> StorageError:
 
 
 def object_name(query: dict[str, str], metadata: Document) -> str:
-    """The name of an object to be, from the query or the metadata."""
+    """Returns the name of an object to be, from the query or the metadata."""
     name = query.get("name") or metadata.get("name")
     if not name:
         raise invalid("Required parameter: name")

@@ -40,7 +40,7 @@ class Keys:
                 self._secrets[signer] = key
 
     def verify(self, signature: "Signature", text: bytes) -> bool:
-        """Whether the signer made this signature over this text."""
+        """Says whether the signer made this signature over this text."""
         match signature.algorithm:
             case "GOOG4-HMAC-SHA256" if signature.signer in self._secrets:
                 secret = f"GOOG4{self._secrets[signature.signer]}".encode()

@@ -44,7 +44,9 @@ class Store:
         return found
 
     def require(self, bucket: str, name: str, query: Mapping[str, str], *, source: bool = False) -> Document:
-        """The live object that a call names. 404 if absent or of another generation, 412 if its conditions fail."""
+        """Returns the live object that a call names. 404 if absent or of another generation, 412 if its conditions
+        fail.
+        """
         self.require_bucket(bucket)
         found = self.catalog.live(bucket, name)
         wanted = conditions.generation_of(query.get("sourceGeneration" if source else "generation"))

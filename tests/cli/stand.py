@@ -107,6 +107,7 @@ class Stand:
     monkeypatch: pytest.MonkeyPatch
     # What stands in the examples for ids that nobody knows before.
     names: dict[str, str] = field(default_factory=dict)
+    admin_secret: str = field(default="", repr=False)
 
     def __call__(self, *arguments: str, given: str = "") -> Ended:
         """Runs `slipway` with these arguments, in this process."""
@@ -141,6 +142,9 @@ class Stand:
         folder.mkdir(exist_ok=True)
         (folder / "config.json").write_text(json.dumps({"auths": {self.server.host: {"auth": auth}}}))
 
+    def sign_in_as_admin(self) -> None:
+        self.sign_in("admin", self.admin_secret)
+
     def sign_out(self) -> None:
         (self.home / ".docker" / "config.json").unlink()
 
@@ -153,7 +157,8 @@ class Stand:
         services = self.registry.services
         database = services.database
         admin = accounts.create(database, NewAccount("user", "admin", is_admin=True))
-        self.sign_in("admin", self.add_secret(admin).text)
+        self.admin_secret = self.add_secret(admin).text
+        self.sign_in_as_admin()
         accounts.create(database, NewAccount("user", "alice", password=PASSWORD))
         robot = accounts.create(database, NewAccount("robot", "ci"))
         secret = self.add_secret(robot)
@@ -206,6 +211,7 @@ def _moved_in(database: Database) -> int:
     sources.open_up(database, source.id)
     sources.set_mode(database, source.id, "lead")
     database.count(_ALL_HERE(id=source.id))
+    database.count(_OF_IT(id=source.id))
     return source.id
 
 
@@ -226,4 +232,12 @@ def _named(database: Database) -> int:
 _TIDY: Final = NewPolicy("tidy", 1, "team/**", "enforce", [{"tags": "*", "keep": {"newest": 1}}], 3600, 30, 5000)
 _ALL_HERE: Final = of_tests(
     "tests_all_here", int, "UPDATE import_sources SET state = 'open', listed_at = now() WHERE id = :id"
+)
+_OF_IT: Final = of_tests(
+    "tests_of_it",
+    int,
+    """
+    INSERT INTO import_repositories (source_id, path, name, state, imported_at)
+    VALUES (:id, 'others/moved', 'others/moved', 'imported', now())
+    """,
 )

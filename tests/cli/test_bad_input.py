@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -12,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -53,7 +56,16 @@ def test_a_tag_that_is_not_there_is_told_of_beside_the_others(stand: Stand) -> N
 
 @pytest.mark.parametrize(
     ("line", "near"),
-    [("lst", "ls"), ("repositry list", "repository"), ("tag lst", "tag list"), ("users", "user")],
+    [
+        ("lst", "ls"),
+        ("repositry list", "repository"),
+        ("tag lst", "tag list"),
+        ("users", "user"),
+        ("status", "doctor"),
+        ("log", "audit"),
+        ("list", "ls"),
+        ("tag delete", "tag rm"),
+    ],
 )
 def test_a_command_that_is_none_gets_the_nearest(stand: Stand, line: str, near: str) -> None:
     ended = stand(*line.split())
@@ -128,8 +140,12 @@ def test_a_registry_that_is_away_is_told_of(home: Path, stand: Stand) -> None:
     assert (ended.code, "can't be reached" in ended.err) == (5, True)
 
 
+EMPTY: Final = b'{"repositories": [], "next": null, "previous": null}'
+
+
 class Answering(BaseHTTPRequestHandler):
     answers: list[tuple[int, dict[str, str]]]
+    body: bytes
 
     def do_GET(self) -> None:
         status, headers = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
@@ -137,15 +153,15 @@ class Answering(BaseHTTPRequestHandler):
         for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(b'{"repositories": [], "next": null, "previous": null}' if status == 200 else b"<html>")
+        self.wfile.write(self.body if status == 200 else b"<html>")
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the library's name
         """Nothing."""
 
 
 @contextmanager
-def answering(*answers: tuple[int, dict[str, str]]) -> Iterator[str]:
-    handler = type("Handler", (Answering,), {"answers": list(answers)})
+def answering(*answers: tuple[int, dict[str, str]], body: bytes = EMPTY) -> Iterator[str]:
+    handler = type("Handler", (Answering,), {"answers": list(answers), "body": body})
     server = HTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
@@ -166,7 +182,7 @@ def answering(*answers: tuple[int, dict[str, str]]) -> Iterator[str]:
         ([(500, {})], 5, "won't help"),
         ([(429, {"Retry-After": "3600"})], 5, "again in 3600 s"),
         ([(301, {"Location": "https://elsewhere.example/"})], 5, "sends to https://elsewhere.example/"),
-        ([(404, {})], 3, "Not Found"),
+        ([(404, {})], 5, "answers 404 (Not Found): is that a Slipway?"),
     ],
 )
 def test_answers_that_are_none(stand: Stand, answers: list[tuple[int, dict[str, str]]], code: int, said: str) -> None:
@@ -201,6 +217,56 @@ def test_a_closed_pipe_ends_quietly(stand: Stand, output: str) -> None:
     assert (running.returncode, said) == (141, "")
 
 
+def in_shell(stand: Stand, line: str) -> tuple[int, str, str]:
+    """`slipway` in a line of bash, as it is typed: its exit code, and what the whole line gave and said."""
+    (stand.home / "slipway").write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -P -m slipway_cli "$@"\n')
+    (stand.home / "slipway").chmod(0o755)
+    environment = {
+        "PYTHONPATH": str(ROOT / "cli"), "PATH": f"{stand.home}:{os.environ['PATH']}", "HOME": str(stand.home),
+        "SLIPWAY_REGISTRY": stand.server.address,
+    }  # fmt: skip
+    command = ["bash", "-c", f"set -o pipefail; {line}"]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    return ended.returncode, ended.stdout, ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "said"),
+    [
+        ("slipway ls team/app >&-", 1, "slipway: the output: Bad file descriptor\n"),
+        ("slipway --help >&-", 1, "slipway: the output: Bad file descriptor\n"),
+        ("slipway tag rm team/app old <&-", 1, "slipway: --dry-run does nothing\n"),
+        ("slipway show team/none 2>&-", 3, ""),
+        ("slipway show team/none <&- >&- 2>&-", 3, ""),
+        ("slipway show team/none 2>/dev/full", 1, ""),
+    ],
+)
+def test_streams_that_are_closed(stand: Stand, line: str, code: int, said: str) -> None:
+    ended, _, err = in_shell(stand, line)
+    assert (ended, err.endswith(said), "Traceback" in err) == (code, True, False), err
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["slipway --help", "slipway show team/none 2>&1", "slipway sho 2>&1", "_SLIPWAY_COMPLETE=bash_source slipway"],
+)
+def test_nobody_reads_what_is_given_or_said(stand: Stand, line: str) -> None:
+    # What reads is gone before anything is written.
+    assert in_shell(stand, f"( sleep 1; {line} ) | true") == (141, "", "")
+
+
+def test_ctrl_c_while_modules_are_loaded(tmp_path: Path) -> None:
+    (tmp_path / "click.py").write_text(
+        "import os, signal; os.kill(os.getpid(), signal.SIGINT); import time; time.sleep(9)"
+    )
+    paths = [str(tmp_path), str(ROOT / "cli")]
+    script = f"import sys; sys.path[:0] = {paths!r}; from slipway_cli.start import main; main()"
+    ended = subprocess.run(
+        [sys.executable, "-P", "-c", script], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (-signal.SIGINT, "", "")
+
+
 @pytest.mark.parametrize("output", ["table", "jsonl"])
 def test_what_happens_is_followed_until_ctrl_c(stand: Stand, output: str) -> None:
     stand("user", "add", "bob")
@@ -220,6 +286,52 @@ def test_a_stored_file_that_is_damaged_is_named(stand: Stand) -> None:
     (stand.home / ".docker" / "config.json").write_text("{")
     ended = stand("ls")
     assert (ended.code, ".docker/config.json can't be read" in ended.err) == (1, True)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["ls ..", "ls ../app", "ls team/../..", "namespace show ..", "namespace show team?n=1", "user show ..",
+     "user show alice?x", "user rm alice?x --yes", "user show a/b", "robot rm ci#x --yes", "secret list ../principals",
+     "secret list ci?x=1", "trusted-publisher list ci/..", "quota show a/b", "quota rm team?x --yes",
+     "usage daily --namespace ..", "explain ../ci push team/app", "grant list --principal ci?", "show ../../app",
+     "repository rm ../app --yes", "gc preview .."],
+)  # fmt: skip
+def test_what_is_no_name_is_never_part_of_an_address(stand: Stand, line: str) -> None:
+    stand.server.asked.clear()
+    ended = stand(*line.split())
+    assert (ended.code, ended.out, "must be" in ended.err) == (2, "", True), ended
+    assert stand.server.asked == []
+
+
+def test_a_tag_where_a_repository_is_meant(stand: Stand) -> None:
+    assert "`slipway show team/app:v1` has all about it" in stand("ls", "team/app:v1").err
+    assert "and without a tag: team/app" in stand("gc", "preview", "team/app:v1").err
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"<html>", b"[]", b'{"this": "is something else"}', b"", b"\xff"],
+    ids=["html", "list", "other", "empty", "noise"],
+)
+@pytest.mark.parametrize(
+    "line", ["ls", "show team/app", "user list", "explain alice pull team/app", "usage show -o json"]
+)
+def test_another_web_server_at_that_address(stand: Stand, line: str, body: bytes) -> None:
+    with answering((200, {}), body=body) as host:
+        ended = stand(*line.split(), "--registry", host)
+    shows_what_it_gets = body.startswith(b"{") and line.startswith(("show", "usage"))
+    assert ended.code == (0 if shows_what_it_gets else 5), ended
+    assert shows_what_it_gets or f"slipway doctor {host}" in ended.err
+
+
+def test_a_registry_that_is_away_while_signed_in(stand: Stand) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        host = f"127.0.0.1:{unused.getsockname()[1]}"
+        tokens = stand.home / ".config" / "slipway" / "tokens.json"
+        tokens.write_text(json.dumps({f"http://{host}": "a-refresh-token"}))
+        ended = stand("ls", "--registry", host)
+    assert (ended.code, "refused" in ended.err, f"slipway doctor {host}" in ended.err) == (5, True, True), ended
 
 
 def test_names_from_afar_can_not_move_the_cursor(stand: Stand) -> None:

@@ -47,7 +47,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder / "app",
         "--compress",
         "--main",
-        "slipway_cli.main:main",
+        "slipway_cli.start:main",
         "--output",
         made,
     ]

@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -40,7 +40,7 @@ def trickling(connections: list[socket.socket], piece: bytes = b"a", every: floa
 
     def trickle() -> None:
         while not is_over.wait(every):
-            for connection in connections:
+            for connection in list(connections):
                 try:
                     connection.sendall(piece)
                 except OSError:
@@ -101,35 +101,32 @@ def test_slow_bodies_of_one_address_leave_threads_for_others(slow_server: Server
     """Twice as many as there are threads, which come again as soon as they are cut."""
     path = slow_server.start_upload()
     accepted = f"PATCH {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\na".encode()
-    with ExitStack() as stack:
-        connections: list[socket.socket] = []
-        is_over = threading.Event()
+    connections: list[socket.socket] = []
+    is_over = threading.Event()
 
-        def come_again() -> None:
-            while not is_over.is_set():
-                connection = stack.enter_context(slow_server.connect())
-                connection.sendall(accepted if is_accepted else _REFUSED)
+    def come_again() -> None:
+        while not is_over.is_set():
+            with slow_server.connect() as connection, suppress(OSError):
                 connections.append(connection)
+                connection.sendall(accepted if is_accepted else _REFUSED)
                 connection.settimeout(20)
-                with suppress(OSError):
-                    connection.recv(100_000)
+                connection.recv(100_000)
+            connections.remove(connection)
 
-        crowd = [threading.Thread(target=come_again, daemon=True) for _ in range(2 * _THREADS)]
-        with trickling(connections):
-            for each in crowd:
-                each.start()
-            time.sleep(3)
-            slowest = 0.0
-            for _ in range(20):
-                started = time.monotonic()
-                assert requests.get(f"{slow_server.url}/api/openapi.json", timeout=10).status_code == 200
-                slowest = max(slowest, time.monotonic() - started)
-                time.sleep(0.1)
-            is_over.set()
-            for connection in connections:
-                connection.close()
-            for each in crowd:
-                each.join(20)
+    crowd = [threading.Thread(target=come_again, daemon=True) for _ in range(2 * _THREADS)]
+    with trickling(connections):
+        for each in crowd:
+            each.start()
+        time.sleep(3)
+        slowest = 0.0
+        for _ in range(20):
+            started = time.monotonic()
+            assert requests.get(f"{slow_server.url}/api/openapi.json", timeout=10).status_code == 200
+            slowest = max(slowest, time.monotonic() - started)
+            time.sleep(0.1)
+        is_over.set()
+        for each in crowd:
+            each.join(20)
     assert slowest < 1.5
 
 

@@ -144,6 +144,14 @@ def test_a_folder_is_refused_where_none_may_be_read(registry: Registry, tmp_path
     assert "SLIPWAY_IMPORT_FOLDERS" in (found.reason or "")
 
 
+def test_a_folder_that_is_not_there_pauses_the_import(registry: Registry, tmp_path: Path) -> None:
+    source = add(registry.services, str(tmp_path / "mistyped"))
+    run(registry.services)
+    found = sources.get(registry.services.database, source.id)
+    assert found is not None
+    assert (found.state, found.reason) == ("paused", f"there is no folder {tmp_path / 'mistyped'}")
+
+
 def test_a_right_that_is_taken_away_pauses_the_import(
     registry: Registry, storage_address: str, bucket_name: str, faults: str
 ) -> None:

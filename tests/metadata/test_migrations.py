@@ -23,7 +23,7 @@ from tests.conftest import ROOT
 from tests.metadata.build import APP, push_image, wait_until_blocked
 
 PATIENCE = 10
-PRE, POST = ["pre_0001", "pre_0002", "pre_0007"], ["post_0001"]
+PRE, POST = [*(f"pre_{number:04}" for number in range(1, 5)), "pre_0007"], ["post_0001"]
 DOCUMENTED = ROOT / "functions" / "migrate" / "versions" / "schema.sql"
 
 

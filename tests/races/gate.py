@@ -17,6 +17,7 @@ _DEADLOCK_TIMEOUT: Final = "5ms"
 # They touch nothing that others change here, so they belong to the step after them, the last of a batch to the one
 # before.
 _UNSHARED: Final = (
+    "tell",
     "set_rank",
     "set_patience",
     "rules_unless_kept",

@@ -74,7 +74,7 @@ class Cloud:
         (self.folder / "service.json").write_text(json.dumps({"status": {"traffic": traffic}}))
         (self.folder / "revision.json").write_text(json.dumps(revision))
 
-    def run(self, step: str) -> subprocess.CompletedProcess[str]:
+    def run(self, step: str, meant: str = "--yes") -> subprocess.CompletedProcess[str]:
         command = [
             sys.executable,
             "-m",
@@ -87,7 +87,7 @@ class Cloud:
             "--region=r",
         ]
         simulated = {"SIMULATED": str(self.folder), "KIND": _SECRETS[self.kind]}
-        command.append("--yes")
+        command.append(meant)
         environment = {
             **os.environ,
             "PYTHONPATH": str(ROOT / "cli"),
@@ -175,6 +175,15 @@ def test_an_old_pepper_goes_once_secrets_have_had_the_time_to_be_used(tmp_path: 
     cloud.deploy(cloud.step("add"))
     cloud.deploy(cloud.step("promote"))
     assert "wait for 29 days" in cloud.run("retire").stderr
+
+
+def test_a_dry_run_says_whether_it_would_be_refused(cloud: Cloud) -> None:
+    done = cloud.run("add", "--dry-run")
+    assert (done.returncode, "nothing was done" in done.stderr) == (0, True)
+    assert "version 1 holds 1, and promote takes 2" in cloud.run("promote", "--dry-run").stderr
+    cloud.step("add")
+    assert "reads version 1, the newest is 2" in cloud.run("promote", "--dry-run").stderr
+    assert sorted(path.name for path in (cloud.folder / "versions").iterdir()) == ["1", "2"]
 
 
 @pytest.mark.parametrize("step", ["promote", "retire"])

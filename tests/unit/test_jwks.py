@@ -19,6 +19,7 @@ from functions.registry.auth.caller import IssuerUnavailable, TokenRefused
 from functions.registry.auth.jwks import KeySets, key_set_at
 from functions.registry.auth.outgoing import OutgoingFailed, ask, is_public
 from tests.issuer import DISCOVERY, KEY_SET, Issuer, certificate_of, ec_key, key_id, rsa_key, serve
+from tests.surroundings import require_localhost
 
 PRIVATE: Final = [
     "127.0.0.1",
@@ -340,6 +341,7 @@ def test_a_slow_answer_is_cut_off_in_time(issuer: Issuer) -> None:
 @pytest.fixture
 def secure(monkeypatch: pytest.MonkeyPatch) -> Iterator[Issuer]:
     """As if it were a public host that has a certificate."""
+    require_localhost()
     with serve(is_secure=True) as running:
         monkeypatch.setattr(outgoing, "is_public", lambda _: True)
         monkeypatch.setattr(outgoing, "tls", lambda: ssl.create_default_context(cadata=certificate_of(rsa_key())))

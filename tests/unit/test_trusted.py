@@ -254,7 +254,7 @@ NOBODYS: Final = {"iss": "https://issuer.example", "aud": "slipway", "event_name
     ("issuer", "claims"),
     [
         (GITHUB, {"repository_owner_id": "1"}),
-        (GITHUB, {"repository_id": "2", "ref": "refs/tags/v*", "environment": "prod*", "anything": "else"}),
+        (GITHUB, {"repository_id": "2", "ref": "refs/tags/v*", "environment": "prod*", "repo_property_team": "a"}),
         ("https://github.corp.example/_services/token", {"repository_id": "2"}),
         (GITLAB, {"project_id": "2", "ref_protected": "true"}),
         (GITLAB, {"namespace_id": "2", "ref_path": "refs/heads/*"}),
@@ -276,7 +276,11 @@ def test_a_trusted_publisher_that_names_a_tenant_is_good(issuer: str, claims: di
         (GITHUB, {f"claim{number}": "x" for number in range(21)}, "1 to 20 claims"),
         (GITHUB, {"repository": "octo/app"}, "repository_owner_id or repository_id"),
         (GITHUB, {"sub": "repo:octo/app:ref:refs/heads/main"}, "repository_owner_id or repository_id"),
-        (GITHUB, {"project_id": "1"}, "repository_owner_id or repository_id"),
+        (GITHUB, {"project_id": "1"}, "repository_owner_id, repository_visibility"),
+        (GITHUB, {"repository_id": "2", "reff": "refs/heads/main"}, "did you mean ref?"),
+        (GITHUB, {"repositoryid": "2"}, "did you mean repository_id?"),
+        (GITLAB, {"project_id": "2", "ref-protected": "true"}, "did you mean ref_protected?"),
+        (GOOGLE, {"sub": "1", "e-mail": "robot@example.com"}, "did you mean email?"),
         ("https://github.corp.example/_services/token", {"repository": "a/b"}, "repository_owner_id"),
         (GITHUB, {"repository_id": "octo/app"}, "must have a number for repository_id"),
         (GITHUB, {"repository_id": "2", "repository_owner_id": "octo"}, "must have a number for repository_owner_id"),
@@ -300,6 +304,6 @@ def test_a_trusted_publisher_that_names_a_tenant_is_good(issuer: str, claims: di
     ],
 )
 def test_a_trusted_publisher_that_opens_too_much_is_refused(issuer: str, claims: dict[str, str], reason: str) -> None:
-    with pytest.raises(ValueError, match=r"must|may") as refused:
+    with pytest.raises(ValueError, match=r"must|may|can't have") as refused:
         validate_trusted_publisher(issuer, claims, CONFIGURED)
     assert reason in str(refused.value)

@@ -23,7 +23,7 @@ _LARGEST_SKEW_SECONDS = 60
 
 
 def check_host(url: str, what: str = "") -> Iterator[Check]:
-    """Name, connection and certificate; stops at the first that is in the way."""
+    """Looks at name, connection and certificate; stops at the first that is in the way."""
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
     proxy = _proxy(parts)
@@ -98,7 +98,7 @@ def _without_tls(host: str, what: str) -> Check:
 
 
 def check_clock(answer: requests.Response) -> Check | None:
-    """None where the answer doesn't say what time it is there."""
+    """Returns None where the answer doesn't say what time it is there."""
     told = answer.headers.get("Date")
     if told is None:
         return None

@@ -13,6 +13,7 @@ from slipway_cli.checks import Check
 from slipway_cli.checks.network import check_host
 from slipway_cli.client import Client
 from slipway_cli.failures import Failed
+from slipway_cli.refusals import reason
 from slipway_cli.tokens import Challenge
 
 _SECONDS: Final = 10
@@ -20,7 +21,7 @@ _WALL_BYTES: Final = 32 * 2**20
 
 
 def check_base(client: Client, answer: requests.Response) -> Iterator[Check]:
-    """Of `/v2/`, asked by nobody."""
+    """Looks at `/v2/`, asked by nobody."""
     if answer.headers.get("Docker-Distribution-Api-Version") != "registry/2.0":
         advice = "is that the registry's address, or a proxy's page?"
         yield Check("/v2/", "bad", f"{answer.status_code}, and not by a registry", advice)
@@ -64,7 +65,7 @@ def check_sign_in(client: Client) -> Check:
 
 
 def check_collection(client: Client) -> Check | None:
-    """None for who may not know."""
+    """Returns None for who may not know."""
     try:
         found = client.get("/api/v1/gc")
     except Failed:
@@ -78,7 +79,7 @@ def check_collection(client: Client) -> Check | None:
 
 
 def check_rate(client: Client) -> Check:
-    """A few requests at once: whoever is at the limit sees it now."""
+    """Makes a few requests at once: whoever is at the limit sees it now."""
     for _ in range(5):
         answer = client.ask_openly("/v2/")
         if answer.status_code == requests.codes.too_many_requests:
@@ -102,7 +103,7 @@ def check_wall(client: Client) -> Check:
     except TimeoutError:
         return Check("32 MiB", "ok", "more is waited for")
     except (OSError, http.client.HTTPException) as error:
-        return Check("32 MiB", "note", f"not known: {type(error).__name__}", "a proxy may be in between")
+        return Check("32 MiB", "note", f"not known: {reason(error)}", "a proxy may be in between")
     finally:
         connection.close()
     if status == requests.codes.request_entity_too_large:
@@ -112,7 +113,7 @@ def check_wall(client: Client) -> Check:
 
 
 def check_pull(client: Client, repository: str | None) -> Iterator[Check]:
-    """A blob's first byte, from wherever it is sent to."""
+    """Asks for a blob's first byte, from wherever it is sent to."""
     try:
         found = _some_blob(client, repository)
         if found is None:
@@ -136,13 +137,14 @@ def check_pull(client: Client, repository: str | None) -> Iterator[Check]:
         sent.close()
     except requests.RequestException as error:
         advice = f"a closed network lets pulls through to {host}, or SLIPWAY_BLOB_DELIVERY=streaming is set"
-        yield Check("a pull", "bad", f"{host}: {type(error).__name__}", advice)
+        yield Check("a pull", "bad", f"{host}: {reason(error)}", advice)
         return
     if sent.status_code in {requests.codes.ok, requests.codes.partial_content}:
         yield Check("a pull", "ok", f"a blob's bytes come from {host}")
     else:
         is_lost = sent.status_code == requests.codes.not_found
-        advice = "that blob's bytes are lost: push it again" if is_lost else "its operator looks at the bucket's rights"
+        lost = "that blob's bytes are lost: push it again; what `make seed` made up never had any"
+        advice = lost if is_lost else "its operator looks at the bucket's rights"
         yield Check("a pull", "bad", f"{host} answers {sent.status_code}", advice)
 
 
@@ -161,7 +163,7 @@ def _some_blob(client: Client, repository: str | None) -> str | None:
 
 
 def _blob_of(client: Client, path: str, found: dict[str, Any]) -> str | None:
-    """The config, or a layer; of an index that of its first image."""
+    """Returns the config, or a layer; of an index that of its first image."""
     for blob in (found.get("config"), *(found.get("layers") or ())):
         if blob:
             return str(blob["digest"])

@@ -12,6 +12,7 @@ from slipway_cli.client import Client
 from slipway_cli.completing import NAMESPACE, ROBOT, USER
 from slipway_cli.failures import Failed, NotThere
 from slipway_cli.output import Form, gives_list, gives_one, say, show_list, show_one, text
+from slipway_cli.references import Namespace, Principal
 from slipway_cli.session import connect
 from slipway_cli.suggesting import principals, suggesting
 from slipway_cli.tree import Group, command
@@ -86,7 +87,12 @@ def list_users(form: Form) -> None:
 
 
 @command(robot, "list", "slipway robot list", "slipway robot list --namespace team -o json")
-@click.option("--namespace", help="Only those that belong to it; its administrators name it.", shell_complete=NAMESPACE)
+@click.option(
+    "--namespace",
+    help="Only those that belong to it; its administrators name it.",
+    type=Namespace(),
+    shell_complete=NAMESPACE,
+)
 @gives_list
 def list_robots(form: Form, namespace: str | None) -> None:
     """List the robots."""
@@ -94,7 +100,7 @@ def list_robots(form: Form, namespace: str | None) -> None:
 
 
 @command(user, "show", "slipway user show alice")
-@click.argument("name", metavar="USER", shell_complete=USER)
+@click.argument("name", metavar="USER", type=Principal(), shell_complete=USER)
 @gives_one
 def show_user(name: str, form: Form) -> None:
     """Show a user. `grant list --principal` and `secret list` have the rest."""
@@ -102,7 +108,7 @@ def show_user(name: str, form: Form) -> None:
 
 
 @command(robot, "show", "slipway robot show ci -o json")
-@click.argument("name", metavar="ROBOT", shell_complete=ROBOT)
+@click.argument("name", metavar="ROBOT", type=Principal(), shell_complete=ROBOT)
 @gives_one
 def show_robot(name: str, form: Form) -> None:
     """Show a robot. `grant list --principal`, `secret list` and `trusted-publisher list` have the rest."""
@@ -125,7 +131,12 @@ def add_user(name: str, admin: bool, password_stdin: bool, form: Form) -> None:
 
 @command(robot, "add", "slipway robot add deployer", "slipway robot add team+builder --namespace team")
 @click.argument("name")
-@click.option("--namespace", help="That it belongs to: then its administrators manage it.", shell_complete=NAMESPACE)
+@click.option(
+    "--namespace",
+    help="That it belongs to: then its administrators manage it.",
+    type=Namespace(),
+    shell_complete=NAMESPACE,
+)
 @gives_one
 def add_robot(name: str, namespace: str | None, form: Form) -> None:
     """Make a robot. Next: `grant add` gives it a role, and `secret add` or `trusted-publisher add` signs it in.
@@ -139,7 +150,7 @@ def add_robot(name: str, namespace: str | None, form: Form) -> None:
 
 
 @command(user, "disable", "slipway user disable alice --yes")
-@click.argument("name", metavar="USER", shell_complete=USER)
+@click.argument("name", metavar="USER", type=Principal(), shell_complete=USER)
 @changes
 @gives_one
 def disable_user(name: str, yes: bool, dry_run: bool, form: Form) -> None:
@@ -148,7 +159,7 @@ def disable_user(name: str, yes: bool, dry_run: bool, form: Form) -> None:
 
 
 @command(robot, "disable", "slipway robot disable ci --dry-run", "slipway robot disable ci --yes")
-@click.argument("name", metavar="ROBOT", shell_complete=ROBOT)
+@click.argument("name", metavar="ROBOT", type=Principal(), shell_complete=ROBOT)
 @changes
 @gives_one
 def disable_robot(name: str, yes: bool, dry_run: bool, form: Form) -> None:
@@ -157,7 +168,7 @@ def disable_robot(name: str, yes: bool, dry_run: bool, form: Form) -> None:
 
 
 @command(user, "enable", "slipway user enable alice")
-@click.argument("name", metavar="USER", shell_complete=USER)
+@click.argument("name", metavar="USER", type=Principal(), shell_complete=USER)
 @gives_one
 def enable_user(name: str, form: Form) -> None:
     """Let a user sign in again."""
@@ -165,7 +176,7 @@ def enable_user(name: str, form: Form) -> None:
 
 
 @command(robot, "enable", "slipway robot enable ci")
-@click.argument("name", metavar="ROBOT", shell_complete=ROBOT)
+@click.argument("name", metavar="ROBOT", type=Principal(), shell_complete=ROBOT)
 @gives_one
 def enable_robot(name: str, form: Form) -> None:
     """Let a robot sign in again."""
@@ -173,7 +184,7 @@ def enable_robot(name: str, form: Form) -> None:
 
 
 @command(user, "rm", "slipway user rm alice --dry-run", "slipway user rm alice --yes")
-@click.argument("name", metavar="USER", shell_complete=USER)
+@click.argument("name", metavar="USER", type=Principal(), shell_complete=USER)
 @changes
 def rm_user(name: str, yes: bool, dry_run: bool) -> None:
     """Delete a user with its secrets and grants."""
@@ -181,7 +192,7 @@ def rm_user(name: str, yes: bool, dry_run: bool) -> None:
 
 
 @command(robot, "rm", "slipway robot rm ci --dry-run", "slipway robot rm ci --yes")
-@click.argument("name", metavar="ROBOT", shell_complete=ROBOT)
+@click.argument("name", metavar="ROBOT", type=Principal(), shell_complete=ROBOT)
 @changes
 def rm_robot(name: str, yes: bool, dry_run: bool) -> None:
     """Delete a robot with its secrets, trusted publishers and grants."""
@@ -189,7 +200,7 @@ def rm_robot(name: str, yes: bool, dry_run: bool) -> None:
 
 
 @command(user, "password", "slipway user password alice < password.txt", "slipway user password alice --remove --yes")
-@click.argument("name", metavar="USER", shell_complete=USER)
+@click.argument("name", metavar="USER", type=Principal(), shell_complete=USER)
 @click.option("--remove", is_flag=True, help="Take it away: secrets still sign in.")
 @changes
 def password(name: str, remove: bool, yes: bool, dry_run: bool) -> None:
@@ -209,7 +220,7 @@ def password(name: str, remove: bool, yes: bool, dry_run: bool) -> None:
 
 
 def asked_secret(what: str) -> str:
-    """Typed without being shown, or the first line of the input."""
+    """Takes what is typed without being shown, or the first line of the input."""
     if sys.stdin.isatty():
         return str(click.prompt(what, hide_input=True, err=True))
     given = sys.stdin.readline().rstrip("\r\n")

@@ -10,7 +10,7 @@ from slipway_cli.commands.grants import ANYONE
 from slipway_cli.completing import PRINCIPAL, REFERENCE
 from slipway_cli.failures import Failed
 from slipway_cli.output import Column, Form, gives_one, show_one, text
-from slipway_cli.references import Image, Reference
+from slipway_cli.references import Image, Principal, Reference
 from slipway_cli.session import connect
 from slipway_cli.suggesting import principals, suggesting
 from slipway_cli.tree import alone
@@ -29,7 +29,7 @@ def _grant(grant: dict[str, Any] | None) -> str:
     "slipway explain anyone pull team/app",
     "slipway explain alice delete team/app:v1 -o json",
 )
-@click.argument("principal", shell_complete=PRINCIPAL)
+@click.argument("principal", type=Principal(), shell_complete=PRINCIPAL)
 @click.argument("action", type=click.Choice(["pull", "push", "delete"]))
 @click.argument("reference", type=Image(), shell_complete=REFERENCE)
 @gives_one

@@ -10,6 +10,8 @@ from slipway_cli.asking import changes, goes_on
 from slipway_cli.completing import NAMESPACE, PRINCIPAL
 from slipway_cli.failures import NotThere
 from slipway_cli.output import Column, Form, gives_list, gives_one, say, show_list, show_one, text
+from slipway_cli.patterns import warn_of_one
+from slipway_cli.references import Namespace, Principal
 from slipway_cli.session import connect
 from slipway_cli.suggesting import principals, suggesting
 from slipway_cli.tree import Group, command
@@ -39,8 +41,10 @@ def grant() -> None:
     "slipway grant list --principal ci",
     "slipway grant list --namespace team -o json",
 )
-@click.option("--principal", help="Of one of them.", shell_complete=PRINCIPAL)
-@click.option("--namespace", help="Within one namespace; its administrators name it.", shell_complete=NAMESPACE)
+@click.option("--principal", help="Of one of them.", type=Principal(), shell_complete=PRINCIPAL)
+@click.option(
+    "--namespace", help="Within one namespace; its administrators name it.", type=Namespace(), shell_complete=NAMESPACE
+)
 @gives_list
 def list_(principal: str | None, namespace: str | None, form: Form) -> None:
     """List the grants, by pattern."""
@@ -56,16 +60,18 @@ def list_(principal: str | None, namespace: str | None, form: Form) -> None:
     "slipway grant add ci 'team/**' writer",
     "slipway grant add anyone 'public/*' reader",
 )
-@click.argument("principal", shell_complete=PRINCIPAL)
+@click.argument("principal", type=Principal(), shell_complete=PRINCIPAL)
 @click.argument("repositories", metavar="PATTERN")
 @click.argument("role", type=click.Choice(ROLES))
-@click.option("--namespace", help="Of a robot of another namespace than the pattern's: says that it is meant.")
+@click.option(
+    "--namespace", type=Namespace(), help="Of a robot of another namespace than the pattern's: says that it is meant."
+)
 @gives_one
 def add(principal: str, repositories: str, role: str, namespace: str | None, form: Form) -> None:
     """Give a role, in place of the one held by the same pattern.
 
-    `*` stands for anything within a part of the name, `**` across parts. PRINCIPAL is a name, or `anyone`, who may be
-    reader.
+    PATTERN is a repository's name, or many: `*` stands for anything within a part of it, `**` across parts, and
+    'team/**' for all in the namespace team. PRINCIPAL is a name, or `anyone`, who may be reader.
     """
     client = connect()
     asked = {"principal": None if principal == ANYONE else principal, "repositories": repositories, "role": role}
@@ -73,11 +79,17 @@ def add(principal: str, repositories: str, role: str, namespace: str | None, for
         asked["namespace"] = namespace
     with suggesting(principal, principals(client)):
         show_one(client.send("POST", "/api/v1/grants", asked), _COLUMNS, form, "id")
+    warn_of_one(repositories, f"slipway grant add {principal} {{}} {role}")
 
 
 @command(grant, "rm", "slipway grant rm GRANT-ID --dry-run", "slipway grant rm GRANT-ID --yes")
 @click.argument("identity", metavar="ID", type=int)
-@click.option("--namespace", help="Of the grant; administrators of a namespace name it.", shell_complete=NAMESPACE)
+@click.option(
+    "--namespace",
+    help="Of the grant; administrators of a namespace name it.",
+    type=Namespace(),
+    shell_complete=NAMESPACE,
+)
 @changes
 def rm(identity: int, namespace: str | None, yes: bool, dry_run: bool) -> None:
     """Take a grant away."""

@@ -10,8 +10,9 @@ import click
 from slipway_cli.client import Client
 from slipway_cli.completing import REFERENCE
 from slipway_cli.output import Form, count, digest, gives_list, show_list, size, text, time
+from slipway_cli.references import Namespace, Reference, Repository
 from slipway_cli.session import connect
-from slipway_cli.suggesting import namespaces, suggesting
+from slipway_cli.suggesting import namespaces, suggesting, suggesting_image
 from slipway_cli.tree import alone
 from slipway_cli.units import Moment, Size
 
@@ -61,9 +62,6 @@ def _require_namespace(client: Client, namespace: str) -> None:
 
 
 def list_tags(client: Client, repository: str, form: Form, **filters: Any) -> None:
-    from slipway_cli.references import Reference  # noqa: PLC0415  # as above
-    from slipway_cli.suggesting import suggesting_image  # noqa: PLC0415  # as above
-
     with suggesting_image(client, Reference(repository)):
         if form.format == "name" and not any(filters.values()):
             names = client.pages(f"/v2/{repository}/tags/list", "tags", None, n=form.page(10_000))
@@ -91,16 +89,21 @@ def ls(place: str | None, sort: str | None, form: Form) -> None:
 
     PLACE is a namespace (the first part of repositories' names), or a repository; all repositories if left out.
     """
-    client = connect()
-    if place is not None and "/" in place.rstrip("/"):
-        list_tags(client, place.rstrip("/"), form, sort=sort)
+    if place is not None and (":" in place or "@" in place):
+        raise click.UsageError(
+            f"that is one of a repository's tags or manifests: `slipway show {place}` has all about it"
+        )
+    name = place and place.rstrip("/")
+    if name and "/" in name:
+        list_tags(connect(), Repository().convert(name, None, None), form, sort=sort)
     else:
-        list_repositories(client, form, namespace=place and place.rstrip("/"), sort=sort)
+        namespace = Namespace().convert(name, None, None) if name is not None else None
+        list_repositories(connect(), form, namespace=namespace, sort=sort)
 
 
 def filters_of_repositories(function: Any) -> Any:
     for option in (
-        click.option("--namespace", help="Only those of one namespace."),
+        click.option("--namespace", type=Namespace(), help="Only those of one namespace."),
         click.option("--name", metavar="TEXT", help="Only those with this in their name."),
         click.option("--kind", type=click.Choice(KINDS), help="Only those that hold such a manifest."),
         click.option("--min-size", type=Size(), help="At least so many bytes."),

@@ -8,6 +8,7 @@ import click
 
 from slipway_cli.completing import NAMESPACE
 from slipway_cli.output import Form, count, gives_list, gives_one, show_list, show_one, size, text, time
+from slipway_cli.references import Namespace
 from slipway_cli.session import connect
 from slipway_cli.suggesting import namespaces, suggesting
 from slipway_cli.tree import Group, command
@@ -43,7 +44,7 @@ def list_(name: str | None, sort: str | None, form: Form) -> None:
 
 
 @command(namespace, "show", "slipway namespace show team", "slipway namespace show team -o json")
-@click.argument("name", metavar="NAMESPACE", shell_complete=NAMESPACE)
+@click.argument("name", metavar="NAMESPACE", type=Namespace(), shell_complete=NAMESPACE)
 @gives_one
 def show(name: str, form: Form) -> None:
     """Show the figures of one namespace."""

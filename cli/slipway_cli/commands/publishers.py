@@ -9,8 +9,9 @@ import click
 from slipway_cli.asking import changes, goes_on
 from slipway_cli.commands.accounts import PRINCIPALS, principal
 from slipway_cli.completing import ROBOT
-from slipway_cli.failures import NotThere
-from slipway_cli.output import Form, gives_list, gives_one, say, show_list, show_one, text
+from slipway_cli.failures import Failed, NotThere
+from slipway_cli.output import Form, gives_list, gives_one, plain, say, show_list, show_one, text
+from slipway_cli.references import Principal
 from slipway_cli.session import connect
 from slipway_cli.tree import Group, command
 
@@ -19,6 +20,11 @@ ISSUERS: Final = {
     "gitlab": "https://gitlab.com",
     "google": "https://accounts.google.com",
     "buildkite": "https://agent.buildkite.com",
+}
+_EXAMPLES: Final = {
+    "github": "repository_id=$(gh api repos/OWNER/NAME --jq .id)",
+    "gitlab": "project_id=7, which the project's page shows",
+    "google": "sub=103847561029384756102, the service account's unique id",
 }
 _COLUMNS: Final = (text("id", "id"), text("issuer", "issuer"), text("claims", "claims"))
 
@@ -29,7 +35,7 @@ def publisher() -> None:
 
 
 @command(publisher, "list", "slipway trusted-publisher list ci", "slipway trusted-publisher list ci -o json")
-@click.argument("robot", shell_complete=ROBOT)
+@click.argument("robot", type=Principal(), shell_complete=ROBOT)
 @gives_list
 def list_(robot: str, form: Form) -> None:
     """List which jobs act as a robot."""
@@ -45,7 +51,7 @@ def list_(robot: str, form: Form) -> None:
     "slipway trusted-publisher add ci github repository_id=42 ref=refs/heads/main",
     "slipway trusted-publisher add ci gitlab project_id=7 ref_protected=true",
 )
-@click.argument("robot", shell_complete=ROBOT)
+@click.argument("robot", type=Principal(), shell_complete=ROBOT)
 @click.argument("issuer", metavar=f"{'|'.join(ISSUERS)}|URL")
 @click.argument("claims", nargs=-1, required=True, metavar="CLAIM=VALUE...")
 @gives_one
@@ -57,11 +63,16 @@ def add(robot: str, issuer: str, claims: tuple[str, ...], form: Form) -> None:
     """
     asked = dict(claim.partition("=")[::2] for claim in claims)
     if not all(asked) or not all("=" in claim for claim in claims):
-        raise click.UsageError("a claim is NAME=VALUE, such as repository_id=42")
+        raise click.UsageError(f"a claim is NAME=VALUE, such as {_EXAMPLES.get(issuer, 'sub=system:deployer')}")
     client = connect()
     principal(client, robot, "robot")
     document = {"issuer": ISSUERS.get(issuer, issuer), "claims": asked}
-    show_one(client.send("POST", f"{PRINCIPALS}/{robot}/trusted_publishers", document), _COLUMNS, form, "id")
+    try:
+        made = client.send("POST", f"{PRINCIPALS}/{robot}/trusted_publishers", document)
+    except Failed as failed:
+        example = _EXAMPLES.get(issuer)
+        raise type(failed)(str(failed), failed.advice or (f"such as {example}" if example else "")) from failed
+    show_one(made, _COLUMNS, form, "id")
     say(f"a job signs in as oidc+{robot}, with its identity token for a password; `slipway` does so by itself")
 
 
@@ -71,7 +82,7 @@ def add(robot: str, issuer: str, claims: tuple[str, ...], form: Form) -> None:
     "slipway trusted-publisher rm ci PUBLISHER-ID --dry-run",
     "slipway trusted-publisher rm ci PUBLISHER-ID --yes",
 )
-@click.argument("robot", shell_complete=ROBOT)
+@click.argument("robot", type=Principal(), shell_complete=ROBOT)
 @click.argument("identity", metavar="ID", type=int)
 @changes
 def rm(robot: str, identity: int, yes: bool, dry_run: bool) -> None:
@@ -82,7 +93,7 @@ def rm(robot: str, identity: int, yes: bool, dry_run: bool) -> None:
     found = next((each for each in known if each["id"] == identity), None)
     if found is None:
         raise NotThere(f"{robot} has no trusted publisher {identity}", f"`slipway trusted-publisher list {robot}`")
-    what = f"take away trusted publisher {identity} of {robot}: {found['issuer']} {found['claims']}"
+    what = f"take away trusted publisher {identity} of {robot}: {found['issuer']} {plain(found['claims'])}"
     if goes_on(what, yes=yes, dry_run=dry_run):
         client.send("DELETE", f"{PRINCIPALS}/{robot}/trusted_publishers/{identity}")
         say(f"trusted publisher {identity} is gone")

@@ -7,8 +7,11 @@ from typing import Final
 import click
 
 from slipway_cli.asking import changes, goes_on
+from slipway_cli.client import Client
 from slipway_cli.completing import NAMESPACE
+from slipway_cli.failures import NotThere
 from slipway_cli.output import Form, count, gives_list, gives_one, say, show_list, show_one, size, text
+from slipway_cli.references import Namespace
 from slipway_cli.session import connect
 from slipway_cli.suggesting import suggesting
 from slipway_cli.tree import Group, command
@@ -37,7 +40,7 @@ def list_(form: Form) -> None:
 
 
 @command(quota, "show", "slipway quota show team")
-@click.argument("namespace", shell_complete=NAMESPACE)
+@click.argument("namespace", type=Namespace(), shell_complete=NAMESPACE)
 @gives_one
 def show(namespace: str, form: Form) -> None:
     """Show the quota of one namespace."""
@@ -53,7 +56,7 @@ def show(namespace: str, form: Form) -> None:
     "slipway quota set team --bytes 20GiB --repositories 50",
     "slipway quota set team --bytes 1TiB --dry-run",
 )
-@click.argument("namespace", shell_complete=NAMESPACE)
+@click.argument("namespace", type=Namespace(), shell_complete=NAMESPACE)
 @click.option("--bytes", "most", type=Size(), help="At most so many; no limit if left out.")
 @click.option("--repositories", type=click.IntRange(0), help="At most so many; no limit if left out.")
 @click.option("--dry-run", is_flag=True, help="Say what would be set, and do nothing.")
@@ -64,21 +67,35 @@ def set_(namespace: str, most: int | None, repositories: int | None, dry_run: bo
         raise click.UsageError("--bytes, --repositories or both; `quota rm` takes a quota away")
     client = connect()
     if dry_run:
-        goes_on(f"set {size_text(most)} and {repositories or 'any number of'} repositories", yes=True, dry_run=True)
+        held = _held(client, namespace)
+        goes_on(f"let {namespace} hold {_limits(most, repositories)}; now it holds {held}", yes=True, dry_run=True)
         return
     asked = {"bytes": most, "repositories": repositories}
     show_one(client.send("PUT", f"/api/v1/namespaces/{namespace}/quota", asked), _COLUMNS, form, "namespace")
 
 
 @command(quota, "rm", "slipway quota rm team --dry-run", "slipway quota rm team --yes")
-@click.argument("namespace", shell_complete=NAMESPACE)
+@click.argument("namespace", type=Namespace(), shell_complete=NAMESPACE)
 @changes
 def rm(namespace: str, yes: bool, dry_run: bool) -> None:
     """Take a quota away: the namespace may hold anything."""
     client = connect()
     path = f"/api/v1/namespaces/{namespace}/quota"
     held = client.get(path)
-    what = f"take away the quota of {namespace}: {size_text(held['bytes'])}, {held['repositories'] or '-'} repositories"
+    what = f"take away the quota of {namespace}: {_limits(held['bytes'], held['repositories'])}"
     if goes_on(what, yes=yes, dry_run=dry_run):
         client.send("DELETE", path)
         say(f"{namespace} has no quota")
+
+
+def _held(client: Client, namespace: str) -> str:
+    try:
+        found = client.get(f"/api/v1/namespaces/{namespace}")
+    except NotThere:
+        return "nothing"
+    return _limits(found["bytes"], found["repositories"])
+
+
+def _limits(most: int | None, repositories: int | None) -> str:
+    size_of = "any size" if most is None else size_text(most)
+    return f"{size_of} and {'any number of' if repositories is None else repositories} repositories"

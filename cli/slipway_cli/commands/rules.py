@@ -11,6 +11,8 @@ from slipway_cli.commands.grants import ROLES
 from slipway_cli.completing import NAMESPACE
 from slipway_cli.failures import NotThere
 from slipway_cli.output import Column, Form, gives_list, gives_one, say, show_list, show_one, text
+from slipway_cli.patterns import warn_of_one
+from slipway_cli.references import Namespace
 from slipway_cli.session import connect
 from slipway_cli.tree import Group, command
 
@@ -36,7 +38,9 @@ def rule() -> None:
 
 
 @command(rule, "list", "slipway rule list", "slipway rule list --namespace team -o json")
-@click.option("--namespace", help="Of one namespace; its administrators name it.", shell_complete=NAMESPACE)
+@click.option(
+    "--namespace", help="Of one namespace; its administrators name it.", type=Namespace(), shell_complete=NAMESPACE
+)
 @gives_list
 def list_(namespace: str | None, form: Form) -> None:
     """List the rules, in the order in which they are asked."""
@@ -61,11 +65,17 @@ def add(name: str, kind: str, repositories: str, form: Form, **more: Any) -> Non
     chosen = {field: value for field, value in more.items() if value is not None}
     made = connect().send("POST", "/api/v1/rules", {"name": name, "kind": kind, "repositories": repositories, **chosen})
     show_one(made, _COLUMNS, form)
+    warn_of_one(repositories, f"slipway rule add NAME {kind} {{}}")
 
 
 @command(rule, "rm", "slipway rule rm RULE-ID --dry-run", "slipway rule rm RULE-ID --yes")
 @click.argument("identity", metavar="ID", type=int)
-@click.option("--namespace", help="Of the rule; administrators of a namespace name it.", shell_complete=NAMESPACE)
+@click.option(
+    "--namespace",
+    help="Of the rule; administrators of a namespace name it.",
+    type=Namespace(),
+    shell_complete=NAMESPACE,
+)
 @changes
 def rm(identity: int, namespace: str | None, yes: bool, dry_run: bool) -> None:
     """Take a rule away: what it protected is protected no more."""
@@ -74,7 +84,8 @@ def rm(identity: int, namespace: str | None, yes: bool, dry_run: bool) -> None:
     found = next((each for each in known if each["id"] == identity), None)
     if found is None:
         raise NotThere(f"there is no rule {identity}", "`slipway rule list` has their numbers")
-    what = f"take away rule {found['name']}: {found['kind']}, {found['repositories']}, tags {found['tags']}"
+    tags = f"tags {found['tags']}" if found["tags"] else "all tags"
+    what = f"take away rule {found['name']}: {found['kind']}, {found['repositories']}, {tags}"
     if goes_on(what, yes=yes, dry_run=dry_run):
         client.send("DELETE", f"/api/v1/rules/{identity}")
         say(f"rule {found['name']} is gone")

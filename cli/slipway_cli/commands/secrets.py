@@ -13,6 +13,7 @@ from slipway_cli.commands.accounts import PRINCIPALS, principal
 from slipway_cli.completing import PRINCIPAL
 from slipway_cli.failures import NotThere
 from slipway_cli.output import Form, gives_list, gives_one, say, show_list, show_one, text, time, write_line
+from slipway_cli.references import Principal
 from slipway_cli.session import connect
 from slipway_cli.suggesting import suggesting
 from slipway_cli.tree import Group, command
@@ -34,7 +35,7 @@ def secret() -> None:
 
 
 @command(secret, "list", "slipway secret list ci", "slipway secret list ci -o json")
-@click.argument("name", metavar="PRINCIPAL", shell_complete=PRINCIPAL)
+@click.argument("name", metavar="PRINCIPAL", type=Principal(), shell_complete=PRINCIPAL)
 @gives_list
 def list_(name: str, form: Form) -> None:
     """List the secrets of a user or a robot, without the secrets themselves: since when, used when, until when."""
@@ -51,7 +52,7 @@ def list_(name: str, form: Form) -> None:
     "slipway secret add ci cluster --print kubernetes",
     "slipway secret add ci actions --print github",
 )
-@click.argument("name", metavar="PRINCIPAL", shell_complete=PRINCIPAL)
+@click.argument("name", metavar="PRINCIPAL", type=Principal(), shell_complete=PRINCIPAL)
 @click.argument("label")
 @click.option("--days", type=click.IntRange(1, 3650), help="How long it is good; for ever if left out.")
 @click.option("--print", "place", type=click.Choice(PLACES), help="The secret alone, or as its place takes it.")
@@ -99,7 +100,7 @@ def _docker_config(host: str, name: str, value: str) -> dict[str, Any]:
 
 
 @command(secret, "rm", "slipway secret rm ci SECRET-ID --dry-run", "slipway secret rm ci SECRET-ID --yes")
-@click.argument("name", metavar="PRINCIPAL", shell_complete=PRINCIPAL)
+@click.argument("name", metavar="PRINCIPAL", type=Principal(), shell_complete=PRINCIPAL)
 @click.argument("identity", metavar="ID|LABEL")
 @changes
 def rm(name: str, identity: str, yes: bool, dry_run: bool) -> None:

@@ -35,7 +35,7 @@ _REPOSITORY: Final = (
 
 
 def _parts(items: list[dict[str, Any]] | None) -> str:
-    """One a line, below its title."""
+    """Writes one a line, below its title."""
     lines = (
         f"{each['digest']}  {size_text(each.get('size', each.get('bytes')))}"
         f"  {plain(each.get('platform') or each.get('artifact_type') or each.get('media_type'))}"
@@ -71,7 +71,7 @@ _CLIENTS: Final = {
 
 
 def describe(client: Client, image: Reference) -> Any:
-    """What the API has of it."""
+    """Returns what the API has of it."""
     path = f"/api/v1/repositories/{image.repository}"
     with suggesting_image(client, image):
         if image.digest:
@@ -83,7 +83,7 @@ def describe(client: Client, image: Reference) -> Any:
 @click.argument("reference", type=Image(), shell_complete=REFERENCE)
 @gives_one
 def show(reference: Reference, form: Form) -> None:
-    """All about a repository, a tag, or a manifest by its digest."""
+    """Show all about a repository, a tag, or a manifest by its digest."""
     found = describe(connect(), reference)
     if reference.tag is None and reference.digest is None:
         show_one(found, _REPOSITORY, form)

@@ -48,7 +48,7 @@ def login(host: str, user: str | None, password_stdin: bool, name: str | None) -
 
 
 def _challenge(client: Client) -> Challenge | None:
-    """None for a registry that lets everybody in."""
+    """Returns None for a registry that lets everybody in."""
     answer = client.ask_openly("/v2/")
     if answer.status_code == requests.codes.ok:
         return None

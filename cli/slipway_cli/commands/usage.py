@@ -11,7 +11,7 @@ from slipway_cli.commands.listing import REPOSITORY_COLUMNS
 from slipway_cli.completing import NAMESPACE, REFERENCE
 from slipway_cli.failures import Failed
 from slipway_cli.output import Form, count, gives_list, gives_one, show_list, show_one, size, text
-from slipway_cli.references import Image, Reference
+from slipway_cli.references import Image, Namespace, Reference
 from slipway_cli.session import connect
 from slipway_cli.suggesting import namespaces, suggesting, suggesting_image
 from slipway_cli.tree import Group, command
@@ -49,7 +49,7 @@ def show(form: Form) -> None:
     "slipway usage top most-wasteful -o json",
 )
 @click.argument("ranking", type=click.Choice(RANKINGS))
-@click.option("--namespace", help="Of one namespace.", shell_complete=NAMESPACE)
+@click.option("--namespace", help="Of one namespace.", type=Namespace(), shell_complete=NAMESPACE)
 @gives_list
 def top(ranking: str, namespace: str | None, form: Form) -> None:
     """Rank repositories: what takes the space, what is pulled most, what nobody uses. Ten, or --limit up to 100."""
@@ -73,7 +73,7 @@ def top(ranking: str, namespace: str | None, form: Form) -> None:
     "slipway usage daily --namespace team -o csv",
 )
 @click.argument("reference", required=False, type=Image(), shell_complete=REFERENCE)
-@click.option("--namespace", help="Of one namespace.", shell_complete=NAMESPACE)
+@click.option("--namespace", help="Of one namespace.", type=Namespace(), shell_complete=NAMESPACE)
 @click.option("--from", "first", metavar="DAY", help="The first day of UTC; thirty days ago if left out.")
 @click.option("--to", "last", metavar="DAY", help="The last day; today if left out.")
 @gives_list

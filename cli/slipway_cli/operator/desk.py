@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from functions.registry.config import SettingInvalid, Settings
+from functions.registry.metadata import told
 from functions.registry.metadata.access import audit
 from functions.registry.metadata.access.audit import Event
 from functions.registry.metadata.db import Database, MetadataUnavailable
@@ -27,7 +28,7 @@ class Desk:
     database: Database
 
     def record(self, action: str, resource: str, **details: Any) -> None:
-        """A change that was made. A trail that can't be written undoes nothing."""
+        """Enters a change that was made. A trail that can't be written undoes nothing."""
         try:
             audit.write(self.database, Event(action, "success", OPERATOR, resource, "", None, details))
         except MetadataUnavailable as error:
@@ -35,7 +36,7 @@ class Desk:
 
 
 def settings() -> Settings:
-    """Of the environment, or of a `make up` nearby. Raises Failed."""
+    """Reads those of the environment, or of a `make up` nearby. Raises Failed."""
     environment = {**_nearby(), **os.environ}
     try:
         # No blob is touched here: whoever asks need not know where they are.
@@ -58,7 +59,8 @@ def opened() -> Iterator[Desk]:
     found = settings()
     database = Database(found.database, size=1)
     try:
-        yield Desk(found, database)
+        with told.telling(told.OPERATOR):
+            yield Desk(found, database)
     except MetadataUnavailable as error:
         raise Away(str(error), "is the database up and migrated, and SLIPWAY_DATABASE right?") from error
     finally:

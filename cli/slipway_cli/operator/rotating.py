@@ -8,7 +8,7 @@ import click
 
 from slipway_cli.asking import changes, goes_on
 from slipway_cli.failures import Failed
-from slipway_cli.operator.rotation import KINDS, STEPS, Registry, RotationRefused
+from slipway_cli.operator.rotation import KINDS, STEPS, Registry, RotationRefused, require_possible
 from slipway_cli.operator.rotation import rotate as rotate_secret
 from slipway_cli.output import write_line
 from slipway_cli.tree import alone
@@ -39,9 +39,11 @@ def rotate(kind: str, step: str, *, name: str, service: str | None, yes: bool, d
     chosen = KINDS[kind]
     registry = Registry(where["project"], where["region"], service or name, name, chosen)
     what = f"{step} a version of {registry.secret} in {registry.project}"
-    if not goes_on(what, yes=yes, dry_run=dry_run):
-        return
     try:
+        if dry_run:
+            require_possible(registry, step)
+        if not goes_on(what, yes=yes, dry_run=dry_run):
+            return
         made = rotate_secret(registry, step)
     except RotationRefused as refused:
         raise Failed(str(refused)) from refused

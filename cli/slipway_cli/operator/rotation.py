@@ -55,7 +55,7 @@ class Registry:
         return f"{self.name}-{self.kind.secret}"
 
     def newest(self) -> str:
-        """The number of the secret's newest version."""
+        """Returns the number of the secret's newest version."""
         name: str = self._ask("secrets", "versions", "describe", "latest", f"--secret={self.secret}")["name"]
         return name.rsplit("/", 1)[1]
 
@@ -64,7 +64,7 @@ class Registry:
         return self.kind.split(text)
 
     def add(self, items: list[str]) -> str:
-        """The number of the version that was made. The items go by standard input: arguments can be seen."""
+        """Returns the number of the version that was made. The items go by standard input: arguments can be seen."""
         command = ["gcloud", "secrets", "versions", "add", self.secret, "--data-file=-", "--format=value(name)"]
         return _run(*command, *self._where(), given="\n".join(items) + "\n").strip().rsplit("/", 1)[1]
 
@@ -131,19 +131,27 @@ _TAKES: Final = {"add": 1, "promote": 2, "retire": 2}
 
 
 def rotate(registry: Registry, step: str) -> str:
-    """The number of the new version. Raises RotationRefused."""
-    current, kind = registry.newest(), registry.kind
-    items = registry.items(current)
-    if _TAKES.get(step, len(items)) != len(items):
-        raise RotationRefused(f"version {current} holds {len(items)}, and {step} takes {_TAKES[step]}")
+    """Returns the number of the new version. Raises RotationRefused."""
+    items, kind = require_possible(registry, step), registry.kind
     match step:
         case "add":
             return registry.add([*items, kind.make()])
         case "promote":
-            registry.require_settled(current, SETTLED_AFTER)
             return registry.add(items[::-1])
         case "retire":
-            registry.require_settled(current, kind.retired_after)
             return registry.add(items[:1])
         case _:
             return registry.add([kind.make()])
+
+
+def require_possible(registry: Registry, step: str) -> list[str]:
+    """Returns what the newest version holds. Raises RotationRefused where the step has to wait, or is not the next."""
+    current = registry.newest()
+    items = registry.items(current)
+    if _TAKES.get(step, len(items)) != len(items):
+        raise RotationRefused(f"version {current} holds {len(items)}, and {step} takes {_TAKES[step]}")
+    if step == "promote":
+        registry.require_settled(current, SETTLED_AFTER)
+    elif step == "retire":
+        registry.require_settled(current, registry.kind.retired_after)
+    return items

@@ -56,7 +56,7 @@ def move(context: Context, route: RenameRepository) -> Response:
 
 
 def _new_name(context: Context, route: RenameRepository) -> RepositoryName:
-    """From the body: the last part or the parent of the name. The caller may write there."""
+    """Reads the new name from the body: the last part or the parent of the name. The caller may write there."""
     body = _body(context)
     name, namespace = body.get("name"), body.get("namespace")
     if name and namespace:

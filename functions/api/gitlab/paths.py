@@ -51,7 +51,7 @@ _TAG: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 
 
 def marker_text(marker: Marker) -> str:
-    """As it is sent back as `last` or `before`."""
+    """Writes a marker as it is sent back as `last` or `before`."""
     if marker.published_at is None:
         return marker.name
     return base64.b64encode(f"{marker.published_at:%Y-%m-%dT%H:%M:%S.%fZ}|{marker.name}".encode()).decode()

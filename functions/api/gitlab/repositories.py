@@ -72,7 +72,7 @@ def moment(at: datetime) -> str:
 
 
 def links(path: str, query: Mapping[str, str], markers: Mapping[str, tuple[str, str]]) -> dict[str, str]:
-    """The header with a link for each relation, whose marker is a parameter and its value.
+    """Returns the header with a link for each relation, whose marker is a parameter and its value.
 
     GitLab reads the next marker out of it, and nothing else: it splits it at every comma, and wants quotes.
     """

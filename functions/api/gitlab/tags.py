@@ -95,7 +95,9 @@ def get_tag(context: Context, route: routes.GetTagDetails) -> Response:
 def _image(
     image: Image, images: dict[Digest, Image], platform: dict[str, str] | None, left: list[int]
 ) -> dict[str, Any]:
-    """With all that it lists, in that order. `left` is how many more may be shown: one may be listed many times."""
+    """Shows an image with all that it lists, in that order. `left` is how many more may be shown: one may be listed
+    many times.
+    """
     document = _document(image)
     manifest: dict[str, Any] = {"digest": str(image.digest), "media_type": image.media_type}
     if is_index(image.media_type):
@@ -119,7 +121,7 @@ def _document(image: Image) -> dict[str, Any]:
 
 
 def _listed(descriptor: dict[str, Any], images: dict[Digest, Image]) -> Image | None:
-    """None if it isn't here: a sparse index lists more than the repository has."""
+    """Returns None if it isn't here: a sparse index lists more than the repository has."""
     return images.get(Digest.parse(descriptor["digest"]))
 
 
@@ -129,7 +131,7 @@ def _config_type(document: dict[str, Any]) -> str:
 
 
 def _platform(context: Context, route: routes.GetTagDetails, image: Image) -> dict[str, str] | None:
-    """Out of the image's config, which is in the store. Raises BlobStoreUnavailable."""
+    """Reads the platform out of the image's config, which is in the store. Raises BlobStoreUnavailable."""
     if image.config_digest is None or essence(_config_type(_document(image))) not in _WITH_PLATFORM:
         return None
     blob = blobs.get(context.services.database, route.repository, image.config_digest)

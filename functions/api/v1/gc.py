@@ -37,7 +37,7 @@ def get(context: Context, _: GetGc) -> Response:
 
 
 def preview(context: Context, route: PreviewGc) -> Response:
-    """A dry run: nothing is changed."""
+    """Shows what would go; nothing is changed."""
     database = context.services.database
     if not repositories.exists(database, route.repository):
         raise NameUnknown(name=route.repository)

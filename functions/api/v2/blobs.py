@@ -21,7 +21,7 @@ from functions.registry.uploading import lost_objects
 
 
 def get(context: Context, route: GetBlob) -> Response:
-    """One statement and one signature; the store answers the rest, ranges too."""
+    """Takes one statement and one signature; the store answers the rest, ranges too."""
     services = context.services
     blob = blobs.get(services.database, route.repository, route.digest)
     if blob is None and services.imports.fetch_blob(route.repository, route.digest):
@@ -70,7 +70,7 @@ def delete(context: Context, route: DeleteBlob) -> Response:
 
 
 def _streamed(context: Context, digest: Digest, blob: blobs.Blob, wanted: ByteRange | None) -> Response:
-    """The blob through this function, for clients that can't follow a redirect."""
+    """Returns the blob through this function, for clients that can't follow a redirect."""
     if wanted is None:
         content = _read(context, digest, blob, ByteRange(0, blob.size - 1))
         return _whole(content, digest, blob.size)

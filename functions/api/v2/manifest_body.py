@@ -17,8 +17,8 @@ LARGE_BYTES: Final = 256 << 10
 
 @contextmanager
 def payload(context: Context, route: PutManifest) -> Iterator[bytes]:
-    """The bytes. A large one is read on once there is room for it, in the time of one piece of a layer, and has that
-    room until the end of the block.
+    """Returns the bytes. A large one is read on once there is room for it, in the time of one piece of a layer, and has
+    that room until the end of the block.
 
     Raises ManifestTooLarge, SizeInvalid and NoRoom.
     """
@@ -43,7 +43,7 @@ def payload(context: Context, route: PutManifest) -> Iterator[bytes]:
 
 
 def _read(body: Body, content: bytearray, limit: int) -> bool:
-    """True, and it stops, once there is more than the limit."""
+    """Returns True, and it stops, once there is more than the limit."""
     for piece in body.pieces():
         content += piece
         if len(content) > limit:

@@ -37,7 +37,7 @@ Found = TypeVar("Found")
 
 
 def get(context: Context, route: GetManifest) -> Response:
-    """One statement. HEAD does not read the payload."""
+    """Takes one statement. HEAD does not read the payload."""
     # Where another registry still decides, a tag may name something else there by now.
     reference = context.services.imports.decided(route.repository, route.reference)
     if context.request.method == "HEAD":
@@ -61,7 +61,7 @@ def _found(
     repository: RepositoryName,
     reference: Reference | None,
 ) -> Found | None:
-    """What is here, or can be fetched from a registry that is being moved in."""
+    """Returns what is here, or can be fetched from a registry that is being moved in."""
     if reference is None:
         return None
     database = context.services.database
@@ -120,7 +120,7 @@ def _put(context: Context, route: PutManifest, payload: bytes) -> Response:
 
 
 def _pushed(context: Context, push: Push) -> pushes.Pushed:
-    """Once more for as long as what is missing can be fetched from a registry that is being moved in."""
+    """Pushes once more for as long as what is missing can be fetched from a registry that is being moved in."""
     fetched: set[Digest] = set()
     while True:
         try:
@@ -133,7 +133,7 @@ def _pushed(context: Context, push: Push) -> pushes.Pushed:
 
 
 def _warnings(pushed: pushes.Pushed) -> Iterator[str]:
-    """What clients show beside their success (distribution-spec, "Warnings")."""
+    """Returns what clients show beside their success (distribution-spec, "Warnings")."""
     if pushed.missing_references:
         yield f"{pushed.missing_references} references of this manifest are not in the repository"
     if (quota := pushed.quota) is not None:

@@ -19,7 +19,7 @@ PAGE_SIZE: Final = 500
 
 
 def list_referrers(context: Context, route: ListReferrers) -> Response:
-    """An index, empty if nothing refers to the digest: an unknown digest is no error."""
+    """Returns an index, empty if nothing refers to the digest: an unknown digest is no error."""
     last = Digest.parse(route.last) if route.last else None
     if last is None:
         context.services.imports.fetch_referrers(route.repository, route.digest)

@@ -47,7 +47,7 @@ def chunk_of(upload_id: uuid.UUID, body: Body, announced: ByteRange | None) -> C
 
 
 def receive(services: Services, upload: Upload, chunk: Chunk, algorithm: str) -> Part | None:
-    """What came of the body, in its object; None if nothing did. It counts once it is added or committed.
+    """Returns what came of the body, in its object; None if nothing did. It counts once it is added or committed.
 
     Raises SizeInvalid if it differs from what was announced, BlobStoreUnavailable; and ChangeRefused if it is more than
     the namespace's quota has room for. Nothing is kept then. A body that was cut is no error here: `require_whole`.

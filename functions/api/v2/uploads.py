@@ -171,7 +171,7 @@ def _chunk(context: Context, upload_id: uuid.UUID) -> Chunk:
 
 
 def _require_next(context: Context, repository: RepositoryName, upload: Upload, chunk: Chunk) -> None:
-    """Where the client says that its chunk belongs: next, or the chunk is refused."""
+    """Requires that the client's chunk is the next, or the chunk is refused."""
     if chunk.range is not None and chunk.range.first != upload.received:
         location = upload_location(context, upload_path(repository, upload.id))
         raise UploadOutOfOrder(upload.received, location)
@@ -188,7 +188,7 @@ def _added(
 
 
 def _out_of_order(context: Context, repository: RepositoryName, upload: Upload) -> UploadOutOfOrder:
-    """Another request was first: where the upload stands now. Raises UploadUnknown if it has ended."""
+    """Tells where the upload stands now, for another request was first. Raises UploadUnknown if it has ended."""
     now = _require(context, repository, upload.id)
     return UploadOutOfOrder(now.received, upload_location(context, upload_path(repository, upload.id)))
 

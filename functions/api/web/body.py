@@ -72,12 +72,12 @@ class Body:
             self._socket.settimeout(pace.seconds)
 
     def pieces(self) -> Iterator[bytes]:
-        """What comes, until the end or the cut."""
+        """Yields what comes, until the end or the cut."""
         while piece := self._read():
             yield piece
 
     def read(self, limit: int) -> bytes | None:
-        """The whole body, or None if it has more than `limit` bytes."""
+        """Returns the whole body, or None if it has more than `limit` bytes."""
         if self.announced is not None and self.announced > limit:
             return None
         content = bytearray()
@@ -104,8 +104,8 @@ class Body:
         return self._is_read and not self.is_cut
 
     def linger(self, answer: bytes) -> Iterator[bytes]:
-        """The answer, and then what the client still sends is thrown away, up to a cap: closing a connection on which
-        something is still coming would take the answer from the client as well.
+        """Sends the answer, and then what the client still sends is thrown away, up to a cap: closing a connection on
+        which something is still coming would take the answer from the client as well.
         """
         yield answer
         drained = 0
@@ -129,7 +129,7 @@ class Body:
         return piece
 
     def _take(self) -> bytes:
-        """Nothing at the end, and nothing once the client is gone or its time is over."""
+        """Returns nothing at the end, and nothing once the client is gone or its time is over."""
         if self._is_gone:
             return b""
         try:
@@ -140,7 +140,7 @@ class Body:
         return piece
 
     def _within_time(self) -> bytes:
-        """One piece, which is what has to come within the time of one."""
+        """Returns one piece, which is what has to come within the time of one."""
         size = self._pace.least_bytes
         if self._socket is None:
             return self._stream.read(size)

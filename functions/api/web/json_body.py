@@ -20,7 +20,7 @@ Reader = Callable[[Any], Any]
 
 
 def read(context: Context, required: Mapping[str, Reader], optional: Mapping[str, Reader]) -> dict[str, Any]:
-    """The fields by name; an optional one that is missing is left out. Raises ParameterInvalid."""
+    """Returns the fields by name; an optional one that is missing is left out. Raises ParameterInvalid."""
     document = _document(context)
     known = {**required, **optional}
     for name in document:
@@ -39,7 +39,7 @@ def read(context: Context, required: Mapping[str, Reader], optional: Mapping[str
 
 
 def text(longest: int) -> Reader:
-    """Printable: it is shown in lists and logs."""
+    """Takes printable text: it is shown in lists and logs."""
 
     def read_text(value: Any) -> str:
         if not isinstance(value, str) or not 0 < len(value) <= longest or not value.isprintable():
@@ -79,7 +79,7 @@ def flag(value: Any) -> bool:
 
 
 def texts(value: Any) -> dict[str, str]:
-    """An object whose values are texts."""
+    """Returns an object whose values are texts."""
     printable = text(255)
     if not isinstance(value, dict):
         raise ValueError("must be an object of texts")  # noqa: TRY004  # as every reader does
@@ -95,7 +95,7 @@ def tags(value: Any) -> str:
 
 
 def repository(value: Any) -> RepositoryName:
-    """A name, not a pattern."""
+    """Takes a name, not a pattern."""
     try:
         return RepositoryName.parse(value if isinstance(value, str) else "")
     except NameInvalid as invalid:

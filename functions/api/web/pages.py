@@ -17,11 +17,11 @@ def cut(entries: Sequence[Entry], size: int) -> tuple[list[Entry], bool]:
 
 
 def link(path: str, **query: str) -> dict[str, str]:
-    """The header that points to the next page. Relative, so that it stays on the host the client asked."""
+    """Returns the header that points to the next page. Relative, so that it stays on the host the client asked."""
     return {"Link": f'<{path}?{urlencode(query)}>; rel="next"'}
 
 
 def name_page(path: str, names: Sequence[str], page: Page) -> tuple[list[str], dict[str, str]]:
-    """The names of a page and its headers."""
+    """Returns the names of a page and its headers."""
     shown, more = cut(names, page.size)
     return shown, link(path, n=str(page.size), last=shown[-1]) if more and shown else {}

@@ -93,7 +93,7 @@ def empty(status: HTTPStatus, headers: dict[str, str]) -> Response:
 
 
 def refused(error: OciError) -> Response:
-    """Distribution-spec, "Error Codes"."""
+    """Answers as distribution-spec says, "Error Codes"."""
     entry: dict[str, Any] = {"code": error.code, "message": error.reason or error.message}
     if error.detail:
         entry["detail"] = error.detail
@@ -124,12 +124,12 @@ def unavailable(*, is_full: bool = False) -> Response:
 
 
 def failed() -> Response:
-    """A fault of ours: nothing of it is shown."""
+    """Answers for a fault of ours, of which nothing is shown."""
     response = json_response({"errors": [{"code": "UNKNOWN", "message": "unknown error"}]})
     response.status_code = HTTPStatus.INTERNAL_SERVER_ERROR
     return response
 
 
 def upload_range(received: int) -> str:
-    """What an upload has: `0-0` also when that is nothing, which is the form that clients read."""
+    """Returns what an upload has: `0-0` also when that is nothing, which is the form that clients read."""
     return f"0-{max(received - 1, 0)}"

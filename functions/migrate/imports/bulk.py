@@ -59,7 +59,7 @@ class Importing:
         return {(id_, digest): at for id_, member in members for digest, at in member.old.layers.items()}
 
     def _wanted(self) -> set[Pair]:
-        """Revisions that are not here, and that nobody has deleted here."""
+        """Returns revisions that are not here, and that nobody has deleted here."""
         pairs = set[Pair]()
         for id_, member in self._batch.members.items():
             doubtful = member.old.doubtful if not self._work.source.is_repairing else set()
@@ -83,7 +83,7 @@ class Importing:
         self._require_time()
 
     def _end(self, levels: list[list[Read]]) -> None:
-        """The tags, of many in steps of their own; then all is here."""
+        """Puts the tags, of many in steps of their own; then all is here."""
         bases = self._batch.bases()
         if levels and len(bases) > _MOST_TAGS:
             self._put(levels)

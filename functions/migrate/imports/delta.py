@@ -41,11 +41,11 @@ class Delta(Importing):
         return bulk_steps.begin_again(session, self._work.source.id, self._batch.targets(), first)
 
     def _layers(self) -> dict[Pair, datetime | None]:
-        """New ones: those that are missing otherwise were collected here, unless something names them."""
+        """Returns new layers: those that are missing otherwise were collected here, unless something names them."""
         return {(id_, digest): at for (id_, digest), at in super()._layers().items() if at and self._is_new(id_, at)}
 
     def _wanted(self) -> set[Pair]:
-        """New revisions, and whatever the tags name that have changed, with all that those list."""
+        """Returns new revisions, and whatever the tags name that have changed, with all that those list."""
         new = {
             (id_, digest)
             for id_, member in self._batch.members.items()

@@ -64,7 +64,7 @@ class Guard:
             self._bucket.remove(self._beside + _IN_USE)
 
     def _require_free(self) -> tuple[bytes | None, bytes | None]:
-        """What GitLab's registry is told, and the mark. Raises BucketTaken."""
+        """Looks at what GitLab's registry is told, and at the mark. Raises BucketTaken."""
         in_use = self._read(_IN_USE)
         if in_use is not None and not self._is_ours(in_use):
             raise BucketTaken(
@@ -77,11 +77,11 @@ class Guard:
         return in_use, mark
 
     def is_up(self) -> bool:
-        """Whether all of it is there."""
+        """Says whether all of it is there."""
         return self._read(_MARK) is not None and self._there().issuperset(name for name, _ in self._objects())
 
     def take_down(self) -> None:
-        """All of it, the tag first: the older registry has its bucket for itself again."""
+        """Takes all of it away, the tag first: the older registry has its bucket for itself again."""
         for name, _ in reversed(self._objects()):
             self._bucket.remove(name)
         for name in (_IN_USE, _MARK):
@@ -90,13 +90,15 @@ class Guard:
                 self._bucket.remove(self._beside + name)
 
     def _there(self) -> set[str]:
-        """The names of what is there: of the repository by one list, and of its blob."""
+        """Returns the names of what is there: of the repository by one list, and of its blob."""
         listed = self._place.page(self._prefix + names.repository_prefix(names.GUARD)).objects
         blob = self._place.find(self._prefix + names.blob_name(_DIGEST))
         return {stored.name for stored in (*listed, *([blob] if blob is not None else []))}
 
     def _objects(self) -> list[tuple[str, bytes]]:
-        """In the order in which they are written: whoever looks meanwhile finds a repository without a tag."""
+        """Yields the objects in the order in which they are written: whoever looks meanwhile finds a repository without
+        a tag.
+        """
         repository = names.GUARD
         return [
             (self._prefix + names.blob_name(_DIGEST), _PAYLOAD),
@@ -113,7 +115,9 @@ class Guard:
             return None
 
     def _is_ours(self, content: bytes) -> bool:
-        """Of this source, or of one before it: a registry that was moved in once may be moved in again."""
+        """Says whether the mark is of this source, or of one before it: a registry that was moved in once may be moved
+        in again.
+        """
         try:
             mark = UUID(json.loads(content)["mark"])
         except (ValueError, KeyError, TypeError, AttributeError):

@@ -65,7 +65,7 @@ class Layouts:
             claims.leave_place(self._database, opened.place)
 
     def work(self, deadline: float) -> int:
-        """One piece for each source that has something to do. Returns how many pieces were done."""
+        """Does one piece for each source that has something to do. Returns how many pieces were done."""
         sources_at_work = [each for each in claims.sources_at_work(self._database) if each.id not in self._left]
         return sum(self._work_at(source, deadline) for source in sources_at_work)
 
@@ -81,11 +81,14 @@ class Layouts:
             telemetry.log("ERROR", "an import is paused", source=source.id, reason=str(error))
         except BlobStoreUnavailable as error:
             self._left.add(source.id)
+            sources.note_waiting(self._database, source.id, str(error))
             telemetry.log("WARNING", "the store of an import is not available", source=source.id, reason=str(error))
         return 0
 
     def _origin(self, source: WorkSource) -> Origin:
-        """With what guards it, as the mode has it: somebody may have taken it away. Raises BucketTaken."""
+        """Opens the origin, with what guards it, as the mode has it: somebody may have taken it away. Raises
+        BucketTaken.
+        """
         services = self._services
         origin = open_origin(services.settings, source.id, source.address, source.prefix)
         if source.prefix is not None and source.id not in self._guarded:
@@ -104,7 +107,9 @@ class Layouts:
         return 1
 
     def _open(self, source: WorkSource) -> _Opened | None:
-        """What this worker has for the source, as that stands now; None if it has all the workers that it may have."""
+        """Returns what this worker has for the source, as that stands now; None if it has all the workers that it may
+        have.
+        """
         if (opened := self._opened.get(source.id)) is not None:
             return replace(opened, work=replace(opened.work, source=source))
         origin = self._origin(source)
@@ -135,7 +140,7 @@ class Layouts:
                 _list(work, piece, lambda: ranges.list_range(work, piece, deadline))
 
     def _piece(self, opened: _Opened, deadline: float) -> int:
-        """A range of the listing; once all names are known, some repositories."""
+        """Lists a range; once all names are known, some repositories."""
         source = opened.work.source
         if (piece := listed.claim_range(self._database, source.id)) is not None:
             self._take(opened.work, piece, deadline)
@@ -166,12 +171,12 @@ def _list(work: Work, piece: Range, go_on: Callable[[], bool]) -> None:
 
 
 def _patience(error: Exception) -> float:
-    """In seconds: what is paused goes on as soon as it is resumed."""
+    """Returns how long to wait, in seconds: what is paused goes on as soon as it is resumed."""
     return 0 if isinstance(error, AccessRefused) else _AGAIN_SECONDS
 
 
 def _later(attempts: int) -> float:
-    """In seconds: twice as long after each attempt."""
+    """Returns how long to wait, in seconds: twice as long after each attempt."""
     return min(_AGAIN_SECONDS * 2.0 ** min(attempts, 20), _LONGEST_AGAIN_SECONDS)
 
 

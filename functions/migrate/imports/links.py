@@ -43,7 +43,7 @@ class Links:
                 self._note_missing(left)
 
     def _make(self, links: Mapping[Pair, datetime | None]) -> set[Pair]:
-        """Those that could not be made, for there is no blob."""
+        """Returns those that could not be made, for there is no blob."""
         for _ in range(MOST_ATTEMPTS):
             wanted = {pair: moment for pair, moment in links.items() if pair[0] in self._batch.members}
             if not wanted:

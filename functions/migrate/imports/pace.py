@@ -26,12 +26,12 @@ class Pace:
 
     @property
     def repositories(self) -> int:
-        """How many small ones go together."""
+        """Returns how many small ones go together."""
         return max(1, self.manifests // _MANIFESTS_EACH)
 
     @contextmanager
     def step(self) -> Iterator[None]:
-        """Around a transaction of the size that was asked for."""
+        """Stands around a transaction of the size that was asked for."""
         started = time.monotonic()
         yield
         seconds = time.monotonic() - started

@@ -42,7 +42,7 @@ def list_range(work: Work, piece: Range, deadline: float) -> bool:
 
 
 def _cut(work: Work, piece: Range) -> bool:
-    """Whether there are pieces now instead of the whole."""
+    """Says whether there are pieces now instead of the whole."""
     origin = work.origin
     tree = origin.root + (names.BLOBS if piece.tree == "blobs" else names.REPOSITORIES)
     if origin.bucket_name is None or origin.place.page(tree).is_last:
@@ -119,7 +119,7 @@ def _list_repositories(work: Work, piece: Range) -> Iterator[None]:
 
 
 def _note(work: Work, piece: Range, group: list[Listed], before: str, *, is_end: bool = False) -> None:
-    """What was listed behind the name `before`; at the end all of the piece was."""
+    """Notes what was listed behind the name `before`; at the end all of the piece was."""
     found: dict[str, ListedRepository] = {}
     seen: list[Problem] = []
     taken: set[str] = set()
@@ -156,7 +156,7 @@ def _note(work: Work, piece: Range, group: list[Listed], before: str, *, is_end:
 
 
 def _named(work: Work, each: Listed, taken: set[str]) -> tuple[ListedRepository, list[Problem]]:
-    """With the name that it gets here, or why it gets none."""
+    """Returns the repository with the name that it gets here, or why it gets none."""
     old = each.repository
     assert old is not None and old.oldest is not None and old.newest is not None  # noqa: PT018, S101  # it has objects
     path = shown(old.name)
@@ -176,7 +176,7 @@ def _named(work: Work, each: Listed, taken: set[str]) -> tuple[ListedRepository,
 
 
 def _name(name: str, is_text: bool, taken: set[str]) -> tuple[str | None, str]:
-    """None with a reason if it can't be a name here."""
+    """Returns None with a reason if it can't be a name here."""
     if not is_text:
         return None, "it is no text that can be a name"
     try:
@@ -195,5 +195,5 @@ def _advance(session: Session, piece: Range, cursor: str | None) -> None:
 
 
 def _cursor(name: str) -> str | None:
-    """None for a name that no text can hold: whoever goes on lists a little twice."""
+    """Returns None for a name that no text can hold: whoever goes on lists a little twice."""
     return name if shown(name) == name else None

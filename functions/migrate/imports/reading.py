@@ -45,7 +45,9 @@ class Payloads:
         self._bytes = 0
 
     def read(self, digests: Iterable[Digest]) -> dict[Digest, bytes | None]:
-        """None for one that is not there; at most one byte more than one may have. Raises BlobStoreUnavailable."""
+        """Returns None for one that is not there; at most one byte more than one may have. Raises
+        BlobStoreUnavailable.
+        """
         asked = sorted(set(digests))
         missing = [digest for digest in asked if digest not in self._kept]
         for digest, payload in zip(missing, self._work.pool.map(self._read, missing), strict=True):
@@ -85,7 +87,9 @@ class Reading:
             pairs, self._shelved = sorted(self._shelved), set()
 
     def _steps(self, pairs: list[Pair]) -> Iterator[list[Pair]]:
-        """By the sizes of the blobs where those are known; of what is too large, one byte more than may be is read."""
+        """Cuts by the sizes of the blobs where those are known; of what is too large, one byte more than may be is
+        read.
+        """
         most = self._batch.work.largest_manifest_bytes + 1
         first = 0
         while some := pairs[first : first + self._batch.work.pace.manifests]:
@@ -125,7 +129,7 @@ class Reading:
             member.refuse(digest, refusal.reason, refusal.detail)
 
     def _sorted(self, found: list[Read]) -> list[list[Read]]:
-        """Level by level what waits for nothing any more."""
+        """Yields, level by level, what waits for nothing any more."""
         self._waiting.update({(read.id, read.digest): read for read in found})
         levels: list[list[Read]] = []
         while ready := [read for read in self._waiting.values() if not self._awaits(read)]:

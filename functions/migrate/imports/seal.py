@@ -35,7 +35,7 @@ class Sealing:
     wait_seconds: float = _WAIT_SECONDS
 
     def seal(self, source_id: int) -> None:
-        """All of it. Raises SealRefused before anything has changed, and MetadataUnavailable and
+        """Does all of it. Raises SealRefused before anything has changed, and MetadataUnavailable and
         BlobStoreUnavailable.
         """
         source = sources.get(self.database, source_id)
@@ -70,7 +70,7 @@ class Sealing:
                 raise SealRefused(f"{each.path} needs {each.digest}, which lies in the bucket: import it once more")
 
     def _is_there(self, prefix: str, awaited: Awaited) -> bool:
-        """Whether the repository there has it: the object alone may be another repository's."""
+        """Says whether the repository there has it: the object alone may be another repository's."""
         links = (names.layer_link_name, names.revision_link_name)
         return any(self.place.find(prefix + link(awaited.path, awaited.digest)) is not None for link in links) and (
             self.place.find(prefix + names.blob_name(awaited.digest)) is not None

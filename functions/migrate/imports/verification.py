@@ -23,7 +23,7 @@ _ALL: Final = 100
 
 
 def verify(work: Work, piece: Range, deadline: float) -> bool:
-    """Repository after repository; False if the time was over before the end. Raises BlobStoreUnavailable.
+    """Compares repository after repository; False if the time was over before the end. Raises BlobStoreUnavailable.
 
     Nothing is read but the listing: the bytes of a manifest are in the database, under their digest.
     """
@@ -76,7 +76,7 @@ def _is_of(work: Work, blob: HeldBlob) -> bool:
 
 
 def _fault(bucket: Bucket, blob: HeldBlob) -> str | None:
-    """In pieces, so that a large one does not have to fit into memory."""
+    """Reads in pieces, so that a large one does not have to fit into memory."""
     hashing = hashlib.new(blob.digest.algorithm)
     try:
         for piece in bucket.read(blob.object_name):

@@ -218,6 +218,7 @@ CREATE FUNCTION public.describe_tag() RETURNS trigger
     LANGUAGE plpgsql
     AS $$ BEGIN
     NEW.size := coalesce((SELECT size FROM manifests WHERE id = NEW.manifest_id), 0);
+    NEW.subject := tag_subject(NEW.name);
     RETURN NEW;
 END $$;
 
@@ -452,6 +453,14 @@ BEGIN
     END LOOP;
     RETURN false;
 END $$;
+
+CREATE FUNCTION public.late_standbys(seconds double precision, bytes bigint) RETURNS bigint
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog'
+    AS $$
+    SELECT count(*) FROM pg_stat_replication
+     WHERE replay_lag > make_interval(secs => seconds) OR pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn) > bytes
+$$;
 
 CREATE FUNCTION public.listed_bytes(repository bigint, listed json) RETURNS numeric
     LANGUAGE sql STABLE
@@ -807,6 +816,34 @@ CREATE FUNCTION public.refuse_followed(of_repository text) RETURNS void
     END IF;
 END $$;
 
+CREATE FUNCTION public.register_background_migration(of_name text, of_table text, of_key text[], start jsonb, all_at_once text) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    few CONSTANT bigint := 10000;
+    columns text := (SELECT string_agg(quote_ident(part), ', ' ORDER BY place)
+                       FROM unnest(of_key) WITH ORDINALITY AS parts (part, place));
+    downwards text := (SELECT string_agg(quote_ident(part) || ' DESC', ', ' ORDER BY place)
+                         FROM unnest(of_key) WITH ORDINALITY AS parts (part, place));
+    counted bigint;
+    largest jsonb;
+BEGIN
+    EXECUTE format('SELECT count(*) FROM (SELECT FROM %I LIMIT %s) AS first_rows', of_table, few) INTO counted;
+    EXECUTE format('SELECT jsonb_build_array(%s) FROM %I ORDER BY %s LIMIT 1', columns, of_table, downwards)
+       INTO largest;
+    IF counted < few THEN
+        EXECUTE all_at_once;
+        INSERT INTO background_migrations (name, table_name, key_columns, state, start, last, stop, total, rows_done,
+                                           started_at, worked_at, finished_at)
+        VALUES (of_name, of_table, of_key, 'finished', start, coalesce(largest, start), coalesce(largest, start),
+                counted, counted, now(), now(), now());
+    ELSE
+        INSERT INTO background_migrations (name, table_name, key_columns, start, last, stop, total)
+        SELECT of_name, of_table, of_key, start, start, largest, greatest(counted, reltuples::bigint)
+          FROM pg_class WHERE oid = of_table::regclass;
+    END IF;
+END $$;
+
 CREATE FUNCTION public.remember_deleted_manifests() RETURNS trigger
     LANGUAGE plpgsql
     AS $$ BEGIN
@@ -1110,6 +1147,13 @@ CREATE FUNCTION public.tag_refusal(repository text, tag text, creates boolean, r
      LIMIT 1
 $$;
 
+CREATE FUNCTION public.tag_subject(tag text) RETURNS bytea
+    LANGUAGE sql IMMUTABLE
+    AS $_$
+    SELECT CASE WHEN tag ~ '^sha256-[0-9a-f]{64}(\.(sig|att|sbom))?$'
+                THEN '\x01'::bytea || decode(substr(tag, 8, 64), 'hex') END
+$_$;
+
 CREATE FUNCTION public.trusted_publishers_in(of_namespace text) RETURNS bigint
     LANGUAGE plpgsql
     AS $$ BEGIN
@@ -1156,6 +1200,48 @@ CREATE TABLE public.audit (
 
 ALTER TABLE public.audit ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.audit_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.background_failures (
+    migration_id bigint NOT NULL,
+    key jsonb NOT NULL,
+    after jsonb NOT NULL,
+    error text NOT NULL,
+    failed_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.background_migrations (
+    id bigint NOT NULL,
+    name text NOT NULL COLLATE pg_catalog."C",
+    table_name text NOT NULL COLLATE pg_catalog."C",
+    key_columns text[] NOT NULL,
+    state text DEFAULT 'active'::text NOT NULL COLLATE pg_catalog."C",
+    start jsonb NOT NULL,
+    last jsonb NOT NULL,
+    stop jsonb NOT NULL,
+    total bigint NOT NULL,
+    rows_done bigint DEFAULT 0 NOT NULL,
+    batch integer DEFAULT 1000 NOT NULL,
+    rate double precision,
+    rests boolean DEFAULT true NOT NULL,
+    waits_for text COLLATE pg_catalog."C",
+    due_at timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    started_at timestamp with time zone,
+    worked_at timestamp with time zone,
+    finished_at timestamp with time zone,
+    retried_at timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    CONSTRAINT background_migrations_batch_check CHECK ((batch >= 1)),
+    CONSTRAINT background_migrations_state_check CHECK ((state = ANY (ARRAY['active'::text, 'paused'::text, 'finished'::text, 'failed'::text])))
+);
+
+ALTER TABLE public.background_migrations ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.background_migrations_id_seq
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
@@ -1892,7 +1978,8 @@ CREATE TABLE public.tags (
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     size bigint DEFAULT 0 NOT NULL,
     pulls bigint DEFAULT 0 NOT NULL,
-    pulled_at timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL
+    pulled_at timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    subject bytea
 );
 
 CREATE TABLE public.trusted_publishers (
@@ -1952,6 +2039,15 @@ CREATE TABLE public.used_tokens (
 
 ALTER TABLE ONLY public.audit
     ADD CONSTRAINT audit_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.background_failures
+    ADD CONSTRAINT background_failures_pkey PRIMARY KEY (migration_id, key);
+
+ALTER TABLE ONLY public.background_migrations
+    ADD CONSTRAINT background_migrations_name_key UNIQUE (name);
+
+ALTER TABLE ONLY public.background_migrations
+    ADD CONSTRAINT background_migrations_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.blob_reviews
     ADD CONSTRAINT blob_reviews_pkey PRIMARY KEY (digest);
@@ -2448,6 +2544,9 @@ CREATE TRIGGER start_usage AFTER INSERT ON public.namespaces REFERENCING NEW TAB
 CREATE TRIGGER start_usage AFTER INSERT ON public.repositories REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.start_repository_usage();
 
 CREATE TRIGGER untagged_scan_after_move AFTER UPDATE ON public.tags REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.untagged_scan_after_move();
+
+ALTER TABLE ONLY public.background_failures
+    ADD CONSTRAINT background_failures_migration_id_fkey FOREIGN KEY (migration_id) REFERENCES public.background_migrations(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.blob_reviews
     ADD CONSTRAINT blob_reviews_digest_fkey FOREIGN KEY (digest) REFERENCES public.blobs(digest) ON DELETE CASCADE;

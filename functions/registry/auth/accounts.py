@@ -89,7 +89,7 @@ def add_secret(
 def add_trusted_publisher(
     database: Database, principal: Principal, issuer: str, claims: Mapping[str, str], settings: Settings
 ) -> int:
-    """Its id. Raises AccountRefused and TooManyTrustedPublishers."""
+    """Returns its id. Raises AccountRefused and TooManyTrustedPublishers."""
     from functions.registry.auth.trusted import validate_trusted_publisher  # noqa: PLC0415  # it brings cryptography along
 
     if principal.kind != "robot":
@@ -114,7 +114,7 @@ def _hashed(password: str) -> str:
 
 
 def _require_namespace(namespace: str) -> None:
-    """The first part of repositories' names."""
+    """Requires the first part of repositories' names."""
     try:
         is_one_part = "/" not in RepositoryName.parse(namespace)
     except NameInvalid:

@@ -59,7 +59,7 @@ class Caller:
 
     @property
     def label(self) -> str:
-        """As in `robot:ci`: for logs and messages."""
+        """Names the caller as in `robot:ci`: for logs and messages."""
         return f"{self.kind}:{self.name}" if self.name else self.kind
 
     def may(self, repository: str, action: str) -> bool:
@@ -69,7 +69,7 @@ class Caller:
         return access is not None and not access.actions.isdisjoint({action, "*"})
 
     def rank(self, repository: str) -> int:
-        """The number of the role; 0 without one."""
+        """Returns the number of the role; 0 without one."""
         if self.kind == "open":
             return Role.ADMIN
         access = self.access.get(repository)

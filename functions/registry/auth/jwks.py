@@ -37,7 +37,7 @@ class KeySets:
         self._lock = threading.Lock()
 
     def key(self, issuer: str, key_id: str) -> VerificationKey:
-        """Found by OpenID Connect Discovery: call it only for an issuer that is trusted.
+        """Finds a key by OpenID Connect Discovery: call it only for an issuer that is trusted.
 
         Raises TokenRefused if the issuer has no such key, IssuerUnavailable if it has never answered.
         """

@@ -75,7 +75,7 @@ class VerificationKey:
 
 
 def read_bundle(text: str) -> Iterator[VerificationKey]:
-    """The certificates and public keys of a PEM text, in its order. Raises KeyUnusable."""
+    """Returns the certificates and public keys of a PEM text, in its order. Raises KeyUnusable."""
     for block in _PEM.finditer(text):
         try:
             if block[1] == "CERTIFICATE":

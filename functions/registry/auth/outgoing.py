@@ -57,7 +57,7 @@ def ask(
     may_be_loopback: bool = False,
     private_hosts: Container[str] = (),
 ) -> Answer:
-    """GET, or POST of a form. Raises OutgoingFailed.
+    """Sends a GET, or the POST of a form. Raises OutgoingFailed.
 
     https to a public address, of `private_hosts` also to one of a private network; or, if that is allowed, http to this
     machine by its own name. The address that was
@@ -112,13 +112,13 @@ def is_public(address: Address) -> bool:
 
 
 def is_of_a_network(address: Address) -> bool:
-    """Private, and neither this machine nor what only it can reach."""
+    """Says whether an address is private, and neither this machine nor what only it can reach."""
     return any(address in network for network in _OF_A_NETWORK)
 
 
 @contextmanager
 def _connected(address: str, port: int, seconds: float) -> Iterator[socket.socket]:
-    """Cut off when the time is over: a timeout of the socket's own begins anew with every byte."""
+    """Cuts the connection off when the time is over: a timeout of the socket's own begins anew with every byte."""
     started = time.monotonic()
     # Through a second handle: TLS takes the first one away.
     with (

@@ -44,7 +44,9 @@ def actions(role: Role | None) -> frozenset[str]:
 
 
 def role_from(granted: AbstractSet[str]) -> Role | None:
-    """The largest role that some actions, granted by another issuer, are enough for: `delete` alone makes none."""
+    """Returns the largest role that some actions, granted by another issuer, are enough for: `delete` alone makes
+    none.
+    """
     if "*" in granted:
         return Role.ADMIN
     if "push" in granted:

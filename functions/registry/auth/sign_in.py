@@ -83,7 +83,7 @@ class SignIn:
     def exchange(
         self, token: str, address: str, *, is_access_token: bool, robot: str = "", asked: Sequence[str] = ()
     ) -> SignedIn:
-        """An identity for a token, once: it is no password after that. Raises as `sign_in`."""
+        """Exchanges an identity for a token, once: it is no password after that. Raises as `sign_in`."""
         identify = self._google.identify if is_access_token else self._federation.identify
         keys = failed_sign_ins.Keys.of(self._peppers.newest, "", address)
         shown = _Shown(identify, token, "exchange", robot, asked)
@@ -95,7 +95,7 @@ class SignIn:
         return signed_in
 
     def remember(self, signed_in: SignedIn) -> str:
-        """A refresh token, opaque. It ends with the secret or the trusted publisher that it came from."""
+        """Returns a refresh token, opaque. It ends with the secret or the trusted publisher that it came from."""
         secret = make_secret()
         life = timedelta(hours=FEDERATED_HOURS) if signed_in.trusted_publisher_id else timedelta(days=REMEMBERED_DAYS)
         hashed = self._peppers.hash(secret.text)

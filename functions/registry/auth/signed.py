@@ -64,7 +64,7 @@ def peek(token: str) -> Unverified:
 
 
 def verify(token: str, key: VerificationKey) -> dict[str, Any]:
-    """The claims of a token that was peeked at. Raises TokenRefused."""
+    """Returns the claims of a token that was peeked at. Raises TokenRefused."""
     try:
         return _object(_signatures.decode(token, key.key, algorithms=[key.algorithm]))
     except jwt.PyJWTError as error:
@@ -104,7 +104,7 @@ def _check_times(claims: Mapping[str, Any], now: float) -> None:
 
 
 def _time(claims: Mapping[str, Any], name: str) -> float | None:
-    """RFC 7519 section 2, "NumericDate"."""
+    """Reads a time as RFC 7519 has it, section 2, "NumericDate"."""
     value = claims.get(name)
     if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
         return value
@@ -116,7 +116,7 @@ def _mismatch(name: str, found: Any, expected: str) -> NoReturn:
 
 
 def shown(value: Any) -> str:
-    """What a caller sent, back to the caller: in one line, and not all of it."""
+    """Shows what a caller sent, back to the caller: in one line, and not all of it."""
     try:
         return json.dumps(value)[:200]
     except RecursionError:

@@ -30,7 +30,7 @@ class Credentials:
         return "Basic " + base64.b64encode(f"{self.username}:{self.secret}".encode()).decode()
 
     def sealed(self, peppers: str) -> str:
-        """What of them is kept."""
+        """Returns what of them is kept."""
         return Seal(peppers).close(json.dumps([self.username, self.secret]).encode(), _SEALED_FOR)
 
 

@@ -13,6 +13,7 @@ from typing import Final, Protocol, TypeVar
 from functions.registry.auth import signed
 from functions.registry.auth.caller import TokenRefused
 from functions.registry.auth.federation import BUILDKITE, GITHUB, GITLAB, GOOGLE, Identity
+from functions.registry.auth.known_claims import require_known
 from functions.registry.metadata.access.patterns import is_glob_match
 
 # One of these has to be in every trusted publisher; of an issuer that is nowhere listed, `sub`.
@@ -71,13 +72,14 @@ def tenants(identity: Identity, configured: Tenants) -> list[dict[str, str]]:
 
 
 def comparable(identity: Identity) -> dict[str, str]:
-    """The claims that a trusted publisher can have: short and printable."""
+    """Returns the claims that a trusted publisher can have: short and printable."""
     claims = {**_IMPLIED, **identity.claims}
     return {name: value for name, value in claims.items() if _is_plain(name) and _is_plain(value)}
 
 
 def choose(publishers: Sequence[AnyPublisher], identity: Identity, asked: Sequence[str]) -> AnyPublisher:
-    """The publisher of the one robot that is meant, of those that hold the identity's tenant. `asked` are repositories.
+    """Returns the publisher of the one robot that is meant, of those that hold the identity's tenant. `asked` are
+    repositories.
 
     Robots with a role in what is asked come first, of these those of its namespaces. Robots of one namespace are looked
     after by the same people: there the trusted publisher with the most claims wins. Raises TokenRefused, with the
@@ -119,6 +121,7 @@ def validate_trusted_publisher(issuer: str, claims: Mapping[str, str], configure
             raise ValueError(f"must be texts of 1 to {_LONGEST_TEXT} characters")
         if "*" in value and name not in GLOBS:
             raise ValueError(f"may have * only in {', '.join(sorted(GLOBS))}, not in {name}")
+        require_known(issuer, name)
     ids = tenant_claims(issuer, configured)
     if claims.keys().isdisjoint(ids):
         raise ValueError(f"must have {' or '.join(ids)}: all else is shared by many at {issuer}")
@@ -134,7 +137,7 @@ def _is_plain(text: str) -> bool:
 
 
 def _wrong(publisher: TrustedPublisher, identity: Identity) -> list[str]:
-    """Claims that don't match."""
+    """Returns claims that don't match."""
     expected = {**_IMPLIED, **publisher.claims}
     found = {**_IMPLIED, **identity.claims}
     return [name for name, value in expected.items() if not _is_match(name, value, found.get(name))]

@@ -28,12 +28,12 @@ class Answer:
 
     @property
     def is_gone(self) -> bool:
-        """Also if it was not there to begin with."""
+        """Is true also if it was not there to begin with."""
         return HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES or self.status == HTTPStatus.NOT_FOUND
 
 
 def deletions(bucket: str, object_names: Sequence[str]) -> tuple[str, bytes]:
-    """The content type and the body of a request that deletes up to 100 objects: the service takes no more."""
+    """Returns the content type and the body of a request that deletes up to 100 objects: the service takes no more."""
     boundary = uuid.uuid4().hex
     calls = "".join(
         f"--{boundary}\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n\r\n"
@@ -44,7 +44,7 @@ def deletions(bucket: str, object_names: Sequence[str]) -> tuple[str, bytes]:
 
 
 def answers(content_type: str, body: bytes, count: int) -> list[Answer]:
-    """To each call, in order. Raises ValueError if these are not `count` answers."""
+    """Returns the answer to each call, in order. Raises ValueError if these are not `count` answers."""
     found = _BOUNDARY.match(content_type)
     if found is None:
         raise ValueError(f"an answer of type {content_type!r} to a batch")
@@ -57,7 +57,9 @@ def answers(content_type: str, body: bytes, count: int) -> list[Answer]:
 
 
 def _answer(part: bytes) -> Answer:
-    """Of a part: its own head, then an answer of HTTP, whose head begins with the status and whose body may be none."""
+    """Reads the answer in a part: its own head, then an answer of HTTP, whose head begins with the status and whose
+    body may be none.
+    """
     _, *http = _END_OF_HEAD.split(part.rstrip(), maxsplit=2)
     status = _STATUS.match(http[0]) if http else None
     if status is None:

@@ -58,7 +58,7 @@ class _Adapter(HTTPAdapter):
 
 
 def distrusting(session: Session, at_once: int = 10) -> Session:
-    """The session, which has made no request yet, with room for so many connections."""
+    """Returns the session, which has made no request yet, with room for so many connections."""
     for scheme in ("http://", "https://"):
         session.mount(scheme, _Adapter(pool_maxsize=at_once))
     return session

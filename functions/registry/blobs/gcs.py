@@ -31,7 +31,9 @@ os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")
 
 
 def new_object_name(upload_id: uuid.UUID) -> str:
-    """Never the same twice, so that a late deletion can't hit a newer object. Random first: loads spread evenly."""
+    """Returns a name that is never the same twice, so that a late deletion can't hit a newer object. Random first:
+    loads spread evenly.
+    """
     return f"blobs/{upload_id}/{uuid.uuid4().hex[:12]}"
 
 
@@ -42,7 +44,7 @@ class Bucket:
         self._settings = settings
 
     def start_object(self, object_name: str) -> ObjectWriter:
-        """A writer for a new object, which must not exist yet: at the latest its `close` says so."""
+        """Returns a writer for a new object, which must not exist yet: at the latest its `close` says so."""
         return ObjectWriter(
             self._settings.upload_chunk_bytes,
             lambda: self._open_session(object_name),
@@ -60,7 +62,7 @@ class Bucket:
         return PartWriter(url, self._settings.upload_chunk_bytes, self._settings.storage_timeout_seconds)
 
     def _write_whole(self, object_name: str, content: bytes) -> None:
-        """One request. The answer to a first try may be lost: what is there then is compared instead."""
+        """Writes in one request. The answer to a first try may be lost: what is there then is compared instead."""
         from google.api_core.exceptions import PreconditionFailed  # noqa: PLC0415  # as below
 
         with translating():
@@ -74,7 +76,7 @@ class Bucket:
             raise BlobStoreUnavailable("the stored object differs from what was sent")
 
     def _upload(self, object_name: str, content: bytes) -> dict[str, Any]:
-        """A third of what the client's own upload costs, which makes a message of parts, and a copy."""
+        """Costs a third of what the client's own upload costs, which makes a message of parts, and a copy."""
         from google.api_core.exceptions import from_http_response  # noqa: PLC0415  # as below
 
         client = self._bucket.client
@@ -133,14 +135,16 @@ class Bucket:
                 token, _, _ = target.rewrite(found, token=token, **self._patience())
 
     def size(self, object_name: str) -> int:
-        """In bytes. Raises ObjectMissing."""
+        """Returns the size in bytes. Raises ObjectMissing."""
         with translating():
             found = self._object(object_name)
             found.reload(**self._patience())
             return int(found.size)
 
     def read(self, object_name: str, first: int = 0, last: int | None = None) -> Iterator[bytes]:
-        """The object's bytes from `first` to `last` or the end, both included, in pieces. Raises ObjectMissing."""
+        """Returns the object's bytes from `first` to `last` or the end, both included, in pieces. Raises
+        ObjectMissing.
+        """
         while last is None or first <= last:
             end = first + _READ_BYTES - 1 if last is None else min(first + _READ_BYTES - 1, last)
             piece = self._read(object_name, first, end, self._patience())
@@ -151,7 +155,7 @@ class Bucket:
             first = end + 1
 
     def read_once(self, object_name: str, size: int) -> bytes:
-        """The first `size` bytes, which are not 0. Raises ObjectMissing.
+        """Returns the first `size` bytes, which are not 0. Raises ObjectMissing.
 
         Nothing is tried again here: whoever reads many comes back.
         """
@@ -159,7 +163,7 @@ class Bucket:
         return self._read(object_name, 0, size - 1, {"timeout": timeout, "retry": None})
 
     def _read(self, object_name: str, first: int, last: int, patience: dict[str, Any]) -> bytes:
-        """One request; empty past the object's end."""
+        """Reads by one request; empty past the object's end."""
         from google.api_core.exceptions import RequestRangeNotSatisfiable  # noqa: PLC0415  # as below
 
         with translating():
@@ -205,7 +209,7 @@ class Bucket:
         return self._bucket.blob(object_name)
 
     def _patience(self) -> dict[str, Any]:
-        """How long one request may take, and for how long it is tried again.
+        """Returns how long one request may take, and for how long it is tried again.
 
         The client's own two minutes are too long for somebody who waits for an answer.
         """
@@ -222,7 +226,7 @@ class Bucket:
 
 
 def connect(at_once: int = 10) -> Any:
-    """Google's client, whose session keeps so many connections."""
+    """Returns Google's client, whose session keeps so many connections."""
     # Imported here: most requests never touch the store, and the client costs a third of a second at a cold start.
     from google.cloud.storage import Client  # noqa: PLC0415
 

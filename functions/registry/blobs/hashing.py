@@ -44,7 +44,7 @@ _HEADERS: Final = {"sha256": struct.Struct(">8IQ"), "sha512": struct.Struct(">8Q
 
 @cache
 def _library() -> ctypes.CDLL | None:
-    """The libcrypto of this Python if it hashes as hashlib does, else None."""
+    """Returns the libcrypto of this Python if it hashes as hashlib does, else None."""
     import _hashlib  # noqa: PLC0415  # only its place on disk is wanted
 
     for path in (getattr(_hashlib, "__file__", None), ctypes.util.find_library("crypto")):
@@ -127,7 +127,7 @@ RunningHash = _LibraryHash | _PlainHash
 
 
 def start(algorithm: str) -> RunningHash:
-    """A hash of nothing so far."""
+    """Returns a hash of nothing so far."""
     library = _library()
     return _LibraryHash(library, algorithm, None) if library else _PlainHash(algorithm)
 

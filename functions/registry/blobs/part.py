@@ -40,7 +40,7 @@ class _Answer:
 
 
 def crc32c(content: bytes) -> str:
-    """As the store writes it."""
+    """Writes the sum as the store does."""
     return _written(google_crc32c.value(content))
 
 

@@ -42,7 +42,7 @@ class HmacSigner:
 
 @lru_cache(maxsize=4)
 def _scope_key(secret: str, scope: str) -> bytes:
-    """The same all day."""
+    """Makes a key that is the same all day."""
     key = f"GOOG4{secret}".encode()
     for part in scope.split("/"):
         key = hmac.digest(key, part.encode(), "sha256")
@@ -138,7 +138,7 @@ class SignedUrls:
                 self._remembered.popitem(last=False)
 
     def _make(self, object_name: str, now: datetime) -> str:
-        """Cloud Storage, "Signatures" and "Canonical requests"."""
+        """Signs as Cloud Storage describes it, "Signatures" and "Canonical requests"."""
         scope = f"{now:%Y%m%d}/auto/storage/goog4_request"
         path = "/" + quote(f"{self._bucket}/{object_name}", safe="/~")
         query = "&".join(

@@ -34,7 +34,7 @@ class WrittenObjects:
         return None if answer is None else int(answer.json()["generation"])
 
     def copy(self, name: str, bucket: str, source: str) -> bool:
-        """Within the store, into a name that nothing has; False if something has it. Raises ObjectMissing."""
+        """Copies within the store, into a name that nothing has; False if something has it. Raises ObjectMissing."""
         path = f"/storage/v1/b/{quote(bucket, safe='')}/o/{quote(source, safe='')}"
         path += f"/rewriteTo/b/{self._bucket}/o/{quote(name, safe='')}"
         query = {"ifGenerationMatch": str(_ABSENT)}
@@ -46,7 +46,7 @@ class WrittenObjects:
         return False
 
     def delete(self, name: str, generation: int | None = None) -> bool:
-        """False if it is of another generation; one that is gone already is fine."""
+        """Returns False if it is of another generation; one that is gone already is fine."""
         path = f"/storage/v1/b/{self._bucket}/o/{quote(name, safe='')}"
         query = {} if generation is None else {"ifGenerationMatch": str(generation)}
         try:
@@ -57,7 +57,7 @@ class WrittenObjects:
     def _ask(
         self, method: str, path: str, query: dict[str, str], content: bytes = b"", headers: dict[str, str] | None = None
     ) -> Any | None:
-        """None if the object is not of the generation that was asked for."""
+        """Returns None if the object is not of the generation that was asked for."""
         with translating():
             answer = self._session.request(
                 method,

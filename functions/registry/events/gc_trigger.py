@@ -24,17 +24,17 @@ WORK: Final = "work"
 
 
 def encode(kind: str = COLLECT) -> bytes:
-    """Always with data: a message without any does not reach a function."""
+    """Encodes a message, always with data: a message without any does not reach a function."""
     return json.dumps({kind: VERSION}).encode()
 
 
 def is_gc_trigger(data: bytes, kind: str = COLLECT) -> bool:
-    """Whether a message is one of ours, of that kind and a version that we know."""
+    """Says whether a message is one of ours, of that kind and a version that we know."""
     return read_stored(data).get(kind) == VERSION
 
 
 def message_data(payload: Any) -> bytes:
-    """What the message holds, whichever way it was delivered; nothing if it can't be read."""
+    """Returns what the message holds, whichever way it was delivered; nothing if it can't be read."""
     message = payload.get("message") if isinstance(payload, dict) else None
     encoded = message.get("data") if isinstance(message, dict) else None
     try:
@@ -65,7 +65,7 @@ class GcTrigger:
         threading.Thread(target=self.publish, name="gc-trigger", daemon=True).start()
 
     def publish(self, times: int = 1) -> bool:
-        """Now, waiting for the answer; False if it can't be done, which is logged."""
+        """Publishes now, waiting for the answer; False if it can't be done, which is logged."""
         if not self._topic:
             return False
         # Imported here: it costs a third of a second, and most requests send nothing.

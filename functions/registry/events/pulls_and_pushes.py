@@ -52,7 +52,7 @@ class PullsAndPushes:
         self._count([(repository, tag, digest)], pulls=1)
 
     def pushed(self, repository: RepositoryName, tags: Sequence[Tag], digest: Digest) -> None:
-        """One push, however many tags it has."""
+        """Counts one push, however many tags it has."""
         first, *others = list[Tag | None](tags) or [None]
         self._count([(repository, first, digest), *((repository, tag, None) for tag in others)], pushes=1)
 
@@ -89,8 +89,8 @@ class PullsAndPushes:
             self._is_adding = False
 
     def add(self) -> bool:
-        """Now, all there is; False if that can't be done, which is logged: it is tried again later, and then nothing is
-        lost. Where the database has done it and could not say so, it is counted twice.
+        """Adds all there is, now; False if that can't be done, which is logged: it is tried again later, and then
+        nothing is lost. Where the database has done it and could not say so, it is counted twice.
         """
         with self._one_at_a_time:
             with self._lock:

@@ -37,7 +37,7 @@ def parse(text: str, bucket: str) -> SourceAddress:
         prefix = f"{below}/{LAYOUT_ROOT}" if below else LAYOUT_ROOT
         return SourceAddress("layout", place, prefix if match[1] == bucket else None)
     if text.startswith("/"):
-        return SourceAddress("layout", text.rstrip("/") or "/")
+        return SourceAddress("layout", text.rstrip("/").removesuffix(f"/{LAYOUT_ROOT.rstrip('/')}") or "/")
     return SourceAddress("registry", _registry(text))
 
 

@@ -34,8 +34,13 @@ class Folder:
         with self._lock:
             listed = self._stopped.pop((prefix, after, before), None)
         listed = listed or self._below("", prefix, after, before)
-        with _translating():
-            objects = list(islice(listed, PAGE_SIZE))
+        try:
+            with _translating():
+                objects = list(islice(listed, PAGE_SIZE))
+        except ObjectMissing as missing:
+            if not self._root.is_dir():
+                raise AccessRefused(f"there is no folder {self._root}") from missing
+            raise
         if len(objects) == PAGE_SIZE:
             with self._lock:
                 if len(self._stopped) >= _MOST_RESUMABLE:
@@ -64,7 +69,7 @@ class Folder:
             return sorted(f"{prefix}{entry.name}/" for entry in entries if entry.is_dir(follow_symlinks=False))
 
     def open(self, name: str) -> Path:
-        """The file to read pieces of. Raises ObjectMissing."""
+        """Returns the file to read pieces of. Raises ObjectMissing."""
         path = self._path(name)
         if not path.is_file():
             raise ObjectMissing(name)

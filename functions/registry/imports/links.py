@@ -14,17 +14,17 @@ MOST_BYTES: Final = 256
 
 
 def sum_of(digest: Digest) -> bytes:
-    """The sum that a listing shows for a link to it."""
+    """Returns the sum that a listing shows for a link to it."""
     return hashlib.md5(str(digest).encode(), usedforsecurity=False).digest()
 
 
 def names(link: StoredObject, digest: Digest) -> bool:
-    """Whether the listing shows that the link holds this digest; False also if it shows no sum."""
+    """Says whether the listing shows that the link holds this digest; False also if it shows no sum."""
     return link.md5 is not None and link.md5 == sum_of(digest)
 
 
 def read(content: bytes) -> Digest | None:
-    """What a link's content names; None if that is no digest: it was cut, or is something else."""
+    """Returns what a link's content names; None if that is no digest: it was cut, or is something else."""
     try:
         return Digest.parse(content.decode("ascii").strip())
     except (UnicodeDecodeError, DigestInvalid):

@@ -27,7 +27,9 @@ class Listed:
 def repositories(
     place: Place, root: str, after: str = "", before: str = "", *, is_repairing: bool = True
 ) -> Iterator[Listed]:
-    """Each repository between the two names. `root` ends in `docker/registry/v2/`; names are those in the place."""
+    """Yields each repository between the two names. `root` ends in `docker/registry/v2/`; names are those in the
+    place.
+    """
     gathering: Gathering | None = None
     strays: list[Problem] = []
     last = ""
@@ -51,7 +53,7 @@ def repositories(
 
 
 def repository(place: Place, root: str, name: str, *, is_repairing: bool = True) -> OldRepository:
-    """What the repository of that name holds now: nothing if there is none."""
+    """Returns what the repository of that name holds now: nothing if there is none."""
     gathering = Gathering(OldRepository(name), root, _reader(place), is_repairing)
     for stored in walk(place, root + names.repository_prefix(name)):
         part = names.parse(stored.name.removeprefix(root))

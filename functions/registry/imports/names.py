@@ -88,7 +88,7 @@ Part = BlobData | Owned
 
 
 def parse(name: str) -> Part:
-    """What the object of this name, relative to the layout, is. Never raises."""
+    """Returns what the object of this name, relative to the layout, is. Never raises."""
     parts = name.split("/")
     match parts:
         case ["blobs", algorithm, first, hexadecimal, "data"]:
@@ -139,7 +139,7 @@ def blob_name(digest: Digest) -> str:
 
 
 def repository_prefix(repository: str) -> str:
-    """What the names of all that is the repository's own begin with, and no other's."""
+    """Returns what the names of all that is the repository's own begin with, and no other's."""
     return f"{REPOSITORIES}{repository}/_"
 
 
@@ -160,12 +160,12 @@ def history_link_name(repository: str, tag: str, digest: Digest) -> str:
 
 
 def after_repository(repository: str) -> str:
-    """The first name that can come after all that lies in the repository's own folders."""
+    """Returns the first name that can come after all that lies in the repository's own folders."""
     return f"{REPOSITORIES}{repository}/`"
 
 
 def shown(name: str) -> str:
-    """The name as a database and a terminal can hold it: what is no UTF-8, or can't be printed, is escaped.
+    """Returns the name as a database and a terminal can hold it: what is no UTF-8, or can't be printed, is escaped.
 
     One that is longer than any good name is cut.
     """

@@ -70,7 +70,7 @@ class Blobs:
     pool: Executor
 
     def bring(self, digests: Iterable[Digest], aliases: Mapping[Digest, Digest]) -> set[Digest]:
-        """The digests that the source does not have either: only the store says what is not there.
+        """Returns the digests that the source does not have either: only the store says what is not there.
 
         An alias is another digest of the same bytes, which lie under the digest that it names. Raises
         BlobStoreUnavailable, also for what a collection has in hand.
@@ -91,7 +91,9 @@ class Blobs:
         return {digest for digest in asked if digest not in {blob.digest for blob in here}}
 
     def _copied(self, found: Mapping[Digest, StoredObject]) -> list[FoundBlob]:
-        """Under names of ours, which the database knows before they are written, and which are never used twice."""
+        """Copies under names of ours, which the database knows before they are written, and which are never used
+        twice.
+        """
         if not found:
             return []
         targets = {digest: f"imported/{self.origin.source_id}/{uuid.uuid4()}" for digest in found}
@@ -104,7 +106,7 @@ class Blobs:
         ]
 
     def _is_copied(self, stored: StoredObject, target: str) -> bool:
-        """Not if it has gone since it was looked at."""
+        """Is false if it has gone since it was looked at."""
         try:
             self._copy(stored, target)
         except ObjectMissing:

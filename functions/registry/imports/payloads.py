@@ -18,7 +18,7 @@ class Refusal:
 
 
 def take(digest: Digest, payload: bytes, largest_bytes: int) -> Manifest | Refusal:
-    """The manifest if these are its bytes; of more than `largest_bytes` one byte more is enough.
+    """Returns the manifest if these are its bytes; of more than `largest_bytes` one byte more is enough.
 
     Old registries serve changed bytes under the old digest: copying their answer would copy the damage. Schema 1 is
     told first, for its digest is not that of its bytes. The media type is not in the layout: it is the payload's own,

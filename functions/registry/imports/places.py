@@ -12,20 +12,22 @@ class Place(Protocol):
     """Names are those of objects, in the order of their characters. All methods raise BlobStoreUnavailable."""
 
     def page(self, prefix: str, after: str = "", before: str = "") -> ObjectPage:
-        """Objects whose names begin with `prefix`, come after `after`, and before `before` if that is not empty."""
+        """Returns objects whose names begin with `prefix`, come after `after`, and before `before` if that is not
+        empty.
+        """
 
     def find(self, name: str) -> StoredObject | None:
-        """What a listing would say of it now; None if there is no such object."""
+        """Returns what a listing would say of it now; None if there is no such object."""
 
     def read(self, name: str, most: int) -> bytes:
-        """Up to `most` bytes of it. Raises ObjectMissing."""
+        """Returns up to `most` bytes of it. Raises ObjectMissing."""
 
     def folders(self, prefix: str) -> list[str]:
-        """The prefixes one slash deeper, under which something lies."""
+        """Returns the prefixes one slash deeper, under which something lies."""
 
 
 def walk(place: Place, prefix: str, after: str = "", before: str = "") -> Iterator[StoredObject]:
-    """All of them, page after page."""
+    """Yields all of them, page after page."""
     while True:
         page = place.page(prefix, after, before)
         yield from page.objects

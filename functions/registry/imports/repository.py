@@ -135,7 +135,7 @@ class Gathering:
         self.repository.tags[naming.name] = ListedTag(naming.name, digest, naming.current.generation, created, updated)
 
     def _named_otherwise(self, current: StoredObject) -> Digest | None:
-        """By the sums of all revisions; else by what is in the link."""
+        """Compares by the sums of all revisions; else by what is in the link."""
         if self._sums is None:
             self._sums = {links.sum_of(digest): digest for digest in self.repository.revisions}
         if current.md5 is not None and (digest := self._sums.get(current.md5)) is not None:
@@ -149,7 +149,7 @@ class Gathering:
         return naming.last
 
     def _holds(self, stored: StoredObject, digest: Digest) -> bool:
-        """For a store that knows no sum of it."""
+        """Reads it, for a store that knows no sum of it."""
         return stored.md5 is None and stored.size > 0 and links.read(self.read(stored.name)) == digest
 
     def _note(self, kind: ProblemKind, key: str, reason: Reason, detail: str = "") -> None:

@@ -40,7 +40,7 @@ class OpenSources:
             self._asking.release()
 
     def in_bucket(self) -> list[OpenSource]:
-        """Those that lie in this registry's own bucket: from there single objects are fetched."""
+        """Returns the sources that lie in this registry's own bucket: from there single objects are fetched."""
         return [source for source in self.known() if source.prefix is not None]
 
     def is_any_followed(self) -> bool:

@@ -46,7 +46,7 @@ class Throttled:
         return self.ask(lambda: self._place.folders(prefix))
 
     def ask(self, request: Callable[[], Answer]) -> Answer:
-        """What the request gives, once there is a turn for it."""
+        """Returns what the request gives, once there is a turn for it."""
         for attempt in range(_ATTEMPTS):
             self._wait()
             try:

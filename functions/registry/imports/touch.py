@@ -75,12 +75,14 @@ class Touching:
 
     @cached_property
     def _threads(self) -> ThreadPoolExecutor:
-        """For the blobs of a manifest, which are asked for at once where the listing has not told of them."""
+        """Makes threads for the blobs of a manifest, which are asked for at once where the listing has not told of
+        them.
+        """
         return ThreadPoolExecutor(MOST_AT_ONCE, thread_name_prefix="touch")
 
     def decided(self, repository: RepositoryName, reference: Reference) -> Reference | None:
-        """What is to be answered with. Where the older registry decides, that is what the tag names there at this
-        moment; None if it names nothing. What was pushed or deleted here since is as it is here.
+        """Returns what is to be answered with. Where the older registry decides, that is what the tag names there at
+        this moment; None if it names nothing. What was pushed or deleted here since is as it is here.
         """
         if not isinstance(reference, Tag) or not self.sources.is_any_followed():
             return reference
@@ -99,7 +101,7 @@ class Touching:
         return reference
 
     def fetch_manifest(self, repository: RepositoryName, reference: Reference) -> bool:
-        """Whether there is a manifest to be had after all: it is here now, with its links, and with the tag."""
+        """Says whether there is a manifest to be had after all: it is here now, with its links, and with the tag."""
         for old in self._look(repository):
             if not isinstance(reference, Tag):
                 if self._touch(old, repository, reference):
@@ -121,11 +123,11 @@ class Touching:
         return False
 
     def fetch_blob(self, repository: RepositoryName, digest: Digest) -> bool:
-        """Whether the blob is to be had after all: the repository links it now."""
+        """Says whether the blob is to be had after all: the repository links it now."""
         return any(self._touch_link(old, repository, digest) for old in self._look(repository))
 
     def fetch_references(self, repository: RepositoryName, digests: Sequence[Digest]) -> bool:
-        """Whether any of these, which a push found to be missing, is here now: a blob or a manifest."""
+        """Says whether any of these, which a push found to be missing, is here now: a blob or a manifest."""
         olds = self._look(repository)
         fetched = [
             self._touch_link(old, repository, digest) or self._touch(old, repository, digest)
@@ -135,8 +137,8 @@ class Touching:
         return any(fetched)
 
     def fetch_referrers(self, repository: RepositoryName, subject: Digest) -> None:
-        """What clients of the older registry have noted as referrers under a tag made of the digest, for want of a
-        list.
+        """Fetches what clients of the older registry have noted as referrers under a tag made of the digest, for want
+        of a list.
         """
         for old in self._look(repository):
             if old.id is not None:
@@ -182,14 +184,14 @@ class Touching:
                 touches.place(self._database, old.source_id, repository)
 
     def _look(self, repository: RepositoryName) -> list[Old]:
-        """Where what isn't here may be."""
+        """Tells where what isn't here may be."""
         sources = self.sources.in_bucket()
         if not sources or repository == names.GUARD:
             return []
         return [old for old in lookups.find(self._database, repository, sources) if old.is_awaited]
 
     def _named(self, old: Old, tag: Tag) -> _Named | None:
-        """What the tag names there now: two small requests."""
+        """Asks what the tag names there now: two small requests."""
         name = old.prefix + names.current_link_name(old.path, tag)
         found = self._place.find(name)
         if found is None:
@@ -227,7 +229,7 @@ class Touching:
         raise BlobStoreUnavailable(f"{repository} changes too fast to fetch {digest}")
 
     def _read_manifest(self, old: Old, digest: Digest) -> FetchedManifest | None:
-        """None if the repository there has none of that digest, or none that can be taken."""
+        """Returns None if the repository there has none of that digest, or none that can be taken."""
         link = self._place.find(old.prefix + names.revision_link_name(old.path, digest))
         if link is None or not self._holds(link.name, link.md5, digest):
             return None
@@ -243,7 +245,7 @@ class Touching:
         return FetchedManifest(digest, taken, payload, link.updated)
 
     def _holds(self, name: str, md5: bytes | None, digest: Digest) -> bool:
-        """Whether the link names what its folder says; the store's sum tells it, mostly."""
+        """Says whether the link names what its folder says; the store's sum tells it, mostly."""
         if md5 is not None:
             return md5 == links.sum_of(digest)
         try:
@@ -252,7 +254,7 @@ class Touching:
             return False
 
     def _find_blobs(self, old: Old, named: Sequence[Digest]) -> tuple[list[FoundBlob], list[Digest]]:
-        """Those that no row tells of and the store has, and all that it has."""
+        """Returns those that no row tells of and the store has, and all that it has."""
         unknown = adoption.unknown(self._database, named)
         asked = self._threads.map(lambda digest: self._find_blob(old, digest), unknown) if unknown else ()
         found = [blob for blob in asked if blob is not None]

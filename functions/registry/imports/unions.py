@@ -12,7 +12,7 @@ from functions.registry.oci.page import Page
 def with_old_tags(
     database: Database, imports: Touching, repository: RepositoryName, page: Page, here: list[str] | None
 ) -> list[str] | None:
-    """One more than the page holds, if there are more; None if neither has such a repository.
+    """Returns one more than the page holds, if there are more; None if neither has such a repository.
 
     Raises BlobStoreUnavailable while only a part of its tags is known.
     """
@@ -26,7 +26,7 @@ def with_old_tags(
 def with_old_repositories(
     database: Database, imports: Touching, page: Page, visible_to: int | None, here: list[str]
 ) -> list[str]:
-    """As above, of repositories; those that nobody has listed yet are not among them."""
+    """Does as above, of repositories; those that nobody has listed yet are not among them."""
     if not imports.sources.known():
         return here
     return _merged(here, lists.repository_names(database, page, visible_to), page)

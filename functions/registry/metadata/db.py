@@ -16,6 +16,7 @@ from string import Template
 from typing import Any, Final, Generic, TypeVar, get_type_hints
 
 from functions.registry import telemetry
+from functions.registry.metadata import told
 from functions.registry.metadata.connections.pool import NoConnection, Pool
 from functions.registry.metadata.driver import (
     LOCK_SECONDS,
@@ -36,7 +37,8 @@ Row = TypeVar("Row")
 _RETRIABLE: Final = ("40001", "40P01", "57P01")
 # Out of connections, shutting down, gone, or not answering in time.
 _UNAVAILABLE_CLASSES: Final = ("08", "53", "57", "58")
-_LOCK_TIMEOUT: Final = "55P03"
+# A lock that was not had in time, a statement that took too long, and those of the first two above.
+_CROWDED: Final = ("55P03", "57014", "40001", "40P01")
 # Raised by the rules of functions/migrate/versions/pre/0001_baseline/rules.sql, and by imports (0002_imports.sql).
 _AGAINST_THE_RULES: Final = "SW001"
 _FOLLOWED: Final = "SW002"
@@ -52,10 +54,22 @@ WAIT_SECONDS: Final = 2
 _BLOCKING: Final = re.compile(
     r"\b(INSERT|UPDATE|DELETE|SHARE|LOCK|begin_push|claim_quota|lock_deletions|pg_try_advisory_xact_lock)\b"
 )
+# What is changed on somebody's behalf: triggers of these changes ask who it was, and why. A test asks the database for
+# those triggers.
+_CHANGING: Final = re.compile(
+    r"\b((INSERT INTO|UPDATE|DELETE FROM)\s+(tags|manifests)|(UPDATE|DELETE FROM)\s+repositories"
+    r"|DELETE FROM\s+(manifest_children|manifest_blobs|sparse_references))\b"
+)
+# The parameters of a statement that tells who and why by the way, which are filled in here.
+_TELLING: Final = "set_config('slipway.actor', :actor, true)"
 
 
 class MetadataUnavailable(Exception):
     """The database can't be reached or can't answer now. Trying again later may work."""
+
+
+class Crowded(MetadataUnavailable):
+    """Others were in the way, or it took longer than it may: less at once may work, or later."""
 
 
 class NotMigrated(MetadataUnavailable):
@@ -113,15 +127,25 @@ class Statement(Generic[Row]):
 
     @cached_property
     def may_block(self) -> bool:
-        """Whether it may have to wait for the locks of others: it is then kept from the connections of reads."""
+        """Says whether it may have to wait for the locks of others: it is then kept from the connections of reads."""
         return not self.is_brief and _BLOCKING.search(self.sql) is not None
+
+    @cached_property
+    def is_change(self) -> bool:
+        """Says whether it changes something of which is kept who changed it, and why."""
+        return _CHANGING.search(self.sql) is not None
+
+    @cached_property
+    def is_telling(self) -> bool:
+        """Says whether it tells the transaction who and why, beside what it is for."""
+        return _TELLING in self.sql
 
     def read(self, outcome: Outcome) -> list[Row]:
         reader = self._reader
         return [reader(iter(row)) for row in outcome.rows]
 
     def __call__(self, **values: object) -> Call[Row]:
-        """The statement with its parameters, to be run alone or in a batch."""
+        """Returns the statement with its parameters, to be run alone or in a batch."""
         return Call(self, {name: _parameter(value) for name, value in values.items()})
 
 
@@ -132,7 +156,7 @@ class Call(Generic[Row]):
 
 
 def compose(sql: str, **pieces: str) -> str:
-    """The SQL with its `$places` filled. Pieces are constants of the program, as all SQL is."""
+    """Returns the SQL with its `$places` filled. Pieces are constants of the program, as all SQL is."""
     return Template(sql).substitute(pieces)
 
 
@@ -158,7 +182,16 @@ def _parameter(value: object) -> object:
     return str(value) if isinstance(value, str) else value
 
 
-_SET_RANK: Final = Statement("set_rank", str, "SELECT set_config('slipway.rank', :rank, true)", is_hot=True)
+# What a transaction is told before it changes anything. It is a part of what transactions begin with, where they begin
+# with a statement that is there anyway, so that they need no other.
+TELL: Final = """set_config('slipway.actor', :actor, true), set_config('slipway.cause', :cause, true),
+       set_config('slipway.request', :request, true)"""
+
+_TELL: Final = Statement("tell", str, compose("SELECT $tell", tell=TELL), is_hot=True)
+
+_SET_RANK: Final = Statement(
+    "set_rank", str, compose("SELECT set_config('slipway.rank', :rank, true), $tell", tell=TELL), is_hot=True
+)
 
 _SET_PATIENCE: Final = Statement(
     "set_patience",
@@ -171,15 +204,27 @@ _SET_PATIENCE: Final = Statement(
 
 
 def ranked(rank: int) -> Call[str]:
-    """What to put in front of a batch that rules may refuse: the rank of the caller's role, 0 for none."""
+    """Returns what to put in front of a batch that rules may refuse: the rank of the caller's role, 0 for none."""
     return _SET_RANK(rank=str(rank))
 
 
+def _values_told() -> dict[str, str]:
+    known = told.current()
+    if known is None:
+        return {"actor": "", "cause": "", "request": ""}
+    return {
+        "actor": known.actor,
+        "cause": known.cause,
+        "request": known.request.as_json() if known.request is not None else "",
+    }
+
+
 class Session:
-    """Runs statements on one connection."""
+    """Runs statements on one connection. A transaction is told who changes something, and why, before anything is."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._is_told = False
 
     def all(self, call: Call[Row]) -> list[Row]:
         return call.statement.read(self.batch([call])[0])
@@ -189,15 +234,31 @@ class Session:
         return rows[0] if rows else None
 
     def count(self, call: Call[Any]) -> int:
-        """How many rows the statement touched."""
+        """Returns how many rows the statement touched."""
         return self.batch([call])[0].count
 
     def batch(self, calls: Sequence[Call[Any]]) -> list[Outcome]:
+        run = self._telling(calls)
         started = time.monotonic()
         try:
-            return self._connection.run([(call.statement.sql, call.values) for call in calls], _PREPARED)
+            outcomes = self._connection.run([(call.statement.sql, call.values) for call in run], _PREPARED)
         finally:
-            telemetry.count_statements([call.statement.name for call in calls], time.monotonic() - started)
+            telemetry.count_statements([call.statement.name for call in run], time.monotonic() - started)
+        return outcomes[len(run) - len(calls) :]
+
+    def _telling(self, calls: Sequence[Call[Any]]) -> Sequence[Call[Any]]:
+        """Returns them, told on whose behalf they are: by the first that tells it by the way, or by one put in front of
+        all if there is something to tell, and something that changes before that.
+        """
+        if not any(call.statement.is_change or call.statement.is_telling for call in calls):
+            return calls
+        values = _values_told()
+        run = [Call(call.statement, {**call.values, **values}) if call.statement.is_telling else call for call in calls]
+        first = next(call for call in calls if call.statement.is_change or call.statement.is_telling)
+        if not self._is_told and not first.statement.is_telling and told.current() is not None:
+            run.insert(0, Call(_TELL, values))
+        self._is_told = True
+        return run
 
 
 class Database:
@@ -222,7 +283,7 @@ class Database:
         return self._run(lambda session: session.count(call), [call])
 
     def batch(self, calls: Sequence[Call[Any]]) -> list[Outcome]:
-        """All of them, in order, in one round trip and one transaction."""
+        """Runs all of them, in order, in one round trip and one transaction."""
         return self._run(lambda session: session.batch(calls), calls)
 
     def transaction(self, work: Callable[[Session], Row], *, is_long: bool = False) -> Row:
@@ -279,8 +340,9 @@ def _translated(error: Exception, state: str, constraint: str) -> Exception:
         return Followed(error.args[0]["M"])
     if state.startswith("23") or (state in _RETRIABLE and constraint):
         return Conflict(constraint or str(error.args[0].get("c", "")))
-    if state in _RETRIABLE or state == _LOCK_TIMEOUT or state[:2] in _UNAVAILABLE_CLASSES:
-        return MetadataUnavailable(f"the database answered SQLSTATE {state}")
+    if state in _CROWDED or state in _RETRIABLE or state[:2] in _UNAVAILABLE_CLASSES:
+        kind = Crowded if state in _CROWDED else MetadataUnavailable
+        return kind(f"the database answered SQLSTATE {state}")
     if state in _NOT_MIGRATED:
         return NotMigrated(f"the schema is not this release's, call migrate: {error.args[0]['M']}")
     return error

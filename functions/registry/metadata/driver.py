@@ -137,7 +137,7 @@ class Connection:
         self._made_at = self._used_at = time.monotonic()
 
     def run(self, statements: Sequence[tuple[str, Values]], kept: Container[str] = ()) -> list[Outcome]:
-        """All statements in one round trip and one transaction; an error undoes them all.
+        """Runs all statements in one round trip and one transaction; an error undoes them all.
 
         In a transaction opened by `simple("BEGIN")` they are part of that one. Those whose text is in `kept` stay
         prepared. Raises OutOfDate where one of these no longer fits and only the transaction as a whole can be run
@@ -156,7 +156,7 @@ class Connection:
             return self._send(self._plan(statements, kept), statements)
 
     def simple(self, sql: str) -> None:
-        """Text without parameters, by the simple protocol: one round trip, several statements allowed."""
+        """Runs text without parameters, by the simple protocol: one round trip, several statements allowed."""
         self._driver.execute_simple(sql)
 
     @contextmanager
@@ -169,7 +169,9 @@ class Connection:
             self._driver._usock.settimeout(ANSWER_SECONDS)  # noqa: SLF001
 
     def can_be_trusted(self) -> bool:
-        """Not if it was idle for long, or is old; nor if the server has closed it: nothing else makes it readable."""
+        """Is false if it was idle for long, or is old; nor if the server has closed it: nothing else makes it
+        readable.
+        """
         if not idle.is_trusted(self._used_at) or time.monotonic() - self._made_at > LONGEST_LIFE_SECONDS:
             return False
         poll = select.poll()
@@ -209,7 +211,9 @@ class Connection:
         return [*parsed, *messages.bind(name, parameters), messages.EXECUTE]
 
     def _write(self, pieces: Sequence[bytes]) -> None:
-        """Piece by piece into the socket's buffer: a large one is not joined with the others, which would copy it."""
+        """Writes piece by piece into the socket's buffer: a large one is not joined with the others, which would copy
+        it.
+        """
         for piece in pieces:
             _write(self._driver._sock, piece)  # noqa: SLF001
         _flush(self._driver._sock)  # noqa: SLF001
@@ -262,7 +266,7 @@ class _Driver(pg8000.native.Connection):  # type: ignore[misc]  # the driver has
 
 
 def connect_dbapi(url: str) -> Any:
-    """A plain DB-API connection, for Alembic."""
+    """Returns a plain DB-API connection, for Alembic."""
     session = {**_SESSION, "lock_timeout": f"{PATIENT_LOCK_SECONDS}s"}
     connection = _connect(url, session, pg8000.dbapi.connect)
     connection._usock.settimeout(None)  # noqa: SLF001  # a migration takes as long as it takes
@@ -296,7 +300,9 @@ def _connect(url: str, session: Mapping[str, str], connect: Any) -> Any:
 
 
 def _reason(error: BaseException) -> BaseException:
-    """What the server said. The driver then closes what the server has closed, and raises the error of that instead."""
+    """Returns what the server said. The driver then closes what the server has closed, and raises the error of that
+    instead.
+    """
     found: BaseException | None = error
     while found is not None and not isinstance(found, DriverError):
         found = found.__context__
@@ -304,7 +310,7 @@ def _reason(error: BaseException) -> BaseException:
 
 
 def _array(values: Sequence[Any]) -> str:
-    """As the driver writes it, but for the word null, which it leaves bare: a tag may be named so."""
+    """Writes an array as the driver does, but for the word null, which it leaves bare: a tag may be named so."""
     items = (
         f'"{value}"' if isinstance(value, str) and value.lower() == "null" else array_out(value) for value in values
     )
@@ -320,6 +326,6 @@ def _connector(network: str) -> Any:
 
 
 def sqlstate(error: Exception) -> tuple[str, str]:
-    """The SQLSTATE and the constraint's name of a driver error, empty if it has none."""
+    """Returns the SQLSTATE and the constraint's name of a driver error, empty if it has none."""
     fields = error.args[0] if error.args and isinstance(error.args[0], dict) else {}
     return fields.get("C", ""), fields.get("n", "")

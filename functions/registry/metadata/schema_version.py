@@ -51,7 +51,7 @@ class SchemaCheck:
 
 
 def refusal(applied: list[str]) -> str | None:
-    """Why a database with these revisions can't be worked with; None if it can."""
+    """Says why a database with these revisions can't be worked with; None if it can."""
     if max((name for name in applied if name.startswith("pre_")), default="") < NEEDED:
         return f"the schema lacks {NEEDED}: call the function migrate with the line pre"
     if (post := max((name for name in applied if name.startswith("post_")), default="")) > LATEST_POST:

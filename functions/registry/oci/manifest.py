@@ -29,7 +29,7 @@ LARGEST_BLOB: Final = 1 << 62
 
 
 def _folded(*names: str) -> dict[str, str]:
-    """Fields as readers that ignore case find them, by what those compare."""
+    """Returns fields as readers that ignore case find them, by what those compare."""
     return {name.casefold(): name for name in names}
 
 
@@ -68,12 +68,12 @@ class Manifest:
 
     @property
     def required_blobs(self) -> list[Digest]:
-        """Blobs that the repository must hold, sorted, each once."""
+        """Returns blobs that the repository must hold, sorted, each once."""
         return _digests(blob for blob in self.blobs if not is_non_distributable(blob.media_type))
 
     @property
     def optional_blobs(self) -> list[Digest]:
-        """Non-distributable layers: kept if the repository holds them, or once it does."""
+        """Returns non-distributable layers: kept if the repository holds them, or once it does."""
         return _digests(blob for blob in self.blobs if is_non_distributable(blob.media_type))
 
     @property
@@ -82,7 +82,7 @@ class Manifest:
 
     @property
     def listed_digests(self) -> list[Digest]:
-        """Of those that are not children for certain."""
+        """Returns the digests of those that are not children for certain."""
         return sorted(set(_digests(self.listed)).difference(self.child_digests))
 
     @property
@@ -148,7 +148,9 @@ def _media_type(document: dict[str, Any], content_type: str | None) -> tuple[str
 
 
 def _artifact_type(document: dict[str, Any], media_type: str, config: Descriptor | None) -> str | None:
-    """Distribution-spec, "Listing Referrers": an image's config type stands in; an index has none of its own."""
+    """Follows distribution-spec, "Listing Referrers": an image's config type stands in; an index has none of its
+    own.
+    """
     artifact_type = document.get("artifactType")
     if artifact_type:
         return check_media_type(_text(artifact_type, "artifactType"))
@@ -193,7 +195,7 @@ def _annotations(document: dict[str, Any]) -> dict[str, str]:
 
 
 def _text(value: object, field: str) -> str:
-    """A string that a database can hold: no NUL, no half of a surrogate pair."""
+    """Takes a string that a database can hold: no NUL, no half of a surrogate pair."""
     if not isinstance(value, str):
         raise ManifestInvalid(f"{field} is a string")
     if "\0" in value or not _is_whole(value):
@@ -202,7 +204,9 @@ def _text(value: object, field: str) -> str:
 
 
 def _is_whole(text: str) -> bool:
-    """Whether no surrogate stands alone. A pattern would take ten times as long, with all other threads waiting."""
+    """Says whether no surrogate stands alone. A pattern would take ten times as long, with all other threads
+    waiting.
+    """
     try:
         return text.isascii() or bool(text.encode())
     except UnicodeEncodeError:

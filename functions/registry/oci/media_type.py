@@ -26,7 +26,7 @@ _PARAMETERS: Final = re.compile(r"[\t\x20-\x7e]*")
 
 
 def check_media_type(text: str) -> str:
-    """The type as it is written, in its case and with its parameters. Raises ManifestInvalid."""
+    """Returns the type as it is written, in its case and with its parameters. Raises ManifestInvalid."""
     _, _, parameters = text.partition(";")
     if len(text) > LONGEST or not _FORM.fullmatch(without_parameters(text)) or not _PARAMETERS.fullmatch(parameters):
         raise ManifestInvalid("malformed media type", media_type=text[:200])
@@ -47,7 +47,7 @@ def is_index(media_type: str) -> bool:
 
 
 def is_manifest(media_type: str) -> bool:
-    """A known type of manifests: what an index lists under it is no blob."""
+    """Knows the types of manifests: what an index lists under it is no blob."""
     return essence(media_type) in (OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DOCKER_LIST)
 
 

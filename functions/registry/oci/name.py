@@ -34,7 +34,7 @@ class RepositoryName(str):
 
     @property
     def namespace(self) -> str:
-        """The first path segment."""
+        """Returns the first path segment."""
         return self.partition("/")[0]
 
 

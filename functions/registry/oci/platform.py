@@ -25,7 +25,7 @@ class Platform:
 
 
 def written(platform: Any) -> str | None:
-    """As in `linux/arm64/v8`, of an entry in an index. Parts that are none are left out."""
+    """Writes a platform as in `linux/arm64/v8`, of an entry in an index. Parts that are none are left out."""
     if not isinstance(platform, dict):
         return None
     parts = [platform.get(part) for part in ("os", "architecture", "variant")]
@@ -33,13 +33,13 @@ def written(platform: Any) -> str | None:
 
 
 def all_written(platforms: list[Any]) -> list[str]:
-    """Each once, in the order of the index, without what runs nowhere."""
+    """Writes each once, in the order of the index, without what runs nowhere."""
     named = [text for platform in platforms if (text := written(platform)) and not text.startswith(_NOWHERE)]
     return list(dict.fromkeys(named))
 
 
 def read_config(content: bytes) -> Platform | None:
-    """What an image's config says (image-spec, "Image Configuration"); None if it isn't one, or doesn't say."""
+    """Returns what an image's config says (image-spec, "Image Configuration"); None if it isn't one, or doesn't say."""
     document = read_stored(content)
     os, architecture, variant = (document.get(part) for part in ("os", "architecture", "variant"))
     # Some write an empty variant where there is none.

@@ -64,7 +64,7 @@ def commit(services: Services, repository: RepositoryName, upload: Upload, diges
 
 
 def _digest(services: Services, upload: Upload, parts: list[Stored], algorithm: str) -> Digest:
-    """From the kept state if there is one of this algorithm; else the parts are read once more."""
+    """Takes the digest from the kept state if there is one of this algorithm; else the parts are read once more."""
     running = hashing.resume(algorithm, upload.hash_state) if upload.algorithm == algorithm else None
     if running is None:
         running = hashing.start(algorithm)
@@ -75,7 +75,9 @@ def _digest(services: Services, upload: Upload, parts: list[Stored], algorithm: 
 
 
 def _object(services: Services, upload: Upload, parts: list[Stored]) -> str:
-    """The one object that holds the whole upload. The store has looked at each, but for one that is alone and fresh."""
+    """Returns the one object that holds the whole upload. The store has looked at each, but for one that is alone and
+    fresh.
+    """
     if not parts:
         empty = name_object(services, upload)
         services.bucket.create_empty(empty)

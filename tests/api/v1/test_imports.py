@@ -201,6 +201,7 @@ def test_bad_input_is_refused(registry: Registry, document: dict[str, Any], comp
         ("gs://{bucket}/docker/registry/v2", "gs://{bucket}", "docker/registry/v2/"),
         ("gs://another-bucket/x", "gs://another-bucket/x", None),
         ("/some/folder/", "/some/folder", None),
+        ("/some/folder/docker/registry/v2/", "/some/folder", None),
         ("https://Example.com/v2/", "https://example.com", None),
         ("https://[2001:db8::1]:5000", "https://[2001:db8::1]:5000", None),
     ],

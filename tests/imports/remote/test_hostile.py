@@ -24,9 +24,11 @@ from functions.registry.oci.name import Tag
 from tests.imports.remote.conftest import Copying
 from tests.imports.remote.other_registry import Other, serve
 from tests.support import Image, Registry, encode, index_of
+from tests.surroundings import require_localhost
 
 
 def test_what_was_meant_for_the_registry_goes_nowhere_else(copying: Copying, other: Other, registry: Registry) -> None:
+    require_localhost()
     with serve() as elsewhere:
         other.username, other.secret, other.uses_basic = "reader", "s3cret", True
         image = other.hold_image("a/b", "v1")
@@ -62,6 +64,8 @@ def test_a_redirect_to_an_address_that_is_not_public_is_not_followed(copying: Co
     ],
 )
 def test_addresses_that_nobody_allowed_are_not_asked(address: str) -> None:
+    if "localhost" in address:
+        require_localhost()
     remote = Remote(address, Credentials(), Rate(""), until=time.monotonic() + 5)
     with pytest.raises(RemoteRefused):
         remote.greet()

@@ -17,6 +17,7 @@ from functions.registry.wiring import Services
 from tests.imports.remote.other_registry import Other
 from tests.statements import of_tests
 from tests.support import Image, Registry
+from tests.surroundings import require_localhost
 
 _STATES = of_tests(
     "tests_import_states",
@@ -102,7 +103,21 @@ def test_named_repositories_where_there_is_no_catalog(services: Services, other:
     assert registry.get("/v2/a/b/manifests/v1").status_code == 200
 
 
+def test_why_a_listing_waits_is_told_until_it_goes_on(services: Services, other: Other) -> None:
+    other.hold_image("a/b", "v1")
+    other.odd["_catalog"] = lambda handler: handler._answer(200, b"no JSON")
+    which = source(services, other)
+    run(services, which)
+    waiting = get(services, which.id)
+    assert (waiting.state, bool(waiting.reason)) == ("listing", True)
+    del other.odd["_catalog"]
+    while run(services, which):
+        pass
+    assert (get(services, which.id).state, get(services, which.id).reason) == ("open", None)
+
+
 def test_a_name_of_another_source_is_refused(services: Services, other: Other) -> None:
+    require_localhost()
     other.hold_image("a/b", "v1")
     first = source(services, other)
     while run(services, first):

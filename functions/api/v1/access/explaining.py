@@ -20,7 +20,7 @@ _ROLES: Final = {role.label: role for role in Role}
 
 
 def get_caller(context: Context, _: routes.GetCaller) -> Response:
-    """As the database has it now: what a token says lags behind."""
+    """Tells who is calling, as the database has it now: what a token says lags behind."""
     caller = context.caller
     authority = context.services.guard.authority(caller)
     return answer(
@@ -34,7 +34,7 @@ def get_caller(context: Context, _: routes.GetCaller) -> Response:
 
 
 def explain(context: Context, route: routes.Explain) -> Response:
-    """By the same functions of the database that decide when it is done."""
+    """Decides by the same functions of the database that decide when it is done."""
     require_authority_over(context, route.repository)
     database, principal = context.services.database, None
     if route.principal is not None:

@@ -49,7 +49,7 @@ def list_grants(context: Context, route: routes.ListGrants) -> Response:
 
 
 def add_grant(context: Context, _: routes.AddGrant) -> Response:
-    """In place of the role that the principal had by the same pattern."""
+    """Gives a role in place of the one that the principal had by the same pattern."""
     fields = json_body.read(
         context,
         {"principal": nullable(text(_LONGEST_NAME)), "repositories": repositories, "role": ROLE},
@@ -85,7 +85,7 @@ def remove_grant(context: Context, route: routes.RemoveGrant) -> Response:
 
 
 def list_rules(context: Context, route: routes.ListRules) -> Response:
-    """In the order in which they are asked."""
+    """Lists the rules in the order in which they are asked."""
     return answer({"rules": rows(rules.list_all(context.services.database, route.namespace))})
 
 
@@ -124,7 +124,7 @@ def remove_rule(context: Context, route: routes.RemoveRule) -> Response:
 
 
 def list_audit(context: Context, route: routes.ListAudit) -> Response:
-    """The latest first."""
+    """Lists the trail, the latest first."""
     namespace = route.namespace
     wanted = Filter(route.principal, route.resource, route.action, route.outcome, namespace)
     found = audit.list_page(context.services.database, route.size, wanted, route.before)
@@ -136,7 +136,9 @@ def list_audit(context: Context, route: routes.ListAudit) -> Response:
 
 
 def require_authority_over(context: Context, repositories: str | None) -> None:
-    """None where there is no such grant or rule: a namespace's administrator is told the same of others'."""
+    """Raises Denied for what isn't the caller's, and passes None where there is no such grant or rule: a namespace's
+    administrator is told the same of others'.
+    """
     authority = context.caller.authority
     if authority.over_all or (repositories is not None and authority.over_pattern(repositories)):
         return
@@ -150,7 +152,9 @@ def _require_few_stars(context: Context, *patterns: str) -> None:
 
 
 def _listed_principal(context: Context, name: str | None) -> int | None:
-    """None for all. A namespace's administrator gets the same for somebody who isn't there and who has nothing."""
+    """Returns None for all. A namespace's administrator gets the same for somebody who isn't there and who has
+    nothing.
+    """
     if name is None:
         return None
     if context.caller.authority.over_all:
@@ -187,7 +191,9 @@ def _record_rule(context: Context, action: str, shown: dict[str, Any]) -> None:
 
 
 def _after(last: str) -> Grant | None:
-    """Where a page ends, by pattern and id: it holds also if the grant is removed before the next page is asked for."""
+    """Reads where a page ends, by pattern and id: it holds also if the grant is removed before the next page is asked
+    for.
+    """
     if not last:
         return None
     match = _END_OF_PAGE.fullmatch(last)

@@ -39,7 +39,7 @@ def known(context: Context, name: str) -> Principal:
 
 
 def administered(context: Context, name: str) -> Principal:
-    """The principal, if the caller may see and change it. Raises ResourceUnknown and Denied.
+    """Returns the principal, if the caller may see and change it. Raises ResourceUnknown and Denied.
 
     A namespace's administrator is told the same of others and of who isn't there.
     """
@@ -126,7 +126,7 @@ def list_secrets(context: Context, route: routes.ListSecrets) -> Response:
 
 
 def add_secret(context: Context, route: routes.AddSecret) -> Response:
-    """The only time that the secret is shown."""
+    """Makes a secret, which is shown this once."""
     life = nullable(number(1, accounts.MOST_DAYS))
     fields = json_body.read(context, {"name": text(_LONGEST_NAME)}, {"expires_in_days": life})
     principal = administered(context, route.principal)

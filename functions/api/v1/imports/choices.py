@@ -53,7 +53,9 @@ _COLUMNS: Final = frozenset({"workers", "untagged"})
 
 
 def options_of(context: Context, fields: Mapping[str, Any]) -> dict[str, Any]:
-    """The rest, as it is kept; a secret is sealed. Raises ParameterInvalid for a secret without a name."""
+    """Returns the other choices as they are kept; a secret is sealed. Raises ParameterInvalid for a secret without a
+    name.
+    """
     options = {name: value for name, value in fields.items() if name in CHOICES and name not in _COLUMNS}
     username, secret = options.pop("username", None), options.pop("secret", None)
     if (username is None) != (secret is None):
@@ -67,7 +69,7 @@ def options_of(context: Context, fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def shown(options: Mapping[str, Any]) -> dict[str, Any]:
-    """As it was chosen, but for the secret, and without what was not."""
+    """Shows what was chosen, but for the secret, and without what was not."""
     known = {name: value for name, value in options.items() if name in CHOICES}
     for name in _INTERVALS:
         if interval := options.get(name.removesuffix("_seconds")):

@@ -203,7 +203,7 @@ def _unknown() -> ResourceUnknown:
 
 
 def _shown(found: Overview) -> dict[str, Any]:
-    """With how fast it goes and what is left, as long as anything is."""
+    """Shows an import with how fast it goes and what is left, as long as anything is."""
     shown = {name: plain(getattr(found, name)) for name in Overview.__dataclass_fields__}
     recent = shown.pop("recent_objects")
     left = found.objects - found.imported_objects

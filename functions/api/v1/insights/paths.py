@@ -157,7 +157,7 @@ def search_namespaces(_: re.Match[str], query: Query) -> Route:
 
 
 def _namespace_in(match: re.Match[str]) -> str:
-    """Of a path. Raises ResourceUnknown for what can't be one."""
+    """Reads the namespace of a path. Raises ResourceUnknown for what can't be one."""
     if not _NAMESPACE.fullmatch(match["namespace"]):
         raise ResourceUnknown("no such namespace")
     return match["namespace"]

@@ -71,7 +71,7 @@ Ranking = Callable[[Database, int, str | None], list[dict[str, Any]]]
 
 
 def _most(order: str) -> Ranking:
-    """The last of a sorted list."""
+    """Returns the last of a sorted list."""
 
     def rank(database: Database, size: int, namespace: str | None) -> list[dict[str, Any]]:
         walk = Walk(descending=True, size=size, reach=_RANKING_REACH)

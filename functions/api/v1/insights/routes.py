@@ -31,7 +31,7 @@ class Part:
 
     @property
     def sort(self) -> str:
-        """As it is written in a query."""
+        """Writes the order as it stands in a query."""
         return f"-{self.order}" if self.descending else self.order
 
 

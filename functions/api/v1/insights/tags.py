@@ -82,7 +82,7 @@ def _details(stored: ManifestDetails) -> dict[str, Any]:
 
 
 def _is_child(entry: dict[str, Any], stored: ManifestDetails) -> bool:
-    """Or a blob, as the push found it."""
+    """Says whether it is a manifest, or else a blob, as the push found it."""
     return entry["digest"] in stored.sizes or is_manifest(entry.get("mediaType", ""))
 
 

@@ -60,7 +60,7 @@ def move(context: Context, route: routes.MoveRepository) -> Response:
 
 
 def delete(context: Context, route: routes.DeleteRepository) -> Response:
-    """Tags, manifests and links at once; the bytes that nothing else needs go with garbage collection."""
+    """Deletes tags, manifests and links at once; the bytes that nothing else needs go with garbage collection."""
     require_removable(context, route.repository)
     rank = context.caller.rank(route.repository)
     context.services.imports.make_here(route.repository)
@@ -94,7 +94,7 @@ def delete_tags(context: Context, route: routes.DeleteTags) -> Response:
 
 
 def _refusal(context: Context, repository: RepositoryName, tag: Tag) -> str | None:
-    """What the caller's token says against it."""
+    """Returns what the caller's token says against it."""
     try:
         require_deletable(context, repository, tag)
     except Denied as denied:

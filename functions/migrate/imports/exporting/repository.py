@@ -73,7 +73,7 @@ class _Repository:
         return self._done
 
     def _put_manifests(self) -> None:
-        """Their blobs, the links to those, their own bytes; then, children first, that they are manifests."""
+        """Writes their blobs, the links to those, their own bytes; then, children first, that they are manifests."""
         database, claim = self._export.database, self._claim
         absent = [each for each in exports.manifests(database, claim) if each not in self._there.revisions]
         waiting: dict[Digest, Manifest] = {}
@@ -117,7 +117,9 @@ class _Repository:
             return 0
 
     def _put_tags(self) -> None:
-        """Those that changed here and not there. Of a tag the history comes before what it names now, as there."""
+        """Writes the tags that changed here and not there. Of a tag the history comes before what it names now, as
+        there.
+        """
         database, claim = self._export.database, self._claim
         here, bases = exports.tags(database, claim), exports.bases(database, claim)
         known = exports.conflicts(database, claim)
@@ -157,7 +159,9 @@ class _Repository:
         return True
 
     def _remove_tag(self, name: str) -> bool:
-        """What it names first: from then on it is no tag. A rest of it, too, that an export before left."""
+        """Removes what the tag names first: from then on it is no tag. A rest of it, too, that an export before
+        left.
+        """
         export, path = self._export, self._claim.path
         there = self._there.tags.get(name)
         if there is not None:
@@ -172,7 +176,7 @@ class _Repository:
         return True
 
     def _remove_manifests(self) -> None:
-        """Those that somebody deleted here by their digests."""
+        """Removes the manifests that somebody deleted here by their digests."""
         deleted = exports.deleted_manifests(self._export.database, self._claim)
         gone = [digest for digest in deleted if digest in self._there.revisions]
         for digest in gone:
@@ -180,7 +184,7 @@ class _Repository:
             self._done.writes += 1
 
     def _put(self, name: str, content: Digest | bytes) -> int:
-        """Where nothing is; what is there has the same content, for its name says so."""
+        """Writes where nothing is; what is there has the same content, for its name says so."""
         data = content if isinstance(content, bytes) else str(content).encode()
         is_written = self._export.target.put(self._name(name), data) is not None
         self._done.writes += is_written
@@ -190,7 +194,7 @@ class _Repository:
         return self._export.origin.root + name
 
     def _each(self, work: Callable[[Item], Made], items: Iterable[Item]) -> list[Made]:
-        """Several at once; all have ended when it returns or raises."""
+        """Does several at once; all have ended when it returns or raises."""
         futures = [self._export.pool.submit(work, item) for item in items]
         wait(futures)
         return [future.result() for future in futures]

@@ -19,7 +19,7 @@ _AGAIN_SECONDS: Final = 15.0
 
 
 def export_one(services: Services) -> int:
-    """The next repository that is due. Returns how many there were, 0 or 1.
+    """Writes back the next repository that is due. Returns how many there were, 0 or 1.
 
     A source into which nothing may be written is paused, with the reason.
     """

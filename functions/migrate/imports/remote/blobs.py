@@ -102,7 +102,9 @@ def _receive(services: Services, remote: Remote, place: Place, upload: Upload, d
 
 
 def _within(pieces: Iterator[bytes], skipped: int, most: int) -> Iterator[bytes]:
-    """Without the first bytes, which are here already. Raises AnswerInvalid for more than there can be."""
+    """Yields the bytes without the first ones, which are here already. Raises AnswerInvalid for more than there can
+    be.
+    """
     received = 0
     for piece in pieces:
         if skipped >= len(piece):

@@ -87,7 +87,7 @@ class Remote:
             answer.read(_LARGEST_COMPLAINT)
 
     def head(self, repository: str, reference: Reference) -> Head:
-        """By HEAD, which no registry counts as a pull."""
+        """Asks by HEAD, which no registry counts as a pull."""
         path = f"/v2/{_quoted(repository)}/manifests/{reference}"
         with self._asking("HEAD", path, _pull(repository), {"Accept": _ACCEPT}) as answer:
             digest = answer.headers.get("Docker-Content-Digest")
@@ -98,19 +98,19 @@ class Remote:
             return Head(named, answer.headers.get("Content-Type") or "", answer.length)
 
     def manifest(self, repository: str, reference: Reference, most: int) -> tuple[bytes, str | None]:
-        """Its bytes, at most `most`, and what it is served as."""
+        """Returns its bytes, at most `most`, and what it is served as."""
         path = f"/v2/{_quoted(repository)}/manifests/{reference}"
         content, headers = self._read(path, _pull(repository), _ACCEPT, most)
         return content, headers.get("Content-Type")
 
     def blob_size(self, repository: str, digest: Digest) -> int | None:
-        """In bytes; None where the registry doesn't say."""
+        """Returns its size in bytes; None where the registry doesn't say."""
         with self._asking("HEAD", f"/v2/{_quoted(repository)}/blobs/{digest}", _pull(repository), {}) as answer:
             return answer.length
 
     @contextmanager
     def blob(self, repository: str, digest: Digest, first: int) -> Iterator[tuple[int, Answer]]:
-        """The bytes from `first` on, as far as they come; and where they begin, which may be before that."""
+        """Returns the bytes from `first` on, as far as they come; and where they begin, which may be before that."""
         path = f"/v2/{_quoted(repository)}/blobs/{digest}"
         headers = {"Range": f"bytes={first}-"} if first else {}
         seconds = self.until - time.monotonic()
@@ -121,13 +121,13 @@ class Remote:
             yield begins, answer
 
     def page(self, path: str, repository: str | None, most: int) -> tuple[bytes, str]:
-        """One page of a list, at most so many bytes, and its field `Link`; `repository` None is the catalog."""
+        """Returns one page of a list, at most so many bytes, and its field `Link`; `repository` None is the catalog."""
         scope = _CATALOG_SCOPE if repository is None else _pull(repository)
         content, headers = self._read(path, scope, f"application/json, {OCI_INDEX}", most)
         return content, headers.get("Link") or ""
 
     def _read(self, path: str, scope: str, accept: str, most: int) -> tuple[bytes, HTTPMessage]:
-        """An answer that is read whole; tried again where it was cut."""
+        """Returns an answer that is read whole; tried again where it was cut."""
         for attempt in range(_ATTEMPTS):
             try:
                 with self._asking("GET", path, scope, {"Accept": accept}) as answer:
@@ -144,7 +144,7 @@ class Remote:
     def _asking(
         self, method: str, path: str, scope: str, headers: dict[str, str], seconds: float = ANSWER_SECONDS
     ) -> Iterator[Answer]:
-        """An answer of success; others become what this class raises. What may pass is tried again."""
+        """Returns an answer of success; others become what this class raises. What may pass is tried again."""
         for attempt in range(_ATTEMPTS):
             sign_in = self._sign_in.header(self._wire, scope, self._rate, self.until)
             with ExitStack() as resources:
@@ -170,7 +170,7 @@ class Remote:
         raise RemoteUnavailable(f"{self.host} does not answer {method} {path[:200]}")
 
     def _again(self, status: int, attempt: int, challenge: str | None, scope: str, used: str | None) -> str:
-        """The scope to ask with once more, if that is any use."""
+        """Returns the scope to ask with once more, if that is any use."""
         if status == HTTPStatus.UNAUTHORIZED and attempt < 2:  # noqa: PLR2004  # a token may have run out just now
             return self._sign_in.challenged(challenge, scope, used)
         if status in _NOT_LET_IN:
@@ -189,7 +189,7 @@ class Remote:
 
 
 def _drain(answer: Answer) -> None:
-    """So that the connection can be kept; not of what has no end."""
+    """Reads the rest, so that the connection can be kept; not of what has no end."""
     if (answer.length or 0) <= _LARGEST_COMPLAINT:
         answer.read(_LARGEST_COMPLAINT)
 

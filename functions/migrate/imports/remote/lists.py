@@ -26,7 +26,7 @@ def catalog_path(page_size: int = PAGE_SIZE) -> str:
 
 
 def catalog_pages(remote: Remote, path: str) -> Iterator[tuple[list[str], str | None]]:
-    """From the page at `path` on: the names on it, as they stand there, and where the next page is.
+    """Yields, from the page at `path` on, the names on it, as they stand there, and where the next page is.
 
     Raises RemoteMissing where there is no catalog.
     """
@@ -39,7 +39,7 @@ def tags(remote: Remote, repository: str, page_size: int = PAGE_SIZE) -> Iterato
 
 
 def referrers(remote: Remote, repository: str, subject: Digest) -> list[Digest] | None:
-    """None if the registry has no such list."""
+    """Returns None if the registry has no such list."""
     found: dict[Digest, None] = {}
     try:
         for document, _ in _pages(remote, f"/v2/{quote(repository)}/referrers/{subject}", repository):
@@ -78,7 +78,7 @@ def _names(remote: Remote, path: str, repository: str | None, field: str) -> Ite
 
 
 def _pages(remote: Remote, path: str, repository: str | None) -> Iterator[tuple[dict[str, Any], str | None]]:
-    """Each page, and where the next is: as the page says, but at this registry whatever host it names."""
+    """Yields each page, and where the next is: as the page says, but at this registry whatever host it names."""
     seen: set[str] = set()
     while len(seen) < _MOST_PAGES:
         seen.add(path)

@@ -84,7 +84,7 @@ class ManifestCopy:
         self._here |= copies.known_manifests(self._services.database, self._place.name, asked)
 
     def bring(self, root: Digest) -> bool:
-        """Whether the manifest is here now."""
+        """Says whether the manifest is here now."""
         stack = [root]
         waiting: dict[Digest, _Read] = {}
         while stack:
@@ -163,7 +163,7 @@ class ManifestCopy:
         self.copied.manifests += 1
 
     def _bring_blobs(self, holder: Digest, named: list[Descriptor], optional: set[Digest]) -> bool:
-        """Whether all are here that have to be; several at once."""
+        """Says whether all are here that have to be; several at once."""
         sizes = {each.digest: each.size for each in named}
         absent = copies.unlinked(self._services.database, self._place.name, list(sizes))
         brought = self._pool.map(lambda digest: self._bring_blob(holder, digest, sizes[digest]), absent)
@@ -174,7 +174,7 @@ class ManifestCopy:
         return {digest for digest, size in travelled.items() if size is None} <= optional
 
     def _bring_blob(self, holder: Digest, digest: Digest, size: int) -> int | None:
-        """How many bytes travelled; None if it is not to be had."""
+        """Returns how many bytes travelled; None if it is not to be had."""
         try:
             return blobs.copy(self._services, self._remote, self._place, digest, size)
         except RemoteMissing:
@@ -195,5 +195,5 @@ def _require_bounded(waiting: dict[Digest, _Read]) -> None:
 
 
 def _as_sent(media_type: str | None) -> str | None:
-    """None where the answer's type says nothing of the manifest's."""
+    """Returns None where the answer's type says nothing of the manifest's."""
     return None if media_type is None or essence(media_type) in _NO_DIFFERENCE else media_type

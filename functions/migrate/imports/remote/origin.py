@@ -26,7 +26,7 @@ class Origin:
 
     @classmethod
     def parse(cls, url: str) -> tuple[Self, str]:
-        """The origin of a URL, and its path with the query. Raises RemoteRefused."""
+        """Returns the origin of a URL, and its path with the query. Raises RemoteRefused."""
         try:
             parts = urlsplit(url)
             host, port = parts.hostname or "", parts.port
@@ -48,7 +48,7 @@ class Origin:
         return name if self.port == _PORTS[self.scheme] else f"{name}:{self.port}"
 
     def connect(self, private_hosts: Container[str]) -> http.client.HTTPConnection:
-        """A connection to the very address that was looked at. Raises RemoteRefused and OSError.
+        """Returns a connection to the very address that was looked at. Raises RemoteRefused and OSError.
 
         https to any public address. What `private_hosts` names may be in a network of one's own, or be this machine,
         and may speak http.

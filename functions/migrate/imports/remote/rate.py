@@ -39,7 +39,9 @@ class Rate:
         self._next = self._rests_until = clock()
 
     def wait(self, until: float) -> None:
-        """Until it may be asked again. Raises TimeOver, and RemoteResting if that is after `until` (monotonic)."""
+        """Waits until it may be asked again. Raises TimeOver, and RemoteResting if that is after `until`
+        (monotonic).
+        """
         with self._lock:
             now = self._clock()
             begins = max(now, self._next, self._rests_until)
@@ -61,7 +63,9 @@ class Rate:
 
 
 def _asked_rest(status: int, headers: Headers) -> float | None:
-    """RFC 9110 section 10.2.3, and the fields RateLimit-Remaining and RateLimit-Reset as registries send them."""
+    """Reads RFC 9110 section 10.2.3's field, and the fields RateLimit-Remaining and RateLimit-Reset as registries send
+    them.
+    """
     after = retry_after(headers.get("Retry-After"))
     if status in (429, 503) and after is not None:
         return after
@@ -72,7 +76,7 @@ def _asked_rest(status: int, headers: Headers) -> float | None:
 
 
 def retry_after(text: str | None) -> float | None:
-    """Seconds, from a number of them or from a date."""
+    """Returns seconds, from a number of them or from a date."""
     seconds = _number(text)
     if seconds is not None or text is None:
         return seconds

@@ -122,7 +122,7 @@ class RepositoryPass:
             self._save(after)
 
     def _gone(self, after: str, heads: dict[Tag, Digest]) -> set[Tag]:
-        """Tags whose manifest somebody deleted here: it isn't brought again for what is no news there."""
+        """Returns tags whose manifest somebody deleted here: it isn't brought again for what is no news there."""
         database, name = self._services.database, self._place.name
         unchanged = copied_tags.unchanged(database, self._theirs, after, heads)
         here = copies.present_manifests(database, name, [heads[tag] for tag in unchanged])
@@ -169,7 +169,9 @@ class RepositoryPass:
             self._note(Problem(self._theirs.path, "tag", name, "conflict", "a rule of this registry keeps it"))
 
     def _pass_referrers(self, copy: ManifestCopy, after: str) -> None:
-        """Of all that is here, and of what that brings; nothing where the other registry has no such list."""
+        """Brings the referrers of all that is here, and of what that brings; nothing where the other registry has no
+        such list.
+        """
         last = Digest.parse(after) if after else None
         asked: set[Digest] = set()
         while page := copies.manifests_after(self._services.database, self._place.name, last, _STRETCH):

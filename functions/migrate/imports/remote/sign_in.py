@@ -63,7 +63,7 @@ class SignIn:
         self._tokens: dict[str, _Token] = {}
 
     def header(self, wire: Wire, scope: str, rate: Rate, until: float) -> dict[str, str]:
-        """What a request in `scope` carries; nothing before the registry has asked for anything."""
+        """Returns what a request in `scope` carries; nothing before the registry has asked for anything."""
         with self._lock:
             challenge = self._challenge
         if challenge is None:

@@ -42,12 +42,14 @@ class Answer:
 
     @property
     def length(self) -> int | None:
-        """Of the body, as announced."""
+        """Returns the length of the body, as announced."""
         text = self.headers.get("Content-Length") or ""
         return int(text) if text.isascii() and text.isdigit() and len(text) <= _LONGEST_LENGTH else None
 
     def read(self, most: int) -> bytes:
-        """The whole body. Raises AnswerInvalid if it has more than `most` bytes, RemoteUnavailable if it is cut."""
+        """Returns the whole body. Raises AnswerInvalid if it has more than `most` bytes, RemoteUnavailable if it is
+        cut.
+        """
         content = bytearray()
         for piece in self.pieces():
             content += piece
@@ -58,7 +60,7 @@ class Answer:
         return bytes(content)
 
     def pieces(self) -> Iterator[bytes]:
-        """What comes, to the end or the cut."""
+        """Yields what comes, to the end or the cut."""
         received = 0
         while True:
             try:
@@ -106,7 +108,7 @@ class Wire:
         until: float,
         seconds: float = ANSWER_SECONDS,
     ) -> Iterator[Answer]:
-        """The answer, whatever its status; its body is to be read in the block.
+        """Returns the answer, whatever its status; its body is to be read in the block.
 
         After `until`, by the monotonic clock, nothing is asked any more and nothing comes; `seconds` is for one answer.
         Raises RemoteUnavailable, RemoteResting, RemoteRefused, AnswerInvalid.
@@ -189,4 +191,5 @@ def _for_others(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def _unavailable(origin: Origin, error: Exception) -> RemoteUnavailable:
-    return RemoteUnavailable(f"{origin.host} doesn't answer: {type(error).__name__}")
+    said = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
+    return RemoteUnavailable(f"{origin.host} doesn't answer: {said}")

@@ -64,7 +64,7 @@ class Remotes:
             claims.leave_place(self._services.database, place)
 
     def work(self, deadline: float) -> int:
-        """One piece for each registry that has something to do. Returns how many pieces were done."""
+        """Does one piece for each registry that has something to do. Returns how many pieces were done."""
         ids = [each for each in passes.sources_at_work(self._services.database) if each not in self._left]
         return sum(self._work_at(source_id, deadline) for source_id in ids)
 
@@ -96,7 +96,7 @@ class RemoteWork:
         )
 
     def run(self) -> bool:
-        """One repository; True if there was anything to do.
+        """Does one repository; True if there was anything to do.
 
         A registry that lets nobody in pauses its source, with the reason.
         """
@@ -107,13 +107,14 @@ class RemoteWork:
             telemetry.log("WARNING", "import is paused", source=self._source.id, reason=str(error))
             return False
         except (RemoteUnavailable, AnswerInvalid) as error:
+            sources.note_waiting(self._services.database, self._source.id, str(error))
             telemetry.log("WARNING", "import waits", source=self._source.id, reason=str(error))
             return False
         finally:
             self._remote.close()
 
     def _list(self) -> bool:
-        """The catalog's names, or those that were given; True if any are new."""
+        """Takes the catalog's names, or those that were given; True if any are new."""
         database, source_id = self._services.database, self._source.id
         if self._source.state == "opening":
             sources.begin_listing(database, source_id)
@@ -131,7 +132,7 @@ class RemoteWork:
         return True
 
     def _named(self, paths: list[str]) -> tuple[list[Named], list[Problem]]:
-        """What each is called here, and those that can't be."""
+        """Returns what each is called here, and those that can't be."""
         renames: Mapping[str, str] = self._options.get("renames") or {}
         named, refused = [], []
         for path in sorted(set(paths)):
@@ -144,7 +145,7 @@ class RemoteWork:
         return named, refused
 
     def _copy(self) -> bool:
-        """A repository; False if there is none, or no time for it."""
+        """Copies a repository; False if there is none, or no time for it."""
         if time.monotonic() > self._until - _LEAST_SECONDS:
             return False
         claimed = claims.claim(self._services.database, self._source.id, limit=1, objects=_WHOLE)

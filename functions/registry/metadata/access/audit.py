@@ -153,7 +153,7 @@ class Bounds:
 
 
 def was_done_within(db: Database, action: str, seconds: int) -> bool:
-    """Whether the trail tells of such a success in the last `seconds`."""
+    """Says whether the trail tells of such a success in the last `seconds`."""
     return db.one_or_none(_DONE(action=action, seconds=seconds)) is not None
 
 
@@ -173,7 +173,7 @@ def write(db: Database, event: Event) -> None:
 
 
 def list_page(db: Database, size: int, wanted: Filter | None = None, before: int | None = None) -> list[Entry]:
-    """The latest first, those older than the entry `before`; one more than `size`, if there are more."""
+    """Lists the latest first, those older than the entry `before`; one more than `size`, if there are more."""
     wanted = wanted or Filter()
     values: dict[str, Any] = {
         "before": _NEWEST if before is None else before,

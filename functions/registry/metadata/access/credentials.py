@@ -187,7 +187,7 @@ def add_secret(
 
 
 def list_secrets(db: Database, principal_id: int) -> list[Secret]:
-    """The oldest first, those that are no longer good too."""
+    """Lists the oldest first, those that are no longer good too."""
     return db.all(_LIST_SECRETS(principal_id=principal_id))
 
 
@@ -231,7 +231,9 @@ def find_refresh_token(db: Database, token_hashes: Sequence[bytes]) -> SignedIn 
 
 
 def use_token_once(db: Database, issuer: str, token_id: str, expires_at: datetime) -> bool:
-    """False if it was used before. It may be forgotten after `expires_at`, when nobody takes the token any more."""
+    """Returns False if it was used before. It may be forgotten after `expires_at`, when nobody takes the token any
+    more.
+    """
     return db.count(_USE_TOKEN(hash=used_hash(issuer, token_id), expires_at=expires_at)) > 0
 
 

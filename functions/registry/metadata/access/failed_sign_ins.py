@@ -89,7 +89,7 @@ def attempt(db: Database, keys: Keys) -> int:
 
 
 def attempt_from(db: Database, keys: Keys) -> int:
-    """The same for the address alone, where there is no name to be told apart."""
+    """Does the same for the address alone, where there is no name to be told apart."""
     return db.one_or_none(_ATTEMPT(keys=[keys.address], free=_FREE[1:2], longest=_LONGEST[1:2])) or 0
 
 

@@ -140,7 +140,9 @@ _LIST_OF_PRINCIPAL: Final = _listing("grants_list_of_principal", "grants.princip
 
 
 def roles(db: Database, principal_id: int | None, names: Sequence[str]) -> dict[str, int]:
-    """The rank of the best role in each of the repositories; those without one are left out. None is anonymous."""
+    """Returns the rank of the best role in each of the repositories; those without one are left out. None is
+    anonymous.
+    """
     return db.one_or_none(_ROLES(principal_id=principal_id or NOBODY, names=list(names))) or {}
 
 

@@ -43,13 +43,16 @@ def stars(glob: str) -> int:
 
 
 def namespace_of(repositories: str) -> str | None:
-    """The one namespace that a repository, or all that a pattern can match, belongs to; None if there may be others."""
+    """Returns the one namespace that a repository, or all that a pattern can match, belongs to; None if there may be
+    others.
+    """
     namespace, slash, _ = repositories.partition("/")
     return namespace if slash and "*" not in namespace else None
 
 
 def whole_namespaces(glob: str) -> str | None:
-    """The namespaces all of whose repositories the pattern matches, as a glob of one star; None if there are none.
+    """Returns the namespaces all of whose repositories the pattern matches, as a glob of one star; None if there are
+    none.
 
     A namespace's repositories are those whose names begin with it and a slash.
     """

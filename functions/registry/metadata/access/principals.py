@@ -206,7 +206,7 @@ def delete(db: Database, principal_id: int) -> bool:
 
 
 def _take_away(db: Database, call: Call[int], principal_id: int) -> bool:
-    """False if it is not there."""
+    """Returns False if it is not there."""
     _, taken, left = db.batch([_LOCK_ADMINISTRATORS(), call, _IS_THERE(id=principal_id)])
     if not taken.count and left.count:
         raise LastAdministrator("this is the only administrator: make another one first")
@@ -214,7 +214,7 @@ def _take_away(db: Database, call: Call[int], principal_id: int) -> bool:
 
 
 def ensure_admin(db: Database, name: str, secret_id: str, secret_hash: bytes) -> bool:
-    """The first administrator, with this secret. Any number may do so at once, any number of times.
+    """Makes the first administrator, with this secret. Any number may do so at once, any number of times.
 
     False if the secret is not an administrator's: somebody else has that name.
     """

@@ -131,7 +131,7 @@ def remove(db: Database, principal_id: int, trusted_publisher_id: int) -> bool:
 
 
 def list_of(db: Database, principal_id: int) -> list[TrustedPublisher]:
-    """The principal's own, the oldest first."""
+    """Lists the principal's own, the oldest first."""
     return db.all(_LIST(principal_id=principal_id))
 
 

@@ -78,7 +78,7 @@ def bind(name: bytes, parameters: Sequence[Parameter]) -> list[bytes]:
 
 
 def read_message(stream: BinaryIO) -> tuple[bytes, bytes]:
-    """The next one's code and content. Raises OSError where the connection ends."""
+    """Returns the next one's code and content. Raises OSError where the connection ends."""
     code, length = _HEADER.unpack(_read(stream, _HEADER.size))
     return code, _read(stream, length - _LENGTH.size)
 
@@ -91,7 +91,7 @@ def _read(stream: BinaryIO, size: int) -> bytes:
 
 
 def read_row(data: bytes, readers: Sequence[Callable[[str], Any] | None]) -> list[Any]:
-    """A row's values, each read from its text; one without a reader is of bytes."""
+    """Returns a row's values, each read from its text; one without a reader is of bytes."""
     row: list[Any] = []
     view, at = memoryview(data), _SHORT.size
     for reader in readers:

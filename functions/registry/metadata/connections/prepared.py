@@ -44,7 +44,7 @@ class Plan:
     forgotten: list[bytes]
 
     def uses_what_is_known(self) -> bool:
-        """Whether an error may come from what the server was told in an earlier batch."""
+        """Says whether an error may come from what the server was told in an earlier batch."""
         parsed = {step.statement for step in self.steps if step.is_parsed}
         return any(step.statement not in parsed for step in self.steps)
 
@@ -57,7 +57,7 @@ class PreparedStatements:
     _used_once: set[str] = field(default_factory=set)
 
     def plan(self, batch: Iterable[str], kept: Container[str]) -> Plan:
-        """How to run a batch; those whose text is in `kept` are prepared from the second use on."""
+        """Returns how to run a batch; those whose text is in `kept` are prepared from the second use on."""
         new: dict[str, Prepared] = {}
         steps = [self._step(sql, new, is_kept=sql in kept) for sql in batch]
         return Plan(steps, self._make_room(len(new), {step.sql for step in steps}))
@@ -94,5 +94,7 @@ class PreparedStatements:
 
 
 def _name(sql: str) -> bytes:
-    """A hash of the text: behind a pooler that gives each batch another session, a name means the same in all."""
+    """Returns a hash of the text: behind a pooler that gives each batch another session, a name means the same in
+    all.
+    """
     return b"slipway_" + hashlib.sha256(sql.encode()).hexdigest()[:32].encode()

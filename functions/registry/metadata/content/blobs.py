@@ -165,7 +165,9 @@ def get(db: Database, repository: RepositoryName, digest: Digest) -> Blob | None
 
 
 def confirm(db: Database, repository: RepositoryName, digest: Digest) -> int | None:
-    """The blob's size, or None. The link then stays for at least half a lease, so that a push may rely on it."""
+    """Returns the blob's size, or None. The link then stays for at least half a lease, so that a push may rely on
+    it.
+    """
     found = db.one_or_none(_LOOK(repository=repository, digest=digest))
     if found is None:
         return None

@@ -174,7 +174,8 @@ def confirm(db: Database, repository: RepositoryName, reference: Reference) -> M
 
 
 def delete(db: Database, repository: RepositoryName, digest: Digest, rank: int = 0) -> bool:
-    """The manifest and all its tags; False if there is no such manifest. Raises ListedByIndex and ChangeRefused.
+    """Deletes the manifest and all its tags; False if there is no such manifest. Raises ListedByIndex and
+    ChangeRefused.
 
     `rank` is that of the caller's role: rules for one of its tags, or for the repository, may take more.
     """

@@ -141,7 +141,7 @@ _RENAME: Final = Statement(
 
 
 def move(db: Database, old: RepositoryName, new: RepositoryName, *, with_below: bool, dry_run: bool) -> Moved:
-    """All of it or nothing, in one transaction, however long that takes; a dry run tells what would come of it.
+    """Moves all of it or nothing, in one transaction, however long that takes; a dry run tells what would come of it.
 
     `with_below` moves `old/…` to `new/…` too, whether `old` itself is a repository or not; then nothing may lie below
     `new`. Raises NothingToMove, NameTaken, ImportUnfinished, NameInvalid if a name became too long, and ChangeRefused

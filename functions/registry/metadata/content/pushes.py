@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from functions.registry.metadata.content import limits, references, repositories
-from functions.registry.metadata.db import Call, Conflict, Database, Statement
+from functions.registry.metadata.db import TELL, Call, Conflict, Database, Statement, compose
 from functions.registry.metadata.driver import Outcome
 from functions.registry.metadata.usage import quotas
 from functions.registry.metadata.usage.quotas import QuotaUse
@@ -64,7 +64,10 @@ class Pushed:
 
 # Locks the tags, whether they are there or not, and what else a push must find unchanged until it is over.
 _BEGIN: Final = Statement(
-    "manifests_begin_push", str, "SELECT begin_push(:repository, CAST(:tags AS text[]), :rank)", is_hot=True
+    "manifests_begin_push",
+    str,
+    compose("SELECT begin_push(:repository, CAST(:tags AS text[]), :rank), $tell", tell=TELL),
+    is_hot=True,
 )
 
 _COPYING: Final = Statement("manifests_begin_copy", str, "SELECT set_config('slipway.copying', 'on', true)")
@@ -159,7 +162,9 @@ def put(db: Database, push: Push) -> Pushed:
 
 
 def _batch(db: Database, push: Push, calls: list[Call[Any]]) -> list[Outcome]:
-    """Beside other pushes; where that can't be, for little of the namespace's quota is left, once more and alone."""
+    """Runs beside other pushes; where that can't be, for little of the namespace's quota is left, once more and
+    alone.
+    """
     try:
         return db.batch(calls)
     except Conflict as conflict:
@@ -169,7 +174,7 @@ def _batch(db: Database, push: Push, calls: list[Call[Any]]) -> list[Outcome]:
 
 
 def _calls(push: Push) -> list[Call[Any]]:
-    """The same few statements whatever the number of references; those with nothing to do are left out."""
+    """Makes the same few statements whatever the number of references; those with nothing to do are left out."""
     manifest = push.manifest
     where = {"repository": push.repository, "digest": push.digest}
     calls: list[Call[Any]] = [

@@ -238,7 +238,7 @@ def start(
     owner: Owner = NOBODY,
     new: NewUpload | None = None,
 ) -> uuid.UUID:
-    """A new upload, which expires `seconds` after its last change.
+    """Returns a new upload, which expires `seconds` after its last change.
 
     Creates the repository if need be. Raises TooManyUploads, and ChangeRefused if the namespace's quota has no room
     for what was announced.
@@ -274,7 +274,7 @@ def get(
     owner: Owner = NOBODY,
     next_: NewObject | None = None,
 ) -> Upload | None:
-    """None also for one that has expired, or is another repository's or somebody else's.
+    """Returns None also for one that has expired, or is another repository's or somebody else's.
 
     `next_` is made known as an object of the upload, unless its bytes don't belong at the end of what was received.
     """
@@ -290,7 +290,7 @@ def get_with_parts(
     owner: Owner = NOBODY,
     next_: NewObject | None = None,
 ) -> tuple[Upload, list[Stored]] | None:
-    """As `get` for an upload that ends as `digest`, with the objects that hold what was received, in order.
+    """Does as `get` for an upload that ends as `digest`, with the objects that hold what was received, in order.
 
     What these cost grows with their number.
     """
@@ -302,7 +302,8 @@ def get_with_parts(
 
 
 def _found(db: Database, call: Call[Row], naming: list[Call[int]], upload_of: Callable[[Row], Upload]) -> Row | None:
-    """Its row, with the object named if it has to be. Where another request comes between the two, both are asked anew.
+    """Returns its row, with the object named if it has to be. Where another request comes between the two, both are
+    asked anew.
 
     In the end such an upload counts as gone: nothing is written to an object that nobody knows.
     """
@@ -338,7 +339,7 @@ def name_object(db: Database, upload: Upload, object_name: str) -> bool:
 
 
 def added(upload: Upload, part: Part) -> Upload:
-    """The upload with one more part, of which the database knows nothing yet."""
+    """Returns the upload with one more part, of which the database knows nothing yet."""
     received = upload.received + part.size
     return replace(upload, received=received, algorithm=part.algorithm, hash_state=part.hash_state)
 

@@ -39,7 +39,7 @@ _TOTAL: Final = Statement(
 
 
 def adding(level: str, outcome: Outcome) -> Call[Any]:
-    """What to run with the deletion that it tells of."""
+    """Returns what to run with the deletion that it tells of."""
     events = list(outcome.rows)
     return _TOTAL(
         level=level,

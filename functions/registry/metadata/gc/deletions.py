@@ -59,7 +59,7 @@ _FAILED: Final = Statement(
 
 
 def claim(db: Database, limit: int) -> list[Deletion]:
-    """Some that are due. Whatever is not reported as done comes up again, later each time."""
+    """Claims some that are due. Whatever is not reported as done comes up again, later each time."""
     return db.all(_CLAIM(limit=limit))
 
 

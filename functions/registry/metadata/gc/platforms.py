@@ -76,12 +76,12 @@ _FOUND: Final = Statement(
 
 
 def claim(db: Database, limit: int) -> list[Look]:
-    """Some that are due. What is not told of comes up again, later each time."""
+    """Claims some that are due. What is not told of comes up again, later each time."""
     return db.all(_CLAIM(limit=limit))
 
 
 def tell(db: Database, found: Mapping[int, Platform | None]) -> None:
-    """What images run on, by the ids of their manifests. None if that can't be known: nobody looks again."""
+    """Keeps what images run on, by the ids of their manifests. None if that can't be known: nobody looks again."""
     platforms = found.values()
     db.count(
         _FOUND(

@@ -56,7 +56,7 @@ def complete_statement(level: Level, keys: str) -> Statement[int]:
 
 
 def reschedule_statement(level: Level, keys: str) -> Statement[int]:
-    """`keys` as in complete_statement."""
+    """Takes `keys` as in complete_statement."""
     return Statement(f"reviews_reschedule_{level}", int, compose(_RESCHEDULE, level=level, keys=keys))
 
 
@@ -90,7 +90,7 @@ class ReviewQueue(Generic[AnyReview]):
         return outcome
 
     def reschedule(self, db: Database, review: AnyReview, error: str) -> int:
-        """How often it has failed by now; 0 if somebody else has completed it."""
+        """Returns how often it has failed by now; 0 if somebody else has completed it."""
         call = self.reschedule_statement(**self._parameters([review]), error=error[:_LONGEST_ERROR])
         return db.one_or_none(call) or 0
 

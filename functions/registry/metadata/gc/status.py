@@ -172,32 +172,32 @@ def queues(db: Database) -> list[Queue]:
 
 
 def failures(db: Database, limit: int = 20) -> list[Failure]:
-    """Those that failed most often first."""
+    """Lists those that failed most often first."""
     return db.all(_FAILURES(limit=limit))
 
 
 def pending_deletion_bytes(db: Database) -> int:
-    """Bytes of objects that wait to be deleted."""
+    """Returns bytes of objects that wait to be deleted."""
     return db.one_or_none(_PENDING_DELETION_BYTES()) or 0
 
 
 def totals(db: Database, limit: int = 100) -> list[Total]:
-    """The latest days first."""
+    """Lists the latest days first."""
     return db.all(_TOTALS(limit=limit))
 
 
 def preview(db: Database, repository: RepositoryName, limit: int = 1000) -> list[Collectable]:
-    """Manifests that would go if nothing else happened, in the order in which they would."""
+    """Returns manifests that would go if nothing else happened, in the order in which they would."""
     return db.all(_PREVIEW(repository=repository, limit=limit))
 
 
 def freed(db: Database, repository: RepositoryName) -> Freed:
-    """What collecting the repository's garbage would free."""
+    """Returns what collecting the repository's garbage would free."""
     return db.one_or_none(_FREED(repository=repository)) or Freed(0, 0)
 
 
 def set_grace(db: Database, event: str, grace: timedelta) -> None:
-    """From the next event on. Raises SettingRefused."""
+    """Sets it from the next event on. Raises SettingRefused."""
     if not timedelta(0) <= grace <= LONGEST_GRACE:
         raise SettingRefused(f"a grace is from 0 to {LONGEST_GRACE.days} days")
     if not db.count(_SET_GRACE(event=event, seconds=grace.total_seconds())):

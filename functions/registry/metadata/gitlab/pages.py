@@ -47,5 +47,5 @@ class TagPage:
 
     @property
     def is_backwards(self) -> bool:
-        """Whether the order is descending as its index is read."""
+        """Says whether the order is descending as its index is read."""
         return self.order.is_descending != (self.before is not None)

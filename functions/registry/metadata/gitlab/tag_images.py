@@ -71,13 +71,15 @@ _IMAGES: Final = Statement(
 
 
 def published_at_of(db: Database, repository: RepositoryName, tag: str) -> datetime | None:
-    """When the tag was last pushed; None if it isn't there."""
+    """Returns when the tag was last pushed; None if it isn't there."""
     found = db.one_or_none(_TIMES(repository=repository, tag=tag))
     return found.published_at if found else None
 
 
 def images(db: Database, repository: RepositoryName, tag: str) -> tuple[TagTimes | None, dict[Digest, Image]]:
-    """When the tag was made, None without the repository; its manifest, and whatever that one lists, by digest."""
+    """Returns when the tag was made, None without the repository; its manifest, and whatever that one lists, by
+    digest.
+    """
     where = {"repository": repository, "tag": tag}
     bounds = {"largest": _LARGEST_PAYLOAD, "largest_together": LARGEST_BYTES, "most": MOST_IMAGES}
     times, found = db.batch([_TIMES(**where), _IMAGES(**where, **bounds)])

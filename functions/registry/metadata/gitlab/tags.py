@@ -146,7 +146,7 @@ _ONE: Final = Statement(
 
 
 def find_page(db: Database, repository: RepositoryName, page: TagPage) -> FoundTags | None:
-    """None if there is no such repository. A name as a marker among times stands for the tag that has it."""
+    """Returns None if there is no such repository. A name as a marker among times stands for the tag that has it."""
     column, _ = _ORDERS[page.order.by]
     marker = page.before or page.last
     after = None if marker is None else _position(db, repository, page, marker)
@@ -181,7 +181,7 @@ def _position(db: Database, repository: RepositoryName, page: TagPage, marker: M
 def find_one(
     db: Database, repository: RepositoryName, tag: str, referrers: tuple[str, ...] | None
 ) -> list[TagDetails] | None:
-    """None if there is no such repository, an empty list if it has no such tag."""
+    """Returns None if there is no such repository, an empty list if it has no such tag."""
     types = list(referrers or ())
     call = _ONE(repository=repository, tag=tag, with_referrers=referrers is not None, kinds=types)
     found = db.one_or_none(call)

@@ -77,7 +77,7 @@ _UNKNOWN: Final = Statement(
 
 
 def adopting(found: Sequence[FoundBlob]) -> Call[Any]:
-    """For a transaction that needs these blobs."""
+    """Is for a transaction that needs these blobs."""
     return _ADOPT(
         digests=[blob.digest for blob in found],
         sizes=[blob.size for blob in found],
@@ -97,5 +97,5 @@ def expect(db: Database, sizes: Mapping[str, int]) -> None:
 
 
 def unknown(db: Database, digests: Sequence[Digest]) -> list[Digest]:
-    """Those of which there is no blob."""
+    """Returns those of which there is no blob."""
     return db.all(_UNKNOWN(digests=sorted(set(digests)))) if digests else []

@@ -66,7 +66,7 @@ _PARENTS: Final = Statement(
 
 
 def keep(db: Database, ids: Sequence[int]) -> None:
-    """What is awaited in repositories with these imports, and has come; level by level, up to what lists it."""
+    """Keeps what is awaited in repositories with these imports, and has come; level by level, up to what lists it."""
 
     def work(session: Session) -> None:
         session.batch([mode.importing(), _DESCRIBING()])

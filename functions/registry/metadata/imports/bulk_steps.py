@@ -180,7 +180,7 @@ def begin(session: Session, source_id: int, targets: Sequence[Target], first: Ca
 
 
 def begin_again(session: Session, source_id: int, targets: Sequence[Target], first: Call[Any]) -> dict[int, int]:
-    """As `begin`, for those that are imported: they may have other names by now. Raises Lost."""
+    """Does as `begin`, for those that are imported: they may have other names by now. Raises Lost."""
     calls: list[Call[Any]] = [
         first,
         _HOLD_SOURCE(source_id=source_id),
@@ -201,17 +201,17 @@ Pairs = Iterable[tuple[int, Digest]]
 
 
 def manifests_here(session: Session | Database, asked: Pairs) -> set[tuple[int, Digest]]:
-    """Those that the repositories hold already; each is the id of a claimed repository, and a digest."""
+    """Returns those that the repositories hold already; each is the id of a claimed repository, and a digest."""
     return _pairs(session, _HERE, asked)
 
 
 def manifests_deleted(session: Session | Database, asked: Pairs) -> set[tuple[int, Digest]]:
-    """Those that somebody deleted here, and that are not to come back."""
+    """Returns those that somebody deleted here, and that are not to come back."""
     return _pairs(session, _DELETED, asked)
 
 
 def unlinked(session: Session | Database, asked: Pairs) -> set[tuple[int, Digest]]:
-    """Those blobs to which the repositories have no link."""
+    """Returns those blobs to which the repositories have no link."""
     return _pairs(session, _UNLINKED, asked)
 
 
@@ -224,6 +224,6 @@ def _pairs(session: Session | Database, statement: Statement[_Pair], asked: Pair
 
 
 def sizes(session: Session | Database, digests: Iterable[Digest]) -> dict[Digest, int]:
-    """How large the blobs are, of those that there are."""
+    """Returns how large the blobs are, of those that there are."""
     asked = sorted(set(digests))
     return {found.digest: found.size for found in session.all(_SIZES(digests=asked))} if asked else {}

@@ -159,7 +159,9 @@ _WAITING: Final = Statement("imports_waiting_sessions", int, "SELECT count(*) FR
 
 
 def take_place(db: Database, source_id: int, seconds: float) -> Place | None:
-    """None if the source has all the workers that it may have. It is free again after so long, whatever happens."""
+    """Returns None if the source has all the workers that it may have. It is free again after so long, whatever
+    happens.
+    """
     taken = db.batch([_MAKE_PLACES(source_id=source_id), _TAKE_PLACE(source_id=source_id, seconds=seconds)])[-1]
     return next(iter(_TAKE_PLACE.read(taken)), None)
 
@@ -169,7 +171,7 @@ def leave_place(db: Database, place: Place) -> None:
 
 
 def waiting_sessions(db: Database) -> int:
-    """How many wait for a lock of the database at this moment."""
+    """Returns how many wait for a lock of the database at this moment."""
     return db.one_or_none(_WAITING()) or 0
 
 
@@ -178,7 +180,9 @@ def sources_at_work(db: Database) -> list[WorkSource]:
 
 
 def claim(db: Database, source_id: int, limit: int, objects: int) -> list[Claim]:
-    """At most `limit` repositories: the first, and more as long as there are not more than `objects` before them."""
+    """Returns at most `limit` repositories: the first, and more as long as there are not more than `objects` before
+    them.
+    """
     return db.all(_CLAIM(source_id=source_id, limit=limit, objects=objects))
 
 

@@ -152,12 +152,12 @@ _LEFT_OUT: Final = Statement(
 
 
 def blobs_of(incoming: Iterable[IncomingManifest]) -> list[Digest]:
-    """All blobs that they name, each once, in order; not what an index lists, which may be manifests."""
+    """Returns all blobs that they name, each once, in order; not what an index lists, which may be manifests."""
     return sorted({digest for came in incoming for digest in _blobs(came.manifest)})
 
 
 def putting_links(links: Sequence[IncomingLink]) -> Call[int]:
-    """Of those that are blobs here."""
+    """Links those that are blobs here."""
     return _PUT_LINKS(
         repository_ids=[link.repository_id for link in links],
         digests=[link.digest for link in links],
@@ -166,7 +166,7 @@ def putting_links(links: Sequence[IncomingLink]) -> Call[int]:
 
 
 def putting_manifests(levels: Sequence[Sequence[IncomingManifest]]) -> list[Call[Any]]:
-    """Manifests with what they name; what an index lists is in a level before it, as far as it comes at all."""
+    """Puts manifests with what they name; what an index lists is in a level before it, as far as it comes at all."""
     calls: list[Call[Any]] = [_put(level) for level in levels if level]
     named = [each for level in levels for came in level for each in _named(came)]
     if not named:
@@ -182,7 +182,9 @@ def putting_manifests(levels: Sequence[Sequence[IncomingManifest]]) -> list[Call
 
 
 def left_out(incoming: Sequence[IncomingManifest], present: Iterable[Digest]) -> Call[Digest]:
-    """Of the blobs that are `present` in the store, those that the manifests name and that are not here after all."""
+    """Returns, of the blobs that are `present` in the store, those that the manifests name and that are not here after
+    all.
+    """
     return _LEFT_OUT(
         repository_ids=[came.repository_id for came in incoming],
         digests=[came.digest for came in incoming],

@@ -168,7 +168,7 @@ class Stretch:
 
 
 def apply(db: Database, theirs: Claim, stretch: Stretch, *, removes: bool) -> TagsApplied:
-    """All in one transaction. With `removes`, a tag that is gone there goes here too. Raises Overtaken."""
+    """Applies all in one transaction. With `removes`, a tag that is gone there goes here too. Raises Overtaken."""
 
     def work(session: Session) -> TagsApplied:
         names = sorted(stretch.listed)
@@ -205,7 +205,7 @@ def apply(db: Database, theirs: Claim, stretch: Stretch, *, removes: bool) -> Ta
 
 
 def unchanged(db: Database, theirs: Claim, after: str, heads: Mapping[Tag, Digest]) -> set[Tag]:
-    """Of the tags after `after` those that name there what they named last time."""
+    """Returns, of the tags after `after`, those that name there what they named last time."""
     if not heads:
         return set()
     bases = db.all(_BASES(id=theirs.id, after=after, upto=max(heads)))

@@ -108,30 +108,30 @@ def link(db: Database, repository: RepositoryName, digest: Digest) -> bool:
 
 
 def find_upload(db: Database, repository: RepositoryName, label: str) -> uuid.UUID | None:
-    """The open upload of an owner of that label."""
+    """Returns the open upload of an owner of that label."""
     return db.one_or_none(_FIND_UPLOAD(principal=label, repository=repository))
 
 
 def unlinked(db: Database, repository: RepositoryName, digests: Sequence[Digest]) -> list[Digest]:
-    """Which of these blobs the repository does not hold."""
+    """Returns which of these blobs the repository does not hold."""
     return db.all(_UNLINKED(repository=repository, digests=list(digests))) if digests else []
 
 
 def known_manifests(db: Database, repository: RepositoryName, digests: Sequence[Digest]) -> set[Digest]:
-    """Which of these manifests the repository holds with all that they refer to."""
+    """Returns which of these manifests the repository holds with all that they refer to."""
     return set(db.all(_KNOWN(repository=repository, digests=list(digests)))) if digests else set()
 
 
 def present_manifests(db: Database, repository: RepositoryName, digests: Sequence[Digest]) -> set[Digest]:
-    """Which of these manifests the repository holds, whether or not with all that they refer to."""
+    """Returns which of these manifests the repository holds, whether or not with all that they refer to."""
     return set(db.all(_PRESENT(repository=repository, digests=list(digests)))) if digests else set()
 
 
 def deleted_manifests(db: Database, repository: RepositoryName, digests: Sequence[Digest]) -> set[Digest]:
-    """Which of these somebody deleted here before they were copied."""
+    """Returns which of these somebody deleted here before they were copied."""
     return set(db.all(_DELETED(repository=repository, digests=list(digests)))) if digests else set()
 
 
 def manifests_after(db: Database, repository: RepositoryName, last: Digest | None, size: int) -> list[Digest]:
-    """A page of all manifests of the repository, by their digests."""
+    """Returns a page of all manifests of the repository, by their digests."""
     return db.all(_AFTER(repository=repository, last=last if last is not None else b"", size=size))

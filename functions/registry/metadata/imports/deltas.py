@@ -140,12 +140,12 @@ Gone = Sequence[tuple[int, str]]
 
 
 def bases(db: Database, ids: Sequence[int]) -> dict[tuple[int, str], int]:
-    """The generation of each tag as it was last compared, by its import and its name."""
+    """Returns the generation of each tag as it was last compared, by its import and its name."""
     return {(base.id, base.name): base.generation for base in db.all(_BASES(ids=list(ids)))}
 
 
 def lock_tags(session: Session, held: Mapping[int, int], changed: Changed, gone: Gone) -> None:
-    """Those that are here and may be touched, before anything is inserted."""
+    """Locks those that are here and may be touched, before anything is inserted."""
     touched = [(held[id_], tag.name) for id_, tag in changed] + [(held[id_], name) for id_, name in gone]
     if touched:
         session.all(_LOCK(repository_ids=[id_ for id_, _ in touched], names=[name for _, name in touched]))

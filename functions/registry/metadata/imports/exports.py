@@ -281,7 +281,7 @@ def payloads(db: Database, claim: ExportClaim, digests: Sequence[Digest]) -> lis
 
 
 def locate(db: Database, claim: ExportClaim, digests: Sequence[Digest]) -> list[Located]:
-    """Where the bytes of the repository's blobs are; those that it does not hold are left out."""
+    """Tells where the bytes of the repository's blobs are; those that it does not hold are left out."""
     return db.all(_LOCATE(repository_id=claim.repository_id, digests=list(digests)))
 
 
@@ -290,7 +290,7 @@ def deleted_manifests(db: Database, claim: ExportClaim) -> list[Digest]:
 
 
 def expect(db: Database, written: Sequence[tuple[str, int]]) -> None:
-    """Objects by their names and sizes, which are about to be written."""
+    """Takes objects by their names and sizes, which are about to be written."""
     if written:
         db.count(_EXPECT(object_names=[name for name, _ in written], sizes=[size for _, size in written]))
 

@@ -248,7 +248,7 @@ Bases = Sequence[tuple[int, ListedTag]]
 
 
 def put_tags(session: Session, bases: Bases) -> None:
-    """Of claimed repositories, by their ids, the tags as they are listed. Raises RisenTags.
+    """Puts, of claimed repositories by their ids, the tags as they are listed. Raises RisenTags.
 
     What is here under such a name stays, and overrules the source; what was deleted here stays so.
     """
@@ -262,7 +262,7 @@ def put_tags(session: Session, bases: Bases) -> None:
 
 
 def locking_tags(held: Mapping[int, int], bases: Bases) -> list[Call[Any]]:
-    """To be run before anything is inserted."""
+    """Is to be run before anything is inserted."""
     if not bases:
         return []
     return [_LOCK_TAGS(repository_ids=[held[id_] for id_, _ in bases], names=[tag.name for _, tag in bases])]
@@ -311,7 +311,7 @@ def note_baseline(session: Session, done: Sequence[Done]) -> None:
 
 
 def end_empty(db: Database, done: Sequence[Done]) -> None:
-    """For those of which nothing is there: they get no repository here."""
+    """Ends those of which nothing is there: they get no repository here."""
     if done:
         db.count(
             _END_EMPTY(

@@ -151,7 +151,7 @@ def put(session: Session, source_id: int, listed: Sequence[ListedRepository], du
 
 
 def columns(tags: Sequence[ListedTag]) -> dict[str, Any]:
-    """Tags as the arrays that statements take."""
+    """Returns tags as the arrays that statements take."""
     return {
         "names": [tag.name for tag in tags],
         "digests": [tag.digest for tag in tags],
@@ -246,7 +246,7 @@ _COMPLETE: Final = Statement(
     "imports_complete_listing",
     int,
     """
-    UPDATE import_sources SET state = 'open', listed_at = coalesce(listed_at, now())
+    UPDATE import_sources SET state = 'open', listed_at = coalesce(listed_at, now()), reason = NULL
      WHERE id = :source_id AND state = 'listing'
        AND NOT EXISTS (SELECT FROM import_ranges WHERE import_ranges.source_id = :source_id)
     """,
@@ -263,7 +263,7 @@ def claim_range(db: Database, source_id: int) -> Range | None:
 
 
 def advancing(piece: Range, cursor: str | None) -> Call[int]:
-    """First in a step's transaction: the step ends if this touches no row, for another has the range.
+    """Comes first in a step's transaction: the step ends if this touches no row, for another has the range.
 
     `cursor` is the last name that was read; None leaves it where it stands.
     """
@@ -276,7 +276,7 @@ def end_range(db: Database, piece: Range) -> None:
 
 
 def cut_range(db: Database, piece: Range, edges: Sequence[tuple[str, str | None]]) -> None:
-    """Pieces instead of the whole: of each the first name, and the name that is past it, None for the end."""
+    """Makes pieces instead of the whole: of each the first name, and the name that is past it, None for the end."""
     db.batch(
         [
             _ADD_RANGES(

@@ -68,14 +68,14 @@ _VISIBLE: Final = Statement(
 
 
 def tag_names(db: Database, repository: RepositoryName, page: Page) -> list[str] | None:
-    """One more than the page holds, if there are more; None if no source has such a repository, or all of it is
+    """Returns one more than the page holds, if there are more; None if no source has such a repository, or all of it is
     here.
     """
     return db.one_or_none(_TAGS(repository=repository, last=page.last, size=page.size + 1))
 
 
 def repository_names(db: Database, page: Page, visible_to: int | None) -> list[str]:
-    """As of the catalog, one more than the page holds: of a principal's grants, or all of them for None."""
+    """Returns, as of the catalog, one more than the page holds: of a principal's grants, or all of them for None."""
     where = {"last": page.last, "size": page.size + 1}
     if visible_to is None:
         return db.one_or_none(_REPOSITORIES(**where)) or []

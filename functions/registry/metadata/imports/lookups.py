@@ -125,7 +125,7 @@ def open_sources(db: Database) -> list[OpenSource]:
 
 
 def find(db: Database, repository: RepositoryName, sources: list[OpenSource]) -> list[Old]:
-    """Where the repository of that name may lie: one row of a source, or each source that isn't listed to its end
+    """Tells where the repository of that name may lie: one row of a source, or each source that isn't listed to its end
     yet.
     """
     found = db.all(
@@ -143,7 +143,7 @@ def find_tag(db: Database, old: Old, repository: RepositoryName, tag: Tag) -> Ta
 
 
 def is_deleted(db: Database, repository: RepositoryName, digest: Digest) -> bool:
-    """Whether somebody deleted the manifest here, so that it must not come back."""
+    """Says whether somebody deleted the manifest here, so that it must not come back."""
     return db.one_or_none(_DELETED(repository=repository, digest=digest)) is not None
 
 
@@ -153,7 +153,7 @@ def refuse_followed(db: Database, repository: RepositoryName) -> None:
 
 
 def _path(source: OpenSource, repository: RepositoryName) -> str | None:
-    """What the repository is called there; None if what is called so there gets another name here."""
+    """Returns what the repository is called there; None if what is called so there gets another name here."""
     for path, name in source.renames.items():
         if name == repository:
             return path

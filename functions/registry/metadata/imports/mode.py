@@ -15,10 +15,10 @@ _SET: Final = Statement("imports_set_mode", str, "SELECT set_config('slipway.imp
 
 
 def linking() -> Call[str]:
-    """In front of a batch that links blobs."""
+    """Comes in front of a batch that links blobs."""
     return _SET(step="links")
 
 
 def importing() -> Call[str]:
-    """In front of a batch that puts in manifests and tags, or changes and deletes them as the source did."""
+    """Comes in front of a batch that puts in manifests and tags, or changes and deletes them as the source did."""
     return _SET(step="content")

@@ -191,14 +191,14 @@ def get(db: Database, source_id: int) -> Overview | None:
 def list_repositories(
     db: Database, source_id: int, state: RepositoryState | None, last: str, size: int
 ) -> list[RepositoryRow]:
-    """After the one whose path is `last`; one more than `size` if there are more."""
+    """Lists those after the one whose path is `last`; one more than `size` if there are more."""
     if state is None:
         return db.all(_LIST(source_id=source_id, last=last, size=size + 1))
     return db.all(_LIST_STATE(source_id=source_id, state=state, last=last, size=size + 1))
 
 
 def list_problems(db: Database, source_id: int, reason: Reason | None, last: int, size: int) -> list[ProblemRow]:
-    """After the one whose id is `last`; one more than `size` if there are more."""
+    """Lists those after the one whose id is `last`; one more than `size` if there are more."""
     if reason is None:
         return db.all(_PROBLEMS(source_id=source_id, last=last, size=size + 1))
     return db.all(_PROBLEMS_OF_REASON(source_id=source_id, reason=reason, last=last, size=size + 1))

@@ -93,7 +93,7 @@ _TURN: Final = Statement(
        SET options = CASE WHEN CAST(:next_page AS text) IS NULL THEN options - 'next_page'
                           ELSE jsonb_set(options, '{next_page}', to_jsonb(CAST(:next_page AS text))) END,
            listed_at = CASE WHEN CAST(:next_page AS text) IS NULL THEN now() ELSE listed_at END,
-           state = CASE WHEN CAST(:next_page AS text) IS NULL THEN 'open' ELSE state END
+           state = CASE WHEN CAST(:next_page AS text) IS NULL THEN 'open' ELSE state END, reason = NULL
      WHERE id = :id AND state = 'listing'
     """,
 )
@@ -170,17 +170,17 @@ class Travelled:
 
 
 def sources_at_work(db: Database) -> list[int]:
-    """The registries behind an API that are to be copied."""
+    """Returns the registries behind an API that are to be copied."""
     return db.all(_AT_WORK())
 
 
 def options(db: Database, source_id: int) -> Mapping[str, Any]:
-    """What somebody chose for the source when it was added."""
+    """Returns what somebody chose for the source when it was added."""
     return db.one_or_none(_OPTIONS(id=source_id)) or {}
 
 
 def next_page(db: Database, source_id: int) -> str | None:
-    """Where the listing of the catalog goes on; None at its beginning."""
+    """Tells where the listing of the catalog goes on; None at its beginning."""
     return db.one_or_none(_LISTING(id=source_id))
 
 
@@ -203,7 +203,7 @@ def take_page(db: Database, source_id: int, named: Sequence[Named], found: Seque
 
 
 def begin(db: Database, claim: Claim) -> str | None:
-    """Where the pass goes on; None if somebody else has claimed the repository meanwhile."""
+    """Tells where the pass goes on; None if somebody else has claimed the repository meanwhile."""
     return db.one_or_none(_BEGIN(id=claim.id, lease=claim.lease))
 
 
@@ -216,7 +216,7 @@ def list_again(db: Database, source_id: int, kind: SourceKind) -> None:
 
 
 def list_late(db: Database) -> int:
-    """The same of all sources whose time it is, where somebody said how often. Returns how many there were."""
+    """Does the same to all sources whose time it is, where somebody said how often. Returns how many there were."""
     late = db.all(_LATE())
     for source in late:
         list_again(db, source.id, source.kind)

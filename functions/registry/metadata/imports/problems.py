@@ -27,7 +27,7 @@ _NOTE: Final = Statement(
 
 
 def noting(source_id: int, problems: Sequence[Problem]) -> list[Call[Any]]:
-    """For a batch; nothing if there are none."""
+    """Is for a batch; nothing if there are none."""
     if not problems:
         return []
     return [

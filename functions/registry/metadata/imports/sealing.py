@@ -234,7 +234,7 @@ def wish(db: Database, source_id: int) -> None:
 
 
 def wished(db: Database) -> list[int]:
-    """The sources that somebody wants to be sealed."""
+    """Returns the sources that somebody wants to be sealed."""
     return db.all(_WISHED())
 
 
@@ -256,7 +256,7 @@ def unfinished(db: Database, source_id: int, limit: int) -> list[str]:
 
 
 def awaited(db: Database, source_id: int) -> Iterator[Awaited]:
-    """References whose target wasn't there: nothing looks for it after the seal."""
+    """Returns references whose target wasn't there: nothing looks for it after the seal."""
     for ids in _repositories(db, source_id):
         yield from db.all(_AWAITED(id=source_id, ids=ids))
 
@@ -271,7 +271,7 @@ def queue_garbage(db: Database, source: Source) -> None:
 
 
 def _repositories(db: Database, source_id: int) -> Iterator[list[int]]:
-    """Those that are here, some at a time."""
+    """Yields those that are here, some at a time."""
     last = 0
     while ids := db.all(_REPOSITORY_PAGE(id=source_id, after=last, limit=_REPOSITORIES)):
         yield ids
@@ -289,7 +289,7 @@ def date_deletions(db: Database, source: Source) -> None:
 
 
 def drop(db: Database, source_id: int) -> None:
-    """What the import knew of its repositories, a few at a time; problems and figures stay."""
+    """Drops what the import knew of its repositories, a few at a time; problems and figures stay."""
     while db.count(_DROP_REPOSITORIES(id=source_id, limit=_REPOSITORIES)):
         pass
     last = ""
@@ -299,7 +299,7 @@ def drop(db: Database, source_id: int) -> None:
 
 
 def _page_through(db: Database, statement: Statement[_Page], source: Source) -> None:
-    """All names under the source's prefix, which ends in a slash."""
+    """Goes through all names under the source's prefix, which ends in a slash."""
     if source.prefix is None:
         return
     last, end = source.prefix, f"{source.prefix[:-1]}0"

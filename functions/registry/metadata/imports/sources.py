@@ -104,6 +104,18 @@ _PAUSE: Final = Statement(
     """,
 )
 
+_LONGEST_REASON: Final = 1000
+
+# Whoever has listed all takes it away.
+_WAIT: Final = Statement(
+    "imports_note_waiting",
+    int,
+    """
+    UPDATE import_sources SET reason = :reason
+     WHERE id = :id AND state IN ('opening', 'listing') AND reason IS DISTINCT FROM :reason
+    """,
+)
+
 _RESUME: Final = Statement(
     "imports_resume_source",
     int,
@@ -153,7 +165,7 @@ def get(db: Database, source_id: int) -> Source | None:
 
 
 def list_all(db: Database, after: int = 0, limit: int = 100) -> list[Source]:
-    """The eldest first, sealed ones too."""
+    """Lists the eldest first, sealed ones too."""
     return db.all(_LIST(after=after, limit=limit))
 
 
@@ -183,13 +195,13 @@ def open_up(db: Database, source_id: int) -> bool:
 
 
 def has_mark(db: Database, mark: UUID) -> bool:
-    """Whether a source of this registry, also one that is sealed, has this mark."""
+    """Says whether a source of this registry, also one that is sealed, has this mark."""
     return db.one_or_none(_HAS_MARK(mark=mark)) is not None
 
 
 def begin_listing(db: Database, source_id: int) -> bool:
-    """Once no deletion from before it was opened may still be under way. Until then nothing may be taken over: an
-    object that is seen may be gone a moment later. False if that is so, or if it is not opening.
+    """Begins once no deletion from before it was opened may still be under way. Until then nothing may be taken
+    over: an object that is seen may be gone a moment later. False if that is so, or if it is not opening.
     """
     if db.one_or_none(_BEING_DELETED(id=source_id)):
         return False
@@ -201,12 +213,18 @@ def pause(db: Database, source_id: int, reason: str) -> bool:
     return db.count(_PAUSE(id=source_id, reason=reason)) > 0
 
 
+def note_waiting(db: Database, source_id: int, reason: str) -> None:
+    """Keeps why a listing doesn't go on. It is tried again all the same, and once it has succeeded nothing is kept."""
+    db.count(_WAIT(id=source_id, reason=reason[:_LONGEST_REASON]))
+
+
 def resume(db: Database, source_id: int) -> bool:
     return db.count(_RESUME(id=source_id)) > 0
 
 
 def set_mode(db: Database, source_id: int, mode: Mode, pattern: str | None = None) -> bool:
-    """Who decides, from the next transaction on: about the whole source, or about the repositories that fit a pattern.
+    """Sets who decides, from the next transaction on: about the whole source, or about the repositories that fit a
+    pattern.
 
     The latest pattern wins, and the whole source takes all patterns away. False if there is no such source. Raises
     PatternInvalid.

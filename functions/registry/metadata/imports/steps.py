@@ -171,17 +171,17 @@ def attach(session: Session, standing: Standing) -> None:
 
 
 def lock_tags(session: Session, standing: Standing, tags: list[Tag]) -> None:
-    """Those that are here, before anything else is written."""
+    """Locks those that are here, before anything else is written."""
     session.all(_LOCK_TAGS(repository_id=standing.id, tags=sorted(tags)))
 
 
 def deleted_manifests(session: Session, repository: RepositoryName, digests: list[Digest]) -> list[Digest]:
-    """Those that somebody deleted here: to be asked before they are inserted, and once more after it."""
+    """Returns those that somebody deleted here: to be asked before they are inserted, and once more after it."""
     return session.all(_DELETED_MANIFESTS(repository=repository, digests=digests))
 
 
 def put_tags(session: Session, standing: Standing, repository: RepositoryName, tags: list[Tag]) -> bool:
-    """The tags as they are listed, whose manifests are here. False if one was deleted meanwhile: then all of this
+    """Puts the tags as they are listed, whose manifests are here. False if one was deleted meanwhile: then all of this
     transaction is to be undone.
     """
     where = {"import_id": standing.import_id, "repository_id": standing.id, "tags": sorted(tags)}

@@ -34,7 +34,7 @@ class FetchedManifest:
 
     @property
     def blobs(self) -> list[Digest]:
-        """All that it names, each once, in order; not what an index lists, which may be manifests."""
+        """Returns all that it names, each once, in order; not what an index lists, which may be manifests."""
         return sorted({*self.manifest.required_blobs, *self.manifest.optional_blobs})
 
 

@@ -23,7 +23,7 @@ _OLDEST: Final = Statement(
 
 
 def wait_for_all(db: Database, seconds: float) -> bool:
-    """Until every transaction that is open now is over; False if one is open for longer than that."""
+    """Waits until every transaction that is open now is over; False if one is open for longer than that."""
     last = db.all(_NOW())[0]
     until = time.monotonic() + seconds
     while db.all(_OLDEST())[0] <= last:

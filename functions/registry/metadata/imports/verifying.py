@@ -178,7 +178,7 @@ _BLOBS_AFTER: Final = Statement(
 
 
 def next_repositories(db: Database, source_id: int, after: int, limit: int) -> list[Claim]:
-    """Those that are imported, by their ids. Nobody else is kept from them."""
+    """Returns those that are imported, by their ids. Nobody else is kept from them."""
     return db.all(_NEXT(source_id=source_id, after=after, limit=limit))
 
 
@@ -188,7 +188,7 @@ def differences(
     tags: Sequence[tuple[int, ListedTag]],
     manifests: Iterable[tuple[int, Digest]],
 ) -> list[Difference]:
-    """Of the repositories with these ids, given all tags and manifests that they are listed to have."""
+    """Returns those of the repositories with these ids, given all tags and manifests that they are listed to have."""
     pairs = list(manifests)
     listed = {"names": [tag.name for _, tag in tags], "digests": [tag.digest for _, tag in tags]}
     calls: list[Call[Difference]] = [

@@ -49,7 +49,7 @@ class Column:
         return compose(template, key=self.value, here=here, order=order, way=way, **parts)
 
     def behind(self, key: str, tie: str, *, descending: bool) -> str:
-        """The condition that an entry comes after the place of which `key` and `tie` are SQL."""
+        """Returns the condition that an entry comes after the place of which `key` and `tie` are SQL."""
         sign = "<" if descending else ">"
         if self.tie is None:
             return f"{self.value} {sign} {key}"
@@ -71,7 +71,7 @@ class Walk:
     reach: int = REACH
 
     def values(self, column: Column) -> dict[str, Any]:
-        """Of the statement's parameters."""
+        """Returns the values of the statement's parameters."""
         first, last = _ENDS[column.kind]
         before_all, behind_all = _ENDS[column.tie_kind]
         least = first if self.least is None else self.least
@@ -104,7 +104,7 @@ class Rows:
 
 
 def walk(db: Database, statement: Statement[Rows], values: dict[str, Any], size: int) -> Found | None:
-    """None if the statement has no row: what the list is of is not there."""
+    """Returns None if the statement has no row: what the list is of is not there."""
     rows = db.one_or_none(statement(**values))
     if rows is None:
         return None

@@ -50,12 +50,12 @@ _FASTEST_GROWING: Final = _statements("fastest_growing", "gained_bytes", "'gaine
 
 
 def most_active(db: Database, size: int, namespace: str | None) -> list[dict[str, Any]]:
-    """By pushes and pulls together, which each item has as `recent_pushes` and `recent_pulls`."""
+    """Ranks by pushes and pulls together, which each item has as `recent_pushes` and `recent_pulls`."""
     return _ranked(db, _MOST_ACTIVE, size, namespace)
 
 
 def fastest_growing(db: Database, size: int, namespace: str | None) -> list[dict[str, Any]]:
-    """By bytes gained, which each item has as `gained_bytes`."""
+    """Ranks by bytes gained, which each item has as `gained_bytes`."""
     return _ranked(db, _FASTEST_GROWING, size, namespace)
 
 

@@ -171,7 +171,9 @@ _LARGEST: Final = 2**63 - 1
 
 
 def page(db: Database, order: str, part: Walk, wanted: RepositoryFilter, visible_to: int | None = None) -> Found:
-    """Those that hold something. With a principal, or 0 for somebody unknown: where it, or anyone, has a grant."""
+    """Returns those that hold something. With a principal, or 0 for somebody unknown: where it, or anyone, has a
+    grant.
+    """
     scope = "namespace" if wanted.namespace is not None else "registry" if visible_to is None else "grants"
     values: dict[str, Any] = {
         "namespace": wanted.namespace,
@@ -192,7 +194,7 @@ def page(db: Database, order: str, part: Walk, wanted: RepositoryFilter, visible
 
 
 def bounds(order: str, wanted: RepositoryFilter) -> tuple[Value | None, Value | None]:
-    """Between which values of the order all lies that the filter lets through."""
+    """Tells between which values of the order all lies that the filter lets through."""
     match order:
         case "size":
             return wanted.min_size, wanted.max_size

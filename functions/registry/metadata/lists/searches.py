@@ -73,13 +73,15 @@ _TAGS: Final = Statement(
 
 
 def repositories(db: Database, text: str, most: int, visible_to: int | None) -> Results:
-    """Those that hold something, by name. With a principal, or 0 for nobody: where it, or anyone, has a grant."""
+    """Returns those that hold something, by name. With a principal, or 0 for nobody: where it, or anyone, has a
+    grant.
+    """
     call = _REPOSITORIES(text=text, size=most + 1, reach=_REACH, principal_id=visible_to)
     return _results(db.all(call)[0], most)
 
 
 def tags(db: Database, repository: str, text: str, most: int, visible_to: int | None) -> Results:
-    """Those of one repository that begin with the text; none where it isn't there, or may not be seen."""
+    """Returns those of one repository that begin with the text; none where it isn't there, or may not be seen."""
     call = _TAGS(repository=repository, text=text, size=most + 1, principal_id=visible_to)
     return _results(db.all(call)[0], most)
 

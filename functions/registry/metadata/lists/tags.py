@@ -24,7 +24,7 @@ _DIGEST: Final = "CASE get_byte($of, 0) WHEN 1 THEN 'sha256:' ELSE 'sha512:' END
 
 
 def written_digest(of: str) -> str:
-    """As it is written. A NULL stays one."""
+    """Writes the digest as text. A NULL stays one."""
     return compose(_DIGEST, of=of)
 
 
@@ -193,7 +193,7 @@ _OF_DIGEST: Final = Statement(
 
 
 def page(db: Database, repository: RepositoryName, order: str, part: Walk, wanted: TagFilter) -> Found | None:
-    """None if there is no such repository."""
+    """Returns None if there is no such repository."""
     values = {"repository": repository, "name": wanted.name or "", "kind": wanted.kind}
     return walk(db, _LISTS[order, part.descending], {**values, **part.values(COLUMNS[order])}, part.size)
 

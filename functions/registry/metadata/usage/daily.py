@@ -153,7 +153,7 @@ _TRIM: Final = Statement(
 
 
 def of_repository(db: Database, repository: RepositoryName, first: date, last: date) -> list[Day] | None:
-    """Every day from the first to the last; None if there is no such repository. The others are alike."""
+    """Returns every day from the first to the last; None if there is no such repository. The others are alike."""
     return _days(db, _OF_REPOSITORY(repository=repository, first=first, last=last), first, last)
 
 
@@ -163,7 +163,7 @@ def of_tag(db: Database, repository: RepositoryName, tag: Tag, first: date, last
 
 
 def of_manifest(db: Database, repository: RepositoryName, digest: Digest, first: date, last: date) -> list[Day] | None:
-    """No bytes."""
+    """Counts no bytes."""
     return _days(db, _OF_MANIFEST(repository=repository, digest=digest, first=first, last=last), first, last)
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from functions.registry.metadata.db import Database, Statement, compose
+from functions.registry.metadata import told
+from functions.registry.metadata.db import Call, Database, Statement, compose
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.name import RepositoryName, Tag
 
@@ -61,7 +62,7 @@ _COUNTED: Final = """
 
 
 def _adding(name: str, sql: str) -> Statement[int]:
-    """A statement in which `$counted` stands for the rows of _COUNTED."""
+    """Makes a statement in which `$counted` stands for the rows of _COUNTED."""
     return Statement(name, int, compose(sql, counted=_COUNTED), is_hot=True)
 
 
@@ -195,15 +196,15 @@ def add(db: Database, counts: Sequence[Counts]) -> int:
         "pushes": [each.pushes for each in counts],
         "ages": [each.age for each in counts],
     }
-    locked, *_ = db.batch(
-        [
-            _LOCK_REPOSITORIES(repositories=repositories),
-            _ADD_TO_TAGS(**counted, most_tags=MOST_TAGS),
-            _ADD_TO_MANIFESTS(**counted),
-            _LOCK_REPOSITORY_USAGE(repositories=repositories),
-            _LOCK_NAMESPACE_USAGE(repositories=repositories),
-            _ADD_TO_USAGE(**counted),
-        ]
-    )
+    calls: list[Call[Any]] = [
+        _LOCK_REPOSITORIES(repositories=repositories),
+        _ADD_TO_TAGS(**counted, most_tags=MOST_TAGS),
+        _ADD_TO_MANIFESTS(**counted),
+        _LOCK_REPOSITORY_USAGE(repositories=repositories),
+        _LOCK_NAMESPACE_USAGE(repositories=repositories),
+        _ADD_TO_USAGE(**counted),
+    ]
+    with told.telling(told.USAGE):
+        locked, *_ = db.batch(calls)
     there = set(_LOCK_REPOSITORIES.read(locked))
     return sum(repository in there for repository in repositories)

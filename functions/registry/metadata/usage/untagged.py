@@ -140,12 +140,12 @@ _GIVE_UP: Final = Statement(
 
 
 def due(db: Database, limit: int, after: int = 0) -> list[int]:
-    """Repositories, by their ids, in order."""
+    """Returns repositories, by their ids, in order."""
     return db.all(_DUE(limit=limit, after=after))
 
 
 def scan(db: Database, repository_id: int) -> int | None:
-    """The repository's namespace; None if it is gone, or somebody else untagged scans it or has done so."""
+    """Returns the repository's namespace; None if it is gone, or somebody else untagged scans it or has done so."""
 
     def work(session: Session) -> int | None:
         read = session.one_or_none(_READ(repository_id=repository_id, lock=_LOCK))
