@@ -50,7 +50,7 @@ NOBODY: Final = Users()
 
 RIGHTS: Final[dict[str, Rights]] = {
     "alembic_version": Rights("r", "r", "r"),
-    "audit": Rights("ra", "rad"),
+    "audit": Rights("ra", "rd"),
     "background_failures": Rights("", "", "rawd"),
     "background_migrations": Rights("", "", "rw"),
     "blob_reviews": Rights("raw", "rawd", "raw"),

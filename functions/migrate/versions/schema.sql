@@ -1154,6 +1154,24 @@ CREATE FUNCTION public.tag_subject(tag text) RETURNS bytea
                 THEN '\x01'::bytea || decode(substr(tag, 8, 64), 'hex') END
 $_$;
 
+CREATE FUNCTION public.tell_of_retention(run bigint, action text, outcome text) RETURNS void
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    INSERT INTO audit (action, outcome, principal, resource, address, details, namespace)
+    SELECT CASE tell_of_retention.action WHEN 'tags.restore' THEN 'tags.restore' ELSE 'tags.delete' END, 'success',
+           'policy:' || runs.policy, repositories.name, '',
+           jsonb_build_object('run', runs.id, 'tags', taken.tags, 'by', coalesce(runs.applied_by, '')),
+           CASE WHEN strpos(repositories.name, '/') > 0 THEN split_part(repositories.name, '/', 1) END
+      FROM retention_runs AS runs
+      JOIN (SELECT run_id, repository_id, count(*) AS tags FROM retention_verdicts AS verdict
+             WHERE verdict.run_id = tell_of_retention.run AND verdict.outcome = tell_of_retention.outcome
+             GROUP BY 1, 2) AS taken ON taken.run_id = runs.id
+      JOIN repositories ON repositories.id = taken.repository_id
+     WHERE runs.id = tell_of_retention.run
+     ORDER BY repositories.name
+$$;
+
 CREATE FUNCTION public.trusted_publishers_in(of_namespace text) RETURNS bigint
     LANGUAGE plpgsql
     AS $$ BEGIN

@@ -130,6 +130,24 @@ CREATE TABLE retention_verdicts (
 CREATE INDEX retention_verdicts_outcome ON retention_verdicts (run_id, outcome, repository_id, tag)
  WHERE outcome IS NOT NULL;
 
+-- One entry in the trail for each repository that a run took something from, or gave it back. With the rights of who
+-- migrates: the garbage collection may write nothing into the trail but this, under the policy's name.
+CREATE FUNCTION tell_of_retention(run bigint, action text, outcome text) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    INSERT INTO audit (action, outcome, principal, resource, address, details, namespace)
+    SELECT CASE tell_of_retention.action WHEN 'tags.restore' THEN 'tags.restore' ELSE 'tags.delete' END, 'success',
+           'policy:' || runs.policy, repositories.name, '',
+           jsonb_build_object('run', runs.id, 'tags', taken.tags, 'by', coalesce(runs.applied_by, '')),
+           CASE WHEN strpos(repositories.name, '/') > 0 THEN split_part(repositories.name, '/', 1) END
+      FROM retention_runs AS runs
+      JOIN (SELECT run_id, repository_id, count(*) AS tags FROM retention_verdicts AS verdict
+             WHERE verdict.run_id = tell_of_retention.run AND verdict.outcome = tell_of_retention.outcome
+             GROUP BY 1, 2) AS taken ON taken.run_id = runs.id
+      JOIN repositories ON repositories.id = taken.repository_id
+     WHERE runs.id = tell_of_retention.run
+     ORDER BY repositories.name
+$$;
+
 CREATE FUNCTION microseconds(moment timestamptz) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
     SELECT CAST(extract(epoch FROM moment) * 1000000 AS bigint) WHERE isfinite(moment)
 $$;

@@ -225,8 +225,9 @@ _LOCK: Final = Statement(
     compose(
         """
     SELECT $columns FROM retention_runs
-     WHERE state = :state AND (CAST(:id AS bigint) IS NULL OR id = :id)
-     ORDER BY state, id LIMIT 1
+     WHERE state = :state AND id >= coalesce(CAST(:id AS bigint), 0)
+       AND id <= coalesce(CAST(:id AS bigint), 9223372036854775807)
+     ORDER BY id LIMIT 1
        FOR UPDATE SKIP LOCKED
     """,
         columns=_COLUMNS,
@@ -254,23 +255,7 @@ _FINISH: Final = Statement(
     """,
 )
 
-# One entry in the trail for each repository that a run took something from.
-_TELL: Final = Statement(
-    "retention_runs_tell",
-    int,
-    """
-    INSERT INTO audit (action, outcome, principal, resource, address, details, namespace)
-    SELECT :action, 'success', 'policy:' || run.policy, repositories.name, '',
-           jsonb_build_object('run', run.id, 'tags', taken.tags, 'by', coalesce(run.applied_by, '')),
-           CASE WHEN strpos(repositories.name, '/') > 0 THEN split_part(repositories.name, '/', 1) END
-      FROM retention_runs AS run
-      JOIN (SELECT run_id, repository_id, count(*) AS tags FROM retention_verdicts
-             WHERE run_id = :id AND outcome = :outcome GROUP BY 1, 2) AS taken ON taken.run_id = run.id
-      JOIN repositories ON repositories.id = taken.repository_id
-     WHERE run.id = :id
-     ORDER BY repositories.name
-    """,
-)
+_TELL: Final = Statement("retention_runs_tell", str, "SELECT tell_of_retention(CAST(:id AS bigint), :action, :outcome)")
 
 _EXPIRE: Final = Statement(
     "retention_runs_expire",
