@@ -136,12 +136,17 @@ class Stack:
         self.children.wait_until(child, is_ready_beside_the_others, READY_SECONDS)
 
     def _migrate(self, database: Child, migrate: Child) -> None:
-        """Raises StartRefused with the function's own words if it refuses."""
+        """Raises StartRefused with the function's own words if it refuses. What waits for a migration in the background
+        is left to a later start.
+        """
         try:
             _send("POST", self.ports.migrate, "/", {})
         except urllib.error.HTTPError as error:
             if error.code < HTTPStatus.INTERNAL_SERVER_ERROR:
-                raise StartRefused(json.loads(error.read())["error"]) from error
+                answer = json.loads(error.read())
+                if "waits_for" in answer:
+                    return
+                raise StartRefused(answer["error"]) from error
             raise self._not_migrated(database, migrate) from error
         except (OSError, HTTPException) as error:
             raise self._not_migrated(database, migrate) from error

@@ -13,7 +13,7 @@ locals {
     migrate = { main = "migrate/main.py", files = setsubtract(fileset(local.tree, "migrate/**/*.{py,sql,json}"), local.of_work) }
     work    = { main = "migrate/work.py", files = setunion(local.of_work, ["migrate/__init__.py"]) }
   }
-  of_work = setunion(fileset(local.tree, "migrate/{background,imports}/**/*.{py,sql,json}"), ["migrate/work.py"])
+  of_work = setunion(fileset(local.tree, "migrate/{background,checks,imports}/**/*.{py,sql,json}"), ["migrate/work.py"])
 
   files = {
     for room, program in local.programs : room => merge(

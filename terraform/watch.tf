@@ -60,6 +60,11 @@ locals {
         description = "Blobs whose object is missing, or not what it was."
         message     = "a blob is damaged"
       }
+      damaged_registry = {
+        description = "Checks that found damage, or could not look at all of it."
+        message     = "a check has ended"
+        where       = "(jsonPayload.damage>0 OR jsonPayload.state!=\"done\")"
+      }
       audit_events_lost = {
         description = "Events of the audit trail that could not be written."
         program     = "registry"
@@ -135,6 +140,7 @@ locals {
     faults              = { title = "Faults of the program", severity = "ERROR", metric = "faults", above = 0, minutes = 0 }
     refused_sign_ins    = { title = "Many refused sign-ins", severity = "WARNING", metric = "refused_sign_ins", above = 300, minutes = 10 }
     damaged_blobs       = { title = "A blob is damaged", severity = "ERROR", metric = "damaged_blobs", above = 0, minutes = 0 }
+    damaged_registry    = { title = "The registry is damaged", severity = "ERROR", metric = "damaged_registry", above = 0, minutes = 0 }
     audit_events_lost   = { title = "Audit events lost", severity = "ERROR", metric = "audit_events_lost", above = 0, minutes = 0 }
     overdue             = { title = "Garbage collection can't keep up", severity = "WARNING", metric = "overdue_gc_runs", above = 0, minutes = 60 }
     failed_reviews      = { title = "Reviews fail", severity = "WARNING", metric = "failed_reviews", above = 0, minutes = 30 }

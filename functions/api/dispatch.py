@@ -15,6 +15,8 @@ from functions.api.route import Query
 from functions.api.tokens import endpoints as tokens
 from functions.api.v1 import endpoints as v1
 from functions.api.v1.access import endpoints as access
+from functions.api.v1.background import endpoints as background
+from functions.api.v1.checks import endpoints as checks
 from functions.api.v1.imports import endpoints as imports
 from functions.api.v1.insights import endpoints as insights
 from functions.api.v1.management import endpoints as management
@@ -42,7 +44,9 @@ ENDPOINTS: Final = Endpoints(
         *tokens.ENDPOINTS,
         *v1.ENDPOINTS,
         *access.ENDPOINTS,
+        *checks.ENDPOINTS,
         *imports.ENDPOINTS,
+        *background.ENDPOINTS,
         *insights.ENDPOINTS,
         *management.ENDPOINTS,
         *retention.ENDPOINTS,

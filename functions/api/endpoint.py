@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, Final
 
 from flask import Response
@@ -21,6 +22,31 @@ Handler = Callable[[Context, Any], Response]
 
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _ACTION: Final = re.compile(r"[a-z]+(-[a-z]+)*(\.[a-z]+(-[a-z]+)*)+")
+
+
+@dataclass(frozen=True, slots=True)
+class LaterHandler:
+    """A handler of a module that is loaded by the first request which needs it."""
+
+    module: str
+    name: str
+
+    def __call__(self, context: Context, route: Route) -> Response:
+        handler: Handler = getattr(import_module(self.module), self.name)
+        return handler(context, route)
+
+
+class Later:
+    """Stands for a module of handlers in a table of endpoints.
+
+    Most instances serve pulls and pushes alone, and start in less time without the rest.
+    """
+
+    def __init__(self, module: str) -> None:
+        self._module = module
+
+    def __getattr__(self, name: str) -> LaterHandler:
+        return LaterHandler(self._module, name)
 
 
 class EndpointIncomplete(Exception):

@@ -5,6 +5,8 @@ POST takes `{"lines": ["pre"]}`, `{"lines": ["post"]}` or, without a body, both.
 
 from __future__ import annotations
 
+from typing import Any
+
 import functions_framework
 from flask import Request, Response, jsonify
 from werkzeug.exceptions import HTTPException, InternalServerError
@@ -12,6 +14,7 @@ from werkzeug.exceptions import HTTPException, InternalServerError
 from functions.migrate.administrator import AdministratorRefused, make_administrator
 from functions.migrate.grants import Users
 from functions.migrate.schema import LINES, SchemaNewer, inspect, upgrade
+from functions.migrate.sql import NotFinished
 from functions.registry import telemetry
 from functions.registry.config import Settings
 
@@ -19,8 +22,9 @@ telemetry.take_logging()
 
 
 def migrate(request: Request) -> Response:
-    """Answers 200 with what was done; 400 for an unknown line; 409 if the database is newer than this release, or the
-    first administrator's secret is none.
+    """Answers 200 with what was done; 400 for an unknown line; 409 if the database is newer than this release, if the
+    first administrator's secret is none, or with `waits_for` if a migration in the background has rows left: then what
+    is applied stays, and the release runs on it.
     """
     settings = Settings.from_environment()
     url = settings.database
@@ -33,7 +37,11 @@ def migrate(request: Request) -> Response:
         if request.method != "POST" or not isinstance(lines, list) or not all(line in LINES for line in lines):
             return _refused(400, f"POST with lines from {', '.join(LINES)}")
         users = Users(settings.database_api_user, settings.database_gc_user, settings.database_work_user)
-        applied = upgrade(url, tuple(line for line in LINES if line in lines), users)
+        waits: NotFinished | None = None
+        try:
+            applied = upgrade(url, tuple(line for line in LINES if line in lines), users)
+        except NotFinished as error:
+            waits, applied = error, error.applied
         make_administrator(settings)
     except AdministratorRefused as error:
         telemetry.log("ERROR", "no first administrator", reason=str(error))
@@ -41,6 +49,10 @@ def migrate(request: Request) -> Response:
     except SchemaNewer as error:
         telemetry.log("ERROR", "schema is newer than this release", reason=str(error))
         return _refused(409, str(error))
+    if waits is not None:
+        telemetry.log("WARNING", "schema waits for a background migration", reason=str(waits), applied=applied)
+        left = {"migration": waits.migration, "state": waits.state, "rows_left": waits.rows_left}
+        return _refused(409, str(waits), applied=applied, waits_for=left | {"failures": waits.failures})
     telemetry.log("INFO", "schema migrated", lines=lines, applied=applied)
     return jsonify(applied=applied)
 
@@ -55,7 +67,7 @@ def failed(error: Exception) -> Response:
     return _refused(500, "unknown error: the log tells more")
 
 
-def _refused(status: int, reason: str) -> Response:
-    response = jsonify(error=reason)
+def _refused(status: int, reason: str, **more: Any) -> Response:
+    response = jsonify(error=reason, **more)
     response.status_code = status
     return response

@@ -21,7 +21,7 @@ from sqlalchemy import Connection
 from sqlalchemy.pool import NullPool
 
 from functions.migrate.grants import NOBODY, Users, give
-from functions.migrate.sql import VERSIONS
+from functions.migrate.sql import VERSIONS, NotFinished
 from functions.registry.metadata.driver import connect_dbapi
 
 LINES: Final = ("pre", "post")
@@ -53,9 +53,11 @@ def upgrade(url: str, lines: tuple[str, ...] = LINES, users: Users = NOBODY) -> 
     Then `users` get their rights, whether anything was pending or not; with *post* they lose those that aren't listed
     any more, and what they lost is returned with the rest.
 
-    Safe to call twice at once: the second waits for the first and finds nothing to do. Raises SchemaNewer.
+    Safe to call twice at once: the second waits for the first and finds nothing to do. Raises SchemaNewer; and
+    NotFinished, after all of this, where a revision of *post* stands on a background migration that has rows left.
     """
     script = _script()
+    waits: NotFinished | None = None
     with _connected(url) as connection:
         # A migration, and waiting for another caller's, takes as long as it takes; a table's lock does not.
         connection.exec_driver_sql("SET statement_timeout = 0; SET LOCAL lock_timeout = 0")
@@ -63,18 +65,24 @@ def upgrade(url: str, lines: tuple[str, ...] = LINES, users: Users = NOBODY) -> 
         try:
             pending = _inspect(connection, script).pending
             connection.commit()  # the lock is the session's; each migration now begins a transaction of its own
-            for line in lines:
-                if pending[line]:
-                    for needed in _needed(script, pending[line]):
-                        _upgrade(connection, script, needed)
-                    _upgrade(connection, script, f"{line}@head")
+            try:
+                for line in lines:
+                    if pending[line]:
+                        for needed in _needed(script, pending[line]):
+                            _upgrade(connection, script, needed)
+                        _upgrade(connection, script, f"{line}@head")
+            except NotFinished as error:
+                waits = error
             left = _inspect(connection, script).pending
             connection.commit()
             taken = give(connection, users, takes_away="post" in lines)
         finally:
             connection.exec_driver_sql(f"SELECT pg_advisory_unlock({_LOCK})")
-    applied = [revision for line in LINES for revision in pending[line] if revision not in left[line]]
-    return applied + taken
+    applied = [revision for line in LINES for revision in pending[line] if revision not in left[line]] + taken
+    if waits is not None:
+        waits.applied = applied
+        raise waits
+    return applied
 
 
 def _inspect(connection: Connection, script: ScriptDirectory) -> Schema:
@@ -106,6 +114,7 @@ def _needed(script: ScriptDirectory, names: list[str]) -> list[str]:
 
 
 def _upgrade(connection: Connection, script: ScriptDirectory, to: str) -> None:
+    connection.commit()  # in a transaction that is open, which takes no more than a look, all migrations would be one
     with EnvironmentContext(
         _config(),
         script,

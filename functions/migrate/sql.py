@@ -1,5 +1,6 @@
-"""Migrations are SQL files beside their revision: this runs one."""
+"""What revisions are made of: SQL files beside them, and the migrations in the background that they stand on."""
 
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -12,3 +13,34 @@ def execute(line: str, name: str) -> None:
     """Runs the file whole, as written. A `%` outside of quotes would be a parameter to the driver: have none there."""
     sql = (VERSIONS / line / f"{name}.sql").read_text()
     op.get_bind().exec_driver_sql(sql)
+
+
+@dataclass
+class NotFinished(Exception):
+    """A revision stands on a background migration that has rows left; those before it are `applied`, and stay so."""
+
+    migration: str
+    state: str
+    rows_left: int
+    failures: int
+    applied: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        what = f"the background migration {self.migration} is {self.state}: about {self.rows_left} rows are left"
+        if self.failures:
+            what += f", and {self.failures} could not be done (retry them once what they say is mended)"
+        return f"{what}. The release runs on as it is; call this again once it is finished"
+
+
+_STATE: Final = """
+    SELECT state, greatest(total - rows_done, 0),
+           (SELECT count(*) FROM background_failures WHERE migration_id = background_migrations.id)
+      FROM background_migrations WHERE name = %s
+"""
+
+
+def require_finished(name: str) -> None:
+    """For a revision of *post*, before all else that it does. Raises NotFinished."""
+    state, rows_left, failures = op.get_bind().exec_driver_sql(_STATE, (name,)).one()
+    if state != "finished":
+        raise NotFinished(name, state, rows_left, failures)

@@ -1,5 +1,5 @@
-"""The function `work`: woken by Pub/Sub, it goes on with what takes long: moving a registry in, and migrations of large
-tables in the background.
+"""The function `work`: woken by Pub/Sub, it goes on with what takes long: moving a registry in, migrations of large
+tables in the background, and checks.
 
 A message may be lost, doubled or late: the database knows what is to be done.
 """
@@ -14,6 +14,7 @@ import functions_framework
 from cloudevents.http import CloudEvent
 
 from functions.migrate.background.runner import Runner
+from functions.migrate.checks.work import Checks
 from functions.migrate.imports.exporting.work import export_one
 from functions.migrate.imports.layouts import Layouts
 from functions.migrate.imports.remote.work import Remotes
@@ -21,6 +22,7 @@ from functions.migrate.imports.wishes import seal_wished
 from functions.registry import telemetry
 from functions.registry.events.gc_trigger import WORK, is_gc_trigger, message_data
 from functions.registry.metadata import told
+from functions.registry.metadata.checks import checks
 from functions.registry.metadata.db import MetadataUnavailable, NotMigrated
 from functions.registry.metadata.imports import passes
 from functions.registry.metadata.schema_version import SchemaUnknown
@@ -56,12 +58,15 @@ def run(services: Services, budget_seconds: float = BUDGET_SECONDS) -> int:
         told.telling(told.IMPORT),
         Layouts(services) as layouts,
         Remotes(services) as remotes,
+        Checks(services) as checking,
     ):
         passes.list_late(services.database)
+        checks.start_due(services.database, services.settings.check_days)
         background = Runner(services.database)
 
         def work_on() -> int:
             pieces = layouts.work(deadline) + remotes.work(deadline) + export_one(services) + seal_wished(services)
+            pieces += checking.work(deadline)
             # Its rests hold nothing else up.
             return pieces + background.work(deadline, waits=not pieces)
 

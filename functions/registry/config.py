@@ -117,6 +117,7 @@ class Settings:
     project: str = _setting(_text, "")
     gc_trigger_interval_seconds: int = _setting(_number(0, 3600), "60")
     pulls_and_pushes_interval_seconds: int = _setting(_number(1, 3600), "10")
+    check_days: int = _setting(_number(0, 365), "7")
     import_folders: Literal["refuse", "accept"] = _setting(_one_of("refuse", "accept"), "refuse")
     sparse_manifests: Literal["refuse", "accept"] = _setting(_one_of("refuse", "accept"), "refuse")
     largest_manifest_bytes: int = _setting(_number(1024, 64 * MEBIBYTE), str(4 * MEBIBYTE))

@@ -7,7 +7,7 @@ import sys
 import weakref
 from dataclasses import dataclass
 from functools import cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from functions.registry.auth.guard import Guard
 from functions.registry.auth.rate import RateLimit, Sparing
@@ -16,13 +16,15 @@ from functions.registry.blobs.signing import SignedUrls, signer_from
 from functions.registry.config import Settings
 from functions.registry.events.gc_trigger import WORK, GcTrigger
 from functions.registry.events.pulls_and_pushes import PullsAndPushes
-from functions.registry.imports.places import Place
 from functions.registry.imports.sources import OpenSources
-from functions.registry.imports.touch import MOST_AT_ONCE, Touching
+from functions.registry.imports.touch import Touching
 from functions.registry.memory import give_back_memory
 from functions.registry.metadata.db import Database
 from functions.registry.metadata.schema_version import SchemaCheck
 from functions.registry.room import Room
+
+if TYPE_CHECKING:
+    from functions.registry.imports.places import Place
 
 # How long a client that waits for an answer lets the store look for something.
 _TOUCH_SECONDS: Final = 10.0
@@ -75,6 +77,7 @@ def build(settings: Settings) -> Services:
 def _stored(settings: Settings) -> Place:
     # Imported here: without an import nobody needs it.
     from functions.registry.blobs.objects import StoredObjects  # noqa: PLC0415
+    from functions.registry.imports.older_store import MOST_AT_ONCE  # noqa: PLC0415
 
     timeout = min(settings.storage_timeout_seconds, _TOUCH_SECONDS)
     return StoredObjects(settings.bucket, timeout, at_once=MOST_AT_ONCE)

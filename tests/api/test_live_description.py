@@ -18,6 +18,9 @@ from functions.registry.events.gc_trigger import GcTrigger
 from functions.registry.metadata.access import audit, grants, rules
 from functions.registry.metadata.access.audit import Event
 from functions.registry.metadata.access.rules import NewRule
+from functions.registry.metadata.checks import checks, findings
+from functions.registry.metadata.checks.vocabulary import Found
+from functions.registry.metadata.db import Database
 from functions.registry.metadata.imports import passes, sources
 from functions.registry.metadata.imports.sources import NewSource
 from functions.registry.metadata.imports.vocabulary import Problem
@@ -27,6 +30,7 @@ from functions.registry.oci.digest import Digest
 from functions.registry.oci.media_type import OCI_MANIFEST
 from local.access import make_access_secrets
 from tests.api.description import OPERATIONS, Operation
+from tests.background.building import register
 from tests.forgotten import forget_services
 from tests.support import Image, Registry, descriptor
 
@@ -139,6 +143,17 @@ EXAMPLES: Final = {
         Example(200, "/api/v1/namespaces/a/quota", document={"bytes": 10**9, "repositories": None})
     ],
     "DELETE /api/v1/namespaces/{namespace}/quota": [Example(204, "/api/v1/namespaces/a/quota")],
+    "GET /api/v1/background-migrations": [Example(200, "/api/v1/background-migrations")],
+    "GET /api/v1/background-migrations/{migration}": [Example(200, "/api/v1/background-migrations/{migration}")],
+    "POST /api/v1/background-migrations/{migration}/{act}": [
+        Example(200, "/api/v1/background-migrations/{migration}/finish", document={})
+    ],
+    "GET /api/v1/checks": [Example(200, "/api/v1/checks?n=1")],
+    "POST /api/v1/checks": [Example(201, "/api/v1/checks", document={"repair": True, "hash": 5})],
+    "GET /api/v1/checks/{check}": [Example(200, "/api/v1/checks/{check}")],
+    "POST /api/v1/checks/{check}/stop": [Example(200, "/api/v1/checks/{running_check}/stop", document={})],
+    "POST /api/v1/checks/{check}/undo": [Example(200, "/api/v1/checks/{check}/undo", document={})],
+    "GET /api/v1/findings": [Example(200, "/api/v1/findings?n=1")],
     "GET /api/v1/imports": [Example(200, "/api/v1/imports")],
     "POST /api/v1/imports": [Example(201, "/api/v1/imports", document={"address": "https://old.example.com"})],
     "GET /api/v1/imports/{import}": [Example(200, "/api/v1/imports/{import}")],
@@ -294,8 +309,11 @@ def made(registry: Registry) -> dict[str, str]:
     odd = [Problem("", "object", key, "stray") for key in ("one", "two")]
     source = sources.add(database, NewSource("registry", "https://other.example.com"))
     passes.take_page(database, source.id, named, odd, None)
+    register(database)
     return {
         "run": _planned(registry),
+        "migration": "other",
+        "check": _checked(database),
         "import": str(source.id),
         "secret": accounts.add_secret(database, robot, "one", "a pepper").id,
         "trusted_publisher": str(
@@ -314,10 +332,21 @@ def _planned(registry: Registry) -> str:
     return str(planned.get_json()["id"])
 
 
+def _checked(database: Database) -> str:
+    """A check that is over, with two findings, beside another one."""
+    for _ in range(2):
+        check = checks.start(database, "user:admin", {})
+        database.batch(findings.noting(check.id, [Found("unknown", f"blobs/{each}") for each in ("one", "two")]))
+        checks.stop(database, check.id, "it is over")
+    return str(check.id)
+
+
 def ask(
     registry: Registry, method: str, example: Example, ids: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> TestResponse:
     upload = registry.start_upload("a/b") if "{upload}" in example.path else ""
+    if "{running_check}" in example.path:
+        ids = {**ids, "running_check": str(checks.start(registry.services.database, None, {}).id)}
     for name, value in example.settings.items():
         monkeypatch.setenv(name, value)
     if example.settings:

@@ -272,5 +272,5 @@ def test_a_small_table_is_done_when_its_migration_is_registered(database: Databa
     assert Runner(database).work(time.monotonic() + 30) == 0
 
 
-def test_every_job_is_registered_by_the_schema(postgres_migrations: list[str]) -> None:
-    assert set(JOBS) <= set(postgres_migrations)
+def test_every_job_is_registered_by_the_schema(registered: list[str]) -> None:
+    assert set(JOBS) <= set(registered)

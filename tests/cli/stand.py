@@ -23,6 +23,7 @@ from functions.registry.auth.federation import GITHUB
 from functions.registry.metadata.access import grants, rules
 from functions.registry.metadata.access.principals import Principal
 from functions.registry.metadata.access.rules import NewRule
+from functions.registry.metadata.checks import checks
 from functions.registry.metadata.db import Database
 from functions.registry.metadata.imports import sources
 from functions.registry.metadata.imports.sources import NewSource
@@ -35,12 +36,14 @@ from functions.registry.oci.digest import Digest
 from functions.registry.oci.media_type import OCI_MANIFEST
 from functions.registry.retention import planning
 from slipway_cli.main import run
+from tests.background.building import register
 from tests.security.people import Guarded
 from tests.statements import of_tests
 from tests.support import Image, descriptor
 
 APP: Final = Image(config=b"{}", layers=(b"a layer of some bytes",))
 SIGNATURE: Final = Image(b"{}", (), {"subject": descriptor(APP.manifest, OCI_MANIFEST)})
+RUNNING_CHECK: Final = "RUNNING-CHECK-ID"
 PASSWORD: Final = "correct horse battery"
 
 
@@ -121,6 +124,8 @@ class Stand:
 
     def line(self, example: str, *more: str) -> Ended:
         """Runs a line as it is typed, with `<` and `>`."""
+        if RUNNING_CHECK in example:
+            self.names[RUNNING_CHECK] = str(checks.start(self.registry.services.database, None, {}).id)
         words = [self.names.get(word, word) for word in shlex.split(example)]
         assert words[0] == "slipway"
         given, target = "", None
@@ -171,7 +176,10 @@ class Stand:
             "GRANT-ID": str(grants.add(database, robot.id, "team/*", "maintainer")),
             "RULE-ID": str(rules.add(database, NewRule("releases-of-others", 1, "immutable", "others/*"))),
         }
+        register(database, name="'split_names'")
+        register(database, name="'failed_names'", state="'failed'")
         self.names |= {"IMPORT-ID": str(_moved_in(database)), "NEW-IMPORT-ID": str(_named(database))}
+        self.names["CHECK-ID"] = _checked(database)
         grants.add(database, None, "**", "reader")
         grants.add(database, accounts.create(database, NewAccount("user", "dave")).id, "others/**", "admin")
         quotas.put(database, Quota("team", 10**12, None))
@@ -223,6 +231,12 @@ def _planned(database: Database) -> int:
     plan = runs.make_plan(database, NewPlan(known.id, "tidy", "team", known.revision, document, None), "user:admin")
     assert planning.make(database, 60, time.monotonic() + 60, plan)
     return plan
+
+
+def _checked(database: Database) -> str:
+    check = checks.start(database, None, {})
+    checks.stop(database, check.id, "it is over")
+    return str(check.id)
 
 
 def _named(database: Database) -> int:

@@ -14,6 +14,7 @@ from local.postgres import Postgres
 from slipway_cli.main import run
 from slipway_cli.operator import operator
 from slipway_cli.tree import Command
+from tests.background.building import register
 from tests.cli.test_examples import commands
 from tests.conftest import administer
 from tests.gc.conftest import collect, execute, rows
@@ -143,6 +144,8 @@ def test_every_command_has_an_example(line: Line, path: str) -> None:
 def test_the_examples_do_what_they_say(line: Line, database: Database) -> None:
     """But those of `rotate`, which asks Google Cloud: tests/terraform/test_rotation.py has its steps."""
     principals.create_user(database, "admin", is_admin=True)
+    register(database, name="'split_names'")
+    register(database, name="'failed_names'", state="'failed'")
     for path, command in commands(operator, "slipway operator"):
         assert isinstance(command, Command)
         for example in command.examples:

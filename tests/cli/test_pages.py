@@ -41,8 +41,18 @@ def understood(words: list[str]) -> None:
         command = found
         if isinstance(command, Group):
             context = click.Context(command, parent=context, info_name=command.name)
-    ids = {"SECRET-ID", "GRANT-ID", "RULE-ID", "PUBLISHER-ID", "IMPORT-ID", "NEW-IMPORT-ID"}
-    ids |= {"RETENTION-RUN", "RETENTION-PLAN"}
+    ids = {
+        "SECRET-ID",
+        "GRANT-ID",
+        "RULE-ID",
+        "PUBLISHER-ID",
+        "IMPORT-ID",
+        "NEW-IMPORT-ID",
+        "CHECK-ID",
+        "RUNNING-CHECK-ID",
+        "RETENTION-RUN",
+        "RETENTION-PLAN",
+    }
     filled = ["1" if word in ids else word.replace("@DIGEST", f"@sha256:{'0' * 64}") for word in rest]
     command.make_context(command.name, filled, parent=context)
 

@@ -10,9 +10,8 @@ import requests
 
 from functions.api.gitlab.repositories import moment
 from functions.registry import wiring
-from functions.registry.metadata.gitlab import repositories
-from functions.registry.metadata.schema_version import LATEST_POST
 from functions.registry.oci.digest import Digest
+from tests.background.building import register
 from tests.forgotten import forget_services
 from tests.gitlab.conftest import REALM
 from tests.gitlab.rails import Rails, access, token
@@ -159,27 +158,56 @@ def test_statistics(registry: Registry) -> None:
     }
 
 
-def test_migrations_that_are_left_for_later(registry: Registry) -> None:
-    path, last = "/gitlab/v1/background-migrations/", int(LATEST_POST.removeprefix("post_"))
-    listed = registry.get(path).get_json()["migrations"]
-    expected = {number: f"post_{number:04}" for number in range(1, last + 1)}
-    assert listed == [{"id": number, "name": name, "status": "finished"} for number, name in expected.items()]
-    assert registry.get(f"{path}{last}/").get_json() == {"migration": listed[-1]}
-    assert registry.statements("GET", path) == ["gitlab_migrated"]
+def test_migrations_that_run_in_the_background(registry: Registry) -> None:
+    path = "/gitlab/v1/background-migrations/"
+    register(registry.services.database)
+    first, second = registry.get(path).get_json()["migrations"]
+    assert (first["name"], first["status"], first["progress"]) == ("tag_subjects", "finished", 100)
+    assert second == {
+        "id": second["id"],
+        "name": "other",
+        "status": "active",
+        "job_signature_name": "other",
+        "target_table": "tags",
+        "target_column": "repository_id",
+        "batch_size": 1000,
+        "min_value": 0,
+        "max_value": 9,
+        "batching_strategy": "keyset",
+        "total_tuple_count": 200,
+        "progress": 25,
+    }
+    assert registry.get(f"{path}{second['id']}/").get_json() == {"migration": second}
+    assert registry.statements("GET", path) == ["background_list"]
 
 
-def test_a_migration_that_is_not_applied_yet_is_active(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
-    applied = int(LATEST_POST.removeprefix("post_"))
-    monkeypatch.setattr(repositories, "LATEST_POST", f"post_{applied + 2:04}")
-    listed = registry.get("/gitlab/v1/background-migrations/").get_json()["migrations"]
-    assert [each["status"] for each in listed] == [*["finished"] * applied, "active", "active"]
+def test_migrations_are_paused_resumed_and_run_again(registry: Registry) -> None:
+    register(registry.services.database)
+    register(registry.services.database, name="'bad'", state="'failed'")
 
-
-def test_no_migration_is_paused_resumed_or_run_again(registry: Registry) -> None:
-    for path in ("background-migrations/pause/", "background-migrations/resume/", "restart/1/"):
+    def ask(path: str) -> str:
         response = registry.request("POST", f"/gitlab/v1/{path}")
         document = response.get_json()
-        assert (response.status_code, document.pop("success"), list(document)) == (200, True, ["message"]), path
+        assert (response.status_code, document["success"], set(document)) == (200, True, {"success", "message"})
+        return str(document["message"])
+
+    def states() -> dict[str, str]:
+        listed = registry.get("/gitlab/v1/background-migrations/").get_json()["migrations"]
+        return {each["name"]: each["status"] for each in listed}
+
+    assert ask("background-migrations/pause/") == "1 background migrations are paused"
+    assert states() == {"tag_subjects": "finished", "other": "paused", "bad": "failed"}
+    assert ask("background-migrations/resume/") == "1 background migrations are active"
+    assert states()["other"] == "active"
+    listed = registry.get("/gitlab/v1/background-migrations/").get_json()["migrations"]
+    ids = {each["name"]: each["id"] for each in listed}
+    assert ask(f"restart/{ids['bad']}/") == "background migration bad runs again"
+    assert states()["bad"] == "active"
+    assert "has not failed" in ask(f"restart/{ids['bad']}/")
+
+
+def test_what_changes_migrations_is_posted(registry: Registry) -> None:
+    for path in ("background-migrations/pause/", "background-migrations/resume/", "restart/1/"):
         unslashed = registry.request("POST", f"/gitlab/v1/{path.rstrip('/')}")
         assert (unslashed.status_code, unslashed.headers["Location"]) == (301, f"/gitlab/v1/{path}")
         get = registry.get(f"/gitlab/v1/{path}")

@@ -8,7 +8,7 @@ import pytest
 
 from functions.registry.blobs.errors import StoreBusy
 from functions.registry.blobs.objects import StoredObjects
-from functions.registry.imports import names, touch
+from functions.registry.imports import names, older_store
 from functions.registry.metadata.imports import adoption, sources
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.name import RepositoryName
@@ -228,11 +228,11 @@ class TestTrouble:
         self, registry: Registry, old: OldRegistry, source: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         old.push("team/app", Image(), "v1")
-        monkeypatch.setattr(touch, "_WAIT_SECONDS", 0.01)
-        for _ in range(touch.MOST_AT_ONCE):
-            registry.services.imports._places.acquire()
+        monkeypatch.setattr(older_store, "_WAIT_SECONDS", 0.01)
+        for _ in range(older_store.MOST_AT_ONCE):
+            registry.services.imports._fetching._store._places.acquire()
         assert registry.get("/v2/team/app/manifests/v1").status_code == 503
-        registry.services.imports._places.release()
+        registry.services.imports._fetching._store._places.release()
         assert registry.get("/v2/team/app/manifests/v1").status_code == 200
         assert source
 

@@ -125,6 +125,14 @@ SELECT run_id, tags.repository_id, tags.name, manifest_id, manifests.digest, 10,
        CASE WHEN run_id % 10 = 0 THEN 'waiting' ELSE 'removed' END
   FROM generate_series(1, 4000) AS run_id
   JOIN tags ON tags.repository_id = run_id % 2000 + 1 JOIN manifests ON manifests.id = tags.manifest_id;
+INSERT INTO checks (state, started_at)
+SELECT CASE WHEN n = 2000 THEN 'running' ELSE 'done' END, now() - (2000 - n) * interval '1 hour'
+  FROM generate_series(1, 2000) AS n;
+INSERT INTO check_pieces (check_id, step, start)
+SELECT n % 20 + 1, 'objects', 'blobs/' || n FROM generate_series(1, 5000) AS n;
+INSERT INTO findings (check_id, kind, subject, gone_at)
+SELECT n % 2000 + 1, 'unknown', 'blobs/' || n, CASE WHEN n % 10 > 0 THEN now() - n * interval '1 hour' END
+  FROM generate_series(1, 20000) AS n;
 
 SET session_replication_role = origin;
 ANALYZE;

@@ -59,7 +59,7 @@ SMALL: Final = {
     "import_modes_pkey",
 }
 # Indexes of what is hardly ever there, or of a few.
-RARE: Final = {"blobs_damaged", "principals_administrators"}
+RARE: Final = {"blobs_damaged", "checks_running", "principals_administrators"}
 # What an operator asks now and then reads whole queues, or the last of them in order: never on a request.
 REPORTS: Final = {
     "gc_queues",

@@ -189,7 +189,7 @@ def test_rights_that_are_listed_no_more_are_taken_away_only_once_no_older_code_i
     granted: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url, migrate = _url(granted, _USERS.gc), _url(granted, _MIGRATE)
-    monkeypatch.setitem(RIGHTS, "audit", grants.Rights("ra", ""))
+    monkeypatch.setitem(RIGHTS, "audit", grants.Rights("ra", "", "ra"))
     assert upgrade(migrate, ("pre",), _USERS) == []
     assert _execute(url, "SELECT FROM audit") == []
     assert upgrade(migrate, ("post",), _USERS) == ["gc: no DELETE on audit", "gc: no SELECT on audit"]

@@ -23,7 +23,7 @@ from functions.registry.metadata.db import Database
 from functions.registry.metadata.imports import adoption, claims, listed, sources
 from functions.registry.metadata.imports.adoption import FoundBlob
 from functions.registry.metadata.imports.listed import ListedRepository
-from functions.registry.metadata.imports.lookups import OpenSource
+from functions.registry.metadata.imports.opened import OpenSource
 from functions.registry.metadata.imports.sources import NewSource
 from functions.registry.metadata.imports.vocabulary import LAYOUT_ROOT, ListedTag
 from functions.registry.oci.digest import Digest

@@ -11,6 +11,7 @@ from typing import Final
 from werkzeug.test import TestResponse
 
 from functions.registry.metadata.access import grants, principals
+from functions.registry.metadata.checks import checks
 from functions.registry.metadata.imports import sources
 from functions.registry.metadata.imports.sources import NewSource
 from functions.registry.metadata.retention import policies, runs
@@ -18,6 +19,7 @@ from functions.registry.metadata.retention.policies import NewPolicy
 from functions.registry.metadata.retention.runs import NewPlan
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.media_type import OCI_INDEX, OCI_MANIFEST
+from tests.background.building import register
 from tests.security.people import ROLES, Guarded
 from tests.support import Image, index_of
 
@@ -55,6 +57,12 @@ class World:
         """A new one that belongs to the namespace; its name."""
         return principals.create_robot(self.registry.services.database, _new(), namespace).name
 
+    def migration(self) -> str:
+        """Returns the name of one that runs in the background."""
+        name = f"new_{uuid.uuid4().hex}"
+        register(self.registry.services.database, name=f"'{name}'")
+        return name
+
     def source(self) -> int:
         """A registry that is to be moved in; its id."""
         return sources.add(self.registry.services.database, NewSource("registry", f"https://{_new()}.example.com")).id
@@ -71,6 +79,20 @@ class World:
         document = {"name": "tidy", "repositories": "team/**", "position": 1, "rules": [], "new_for": 86_400}
         plan = NewPlan(None, "tidy", "team", 0, document, None)
         return runs.make_plan(self.registry.services.database, plan, "somebody")
+
+    def running_check(self) -> int:
+        database = self.registry.services.database
+        return (checks.running(database) or checks.start(database, None, {})).id
+
+    def check(self) -> int:
+        """One that is over; its id. None is running then."""
+        running = self.running_check()
+        checks.stop(self.registry.services.database, running, "it is over")
+        return running
+
+    def start_check(self) -> TestResponse:
+        self.check()
+        return self.add("checks")
 
     def grant(self, repositories: str) -> int:
         return grants.add(self.registry.services.database, None, repositories, "reader")
@@ -189,6 +211,15 @@ OPERATIONS: Final[dict[str, Operation]] = {
     ),
     "GET explanation beyond": lambda world: world.at("GET", "/api/v1/explain?action=push&repository=other/app"),
     "POST run of the collection": lambda world: world.add("gc/runs"),
+    "GET background migrations": lambda world: world.at("GET", "/api/v1/background-migrations"),
+    "GET background migration": lambda world: world.at("GET", "/api/v1/background-migrations/tag_subjects"),
+    "POST act on a background migration": lambda world: world.add(f"background-migrations/{world.migration()}/pause"),
+    "GET all checks": lambda world: world.at("GET", "/api/v1/checks"),
+    "POST check": lambda world: world.start_check(),
+    "GET check": lambda world: world.at("GET", f"/api/v1/checks/{world.check()}"),
+    "POST stop of a check": lambda world: world.add(f"checks/{world.running_check()}/stop"),
+    "POST undo of a check": lambda world: world.add(f"checks/{world.check()}/undo"),
+    "GET findings": lambda world: world.at("GET", "/api/v1/findings"),
     "GET all imports": lambda world: world.at("GET", "/api/v1/imports"),
     "POST import beyond": lambda world: world.add("imports", address=f"https://{_new()}.example.com"),
     "GET import beyond": lambda world: world.at("GET", f"/api/v1/imports/{world.source()}"),

@@ -14,6 +14,8 @@ from tests.security.people import Guarded
 
 # The weakest of PEOPLE who gets past the gate; those behind it do too, but "no role" is no more than anonymous.
 _PULLS = ("GET tags", "GET manifest", "HEAD manifest", "GET blob", "HEAD blob", "GET referrers")
+# What belongs to the whole registry, by how its operations are called.
+_OF_THE_REGISTRY = (" check", " findings", " migration", " migrations")
 _LEAST = {
     **dict.fromkeys(
         ("GET /v2/", "GET catalog", "GET repositories with figures", "GET who asks", "GET search"), "anonymous"
@@ -32,7 +34,10 @@ _LEAST = {
     **dict.fromkeys(
         [name for name in OPERATIONS if name.endswith((" the namespace", " its robot"))], "namespace admin"
     ),
-    **dict.fromkeys([name for name in OPERATIONS if " all " in name or name.endswith(" beyond")], "administrator"),
+    **dict.fromkeys(
+        [name for name in OPERATIONS if " all " in name or name.endswith((" beyond", *_OF_THE_REGISTRY))],
+        "administrator",
+    ),
     **dict.fromkeys(("POST user", "POST secret of another robot"), "administrator"),
 }
 

@@ -357,6 +357,18 @@ def test_a_commit_that_was_never_on_the_branch_is_not_tested(pipeline: Pipeline)
     assert not [command for command in pipeline.commands() if command.startswith("make")]
 
 
+def test_a_schema_that_waits_for_a_background_migration_stops_no_deployment(pipeline: Pipeline) -> None:
+    pipeline.run("deploy-migrate")
+    waits = '{"applied": [], "error": "about 7 rows are left", "waits_for": {"migration": "tag_subjects"}}'
+    pipeline.programs.answer("^curl .*lines", waits, code=22)
+    left = pipeline.run("migrate-post")
+    assert left.returncode == 0
+    assert waits in left.stdout
+    assert "left to a later deployment" in left.stderr
+    pipeline.programs.answer("^curl .*lines", '{"error": "the database is at post_9999"}', code=22)
+    assert pipeline.run("migrate-post").returncode == 22
+
+
 def test_a_rollback_leaves_the_schema_alone(pipeline: Pipeline) -> None:
     for step in ("deploy-migrate", "migrate-pre", "deploy", "migrate-post"):
         assert pipeline.run(step, ROLLBACK="yes").returncode == 0

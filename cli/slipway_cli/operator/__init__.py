@@ -13,6 +13,7 @@ COMMANDS: Final = {
     "add-administrator": Later(f"{_IN}.administrators", "add_administrator", "The first administrator, or another."),
     "unlock": Later(f"{_IN}.administrators", "unlock", "Let somebody in again who is locked out."),
     "migrate": Later(f"{_IN}.migrating", "migrate", "The schema: how it stands, and its two lines."),
+    "migrations": Later(f"{_IN}.background", "migrations", "Large tables that are changed in the background."),
     "recount": Later(f"{_IN}.figures", "recount", "Count all figures anew, with all the time it takes."),
     "grace": Later(f"{_IN}.figures", "grace", "How long garbage is kept, by what made it."),
     "rotate": Later(f"{_IN}.rotating", "rotate", "Change the signing key or the pepper, in three steps."),

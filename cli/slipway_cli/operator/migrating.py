@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from functions.migrate.grants import Users
 from functions.migrate.schema import LINES, SchemaNewer, inspect, upgrade
+from functions.migrate.sql import NotFinished
 from functions.registry.config import Settings
 from slipway_cli.asking import changes, goes_on
 from slipway_cli.failures import Away, Failed
@@ -60,8 +61,14 @@ def _apply(line: str, yes: bool, dry_run: bool) -> None:
             return
         if dry_run:
             return
-        for applied in upgrade(found.database, (line,), _users(found)):
-            say(f"applied: {applied}")
+        try:
+            applied, waits = upgrade(found.database, (line,), _users(found)), ""
+        except NotFinished as error:
+            applied, waits = error.applied, str(error)
+    for each in applied:
+        say(f"applied: {each}")
+    if waits:
+        raise Failed(waits, "slipway operator migrations list shows how far it is")
 
 
 def _users(found: Settings) -> Users:

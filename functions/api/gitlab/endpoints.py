@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from functions.api.endpoint import Endpoint
-from functions.api.gitlab import migrations, moves, paths, repositories, routes, scopes, tags
+from functions.api.endpoint import Endpoint, Later
+from functions.api.gitlab import paths, routes, scopes
 from functions.api.gitlab.paths import slashed
 from functions.api.permission import Anybody, AnyToken, Scopes
 from functions.api.route import plain
+
+if TYPE_CHECKING:
+    from functions.api.gitlab import migrations, moves, repositories, tags
+else:
+    migrations = Later("functions.api.gitlab.migrations")
+    moves = Later("functions.api.gitlab.moves")
+    repositories = Later("functions.api.gitlab.repositories")
+    tags = Later("functions.api.gitlab.tags")
 
 ENDPOINTS: Final = (
     Endpoint(

@@ -31,29 +31,29 @@ class GetStatistics(Route):
 
 @dataclass(frozen=True, slots=True)
 class ListMigrations(Route):
-    """The caller asks for the migrations that a deployment leaves for later: the post line of the schema."""
+    """The caller asks for the migrations of large tables that run in the background."""
 
 
 @dataclass(frozen=True, slots=True)
 class GetMigration(Route):
-    """The caller asks for a migration by its number in the line, from 1."""
+    """The caller asks for one of them by its number."""
 
     id: int
 
 
 @dataclass(frozen=True, slots=True)
 class PauseMigrations(Route):
-    """Nothing happens: no migration runs beside the registry's work, so there is never one to pause."""
+    """All that are active are paused."""
 
 
 @dataclass(frozen=True, slots=True)
 class ResumeMigrations(Route):
-    """Nothing happens: no migration is ever paused."""
+    """All that are paused go on."""
 
 
 @dataclass(frozen=True, slots=True)
 class RestartMigration(Route):
-    """Nothing happens: the deployment runs a migration that failed again."""
+    """The rows that one could not do are tried again."""
 
     id: int
 

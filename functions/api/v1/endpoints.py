@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from functions.api.endpoint import Endpoint
+from functions.api.endpoint import Endpoint, Later
 from functions.api.permission import Administrator, Anybody, RightTo
 from functions.api.route import in_repository, plain
-from functions.api.v1 import description, gc, paths, routes
+from functions.api.v1 import paths, routes
+
+if TYPE_CHECKING:
+    from functions.api.v1 import description, gc
+else:
+    description = Later("functions.api.v1.description")
+    gc = Later("functions.api.v1.gc")
 
 ENDPOINTS: Final = (
     Endpoint(

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from functions.api.endpoint import Endpoint
+from functions.api.endpoint import Endpoint, Later
 from functions.api.permission import Anybody, AnyToken, RightTo
 from functions.api.route import ListMethods, plain
-from functions.api.v2 import base, blobs, catalog, manifests, paths, referrers, routes, tags, uploads
+from functions.api.v2 import base, blobs, manifests, paths, routes, uploads
 from functions.registry.auth.scopes import CATALOG
+
+if TYPE_CHECKING:
+    from functions.api.v2 import catalog, referrers, tags
+else:
+    catalog = Later("functions.api.v2.catalog")
+    referrers = Later("functions.api.v2.referrers")
+    tags = Later("functions.api.v2.tags")
 
 ENDPOINTS: Final = (
     Endpoint(

@@ -1282,7 +1282,51 @@ CREATE TABLE public.blobs (
     object_name text NOT NULL COLLATE pg_catalog."C",
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     damaged_at timestamp with time zone,
+    crc32c bigint,
     CONSTRAINT blobs_size_check CHECK ((size >= 0))
+);
+
+CREATE TABLE public.check_pieces (
+    id bigint NOT NULL,
+    check_id bigint NOT NULL,
+    step text NOT NULL,
+    start text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
+    stop text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
+    cursor text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
+    lease bigint DEFAULT 0 NOT NULL,
+    lease_until timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    CONSTRAINT check_pieces_step_check CHECK ((step = ANY (ARRAY['objects'::text, 'digests'::text, 'manifests'::text, 'blobs'::text, 'repositories'::text, 'figures'::text, 'repair'::text])))
+);
+
+ALTER TABLE public.check_pieces ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.check_pieces_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.checks (
+    id bigint NOT NULL,
+    state text DEFAULT 'running'::text NOT NULL,
+    asked_by text COLLATE pg_catalog."C",
+    options jsonb DEFAULT '{}'::jsonb NOT NULL,
+    counts jsonb DEFAULT '{}'::jsonb NOT NULL,
+    reason text,
+    started_at timestamp with time zone DEFAULT now() NOT NULL,
+    planned_at timestamp with time zone,
+    finished_at timestamp with time zone,
+    CONSTRAINT checks_state_check CHECK ((state = ANY (ARRAY['running'::text, 'done'::text, 'incomplete'::text, 'stopped'::text])))
+);
+
+ALTER TABLE public.checks ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.checks_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
 );
 
 CREATE TABLE public.collected (
@@ -1301,6 +1345,32 @@ CREATE TABLE public.deletions (
     error text
 )
 WITH (autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='500');
+
+CREATE TABLE public.findings (
+    id bigint NOT NULL,
+    check_id bigint NOT NULL,
+    kind text NOT NULL,
+    subject text NOT NULL COLLATE pg_catalog."C",
+    digest bytea,
+    repository text COLLATE pg_catalog."C",
+    size bigint,
+    detail text DEFAULT ''::text NOT NULL,
+    found_at timestamp with time zone DEFAULT now() NOT NULL,
+    action text,
+    acted_at timestamp with time zone,
+    gone_at timestamp with time zone,
+    CONSTRAINT findings_action_check CHECK ((action = ANY (ARRAY['marked'::text, 'unmarked'::text, 'queued'::text, 'written'::text, 'reviewed'::text]))),
+    CONSTRAINT findings_kind_check CHECK ((kind = ANY (ARRAY['missing'::text, 'size'::text, 'checksum'::text, 'digest'::text, 'marked'::text, 'unknown'::text, 'manifest'::text, 'references'::text, 'leaked_manifest'::text, 'leaked_link'::text, 'leaked_blob'::text, 'figure'::text])))
+);
+
+ALTER TABLE public.findings ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.findings_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 
 CREATE TABLE public.gc_settings (
     event text NOT NULL,
@@ -1543,7 +1613,8 @@ CREATE TABLE public.manifests (
     pushed_at timestamp with time zone DEFAULT now() NOT NULL,
     kind text DEFAULT 'other'::text NOT NULL COLLATE pg_catalog."C",
     size bigint DEFAULT 0 NOT NULL,
-    config_digest bytea
+    config_digest bytea,
+    damaged_at timestamp with time zone
 );
 
 ALTER TABLE public.manifests ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -1997,7 +2068,8 @@ CREATE TABLE public.tags (
     size bigint DEFAULT 0 NOT NULL,
     pulls bigint DEFAULT 0 NOT NULL,
     pulled_at timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
-    subject bytea
+    subject bytea,
+    CONSTRAINT tags_subject CHECK ((NOT (subject IS DISTINCT FROM public.tag_subject(name))))
 );
 
 CREATE TABLE public.trusted_publishers (
@@ -2023,7 +2095,8 @@ CREATE TABLE public.upload_objects (
     upload_id uuid NOT NULL,
     number integer,
     size bigint,
-    finished_at timestamp with time zone
+    finished_at timestamp with time zone,
+    crc32c bigint
 );
 
 CREATE TABLE public.uploads (
@@ -2073,11 +2146,23 @@ ALTER TABLE ONLY public.blob_reviews
 ALTER TABLE ONLY public.blobs
     ADD CONSTRAINT blobs_pkey PRIMARY KEY (digest);
 
+ALTER TABLE ONLY public.check_pieces
+    ADD CONSTRAINT check_pieces_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.checks
+    ADD CONSTRAINT checks_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.collected
     ADD CONSTRAINT collected_pkey PRIMARY KEY (day, level, event);
 
 ALTER TABLE ONLY public.deletions
     ADD CONSTRAINT deletions_pkey PRIMARY KEY (object_name);
+
+ALTER TABLE ONLY public.findings
+    ADD CONSTRAINT findings_once UNIQUE (kind, subject);
+
+ALTER TABLE ONLY public.findings
+    ADD CONSTRAINT findings_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.gc_settings
     ADD CONSTRAINT gc_settings_pkey PRIMARY KEY (event);
@@ -2283,7 +2368,19 @@ CREATE INDEX blobs_damaged ON public.blobs USING btree (digest) WHERE (damaged_a
 
 CREATE UNIQUE INDEX blobs_object ON public.blobs USING btree (object_name) WHERE (object_name IS NOT NULL);
 
+CREATE INDEX check_pieces_check ON public.check_pieces USING btree (check_id, id);
+
+CREATE UNIQUE INDEX checks_running ON public.checks USING btree (state) WHERE (state = 'running'::text);
+
+CREATE INDEX checks_started ON public.checks USING btree (started_at);
+
 CREATE INDEX deletions_due ON public.deletions USING btree (not_before);
+
+CREATE INDEX findings_check ON public.findings USING btree (check_id, id);
+
+CREATE INDEX findings_gone ON public.findings USING btree (gone_at) WHERE (gone_at IS NOT NULL);
+
+CREATE INDEX findings_open ON public.findings USING btree (id) WHERE (gone_at IS NULL);
 
 CREATE INDEX grants_list ON public.grants USING btree (pattern, id);
 
@@ -2568,6 +2665,12 @@ ALTER TABLE ONLY public.background_failures
 
 ALTER TABLE ONLY public.blob_reviews
     ADD CONSTRAINT blob_reviews_digest_fkey FOREIGN KEY (digest) REFERENCES public.blobs(digest) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.check_pieces
+    ADD CONSTRAINT check_pieces_check_id_fkey FOREIGN KEY (check_id) REFERENCES public.checks(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.findings
+    ADD CONSTRAINT findings_check_id_fkey FOREIGN KEY (check_id) REFERENCES public.checks(id);
 
 ALTER TABLE ONLY public.grants
     ADD CONSTRAINT grants_principal_id_fkey FOREIGN KEY (principal_id) REFERENCES public.principals(id) ON DELETE CASCADE;

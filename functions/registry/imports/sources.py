@@ -9,8 +9,8 @@ import time
 from typing import Final
 
 from functions.registry.metadata.db import Database
-from functions.registry.metadata.imports import lookups
-from functions.registry.metadata.imports.lookups import OpenSource
+from functions.registry.metadata.imports import opened
+from functions.registry.metadata.imports.opened import OpenSource
 
 _SECONDS: Final = 30.0
 
@@ -33,7 +33,7 @@ class OpenSources:
             return self._known or []
         try:
             if self._known is None or time.monotonic() >= self._ask_at:
-                self._known = lookups.open_sources(self._database)
+                self._known = opened.open_sources(self._database)
                 self._ask_at = time.monotonic() + _SECONDS
             return self._known
         finally:

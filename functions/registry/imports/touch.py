@@ -1,58 +1,22 @@
-"""What a client asks for and only an older registry has: looked for there, one object at a time, and taken over.
+"""What isn't here and may be in an older registry that is being moved in: asked for where there is one, and only then.
 
-A touch makes few requests to the store, whatever the repository's size: a look at the link that gives the right, and
-the manifest's own bytes. Blobs are asked for only if the listing has not told of them. What is found to be broken is
-answered as if it were not there, and noted.
+Most registries have none: what would look there is loaded when the first is opened (fetching.py).
 """
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Final
+from typing import TYPE_CHECKING
 
-from functions.registry.blobs.errors import BlobStoreUnavailable, ObjectMissing
-from functions.registry.imports import links, names, payloads
-from functions.registry.imports.payloads import Refusal
-from functions.registry.imports.places import Place
 from functions.registry.imports.sources import OpenSources
 from functions.registry.metadata.db import Database
-from functions.registry.metadata.imports import adoption, lookups, problems, touches
-from functions.registry.metadata.imports.adoption import FoundBlob
-from functions.registry.metadata.imports.lookups import Old
-from functions.registry.metadata.imports.steps import BeginAnew
-from functions.registry.metadata.imports.touches import FetchedManifest, Touch
-from functions.registry.metadata.imports.vocabulary import ListedTag, Problem
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.name import Reference, RepositoryName, Tag
 
-# Each holds a thread while the store answers: the others are for what is here already.
-MOST_AT_ONCE: Final = 8
-_WAIT_SECONDS: Final = 2.0
-_ATTEMPTS: Final = 4
-# Of an index of referrers that an older client has kept under a tag.
-_MOST_REFERRERS: Final = 32
-_LONGEST_TAG: Final = 128
-
-
-class TooManyTouches(BlobStoreUnavailable):
-    """As many as may be are being looked for: trying again works."""
-
-
-class NotListedYet(BlobStoreUnavailable):
-    """A list would lack something: it is complete a moment later."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Named:
-    """What a tag names there; `listed` if it was read there just now."""
-
-    digest: Digest
-    listed: ListedTag | None
+if TYPE_CHECKING:
+    from functions.registry.imports.fetching import Fetching
+    from functions.registry.imports.places import Place
 
 
 class Touching:
@@ -65,20 +29,14 @@ class Touching:
     ) -> None:
         self._database = database
         self.sources = sources
-        self._make_place = place
+        self._place = place
         self._largest_manifest_bytes = largest_manifest_bytes
-        self._places = threading.BoundedSemaphore(MOST_AT_ONCE)
 
     @cached_property
-    def _place(self) -> Place:
-        return self._make_place()
+    def _fetching(self) -> Fetching:
+        from functions.registry.imports.fetching import Fetching  # noqa: PLC0415  # as above
 
-    @cached_property
-    def _threads(self) -> ThreadPoolExecutor:
-        """Makes threads for the blobs of a manifest, which are asked for at once where the listing has not told of
-        them.
-        """
-        return ThreadPoolExecutor(MOST_AT_ONCE, thread_name_prefix="touch")
+        return Fetching(self._database, self.sources, self._place, self._largest_manifest_bytes)
 
     def decided(self, repository: RepositoryName, reference: Reference) -> Reference | None:
         """Returns what is to be answered with. Where the older registry decides, that is what the tag names there at
@@ -86,220 +44,42 @@ class Touching:
         """
         if not isinstance(reference, Tag) or not self.sources.is_any_followed():
             return reference
-        for old in self._look(repository):
-            if old.mode != "follow":
-                continue
-            base = lookups.find_tag(self._database, old, repository, reference)
-            if base.is_deleted or (base.here is not None and not base.is_base):
-                return reference
-            with self._one_of_few():
-                named = self._named(old, reference)
-            if named is not None:
-                return named.digest
-            if old.id is not None:
-                return None
-        return reference
+        return self._fetching.decided(repository, reference)
 
     def fetch_manifest(self, repository: RepositoryName, reference: Reference) -> bool:
         """Says whether there is a manifest to be had after all: it is here now, with its links, and with the tag."""
-        for old in self._look(repository):
-            if not isinstance(reference, Tag):
-                if self._touch(old, repository, reference):
-                    return True
-                continue
-            base = lookups.find_tag(self._database, old, repository, reference)
-            if base.is_deleted:
-                return False
-            if base.here is not None:
-                return True
-            if base.listed is not None and old.mode == "lead":
-                return self._touch(old, repository, base.listed, reference)
-            if old.is_listed and old.mode == "lead":
-                continue
-            with self._one_of_few():
-                named = self._named(old, reference)
-            if named is not None and self._touch(old, repository, named.digest, reference, named.listed):
-                return True
-        return False
+        return bool(self.sources.in_bucket()) and self._fetching.fetch_manifest(repository, reference)
 
     def fetch_blob(self, repository: RepositoryName, digest: Digest) -> bool:
         """Says whether the blob is to be had after all: the repository links it now."""
-        return any(self._touch_link(old, repository, digest) for old in self._look(repository))
+        return bool(self.sources.in_bucket()) and self._fetching.fetch_blob(repository, digest)
 
     def fetch_references(self, repository: RepositoryName, digests: Sequence[Digest]) -> bool:
         """Says whether any of these, which a push found to be missing, is here now: a blob or a manifest."""
-        olds = self._look(repository)
-        fetched = [
-            self._touch_link(old, repository, digest) or self._touch(old, repository, digest)
-            for old in olds
-            for digest in digests
-        ]
-        return any(fetched)
+        return bool(self.sources.in_bucket()) and self._fetching.fetch_references(repository, digests)
 
     def fetch_referrers(self, repository: RepositoryName, subject: Digest) -> None:
         """Fetches what clients of the older registry have noted as referrers under a tag made of the digest, for want
         of a list.
         """
-        for old in self._look(repository):
-            if old.id is not None:
-                touches.ask_for(self._database, old.id)
-            fallback = Tag.parse(f"{subject.algorithm}-{subject.hex}"[:_LONGEST_TAG])
-            base = lookups.find_tag(self._database, old, repository, fallback)
-            if base.listed is None or base.is_deleted:
-                continue
-            with self._one_of_few():
-                index = self._read_manifest(old, base.listed)
-            if index is None:
-                continue
-            listed = index.manifest
-            for child in [*listed.child_digests, *listed.listed_digests][:_MOST_REFERRERS]:
-                self._touch(old, repository, child)
+        if self.sources.in_bucket():
+            self._fetching.fetch_referrers(repository, subject)
 
     def require_writable(self, repository: RepositoryName) -> None:
         """Raises Followed where the older registry decides: a push would be refused at its end, so it is at its
         start.
         """
         if self.sources.is_any_followed():
-            lookups.refuse_followed(self._database, repository)
+            self._fetching.require_writable(repository)
 
     def require_listed(self, repository: RepositoryName) -> None:
         """Raises NotListedYet while only a part of what its tags are is known. Its import comes before those that
         nobody asked for.
         """
-        for old in self._look(repository):
-            if old.id is not None:
-                touches.ask_for(self._database, old.id)
-            elif self._is_there(old):
-                self._know(old, repository)
-            else:
-                continue
-            if not old.is_listed:
-                raise NotListedYet(f"{repository} is being listed")
+        if self.sources.in_bucket():
+            self._fetching.require_listed(repository)
 
     def make_here(self, repository: RepositoryName) -> None:
         """Makes the repository here, empty, if only an older registry has it: then it can be deleted, and stays so."""
-        for old in self._look(repository):
-            if old.id is not None or self._is_there(old):
-                self._know(old, repository)
-                touches.place(self._database, old.source_id, repository)
-
-    def _look(self, repository: RepositoryName) -> list[Old]:
-        """Tells where what isn't here may be."""
-        sources = self.sources.in_bucket()
-        if not sources or repository == names.GUARD:
-            return []
-        return [old for old in lookups.find(self._database, repository, sources) if old.is_awaited]
-
-    def _named(self, old: Old, tag: Tag) -> _Named | None:
-        """Asks what the tag names there now: two small requests."""
-        name = old.prefix + names.current_link_name(old.path, tag)
-        found = self._place.find(name)
-        if found is None:
-            return None
-        try:
-            digest = links.read(self._place.read(name, links.MOST_BYTES))
-        except ObjectMissing:
-            return None
-        if digest is None:
-            return None
-        return _Named(digest, ListedTag(str(tag), digest, found.generation, found.updated, found.updated))
-
-    def _touch(
-        self,
-        old: Old,
-        repository: RepositoryName,
-        digest: Digest,
-        tag: Tag | None = None,
-        listed: ListedTag | None = None,
-    ) -> bool:
-        if lookups.is_deleted(self._database, repository, digest):
-            return False
-        with self._one_of_few():
-            fetched = self._read_manifest(old, digest)
-            if fetched is None:
-                return False
-            self._know(old, repository)
-            for _ in range(_ATTEMPTS):
-                found, present = self._find_blobs(old, fetched.blobs)
-                touch = Touch(old.source_id, repository, fetched, found, present, tag, listed)
-                try:
-                    return touches.touch_manifest(self._database, touch)
-                except BeginAnew:
-                    continue
-        raise BlobStoreUnavailable(f"{repository} changes too fast to fetch {digest}")
-
-    def _read_manifest(self, old: Old, digest: Digest) -> FetchedManifest | None:
-        """Returns None if the repository there has none of that digest, or none that can be taken."""
-        link = self._place.find(old.prefix + names.revision_link_name(old.path, digest))
-        if link is None or not self._holds(link.name, link.md5, digest):
-            return None
-        try:
-            payload = self._place.read(old.prefix + names.blob_name(digest), self._largest_manifest_bytes + 1)
-        except ObjectMissing:
-            self._note(old, digest, Refusal("manifest_missing"))
-            return None
-        taken = payloads.take(digest, payload, self._largest_manifest_bytes)
-        if isinstance(taken, Refusal):
-            self._note(old, digest, taken)
-            return None
-        return FetchedManifest(digest, taken, payload, link.updated)
-
-    def _holds(self, name: str, md5: bytes | None, digest: Digest) -> bool:
-        """Says whether the link names what its folder says; the store's sum tells it, mostly."""
-        if md5 is not None:
-            return md5 == links.sum_of(digest)
-        try:
-            return links.read(self._place.read(name, links.MOST_BYTES)) == digest
-        except ObjectMissing:
-            return False
-
-    def _find_blobs(self, old: Old, named: Sequence[Digest]) -> tuple[list[FoundBlob], list[Digest]]:
-        """Returns those that no row tells of and the store has, and all that it has."""
-        unknown = adoption.unknown(self._database, named)
-        asked = self._threads.map(lambda digest: self._find_blob(old, digest), unknown) if unknown else ()
-        found = [blob for blob in asked if blob is not None]
-        denied = set(unknown).difference(blob.digest for blob in found)
-        return found, [digest for digest in named if digest not in denied]
-
-    def _find_blob(self, old: Old, digest: Digest) -> FoundBlob | None:
-        stored = self._place.find(old.prefix + names.blob_name(digest))
-        return None if stored is None else FoundBlob(digest, stored.size, stored.name, stored.updated)
-
-    def _touch_link(self, old: Old, repository: RepositoryName, digest: Digest) -> bool:
-        with self._one_of_few():
-            link = self._place.find(old.prefix + names.layer_link_name(old.path, digest))
-            if link is None or not self._holds(link.name, link.md5, digest):
-                return False
-            self._know(old, repository)
-            for _ in range(_ATTEMPTS):
-                found = None
-                if adoption.unknown(self._database, [digest]):
-                    found = self._find_blob(old, digest)
-                    if found is None:
-                        return False
-                try:
-                    return touches.touch_link(self._database, old.source_id, repository, digest, found)
-                except BeginAnew:
-                    continue
-        raise BlobStoreUnavailable(f"{repository} changes too fast to fetch {digest}")
-
-    def _is_there(self, old: Old) -> bool:
-        with self._one_of_few():
-            return bool(self._place.page(old.prefix + names.repository_prefix(old.path)).objects)
-
-    def _know(self, old: Old, repository: RepositoryName) -> None:
-        if old.id is None:
-            touches.note_repository(self._database, old.source_id, old.path, repository)
-
-    def _note(self, old: Old, digest: Digest, refusal: Refusal) -> None:
-        problem = Problem(old.path, "manifest", str(digest), refusal.reason, refusal.detail)
-        self._database.batch(problems.noting(old.source_id, [problem]))
-
-    @contextmanager
-    def _one_of_few(self) -> Iterator[None]:
-        if not self._places.acquire(timeout=_WAIT_SECONDS):
-            raise TooManyTouches("too much is being fetched from an older registry at once")
-        try:
-            yield
-        finally:
-            self._places.release()
+        if self.sources.in_bucket():
+            self._fetching.make_here(repository)

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from functions.api.endpoint import Endpoint
+from functions.api.endpoint import Endpoint, Later
 from functions.api.permission import AdministratorOf, AnyToken, SomeAdministrator
 from functions.api.route import plain
-from functions.api.v1.access import explaining, grants_and_rules, paths, principals, routes
+from functions.api.v1.access import paths, routes
+
+if TYPE_CHECKING:
+    from functions.api.v1.access import explaining, grants_and_rules, principals
+else:
+    explaining = Later("functions.api.v1.access.explaining")
+    grants_and_rules = Later("functions.api.v1.access.grants_and_rules")
+    principals = Later("functions.api.v1.access.principals")
 
 ENDPOINTS: Final = (
     Endpoint(

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from functions.api.endpoint import Endpoint
+from functions.api.endpoint import Endpoint, Later
 from functions.api.permission import Administrator, AdministratorOf, AnyToken, RightTo
 from functions.api.route import in_repository, plain
-from functions.api.v1.insights import daily, paths, repositories, routes, search, tags
+from functions.api.v1.insights import paths, routes
 from functions.registry.auth.scopes import CATALOG
+
+if TYPE_CHECKING:
+    from functions.api.v1.insights import daily, repositories, search, tags
+else:
+    daily = Later("functions.api.v1.insights.daily")
+    repositories = Later("functions.api.v1.insights.repositories")
+    search = Later("functions.api.v1.insights.search")
+    tags = Later("functions.api.v1.insights.tags")
 
 ENDPOINTS: Final = (
     Endpoint(

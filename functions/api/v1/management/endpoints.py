@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from functions.api.endpoint import Endpoint
+from functions.api.endpoint import Endpoint, Later
 from functions.api.permission import Administrator, RightTo
 from functions.api.route import in_repository
-from functions.api.v1.management import paths, quotas, repositories, routes
+from functions.api.v1.management import paths, routes
+
+if TYPE_CHECKING:
+    from functions.api.v1.management import quotas, repositories
+else:
+    quotas = Later("functions.api.v1.management.quotas")
+    repositories = Later("functions.api.v1.management.repositories")
 
 ENDPOINTS: Final = (
     Endpoint(

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from functions.api.endpoint import Endpoint
+from functions.api.endpoint import Endpoint, Later
 from functions.api.permission import AdministratorOf, RightTo, SomeAdministrator
 from functions.api.route import plain
-from functions.api.v1.retention import explaining, paths, policies, routes, runs
+from functions.api.v1.retention import paths, routes
+
+if TYPE_CHECKING:
+    from functions.api.v1.retention import explaining, policies, runs
+else:
+    explaining = Later("functions.api.v1.retention.explaining")
+    policies = Later("functions.api.v1.retention.policies")
+    runs = Later("functions.api.v1.retention.runs")
 
 ENDPOINTS: Final = (
     Endpoint(

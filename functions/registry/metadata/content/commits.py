@@ -34,7 +34,8 @@ _COMMIT_BLOB: Final = Statement(
       FROM uploads JOIN repositories ON repositories.id = uploads.repository_id
      WHERE uploads.id = :id AND uploads.version = :version AND repositories.name = :repository
        FOR KEY SHARE OF repositories FOR UPDATE OF uploads
-    ON CONFLICT (digest) DO UPDATE SET object_name = excluded.object_name, damaged_at = NULL
+    ON CONFLICT (digest) DO UPDATE
+       SET object_name = excluded.object_name, crc32c = excluded.crc32c, damaged_at = NULL
      WHERE blobs.damaged_at IS NOT NULL
     """,
     is_hot=True,

@@ -47,6 +47,7 @@ class _Look:
     is_due_soon: bool
 
 
+# One whose bytes are not those of its digest is answered as if it were not there, until a push brings them again.
 _GET_BY_TAG: Final = Statement(
     "manifests_get_by_tag",
     StoredManifest,
@@ -55,7 +56,7 @@ _GET_BY_TAG: Final = Statement(
       FROM repositories
       JOIN tags ON tags.repository_id = repositories.id
       JOIN manifests ON manifests.id = tags.manifest_id
-     WHERE repositories.name = :repository AND tags.name = :tag
+     WHERE repositories.name = :repository AND tags.name = :tag AND manifests.damaged_at IS NULL
     """,
     is_hot=True,
 )
@@ -67,7 +68,7 @@ _GET_BY_DIGEST: Final = Statement(
     SELECT manifests.digest, manifests.media_type, manifests.payload
       FROM repositories
       JOIN manifests ON manifests.repository_id = repositories.id
-     WHERE repositories.name = :repository AND manifests.digest = :digest
+     WHERE repositories.name = :repository AND manifests.digest = :digest AND manifests.damaged_at IS NULL
     """,
     is_hot=True,
 )
@@ -80,7 +81,7 @@ _HEAD_BY_TAG: Final = Statement(
       FROM repositories
       JOIN tags ON tags.repository_id = repositories.id
       JOIN manifests ON manifests.id = tags.manifest_id
-     WHERE repositories.name = :repository AND tags.name = :tag
+     WHERE repositories.name = :repository AND tags.name = :tag AND manifests.damaged_at IS NULL
     """,
     is_hot=True,
 )
@@ -90,7 +91,7 @@ _LOOK_SQL: Final = """
       FROM repositories
       JOIN manifests ON manifests.repository_id = repositories.id
       LEFT JOIN manifest_reviews AS review ON review.manifest_id = manifests.id
-     WHERE repositories.name = :repository AND manifests.digest = :digest
+     WHERE repositories.name = :repository AND manifests.digest = :digest AND manifests.damaged_at IS NULL
     """
 
 _LOOK: Final = Statement("manifests_look", _Look, compose(_LOOK_SQL, is_due_soon=IS_DUE_SOON), is_hot=True)
@@ -105,7 +106,7 @@ _CONFIRM: Final = Statement(
                octet_length(manifests.payload) AS size
           FROM repositories
           JOIN manifests ON manifests.repository_id = repositories.id
-         WHERE repositories.name = :repository AND manifests.digest = :digest
+         WHERE repositories.name = :repository AND manifests.digest = :digest AND manifests.damaged_at IS NULL
            FOR KEY SHARE OF manifests
     ), renewed AS (
         UPDATE manifest_reviews AS review

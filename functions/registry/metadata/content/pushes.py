@@ -75,6 +75,7 @@ _COPYING: Final = Statement("manifests_begin_copy", str, "SELECT set_config('sli
 # A tag that is there already is locked before anything is written (counting makes that happen first): whoever takes it
 # away locks it before its manifest, and the other way round both would wait for each other. The repository is locked
 # again, for it may have come since the push began; from here on it is found under its name.
+# One that is marked as damaged is given its bytes again.
 # What a digest is served as never changes: another type that somebody names becomes a NULL, which the column refuses.
 _PUT: Final = Statement(
     "manifests_put",
@@ -94,7 +95,8 @@ _PUT: Final = Statement(
       FROM repositories WHERE name = :repository AND (SELECT count(*) FROM locked) >= 0
        FOR KEY SHARE OF repositories
     ON CONFLICT (repository_id, digest) DO UPDATE
-       SET pushed_at = now(),
+       SET pushed_at = now(), damaged_at = NULL,
+           payload = CASE WHEN manifests.damaged_at IS NULL THEN manifests.payload ELSE excluded.payload END,
            media_type = CASE WHEN NOT CAST(:is_typed AS boolean)
                                OR media_type_essence(manifests.media_type) = media_type_essence(excluded.media_type)
                              THEN manifests.media_type END

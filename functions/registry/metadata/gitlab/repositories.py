@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import Any, Final, Literal
 
 from functions.registry.metadata.db import Database, Statement
-from functions.registry.metadata.schema_version import LATEST_POST
 from functions.registry.oci.name import RepositoryName
 
 # Tags and manifests, and references to layers: so many are looked at within about a second.
@@ -32,15 +31,6 @@ class Size:
 
     bytes: int
     precision: Literal["default", "untagged"]
-
-
-@dataclass(frozen=True, slots=True)
-class Migration:
-    """It is one of the post line: `id` is its number in it."""
-
-    id: int
-    name: str
-    is_applied: bool
 
 
 _DETAILS: Final = Statement(
@@ -130,21 +120,6 @@ _BELOW: Final = Statement(
      WHERE namespaces.name = :namespace
     """,
 )
-
-
-_MIGRATED: Final = Statement(
-    "gitlab_migrated",
-    str,
-    "SELECT version_num FROM alembic_version WHERE version_num > 'post' AND version_num < 'pre'",
-)
-
-
-def migrations(db: Database) -> list[Migration]:
-    """Returns all of the post line that this release knows, in order; they are numbered without gaps."""
-    applied = db.one_or_none(_MIGRATED()) or ""
-    prefix, _, last = LATEST_POST.partition("_")
-    names = [f"{prefix}_{number:0{len(last)}}" for number in range(1, int(last) + 1)]
-    return [Migration(number, name, name <= applied) for number, name in enumerate(names, start=1)]
 
 
 def details(db: Database, repository: RepositoryName) -> Details | None:

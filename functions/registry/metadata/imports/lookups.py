@@ -6,21 +6,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from functions.registry.metadata.db import Database, Statement
-from functions.registry.metadata.imports.vocabulary import Mode, RepositoryState, SourceKind
+from functions.registry.metadata.imports.opened import OpenSource
+from functions.registry.metadata.imports.vocabulary import Mode, RepositoryState
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.name import RepositoryName, Tag
-
-
-@dataclass(frozen=True, slots=True)
-class OpenSource:
-    """A source that is being moved in, as a process remembers it for a while. Its modes are asked for each time."""
-
-    id: int
-    kind: SourceKind
-    prefix: str | None
-    is_listed: bool
-    is_followed: bool
-    renames: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +47,6 @@ class TagBase:
     here: Digest | None
     is_base: bool
 
-
-# Asked now and then by each process; where nothing is moved in the index has no entries.
-_OPEN: Final = Statement(
-    "imports_open_sources",
-    OpenSource,
-    """
-    SELECT id, kind, prefix, listed_at IS NOT NULL,
-           mode = 'follow' OR EXISTS (SELECT FROM import_modes WHERE source_id = import_sources.id AND mode = 'follow'),
-           coalesce(options -> 'renames', '{}')
-      FROM import_sources
-     WHERE state NOT IN ('added', 'sealed')
-     ORDER BY id
-    """,
-)
 
 # Of the sources that lie in this registry's bucket. One that is only opening gives nothing yet, one that is sealed
 # nothing any more.
@@ -118,10 +93,6 @@ _DELETED: Final = Statement(
 )
 
 _REFUSE_FOLLOWED: Final = Statement("imports_refuse_followed", int, "SELECT 1 FROM refuse_followed(:repository)")
-
-
-def open_sources(db: Database) -> list[OpenSource]:
-    return db.all(_OPEN())
 
 
 def find(db: Database, repository: RepositoryName, sources: list[OpenSource]) -> list[Old]:

@@ -28,6 +28,9 @@ def written_digest(of: str) -> str:
     return compose(_DIGEST, of=of)
 
 
+# By its name, where the background migration `tag_subjects` has not come to it.
+_SUBJECT: Final = written_digest("coalesce(tags.subject, tag_subject(tags.name))")
+
 _MANIFEST: Final = compose(
     """'digest', $digest, 'kind', manifests.kind,
                'media_type', manifests.media_type, 'artifact_type', manifests.artifact_type, 'size', manifests.size,
@@ -61,7 +64,7 @@ _LIST: Final = """
         SELECT id FROM repositories WHERE name = :repository
     ), walked AS (
         SELECT $key AS key, tags.name, tags.manifest_id, tags.size, tags.created_at, tags.updated_at, tags.pulled_at,
-               tags.pulls
+               tags.pulls, $subject AS subject
           FROM tags
          WHERE tags.repository_id = (SELECT id FROM repository) AND $here
          ORDER BY $order
@@ -70,7 +73,7 @@ _LIST: Final = """
         SELECT walked.key, walked.name, json_build_object(
                'name', walked.name, $manifest, 'platforms', $platforms,
                'created_at', walked.created_at, 'pushed_at', walked.updated_at,
-               'pulled_at', nullif(walked.pulled_at, '-infinity'), 'pulls', walked.pulls,
+               'pulled_at', nullif(walked.pulled_at, '-infinity'), 'pulls', walked.pulls, 'subject', walked.subject,
                'referrers', (SELECT coalesce(json_object_agg(counted.kind, counted.count ORDER BY counted.kind), '{}')
                                FROM (SELECT chosen.kind, count(*) AS count
                                        FROM (SELECT referrers.kind FROM manifests AS referrers
@@ -109,7 +112,7 @@ COLUMNS: Final = {
 
 def _listing(order: str, *, descending: bool) -> Statement[Rows]:
     parts = {"manifest": _MANIFEST, "platforms": _PLATFORMS, "most_referrers": str(MOST_REFERRERS)}
-    parts["largest"] = str(_LARGEST_PAGE)
+    parts |= {"largest": str(_LARGEST_PAGE), "subject": _SUBJECT}
     sql = COLUMNS[order].walk(_LIST, descending=descending, **parts)
     return Statement(f"tag_details_by_{order}_{'down' if descending else 'up'}", Rows, sql)
 
@@ -155,7 +158,8 @@ _OF_TAG: Final = Statement(
         """
     SELECT json_build_object('name', tags.name, $manifest, 'platforms', $platforms,
                              'created_at', tags.created_at, 'pushed_at', tags.updated_at,
-                             'pulled_at', nullif(tags.pulled_at, '-infinity'), 'pulls', tags.pulls),
+                             'pulled_at', nullif(tags.pulled_at, '-infinity'), 'pulls', tags.pulls,
+                             'subject', $subject),
            $rest
       FROM repositories
       JOIN tags ON tags.repository_id = repositories.id
@@ -164,6 +168,7 @@ _OF_TAG: Final = Statement(
     """,
         manifest=_MANIFEST,
         platforms=_OF_IMAGE,
+        subject=_SUBJECT,
         rest=_REST,
     ),
 )

@@ -1,0 +1,60 @@
+"""Objects are read and hashed: all, or as many of a hundred as was asked for."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+from functions.migrate.checks.working import Work, advance
+from functions.registry.blobs.errors import ObjectMissing
+from functions.registry.metadata.checks import checks, findings, objects
+from functions.registry.metadata.checks.objects import HeldBlob
+from functions.registry.metadata.checks.pieces import Piece
+from functions.registry.metadata.checks.vocabulary import Found
+from functions.registry.oci.digest import Digest
+
+_BLOBS: Final = 64
+ALL: Final = 100
+
+
+def check(work: Work, piece: Piece) -> bool:
+    """False if the time was over before the end. Raises BlobStoreUnavailable and PieceLost."""
+    after, stop = bytes.fromhex(piece.cursor or piece.start), bytes.fromhex(piece.stop)
+    percent = int(work.check.options["hash"])
+    while page := objects.held(work.database, after, stop, _BLOBS):
+        chosen = [blob for blob in page if _is_chosen(work, blob.digest, percent)]
+        found = list(work.pool.map(lambda blob: differs(work, blob.digest, blob.object_name), chosen))
+        wrong = [blob for blob, fault in zip(chosen, found, strict=True) if fault]
+        after = page[-1].digest.to_bytes()
+        counts = {"hashed": len(chosen), "hashed_bytes": sum(blob.size for blob in chosen)}
+        noting = findings.noting(piece.check_id, _still(work, wrong))
+        advance(work, piece, after.hex(), [checks.counting(piece.check_id, counts), *noting])
+        if work.is_late():
+            return False
+    return True
+
+
+def _is_chosen(work: Work, digest: Digest, percent: int) -> bool:
+    """Others each time."""
+    return (int(digest.hex[:8], 16) + work.check.id * percent) % ALL < percent
+
+
+def differs(work: Work, digest: Digest, object_name: str) -> bool:
+    """Whether the object has other bytes than the blob. One that is gone has none; that is another finding."""
+    hashing = hashlib.new(digest.algorithm)
+    try:
+        for read in work.bucket.read(object_name):
+            hashing.update(read)
+    except ObjectMissing:
+        return False
+    return hashing.hexdigest() != digest.hex
+
+
+def _still(work: Work, wrong: list[HeldBlob]) -> list[Found]:
+    """Those whose blob has the object still: names are never used twice."""
+    looks = objects.look(work.database, [blob.object_name for blob in wrong])
+    return [
+        Found("digest", blob.object_name, "the object has other bytes", blob.digest, size=blob.size)
+        for blob in wrong
+        if looks[blob.object_name].digest == blob.digest
+    ]

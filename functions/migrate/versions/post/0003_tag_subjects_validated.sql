@@ -1,0 +1,1 @@
+ALTER TABLE tags VALIDATE CONSTRAINT tags_subject;

@@ -1,0 +1,225 @@
+"""What checks found: noted once, shown with what names it, and closed when it is no more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from functions.registry.metadata.checks.vocabulary import DAMAGED_BLOBS, Action, Found, Kind
+from functions.registry.metadata.db import Call, Database, Session, Statement, compose
+from functions.registry.oci.digest import Digest
+
+# A blob that was pushed again, or is gone, has the finding's object no more, and a manifest that was is not marked; the
+# next check closes the row.
+_IS_OPEN: Final = """
+    found.gone_at IS NULL
+       AND (found.kind NOT IN ('missing', 'size', 'checksum', 'digest', 'marked')
+            OR EXISTS (SELECT FROM blobs
+                        WHERE blobs.object_name = found.subject AND blobs.digest = found.digest OFFSET 0))
+       AND (found.kind <> 'manifest' OR found.action IS DISTINCT FROM 'marked'
+            OR EXISTS (SELECT FROM manifests
+                        WHERE manifests.id = CAST(found.subject AS bigint) AND manifests.damaged_at IS NOT NULL
+                       OFFSET 0))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`images` are up to ten tags that need it, the one that was pulled last first; `pulled_at` is when that was."""
+
+    id: int
+    check_id: int
+    kind: Kind
+    subject: str
+    digest: Digest | None
+    repository: str | None
+    size: int | None
+    detail: str
+    found_at: datetime
+    action: Action | None
+    acted_at: datetime | None
+    images: list[str]
+    pulled_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """What a repair needs of a finding."""
+
+    id: int
+    kind: Kind
+    subject: str
+    digest: Digest | None
+    size: int | None
+
+
+_NOTE: Final = Statement(
+    "checks_note_findings",
+    int,
+    """
+    INSERT INTO findings AS known (check_id, kind, subject, digest, repository, size, detail)
+    SELECT :check_id, found.*
+      FROM unnest(CAST(:kinds AS text[]), CAST(:subjects AS text[]), CAST(:digests AS bytea[]),
+                  CAST(:repositories AS text[]), CAST(:sizes AS bigint[]), CAST(:details AS text[])) AS found
+     ORDER BY 2, 3
+    ON CONFLICT (kind, subject) DO UPDATE
+       SET check_id = excluded.check_id, digest = excluded.digest, repository = excluded.repository,
+           size = excluded.size, detail = excluded.detail, gone_at = NULL,
+           found_at = CASE WHEN known.gone_at IS NULL THEN known.found_at ELSE now() END,
+           action = CASE WHEN known.gone_at IS NULL THEN known.action END,
+           acted_at = CASE WHEN known.gone_at IS NULL THEN known.acted_at END
+    """,
+)
+
+# What names a blob: manifests, and indexes that list those. A tag of either needs it.
+_LIST_SQL: Final = """
+    SELECT found.id, found.check_id, found.kind, found.subject, found.digest, found.repository, found.size,
+           found.detail, found.found_at, found.action, found.acted_at,
+           coalesce(needing.images, '[]'), needing.pulled_at
+      FROM findings AS found
+      LEFT JOIN LATERAL (
+           SELECT json_agg(image.name ORDER BY image.pulled_at DESC, image.name) AS images,
+                  nullif(max(image.pulled_at), '-infinity') AS pulled_at
+             FROM (SELECT repositories.name || ':' || tags.name AS name, tags.pulled_at
+                     FROM (SELECT named.manifest_id AS id
+                             FROM repository_blobs AS link
+                             JOIN manifest_blobs AS named
+                               ON named.repository_id = link.repository_id AND named.digest = link.digest
+                            WHERE link.digest = found.digest AND found.kind = ANY (CAST(:of_blobs AS text[]))
+                            UNION ALL
+                           SELECT CAST(found.subject AS bigint) WHERE found.kind IN ('manifest', 'references')
+                          ) AS direct
+                    CROSS JOIN LATERAL (
+                          SELECT direct.id
+                           UNION ALL
+                          SELECT parent_id FROM manifest_children WHERE child_id = direct.id) AS holder
+                     JOIN tags ON tags.manifest_id = holder.id
+                     JOIN repositories ON repositories.id = tags.repository_id
+                    ORDER BY tags.pulled_at DESC, 1
+                    LIMIT 10) AS image
+           ) AS needing ON true
+     WHERE found.id > :last AND found.kind = coalesce(:kind, found.kind) AND $is_open
+     ORDER BY found.id
+     LIMIT :limit
+"""
+
+_LIST: Final = Statement("checks_list_findings", Finding, compose(_LIST_SQL, is_open=_IS_OPEN))
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    kind: Kind
+    count: int
+
+
+_COUNT: Final = Statement(
+    "checks_count_findings",
+    _Open,
+    compose(
+        "SELECT found.kind, count(*) FROM findings AS found WHERE found.id > 0 AND $is_open GROUP BY 1 ORDER BY 1",
+        is_open=_IS_OPEN,
+    ),
+)
+
+_COUNT_UNMARKED: Final = Statement(
+    "checks_count_unmarked",
+    int,
+    """
+    SELECT count(*)
+      FROM findings AS found
+     WHERE found.check_id = :check_id AND found.id > 0 AND found.gone_at IS NULL
+       AND found.kind = ANY (CAST(:kinds AS text[]))
+       AND EXISTS (SELECT FROM blobs
+                    WHERE blobs.object_name = found.subject AND blobs.damaged_at IS NULL OFFSET 0)
+    """,
+)
+
+_TO_MEND: Final = Statement(
+    "checks_findings_to_mend",
+    Noted,
+    """
+    SELECT id, kind, subject, digest, size FROM findings
+     WHERE check_id = :check_id AND id > :after AND gone_at IS NULL AND action IS NULL
+       AND kind = ANY (CAST(:kinds AS text[]))
+     ORDER BY id LIMIT :limit
+    """,
+)
+
+_ACT: Final = Statement(
+    "checks_act",
+    int,
+    """
+    UPDATE findings
+       SET action = :action, acted_at = now(), gone_at = CASE WHEN CAST(:is_gone AS boolean) THEN now() END
+     WHERE id = ANY (CAST(:ids AS bigint[]))
+    """,
+)
+
+# Only what nobody has begun to delete.
+_UNDO: Final = Statement(
+    "checks_undo",
+    int,
+    """
+    WITH taken AS MATERIALIZED (
+        SELECT found.id, found.subject
+          FROM findings AS found
+          JOIN deletions ON deletions.object_name = found.subject AND deletions.attempts = 0
+         WHERE found.check_id = :check_id AND found.id > 0 AND found.kind = 'unknown' AND found.action = 'queued'
+         ORDER BY found.subject
+           FOR UPDATE OF deletions
+    ), kept AS (
+        DELETE FROM deletions USING taken WHERE deletions.object_name = taken.subject
+    )
+    UPDATE findings SET action = NULL, acted_at = NULL, gone_at = NULL
+      FROM taken WHERE findings.id = taken.id
+    """,
+)
+
+
+def noting(check_id: int, found: Sequence[Found]) -> list[Call[int]]:
+    """Empty for nothing. What was found before stays one row."""
+    if not found:
+        return []
+    return [
+        _NOTE(
+            check_id=check_id,
+            kinds=[each.kind for each in found],
+            subjects=[each.subject for each in found],
+            digests=[each.digest for each in found],
+            repositories=[each.repository for each in found],
+            sizes=[each.size for each in found],
+            details=[each.detail for each in found],
+        )
+    ]
+
+
+def list_open(db: Database, kind: Kind | None, last: int, limit: int) -> list[Finding]:
+    """What is wrong now, as far as the checks so far know; one more than `limit` if there is more."""
+    return db.all(_LIST(kind=kind, last=last, limit=limit + 1, of_blobs=[*DAMAGED_BLOBS, "marked"]))
+
+
+def count_open(db: Database) -> dict[Kind, int]:
+    return {each.kind: each.count for each in db.all(_COUNT())}
+
+
+def count_unmarked(db: Database, check_id: int) -> int:
+    """How many blobs the check found to be damaged that nobody has marked yet."""
+    return db.one_or_none(_COUNT_UNMARKED(check_id=check_id, kinds=list(DAMAGED_BLOBS))) or 0
+
+
+def to_mend(session: Session | Database, check_id: int, kinds: Sequence[Kind], after: int, limit: int) -> list[Noted]:
+    """Those that the check came upon, and about which nothing was done yet."""
+    return session.all(_TO_MEND(check_id=check_id, kinds=list(kinds), after=after, limit=limit))
+
+
+def acting(ids: Sequence[int], action: Action, *, is_gone: bool) -> Call[int]:
+    """`is_gone` if that is the end of it."""
+    return _ACT(ids=list(ids), action=action, is_gone=is_gone)
+
+
+def undo(db: Database, check_id: int) -> int:
+    """Keeps the unknown objects that the check's repair queued for deletion. Returns how many there still were."""
+    call: Call[Any] = _UNDO(check_id=check_id)
+    return db.count(call)
