@@ -16,6 +16,7 @@ from functions.registry.wiring import Services
 _ATTEMPTS_UNREPORTED: Final = 5
 # How long a plan is worked at before something else has its turn.
 _PLAN_SECONDS: Final = 20.0
+_APPLY_SECONDS: Final = 10.0
 
 
 def collect(services: Services, limit: int) -> int:
@@ -78,16 +79,19 @@ def _close(services: Services) -> bool:
     return True
 
 
+def _apply(services: Services) -> int:
+    """Applies parts of one run, each a transaction; returns how many."""
+    deadline, parts, removed, left_alone = time.monotonic() + _APPLY_SECONDS, 0, 0, 0
+    while applied := applying.apply_some(services.database, _leeway(services)):
+        parts, removed, left_alone = parts + 1, removed + applied.removed, left_alone + applied.left_alone
+        if applied.is_done or time.monotonic() > deadline:
+            fields = {"run": applied.run, "policy": applied.policy, "done": applied.is_done}
+            telemetry.log("INFO", "retention applied", removed=removed, left_alone=left_alone, **fields)
+            break
+    return parts
+
+
 def _work_at_runs(services: Services) -> int:
-    applied = applying.apply_some(services.database, _leeway(services))
-    if applied is not None:
-        telemetry.log(
-            "INFO",
-            "retention applied",
-            run=applied.run,
-            policy=applied.policy,
-            removed=applied.removed,
-            left_alone=applied.left_alone,
-        )
-        return 1
+    if applied := _apply(services):
+        return applied
     return planning.make(services.database, _leeway(services), time.monotonic() + _PLAN_SECONDS)
