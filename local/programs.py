@@ -127,6 +127,8 @@ def function_environment(database: str, ports: Ports, data: Data) -> dict[str, s
         "SLIPWAY_WORK_TOPIC": WORK_TOPIC,
         # The folders are those of whoever runs it.
         "SLIPWAY_IMPORT_FOLDERS": "accept",
+        # `make reset` leaves them: it did not make them.
+        "SLIPWAY_BACKUPS": str(data.folder / "backups"),
         "SLIPWAY_SIGNER": "hmac",
         "SLIPWAY_SIGNER_IDENTITY": SIGNER,
         "SLIPWAY_SIGNER_SECRET": data.signing_secret(),

@@ -108,8 +108,14 @@ class Stack:
         self._tell(postgres.url())
 
     def _tell(self, database: str) -> None:
-        """Tells where it runs, for the command line: it finds a registry nearby by itself."""
-        told = {"process": os.getpid(), "registry": f"http://{self.address}", "database": database}
+        """Where it runs, for the command line: it finds a registry nearby by itself."""
+        told = {
+            "process": os.getpid(),
+            "registry": f"http://{self.address}",
+            "database": database,
+            "storage": f"http://{HOST}:{self.ports.storage}",
+            "bucket": self.environment["SLIPWAY_BUCKET"],
+        }
         write_whole(self._data.run, json.dumps(told))
         self._resources.callback(self._data.run.unlink, missing_ok=True)
 

@@ -120,3 +120,13 @@ resource "google_storage_bucket_iam_member" "work_unlinks" {
     ])
   }
 }
+
+# Where backups go. Google's own roles: the bucket may be another project's, where a role of this one means nothing. What
+# deletes there is given only where backups are pruned.
+resource "google_storage_bucket_iam_member" "work_backups" {
+  for_each = var.backup_bucket == null ? toset([]) : var.backup_bucket.keep == "" ? toset(["roles/storage.objectCreator", "roles/storage.objectViewer"]) : toset(["roles/storage.objectUser"])
+
+  bucket = var.backup_bucket.bucket
+  role   = each.value
+  member = google_service_account.this["work"].member
+}

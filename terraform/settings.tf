@@ -11,6 +11,10 @@ locals {
   # The platform's front writes one entry, the load balancer another.
   trusted_proxies = var.trusted_proxies != null ? var.trusted_proxies : var.domain != null ? 2 : 1
 
+  backup_environment = var.backup_bucket == null ? {} : {
+    SLIPWAY_BACKUPS = "gs://${var.backup_bucket.bucket}${var.backup_bucket.prefix == "" ? "" : "/${trimsuffix(var.backup_bucket.prefix, "/")}"}"
+  }
+
   access_environment = {
     token = {
       SLIPWAY_TOKEN_REALM = "https://${local.host}/token"
@@ -43,6 +47,7 @@ locals {
       THREADS                    = tostring(local.threads)
     },
     length(var.cors_origins) == 0 ? {} : { SLIPWAY_CORS_ORIGINS = join(" ", var.cors_origins) },
+    local.backup_environment,
     local.access_environment[var.access],
   )
 
@@ -71,13 +76,19 @@ locals {
         SLIPWAY_TOPIC                 = google_pubsub_topic.gc_trigger.id
       },
     )
-    work = {
-      SLIPWAY_DATABASE              = local.database_urls["work"]
-      SLIPWAY_DATABASE_CONNECTIONS  = tostring(local.size.work_connections)
-      SLIPWAY_DATABASE_LOCK_SECONDS = "10"
-      SLIPWAY_BUCKET                = google_storage_bucket.blobs.name
-      SLIPWAY_WORK_TOPIC            = google_pubsub_topic.work.id
-    }
+    work = merge(
+      {
+        SLIPWAY_DATABASE              = local.database_urls["work"]
+        SLIPWAY_DATABASE_CONNECTIONS  = tostring(local.size.work_connections)
+        SLIPWAY_DATABASE_LOCK_SECONDS = "10"
+        SLIPWAY_BUCKET                = google_storage_bucket.blobs.name
+        SLIPWAY_WORK_TOPIC            = google_pubsub_topic.work.id
+      },
+      local.backup_environment,
+      # The schedule that wakes it looks at this clock.
+      var.backup_bucket == null ? {} : { SLIPWAY_BACKUP_EVERY_SECONDS = tostring(var.backup_bucket.every_hours * 3600) },
+      try(var.backup_bucket.keep, "") == "" ? {} : { SLIPWAY_BACKUP_KEEP = var.backup_bucket.keep },
+    )
     migrate = merge(
       {
         SLIPWAY_DATABASE           = local.database_urls["migrate"]

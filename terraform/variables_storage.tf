@@ -120,3 +120,27 @@ variable "import_source" {
     error_message = "A bucket's name, without gs://, and a prefix that is empty or ends in a slash."
   }
 }
+
+variable "backup_bucket" {
+  description = "Where backups go, and every so many hours; null for none. The bucket exists: best in another project and region, with a retention. With `keep` (such as \"7d,4w,12m\") older backups are pruned, for which `work` may delete there. See docs/backup.md."
+  type = object({
+    bucket      = string
+    prefix      = optional(string, "")
+    every_hours = optional(number, 24)
+    keep        = optional(string, "")
+  })
+  default = null
+
+  validation {
+    condition     = var.backup_bucket == null ? true : can(regex("^[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]$", var.backup_bucket.bucket)) && can(regex("^([^'/]+/?)*$", var.backup_bucket.prefix))
+    error_message = "A bucket's name, without gs://, and a prefix that doesn't begin with a slash."
+  }
+  validation {
+    condition     = var.backup_bucket == null ? true : floor(var.backup_bucket.every_hours) == var.backup_bucket.every_hours && var.backup_bucket.every_hours >= 1 && var.backup_bucket.every_hours <= 744
+    error_message = "A backup is made every 1 to 744 hours."
+  }
+  validation {
+    condition     = var.backup_bucket == null ? true : can(regex("^([1-9][0-9]{0,2}[dwm](,|$))*$", var.backup_bucket.keep))
+    error_message = "How many are kept is numbers of days, weeks and months: 7d,4w,12m."
+  }
+}

@@ -60,6 +60,14 @@ locals {
         description = "Blobs whose object is missing, or not what it was."
         message     = "a blob is damaged"
       }
+      failed_backups = {
+        description = "Backups, verifications and prunes that failed."
+        message     = "a backup failed"
+      }
+      late_backups = {
+        description = "Looks at the clock that found the last backup too old."
+        message     = "the last backup is too old"
+      }
       damaged_registry = {
         description = "Checks that found damage, or could not look at all of it."
         message     = "a check has ended"
@@ -140,6 +148,8 @@ locals {
     faults              = { title = "Faults of the program", severity = "ERROR", metric = "faults", above = 0, minutes = 0 }
     refused_sign_ins    = { title = "Many refused sign-ins", severity = "WARNING", metric = "refused_sign_ins", above = 300, minutes = 10 }
     damaged_blobs       = { title = "A blob is damaged", severity = "ERROR", metric = "damaged_blobs", above = 0, minutes = 0 }
+    failed_backups      = { title = "A backup failed", severity = "WARNING", metric = "failed_backups", above = 0, minutes = 0 }
+    late_backups        = { title = "The last backup is too old", severity = "ERROR", metric = "late_backups", above = 0, minutes = 0 }
     damaged_registry    = { title = "The registry is damaged", severity = "ERROR", metric = "damaged_registry", above = 0, minutes = 0 }
     audit_events_lost   = { title = "Audit events lost", severity = "ERROR", metric = "audit_events_lost", above = 0, minutes = 0 }
     overdue             = { title = "Garbage collection can't keep up", severity = "WARNING", metric = "overdue_gc_runs", above = 0, minutes = 60 }

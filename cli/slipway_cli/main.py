@@ -41,6 +41,7 @@ COMMANDS: Final = {
     "retention": Later(f"{_IN}.retention", "retention", "Which tags are kept, what would go, what went."),
     "explain": Later(f"{_IN}.explaining", "explain", "May somebody do something, and why (not)?"),
     "import": Later(f"{_IN}.imports", "import_", "Move an existing registry in, and back."),
+    "backup": Later(f"{_IN}.backups", "backup", "Backups: make, list, verify, prune."),
     "migrations": Later(f"{_IN}.migrations", "migrations", "Large tables that are changed in the background."),
     "gc": Later(f"{_IN}.collection", "gc", "The garbage collection: how it stands, a preview, a run."),
     "fsck": Later(f"{_IN}.fsck", "fsck", "Is all of it there? Rows and objects compared, and mended."),

@@ -16,6 +16,7 @@ from functions.api.tokens import endpoints as tokens
 from functions.api.v1 import endpoints as v1
 from functions.api.v1.access import endpoints as access
 from functions.api.v1.background import endpoints as background
+from functions.api.v1.backups import endpoints as backups
 from functions.api.v1.checks import endpoints as checks
 from functions.api.v1.imports import endpoints as imports
 from functions.api.v1.insights import endpoints as insights
@@ -44,6 +45,7 @@ ENDPOINTS: Final = Endpoints(
         *tokens.ENDPOINTS,
         *v1.ENDPOINTS,
         *access.ENDPOINTS,
+        *backups.ENDPOINTS,
         *checks.ENDPOINTS,
         *imports.ENDPOINTS,
         *background.ENDPOINTS,

@@ -3,7 +3,7 @@
 The tables belong to whoever migrates, so it is migrate that gives the rights, each time, after the migrations. They are
 written as PostgreSQL shows them: r SELECT, a INSERT, w UPDATE (which a lock on rows takes too), d DELETE. A table
 without a line is nobody's. tests/metadata/test_rights.py compares the list with what the functions' statements do, and
-with what those set off.
+with what those set off. Besides, `work` reads every table that a backup has (backups/tables.py).
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, text
+
+from functions.migrate.backups.tables import COPIED
 
 PRIVILEGES: Final = {"r": "SELECT", "a": "INSERT", "w": "UPDATE", "d": "DELETE"}
 # Views are among them. What a line names and a later migration took away is passed by.
@@ -51,6 +53,7 @@ NOBODY: Final = Users()
 RIGHTS: Final[dict[str, Rights]] = {
     "alembic_version": Rights("r", "r", "r"),
     "audit": Rights("ra", "rd", "ra"),
+    "backup_runs": Rights("ra", "", "raw"),
     "background_failures": Rights("r", "", "rawd"),
     "background_migrations": Rights("rw", "", "rw"),
     "blob_reviews": Rights("raw", "rawd", "raw"),
@@ -62,6 +65,7 @@ RIGHTS: Final[dict[str, Rights]] = {
     "findings": Rights("rw", "", "rawd"),
     "gc_settings": Rights("r", "r", "r"),
     "grants": Rights("rawd", ""),
+    "holds": Rights("", "r", "rawd"),
     "import_deleted": Rights("rad", "ra", "rad"),
     "import_modes": Rights("rad", "r", "r"),
     "import_places": Rights("", "", "raw"),
@@ -131,6 +135,8 @@ def give(connection: Connection, users: Users, *, takes_away: bool) -> list[str]
         for table, privileges in listed.items():
             if privileges:
                 connection.exec_driver_sql(f'GRANT {", ".join(privileges)} ON "{table}" TO {quoted}')
+        if program == "work":
+            connection.exec_driver_sql(f"GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO {quoted}")
         for table, privilege in connection.execute(_GIVEN, {"user": user}) if takes_away else ():
             if privilege not in listed[table]:
                 connection.exec_driver_sql(f'REVOKE {privilege} ON "{table}" FROM {quoted}')
@@ -140,4 +146,6 @@ def give(connection: Connection, users: Users, *, takes_away: bool) -> list[str]
 
 
 def _privileges(table: str, program: str) -> list[str]:
-    return [PRIVILEGES[letter] for letter in getattr(RIGHTS.get(table), program, "")]
+    letters = getattr(RIGHTS.get(table), program, "")
+    reads = "r" if program == "work" and table in COPIED else ""
+    return [privilege for letter, privilege in PRIVILEGES.items() if letter in letters + reads]

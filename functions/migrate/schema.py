@@ -7,7 +7,7 @@ and *post* (contract: run once no older code is left).
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -22,11 +22,26 @@ from sqlalchemy.pool import NullPool
 
 from functions.migrate.grants import NOBODY, Users, give
 from functions.migrate.sql import VERSIONS, NotFinished
-from functions.registry.metadata.driver import connect_dbapi
+from functions.registry.metadata.connections.opening import connect_dbapi
 
 LINES: Final = ("pre", "post")
 # Any number will do, as long as every release uses the same.
 _LOCK: Final = 7_305_411_929
+# Whatever it made, and what belongs to nobody's extension.
+_TAKE_DOWN: Final = """
+    DO $$ DECLARE thing record; BEGIN
+        FOR thing IN SELECT relname, relkind FROM pg_class
+                      WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v') LOOP
+            EXECUTE format(CASE thing.relkind WHEN 'v' THEN 'DROP VIEW IF EXISTS public.%I CASCADE'
+                                              ELSE 'DROP TABLE IF EXISTS public.%I CASCADE' END, thing.relname);
+        END LOOP;
+        FOR thing IN SELECT oid::regprocedure AS name FROM pg_proc AS made
+                      WHERE pronamespace = 'public'::regnamespace
+                        AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = made.oid AND deptype = 'e') LOOP
+            EXECUTE format('DROP ROUTINE IF EXISTS %s CASCADE', thing.name);
+        END LOOP;
+    END $$
+"""
 
 
 class SchemaNewer(Exception):
@@ -48,8 +63,9 @@ def inspect(url: str) -> Schema:
         return _inspect(connection, script)
 
 
-def upgrade(url: str, lines: tuple[str, ...] = LINES, users: Users = NOBODY) -> list[str]:
+def upgrade(url: str, lines: tuple[str, ...] = LINES, users: Users = NOBODY, to: Sequence[str] = ()) -> list[str]:
     """Applies what is pending of `lines` and returns it. Each migration is one transaction, unless it says otherwise.
+    With revisions in `to` it goes no further than these.
     Then `users` get their rights, whether anything was pending or not; with *post* they lose those that aren't listed
     any more, and what they lost is returned with the rest.
 
@@ -66,7 +82,9 @@ def upgrade(url: str, lines: tuple[str, ...] = LINES, users: Users = NOBODY) -> 
             pending = _inspect(connection, script).pending
             connection.commit()  # the lock is the session's; each migration now begins a transaction of its own
             try:
-                for line in lines:
+                for revision in _known(script, to):
+                    _upgrade(connection, script, revision)
+                for line in () if to else lines:
                     if pending[line]:
                         for needed in _needed(script, pending[line]):
                             _upgrade(connection, script, needed)
@@ -83,6 +101,27 @@ def upgrade(url: str, lines: tuple[str, ...] = LINES, users: Users = NOBODY) -> 
         waits.applied = applied
         raise waits
     return applied
+
+
+def schema_of(url: str) -> list[str]:
+    """The revisions that the database is at; none if it has no schema yet."""
+    with _connected(url) as connection:
+        return sorted(MigrationContext.configure(connection).get_current_heads())
+
+
+def take_down(url: str) -> None:
+    """Takes everything of a registry's schema away, with all that is in it: for one that holds nothing."""
+    with _connected(url) as connection:
+        connection.exec_driver_sql(_TAKE_DOWN)
+        connection.commit()
+
+
+def _known(script: ScriptDirectory, revisions: Sequence[str]) -> list[str]:
+    """With *pre* first, which *post* stands on. Raises SchemaNewer."""
+    known = {revision.revision for revision in script.walk_revisions()}
+    if unknown := sorted(set(revisions) - known):
+        raise SchemaNewer(f"{', '.join(unknown)} is of a later release than this one: use that")
+    return sorted(revisions, key=lambda revision: not revision.startswith("pre_"))
 
 
 def _inspect(connection: Connection, script: ScriptDirectory) -> Schema:

@@ -14,6 +14,7 @@ import functions_framework
 from cloudevents.http import CloudEvent
 
 from functions.migrate.background.runner import Runner
+from functions.migrate.backups.work import ask_for_what_is_due, back_up
 from functions.migrate.checks.work import Checks
 from functions.migrate.imports.exporting.work import export_one
 from functions.migrate.imports.layouts import Layouts
@@ -24,7 +25,7 @@ from functions.registry.events.gc_trigger import WORK, is_gc_trigger, message_da
 from functions.registry.metadata import told
 from functions.registry.metadata.checks import checks
 from functions.registry.metadata.db import MetadataUnavailable, NotMigrated
-from functions.registry.metadata.imports import passes
+from functions.registry.metadata.imports.remote import passes
 from functions.registry.metadata.schema_version import SchemaUnknown
 from functions.registry.wiring import Services, services
 
@@ -61,11 +62,13 @@ def run(services: Services, budget_seconds: float = BUDGET_SECONDS) -> int:
         Checks(services) as checking,
     ):
         passes.list_late(services.database)
+        ask_for_what_is_due(services)
         checks.start_due(services.database, services.settings.check_days)
         background = Runner(services.database)
 
         def work_on() -> int:
             pieces = layouts.work(deadline) + remotes.work(deadline) + export_one(services) + seal_wished(services)
+            pieces += back_up(services, deadline)
             pieces += checking.work(deadline)
             # Its rests hold nothing else up.
             return pieces + background.work(deadline, waits=not pieces)

@@ -81,6 +81,15 @@ def _tenant_claims(text: str) -> Mapping[str, tuple[str, ...]]:
     return {issuer: tuple(names.split(",")) for issuer, names in found}
 
 
+def _keep(text: str) -> Mapping[str, int]:
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    found = [re.fullmatch(r"([1-9][0-9]{0,2})([dwm])", word) for word in words]
+    kept = {match[2]: int(match[1]) for match in found if match}
+    if len(kept) < len(words):
+        raise ValueError("takes numbers of days, weeks and months, such as 7d,4w,12m")
+    return kept
+
+
 def _setting(read: Callable[[str], Value], default: str | None = None, *, is_secret: bool = False) -> Value:
     """Returns a field read from SLIPWAY_<FIELD>; without a default it must be given. A secret is never shown."""
     value: Value = field(repr=not is_secret, metadata={"read": read, "default": default})
@@ -119,6 +128,9 @@ class Settings:
     pulls_and_pushes_interval_seconds: int = _setting(_number(1, 3600), "10")
     check_days: int = _setting(_number(0, 365), "7")
     import_folders: Literal["refuse", "accept"] = _setting(_one_of("refuse", "accept"), "refuse")
+    backups: str = _setting(_text, "")
+    backup_every_seconds: int = _setting(_number(0, 31 * 86_400), "0")
+    backup_keep: Mapping[str, int] = _setting(_keep, "")
     sparse_manifests: Literal["refuse", "accept"] = _setting(_one_of("refuse", "accept"), "refuse")
     largest_manifest_bytes: int = _setting(_number(1024, 64 * MEBIBYTE), str(4 * MEBIBYTE))
     largest_annotations_bytes: int = _setting(_number(1024, 64 * MEBIBYTE), str(4 * MEBIBYTE))

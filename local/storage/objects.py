@@ -42,17 +42,16 @@ def copy(store: Store, call: Call, source: Address, target: Address) -> Response
 
 
 def rewrite(store: Store, call: Call, source: Address, target: Address) -> Response:
-    """Makes a copy, done in the first call: here both ends are always on the same disk."""
-    resource = _copy(store, call, source, target)
-    return answers.document(
-        {
-            "kind": "storage#rewriteResponse",
-            "done": True,
-            "objectSize": resource["size"],
-            "totalBytesRewritten": resource["size"],
-            "resource": resource,
-        }
-    )
+    """A copy, done in the first call unless `maxBytesRewrittenPerCall` is less than it has: then in as many as that
+    takes, and the last one makes the object.
+    """
+    size = int(store.require(*source, call.query, source=True)["size"])
+    whole = max(int(call.query.get("maxBytesRewrittenPerCall", size)), 1)
+    done = min(int(call.query.get("rewriteToken", "0")) + whole, size)
+    answer = {"kind": "storage#rewriteResponse", "objectSize": str(size), "totalBytesRewritten": str(done)}
+    if done < size:
+        return answers.document({**answer, "done": False, "rewriteToken": str(done)})
+    return answers.document({**answer, "done": True, "resource": _copy(store, call, source, target)})
 
 
 def move(store: Store, call: Call, bucket: str, old: str, new: str) -> Response:

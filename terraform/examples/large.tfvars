@@ -24,6 +24,13 @@ external = {
   jwks_url = "https://gitlab.example.com/oauth/discovery/keys"
 }
 
+# A bucket of another project, in another region, with a retention that is locked: docs/backup.md.
+backup_bucket = {
+  bucket = "example-registry-backups"
+  prefix = "production"
+  keep   = "7d,4w,12m"
+}
+
 deployers    = ["serviceAccount:deploy@example-registry.iam.gserviceaccount.com"]
 alert_emails = ["registry@example.com", "oncall@example.com"]
 budget = {

@@ -21,7 +21,8 @@ from functions.registry.metadata.access.rules import NewRule
 from functions.registry.metadata.checks import checks, findings
 from functions.registry.metadata.checks.vocabulary import Found
 from functions.registry.metadata.db import Database
-from functions.registry.metadata.imports import passes, sources
+from functions.registry.metadata.imports import sources
+from functions.registry.metadata.imports.remote import passes
 from functions.registry.metadata.imports.sources import NewSource
 from functions.registry.metadata.imports.vocabulary import Problem
 from functions.registry.metadata.usage import quotas
@@ -31,6 +32,7 @@ from functions.registry.oci.media_type import OCI_MANIFEST
 from local.access import make_access_secrets
 from tests.api.description import OPERATIONS, Operation
 from tests.background.building import register
+from tests.backups.rows import sealed
 from tests.forgotten import forget_services
 from tests.support import Image, Registry, descriptor
 
@@ -48,6 +50,7 @@ GITLAB: Final = "/gitlab/v1/repositories/a/b/"
 MATCH: Final = {"If-None-Match": f'"{IMAGE.digest}"'}
 STREAMING: Final = {"SLIPWAY_BLOB_DELIVERY": "streaming"}
 SPARSE: Final = {"SLIPWAY_SPARSE_MANIFESTS": "accept"}
+BACKUPS: Final = {"SLIPWAY_BACKUPS": "gs://elsewhere"}
 PEPPERED: Final = {"SLIPWAY_PEPPER": "a pepper"}
 TOKENS: Final = {
     **make_access_secrets(), "SLIPWAY_ACCESS": "token", "SLIPWAY_TOKEN_REALM": "https://registry.example/token",
@@ -143,6 +146,9 @@ EXAMPLES: Final = {
         Example(200, "/api/v1/namespaces/a/quota", document={"bytes": 10**9, "repositories": None})
     ],
     "DELETE /api/v1/namespaces/{namespace}/quota": [Example(204, "/api/v1/namespaces/a/quota")],
+    "GET /api/v1/backups": [Example(200, "/api/v1/backups?n=1")],
+    "POST /api/v1/backups": [Example(202, "/api/v1/backups", document={}, settings=BACKUPS)],
+    "GET /api/v1/backups/{backup}": [Example(200, "/api/v1/backups/{backup}")],
     "GET /api/v1/background-migrations": [Example(200, "/api/v1/background-migrations")],
     "GET /api/v1/background-migrations/{migration}": [Example(200, "/api/v1/background-migrations/{migration}")],
     "POST /api/v1/background-migrations/{migration}/{act}": [
@@ -312,6 +318,7 @@ def made(registry: Registry) -> dict[str, str]:
     register(database)
     return {
         "run": _planned(registry),
+        "backup": str(max(sealed(database), sealed(database))),
         "migration": "other",
         "check": _checked(database),
         "import": str(source.id),

@@ -54,6 +54,7 @@ def guarded_environment(environment: dict[str, str], access_secrets: dict[str, s
         "SLIPWAY_ACCESS": "token",
         "SLIPWAY_TOKEN_REALM": f"{server.address}/token",
         "SLIPWAY_TOPIC": "a-topic",
+        "SLIPWAY_BACKUPS": "gs://elsewhere",
         "SLIPWAY_REGISTRY": server.address,
         "SLIPWAY_REQUESTS_PER_MINUTE": "100000",
     }

@@ -37,6 +37,7 @@ from functions.registry.oci.media_type import OCI_MANIFEST
 from functions.registry.retention import planning
 from slipway_cli.main import run
 from tests.background.building import register
+from tests.backups.rows import sealed
 from tests.security.people import Guarded
 from tests.statements import of_tests
 from tests.support import Image, descriptor
@@ -179,6 +180,7 @@ class Stand:
         register(database, name="'split_names'")
         register(database, name="'failed_names'", state="'failed'")
         self.names |= {"IMPORT-ID": str(_moved_in(database)), "NEW-IMPORT-ID": str(_named(database))}
+        self.names["BACKUP-ID"] = str(sealed(database))
         self.names["CHECK-ID"] = _checked(database)
         grants.add(database, None, "**", "reader")
         grants.add(database, accounts.create(database, NewAccount("user", "dave")).id, "others/**", "admin")

@@ -142,12 +142,14 @@ def test_every_command_has_an_example(line: Line, path: str) -> None:
 
 
 def test_the_examples_do_what_they_say(line: Line, database: Database) -> None:
-    """But those of `rotate`, which asks Google Cloud: tests/terraform/test_rotation.py has its steps."""
+    """But those of `rotate`, which asks Google Cloud: tests/terraform/test_rotation.py has its steps; and those of
+    `restore-backup`, which need one: tests/backups has it.
+    """
     principals.create_user(database, "admin", is_admin=True)
     register(database, name="'split_names'")
     register(database, name="'failed_names'", state="'failed'")
     for path, command in commands(operator, "slipway operator"):
         assert isinstance(command, Command)
         for example in command.examples:
-            if not path.endswith(" rotate"):
+            if not path.endswith((" rotate", " restore-backup")):
                 line(*example.split()[2:])

@@ -48,6 +48,7 @@ def understood(words: list[str]) -> None:
         "PUBLISHER-ID",
         "IMPORT-ID",
         "NEW-IMPORT-ID",
+        "BACKUP-ID",
         "CHECK-ID",
         "RUNNING-CHECK-ID",
         "RETENTION-RUN",

@@ -11,7 +11,8 @@ from functions.migrate.imports.layouts import _MOST_OBJECTS
 from functions.registry.imports import names
 from functions.registry.metadata.access import rules
 from functions.registry.metadata.access.rules import NewRule
-from functions.registry.metadata.imports import claims, listed
+from functions.registry.metadata.imports import claims
+from functions.registry.metadata.imports.bulk import listed
 from functions.registry.metadata.usage import recount
 from functions.registry.oci.digest import Digest
 from tests.imports.importing import add, problems, requests_counted, run, states

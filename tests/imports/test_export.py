@@ -13,7 +13,9 @@ from functions.migrate.work import run
 from functions.registry.blobs.errors import StoreBusy
 from functions.registry.blobs.written import WrittenObjects
 from functions.registry.imports import names
-from functions.registry.metadata.imports import exports, listed, sources
+from functions.registry.metadata.imports import sources
+from functions.registry.metadata.imports.bulk import listed
+from functions.registry.metadata.imports.exporting import exports
 from functions.registry.metadata.imports.sources import NewSource
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.media_type import OCI_MANIFEST

@@ -22,10 +22,11 @@ from functions.registry.metadata.db import Conflict, Database, MetadataUnavailab
 from functions.registry.metadata.driver import Connection
 from functions.registry.metadata.gc import deletions, reviews
 from functions.registry.metadata.gc.review_queue import ReviewQueue
-from functions.registry.metadata.imports import adoption, sources, touches
+from functions.registry.metadata.imports import adoption, sources
 from functions.registry.metadata.imports.adoption import FoundBlob
 from functions.registry.metadata.imports.sources import NewSource
-from functions.registry.metadata.imports.touches import FetchedManifest, Touch
+from functions.registry.metadata.imports.touching import touches
+from functions.registry.metadata.imports.touching.touches import FetchedManifest, Touch
 from functions.registry.metadata.imports.vocabulary import Mode
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.manifest import parse_manifest

@@ -5,6 +5,7 @@ on.
 from __future__ import annotations
 
 from datetime import timedelta
+from types import ModuleType
 
 import pytest
 
@@ -13,7 +14,8 @@ from functions.registry.blobs.objects import StoredObjects
 from functions.registry.imports import names
 from functions.registry.metadata.content import blobs, manifests, removal, tags
 from functions.registry.metadata.db import Database
-from functions.registry.metadata.imports import adoption, problems, sealing, sources, transactions
+from functions.registry.metadata.imports import adoption, problems, sources
+from functions.registry.metadata.imports.ending import garbage, sealing, transactions
 from functions.registry.metadata.imports.vocabulary import Problem
 from functions.registry.metadata.usage import recount
 from functions.registry.oci.digest import Digest
@@ -168,21 +170,24 @@ def test_what_another_repository_has_keeps_nothing_open(
     seal.seal(source)
 
 
-@pytest.mark.parametrize("dies", ["begin", "queue_garbage", "end", "date_deletions", "drop"])
+@pytest.mark.parametrize(
+    ("module", "dies"),
+    [(sealing, "begin"), (garbage, "queue_garbage"), (sealing, "end"), (garbage, "date_deletions"), (garbage, "drop")],
+)
 def test_wherever_it_dies_it_goes_on(
-    database: Database, source: int, seal: Sealing, monkeypatch: pytest.MonkeyPatch, dies: str
+    database: Database, source: int, seal: Sealing, monkeypatch: pytest.MonkeyPatch, module: ModuleType, dies: str
 ) -> None:
     image, orphan = Image(), found(b"nobody links it")
     imported(database, source, APP, image)
     assert adoption.adopt(database, [orphan]) == []
-    step = getattr(sealing, dies)
+    step = getattr(module, dies)
 
     def killed(*arguments: object) -> None:
         step(*arguments)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(sealing, dies, killed)
+        patched.setattr(module, dies, killed)
         with pytest.raises(KeyboardInterrupt):
             seal.seal(source)
     seal.seal(source)

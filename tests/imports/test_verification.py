@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from functions.registry.imports import names
-from functions.registry.metadata.imports import listed
+from functions.registry.metadata.imports.bulk import listed
 from functions.registry.oci.digest import Digest
 from tests.imports.importing import add, problems, requests_counted, run
 from tests.imports.old import OldRegistry

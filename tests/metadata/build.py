@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, Self, TypeVar
 
-from functions.registry.metadata.content import commits, pushes, uploads
+from functions.registry.metadata.content import commits, pushes, upload_parts, uploads
 from functions.registry.metadata.content.pushes import Push
-from functions.registry.metadata.content.uploads import Part, Upload
+from functions.registry.metadata.content.upload_parts import Part
+from functions.registry.metadata.content.uploads import Upload
 from functions.registry.metadata.db import Call, Database, Session
 from functions.registry.metadata.driver import Connection
 from functions.registry.oci.digest import Digest
@@ -88,9 +89,9 @@ def start_upload(database: Database, repository: RepositoryName = APP) -> Upload
 def write_part(database: Database, upload: Upload, size: int = 10) -> Upload:
     """The upload with one more object of `size` bytes."""
     part = Part(new_object(), size, "sha256", b"state")
-    if not uploads.name_object(database, upload, part.object_name):
+    if not upload_parts.name_object(database, upload, part.object_name):
         raise Overtaken
-    advanced = uploads.advance(database, upload, part, HOUR)
+    advanced = upload_parts.advance(database, upload, part, HOUR)
     if advanced is None:
         raise Overtaken
     _parts.setdefault(upload.id, []).append(part.object_name)

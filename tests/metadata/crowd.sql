@@ -14,6 +14,9 @@ INSERT INTO namespace_usage (namespace_id, tags) SELECT id, id % 7 FROM namespac
 INSERT INTO usage_changes (namespace_id, tags) SELECT n % 20, 1 FROM generate_series(1, 5000) AS n;
 INSERT INTO quotas (namespace, bytes) SELECT name, 1000000 FROM namespaces WHERE id % 2 = 0;
 
+INSERT INTO backup_runs (kind, state, destination, name, ended_at)
+SELECT 'backup', 'sealed', '/backups', 'b' || n, now() FROM generate_series(1, 2000) AS n;
+
 INSERT INTO blobs (digest, size, object_name)
 SELECT '\x01' || sha256(int4send(n)), 1000, 'crowd/' || n FROM generate_series(1, 10000) AS n;
 INSERT INTO repository_blobs (repository_id, digest, size)

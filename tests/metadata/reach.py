@@ -30,7 +30,7 @@ class Place:
 # Two functions share a folder.
 _FILES: Final = {
     "migrate": [f"migrate/{name}" for name in ("main.py", "schema.py", "grants.py", "administrator.py", "versions")],
-    "work": ["migrate/work.py", "migrate/background", "migrate/checks", "migrate/imports"],
+    "work": ["migrate/work.py", "migrate/background", "migrate/backups", "migrate/checks", "migrate/imports"],
 }
 _ALL: Final = Place("functions.registry.metadata.db", "STATEMENTS")
 

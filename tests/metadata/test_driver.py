@@ -16,7 +16,8 @@ import pytest
 
 from functions.registry import idle
 from functions.registry.metadata import driver
-from functions.registry.metadata.driver import Connection, ConnectionFailed, DriverError, connect_dbapi, sqlstate
+from functions.registry.metadata.connections.opening import connect_dbapi
+from functions.registry.metadata.driver import Connection, ConnectionFailed, DriverError, sqlstate
 from tests.metadata.build import wait_until
 from tests.metadata.proxy import Proxy, proxied
 

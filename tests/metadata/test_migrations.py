@@ -16,14 +16,15 @@ from werkzeug.test import Client, TestResponse
 from functions.migrate import schema
 from functions.migrate.schema import _LOCK, SchemaNewer, inspect, upgrade
 from functions.migrate.sql import VERSIONS
+from functions.registry.metadata.connections.opening import SESSION
 from functions.registry.metadata.db import Database
-from functions.registry.metadata.driver import _SESSION, Connection
+from functions.registry.metadata.driver import Connection
 from local.schema import dump
 from tests.conftest import ROOT
 from tests.metadata.build import APP, push_image, wait_until_blocked
 
 PATIENCE = 10
-PRE = [f"pre_{number:04}" for number in (1, 2, 3, 4, 7, 9)]
+PRE = [f"pre_{number:04}" for number in (1, 2, 3, 4, 7, 9, 10)]
 POST = [f"post_{number:04}" for number in range(1, 4)]
 DOCUMENTED = ROOT / "functions" / "migrate" / "versions" / "schema.sql"
 
@@ -84,7 +85,7 @@ def test_a_caller_waits_for_another_longer_than_a_statement_may_take(
     with closing(Connection(empty_database_url)) as other, closing(Database(empty_database_url, 1)) as database:
         other.run([("SELECT pg_advisory_lock(:lock)", {"lock": _LOCK})])
         for limit in ("statement_timeout", "lock_timeout"):
-            monkeypatch.setitem(_SESSION, limit, "50ms")
+            monkeypatch.setitem(SESSION, limit, "50ms")
         with ThreadPoolExecutor() as pool:
             waiting = pool.submit(upgrade, empty_database_url)
             wait_until_blocked(database)

@@ -59,7 +59,13 @@ SMALL: Final = {
     "import_modes_pkey",
 }
 # Indexes of what is hardly ever there, or of a few.
-RARE: Final = {"blobs_damaged", "checks_running", "principals_administrators"}
+RARE: Final = {
+    "backup_runs_pkey",
+    "backup_runs_unended",
+    "blobs_damaged",
+    "checks_running",
+    "principals_administrators",
+}
 # What an operator asks now and then reads whole queues, or the last of them in order: never on a request.
 REPORTS: Final = {
     "gc_queues",

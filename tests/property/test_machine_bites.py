@@ -12,7 +12,7 @@ from hypothesis import Phase
 from hypothesis.errors import Flaky
 
 from functions.api.v2 import upload_body
-from functions.registry.metadata.content import blobs, commits, manifests, uploads
+from functions.registry.metadata.content import blobs, commits, manifests, upload_parts, uploads
 from functions.registry.metadata.db import Call, Database, Statement
 from functions.registry.metadata.driver import Connection, Outcome
 from functions.registry.metadata.gc import deletions, reviews
@@ -121,8 +121,8 @@ def test_a_batch_that_is_not_atomic(machine: type[Machine]) -> None:
 
 def test_an_object_that_is_named_too_late(machine: type[Machine]) -> None:
     def advance(database: Database, upload: Any, part: Any, *others: Any) -> Any:
-        uploads.name_object(database, upload, part.object_name)
-        return uploads.advance(database, upload, part, *others)
+        upload_parts.name_object(database, upload, part.object_name)
+        return upload_parts.advance(database, upload, part, *others)
 
     late = mock.Mock(wraps=uploads, name_object=lambda *_: True, advance=advance)
     with mock.patch.object(upload_body, "uploads", late), mock.patch.object(storing, "uploads", late):

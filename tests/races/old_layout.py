@@ -20,9 +20,10 @@ from functions.registry.imports.origin import Blobs, Origin
 from functions.registry.imports.sources import OpenSources
 from functions.registry.imports.touch import Touching
 from functions.registry.metadata.db import Database
-from functions.registry.metadata.imports import adoption, claims, listed, sources
+from functions.registry.metadata.imports import adoption, claims, sources
 from functions.registry.metadata.imports.adoption import FoundBlob
-from functions.registry.metadata.imports.listed import ListedRepository
+from functions.registry.metadata.imports.bulk import listed
+from functions.registry.metadata.imports.bulk.listed import ListedRepository
 from functions.registry.metadata.imports.opened import OpenSource
 from functions.registry.metadata.imports.sources import NewSource
 from functions.registry.metadata.imports.vocabulary import LAYOUT_ROOT, ListedTag

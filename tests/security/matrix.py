@@ -20,6 +20,7 @@ from functions.registry.metadata.retention.runs import NewPlan
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.media_type import OCI_INDEX, OCI_MANIFEST
 from tests.background.building import register
+from tests.backups.rows import sealed
 from tests.security.people import ROLES, Guarded
 from tests.support import Image, index_of
 
@@ -79,6 +80,10 @@ class World:
         document = {"name": "tidy", "repositories": "team/**", "position": 1, "rules": [], "new_for": 86_400}
         plan = NewPlan(None, "tidy", "team", 0, document, None)
         return runs.make_plan(self.registry.services.database, plan, "somebody")
+
+    def backup(self) -> int:
+        """Of backups something that was done; its id."""
+        return sealed(self.registry.services.database)
 
     def running_check(self) -> int:
         database = self.registry.services.database
@@ -211,6 +216,9 @@ OPERATIONS: Final[dict[str, Operation]] = {
     ),
     "GET explanation beyond": lambda world: world.at("GET", "/api/v1/explain?action=push&repository=other/app"),
     "POST run of the collection": lambda world: world.add("gc/runs"),
+    "GET all backups": lambda world: world.at("GET", "/api/v1/backups"),
+    "POST backup beyond": lambda world: world.add("backups"),
+    "GET backup beyond": lambda world: world.at("GET", f"/api/v1/backups/{world.backup()}"),
     "GET background migrations": lambda world: world.at("GET", "/api/v1/background-migrations"),
     "GET background migration": lambda world: world.at("GET", "/api/v1/background-migrations/tag_subjects"),
     "POST act on a background migration": lambda world: world.add(f"background-migrations/{world.migration()}/pause"),

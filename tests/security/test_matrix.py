@@ -46,6 +46,7 @@ _LEAST = {
 def woken(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     """There is a topic, and whatever is published arrives."""
     environment["SLIPWAY_TOPIC"] = "a-topic"
+    environment["SLIPWAY_BACKUPS"] = "gs://elsewhere"
     monkeypatch.setattr(GcTrigger, "publish", lambda *_: True)
 
 

@@ -80,6 +80,9 @@ class Deployment:
         """Whether pages of other origins may read the registry."""
         return "SLIPWAY_CORS_ORIGINS" in self.environment("api")
 
+    def backs_up(self) -> bool:
+        return "SLIPWAY_BACKUPS" in self.environment("work")
+
     def has_front(self) -> bool:
         return any(self.all("google_cloud_run_v2_service"))
 

@@ -82,6 +82,9 @@ def test_a_program_is_told_what_it_needs_and_nothing_else(deployment: Deployment
         | {"SLIPWAY_DATABASE_API_USER", "SLIPWAY_DATABASE_GC_USER", "SLIPWAY_DATABASE_WORK_USER"}
         | ({"SLIPWAY_PEPPER", "SLIPWAY_ADMIN_SECRET_FILE"} if mode == "token" else set()),
     }
+    if deployment.backs_up():
+        expected["api"] |= {"SLIPWAY_BACKUPS"}
+        expected["work"] |= {"SLIPWAY_BACKUPS", "SLIPWAY_BACKUP_EVERY_SECONDS", "SLIPWAY_BACKUP_KEEP"}
     expected["registry"] = expected["api"] - {"SLIPWAY_REQUEST_LIMIT_BYTES"}
     if deployment.shares():
         expected["api"] |= {"SLIPWAY_CORS_ORIGINS"}

@@ -18,13 +18,13 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 # Of each library, where it may be imported. Deployed code and the local harness are all that is looked at.
 ROOMS: Final = {
     "google.cloud.storage": ("functions/registry/blobs/gcs.py",),
-    "google.cloud.sql": ("functions/registry/metadata/driver.py",),
+    "google.cloud.sql": ("functions/registry/metadata/connections/opening.py",),
     "google.pubsub": ("functions/registry/events/*", "local/*"),
     "google.pubsub_v1": ("functions/registry/events/*", "local/*"),
     "google.cloud.pubsub": ("functions/registry/events/*", "local/*"),
     "google.cloud.pubsub_v1": ("functions/registry/events/*", "local/*"),
     "google.auth": ("functions/registry/blobs/*", "functions/registry/auth/*", "functions/registry/events/*"),
-    "pg8000": ("functions/registry/metadata/driver.py",),
+    "pg8000": ("functions/registry/metadata/driver.py", "functions/registry/metadata/connections/opening.py"),
     "flask": ("functions/api/*", "functions/*/main.py"),
     "werkzeug": ("functions/api/*", "functions/*/main.py", "local/*"),
     "sqlalchemy": ("functions/migrate/*",),

@@ -24,5 +24,5 @@ def test_a_start_loads_what_pulls_and_pushes_take_and_no_handler_of_the_rest() -
     loaded = set(ended.stdout.split())
     assert {"functions.api.v2.manifests", "functions.api.v2.uploads"} <= loaded
     later = {row.handler.module for row in ENDPOINTS.rows if isinstance(row.handler, LaterHandler)}
-    of_imports = {"functions.registry.imports.fetching", "functions.registry.metadata.imports.touches"}
+    of_imports = {"functions.registry.imports.fetching", "functions.registry.metadata.imports.touching.touches"}
     assert loaded.isdisjoint(later | of_imports | {"functions.registry.metadata.lists.keyset"})

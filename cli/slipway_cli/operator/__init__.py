@@ -16,6 +16,10 @@ COMMANDS: Final = {
     "migrations": Later(f"{_IN}.background", "migrations", "Large tables that are changed in the background."),
     "recount": Later(f"{_IN}.figures", "recount", "Count all figures anew, with all the time it takes."),
     "grace": Later(f"{_IN}.figures", "grace", "How long garbage is kept, by what made it."),
+    "restore-backup": Later(f"{_IN}.restoring", "restore_backup", "Bring a registry back from a backup."),
+    "after-recovery": Later(
+        f"{_IN}.restoring", "after_recovery", "A database that went back in time: put off what is due."
+    ),
     "rotate": Later(f"{_IN}.rotating", "rotate", "Change the signing key or the pepper, in three steps."),
 }
 

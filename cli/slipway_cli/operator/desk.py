@@ -50,7 +50,17 @@ def _nearby() -> dict[str, str]:
     if near is None:
         return {}
     made = json.loads((near.folder / "access.json").read_text(encoding="utf-8"))
-    return {**{name: str(value) for name, value in made.items()}, "SLIPWAY_DATABASE": near.database}
+    told = json.loads((near.folder / "run.json").read_text(encoding="utf-8"))
+    here = {"SLIPWAY_DATABASE": near.database, "SLIPWAY_BUCKET": str(told["bucket"])}
+    return {**{name: str(value) for name, value in made.items()}, **here}
+
+
+def reach_store() -> None:
+    """Where the database is that of a `make up` nearby, so is the store: Google's client looks for it by this name."""
+    near = None if os.environ.get("SLIPWAY_DATABASE") else running_nearby()
+    if near is not None:
+        told = json.loads((near.folder / "run.json").read_text(encoding="utf-8"))
+        os.environ.setdefault("STORAGE_EMULATOR_HOST", str(told["storage"]))
 
 
 @contextmanager

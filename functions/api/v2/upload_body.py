@@ -15,8 +15,9 @@ from functions.api.web.body import Body
 from functions.api.web.limit import require_within_limit
 from functions.registry.blobs.gcs import new_object_name
 from functions.registry.config import Settings
-from functions.registry.metadata.content import uploads
-from functions.registry.metadata.content.uploads import NewObject, Part, Upload
+from functions.registry.metadata.content import upload_parts
+from functions.registry.metadata.content.upload_parts import Part
+from functions.registry.metadata.content.uploads import NewObject, Upload
 from functions.registry.metadata.db import ChangeRefused
 from functions.registry.oci.byte_range import ByteRange
 from functions.registry.oci.errors import SizeInvalid, UploadInvalid
@@ -59,7 +60,7 @@ def receive(services: Services, upload: Upload, chunk: Chunk, algorithm: str) ->
     object_name = chunk.object.name if chunk.object else name_object(services, upload)
     part = store(services, upload, object_name, _within(upload.room, chain([first], pieces)), algorithm)
     if not chunk.body.is_cut and chunk.range is not None and chunk.range.length != chunk.body.received:
-        uploads.discard_object(services.database, part.object_name)
+        upload_parts.discard_object(services.database, part.object_name)
         raise SizeInvalid("the body differs from its Content-Range", received=chunk.body.received)
     return part
 

@@ -13,8 +13,9 @@ from functions.api.v2.routes import DeleteUpload, GetUpload, PatchUpload, PutUpl
 from functions.api.v2.upload_body import Chunk, chunk_of, receive, require_whole
 from functions.api.web.context import Context
 from functions.api.web.responses import empty, upload_range
-from functions.registry.metadata.content import blobs, uploads
-from functions.registry.metadata.content.uploads import NewObject, NewUpload, Part, Stored, Upload
+from functions.registry.metadata.content import blobs, upload_parts, uploads
+from functions.registry.metadata.content.upload_parts import Part
+from functions.registry.metadata.content.uploads import NewObject, NewUpload, Stored, Upload
 from functions.registry.metadata.db import ChangeRefused, Database
 from functions.registry.oci.byte_range import parse_content_range
 from functions.registry.oci.digest import CANONICAL, Digest
@@ -139,12 +140,12 @@ def _finish(
         _added(context, repository, upload, part, digest)
     require_whole(services.settings, context.body)
     if part is not None:
-        upload, parts = uploads.added(upload, part), [*parts, Stored(part.object_name, is_fresh=True)]
+        upload, parts = upload_parts.added(upload, part), [*parts, Stored(part.object_name, is_fresh=True)]
     try:
         finish(services, repository, upload, parts, digest, context.owner)
     except (Overtaken, ChangeRefused) as error:
         if part is not None:
-            uploads.discard_object(services.database, part.object_name)
+            upload_parts.discard_object(services.database, part.object_name)
         if isinstance(error, Overtaken):
             raise _out_of_order(context, repository, upload) from error
         raise
@@ -181,7 +182,7 @@ def _added(
     context: Context, repository: RepositoryName, upload: Upload, part: Part, digest: Digest | None = None
 ) -> Upload:
     seconds = context.services.settings.upload_expiry_seconds
-    advanced = uploads.advance(context.services.database, upload, part, seconds, digest)
+    advanced = upload_parts.advance(context.services.database, upload, part, seconds, digest)
     if advanced is None:
         raise _out_of_order(context, repository, upload)
     return advanced

@@ -15,9 +15,9 @@ from functions.registry.imports.names import shown
 from functions.registry.imports.origin import Blobs, Origin
 from functions.registry.imports.repository import OldRepository
 from functions.registry.metadata.db import Database
-from functions.registry.metadata.imports.bulk_steps import Target
+from functions.registry.metadata.imports.bulk.bulk_steps import Target
+from functions.registry.metadata.imports.bulk.last_steps import Done
 from functions.registry.metadata.imports.claims import Claim, WorkSource
-from functions.registry.metadata.imports.last_steps import Done
 from functions.registry.metadata.imports.vocabulary import ListedTag, Problem, ProblemKind, Reason
 from functions.registry.oci.digest import Digest
 

@@ -15,10 +15,11 @@ from functions.migrate.imports.batch import Batch, Member, Work, chunks
 from functions.migrate.imports.links import MOST_ATTEMPTS, MOST_LINKS, Again, Links, Pair
 from functions.migrate.imports.reading import Payloads, Read, Reading
 from functions.registry.metadata.db import Call, Conflict, Session
-from functions.registry.metadata.imports import bulk_steps, content, last_steps, mode, problems
-from functions.registry.metadata.imports.bulk_steps import Lost
+from functions.registry.metadata.imports import content, mode, problems
+from functions.registry.metadata.imports.bulk import bulk_steps, last_steps, listed_tags
+from functions.registry.metadata.imports.bulk.bulk_steps import Lost
+from functions.registry.metadata.imports.bulk.listed_tags import RisenTags
 from functions.registry.metadata.imports.content import IncomingManifest
-from functions.registry.metadata.imports.last_steps import RisenTags
 from functions.registry.oci.digest import Digest
 
 _MOST_TAGS: Final = 5000
@@ -96,12 +97,12 @@ class Importing:
         if self._batch.members:
             last_steps.settle(self._work.database, self._batch.done(), self.most_reviews)
 
-    def _put_tags(self, some: last_steps.Bases) -> None:
+    def _put_tags(self, some: listed_tags.Bases) -> None:
         def work(session: Session) -> None:
             held = self._begin(session, mode.importing())
             mine = [base for base in some if base[0] in held]
-            session.batch(last_steps.locking_tags(held, mine))
-            last_steps.put_tags(session, mine)
+            session.batch(listed_tags.locking_tags(held, mine))
+            listed_tags.put_tags(session, mine)
 
         self._retrying(work)
         self._require_time()
@@ -109,10 +110,10 @@ class Importing:
     def _finish(self, session: Session, levels: list[list[Read]]) -> None:
         held = self._begin(session, mode.importing())
         bases = self._batch.bases()
-        if locking := last_steps.locking_tags(held, bases[-_MOST_TAGS:]):
+        if locking := listed_tags.locking_tags(held, bases[-_MOST_TAGS:]):
             session.batch(locking)
         self._put_content(session, held, levels)
-        last_steps.put_tags(session, bases[-_MOST_TAGS:])
+        listed_tags.put_tags(session, bases[-_MOST_TAGS:])
         last_steps.finish(session, self._batch.done(), bases, self._batch.problems())
         last_steps.note_baseline(session, self._batch.done())
 

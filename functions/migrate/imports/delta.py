@@ -16,7 +16,8 @@ from functions.migrate.imports.reading import Payloads, Read
 from functions.registry.imports import payloads
 from functions.registry.imports.payloads import Refusal
 from functions.registry.metadata.db import Call, Session
-from functions.registry.metadata.imports import bulk_steps, deltas, last_steps, mode
+from functions.registry.metadata.imports import mode
+from functions.registry.metadata.imports.bulk import bulk_steps, deltas, last_steps, listed_tags
 from functions.registry.metadata.imports.vocabulary import ListedTag
 
 # What was written while the last listing was under way may have been missed by it; and clocks differ.
@@ -96,6 +97,6 @@ class Delta(Importing):
         self._put_content(session, held, levels)
         for conflict in deltas.follow(session, changed, gone):
             batch.members[conflict.id].note("tag", conflict.tag, "conflict", conflict.detail)
-        last_steps.put_tags(session, changed)
+        listed_tags.put_tags(session, changed)
         last_steps.finish(session, batch.done(), batch.bases(), batch.problems())
         self._note_problems(session)

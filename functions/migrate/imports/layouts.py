@@ -22,9 +22,10 @@ from functions.registry.blobs.errors import AccessRefused, BlobStoreUnavailable
 from functions.registry.imports.origin import Blobs, FolderRefused, Origin, open_origin
 from functions.registry.imports.throttle import AT_ONCE
 from functions.registry.metadata.db import MetadataUnavailable
-from functions.registry.metadata.imports import claims, last_steps, listed, sources
+from functions.registry.metadata.imports import claims, sources
+from functions.registry.metadata.imports.bulk import last_steps, listed
+from functions.registry.metadata.imports.bulk.listed import Range
 from functions.registry.metadata.imports.claims import Claim, Place, WorkSource
-from functions.registry.metadata.imports.listed import Range
 from functions.registry.wiring import Services
 
 # What is listed of all repositories of a batch is in memory at once.

@@ -8,8 +8,9 @@ from typing import Final
 
 from functions.migrate.imports.batch import Batch, chunks
 from functions.registry.metadata.db import Call, Conflict, Session
-from functions.registry.metadata.imports import adoption, bulk_steps, content, mode
-from functions.registry.metadata.imports.bulk_steps import Lost
+from functions.registry.metadata.imports import adoption, content, mode
+from functions.registry.metadata.imports.bulk import bulk_steps
+from functions.registry.metadata.imports.bulk.bulk_steps import Lost
 from functions.registry.metadata.imports.content import IncomingLink
 from functions.registry.oci.digest import Digest
 

@@ -12,9 +12,10 @@ from functions.registry.imports import listing, names
 from functions.registry.imports.listing import Listed
 from functions.registry.imports.names import BlobData, shown
 from functions.registry.metadata.db import Session
-from functions.registry.metadata.imports import adoption, listed, problems
+from functions.registry.metadata.imports import adoption, problems
 from functions.registry.metadata.imports.adoption import FoundBlob
-from functions.registry.metadata.imports.listed import ListedRepository, Range
+from functions.registry.metadata.imports.bulk import listed
+from functions.registry.metadata.imports.bulk.listed import ListedRepository, Range
 from functions.registry.metadata.imports.vocabulary import Problem
 from functions.registry.oci.errors import NameInvalid
 from functions.registry.oci.name import RepositoryName

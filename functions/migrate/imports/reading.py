@@ -16,7 +16,7 @@ from functions.registry.blobs.errors import ObjectMissing
 from functions.registry.config import MEBIBYTE
 from functions.registry.imports import names, payloads
 from functions.registry.imports.payloads import Refusal
-from functions.registry.metadata.imports import bulk_steps
+from functions.registry.metadata.imports.bulk import bulk_steps
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.manifest import Manifest
 

@@ -12,9 +12,10 @@ from typing import Final
 from functions.registry.imports import names
 from functions.registry.imports.places import Place
 from functions.registry.metadata.db import Database
-from functions.registry.metadata.imports import sealing, sources
-from functions.registry.metadata.imports.sealing import Awaited
-from functions.registry.metadata.imports.transactions import wait_for_all
+from functions.registry.metadata.imports import sources
+from functions.registry.metadata.imports.ending import garbage, sealing
+from functions.registry.metadata.imports.ending.sealing import Awaited
+from functions.registry.metadata.imports.ending.transactions import wait_for_all
 from functions.registry.metadata.imports.vocabulary import Source
 
 _WAIT_SECONDS: Final = 60.0
@@ -49,12 +50,12 @@ class Sealing:
         if source.state != "sealed":
             # Whoever fetched something at this moment is through with it: nothing is imported from now on.
             self._wait()
-            sealing.queue_garbage(self.database, source)
+            garbage.queue_garbage(self.database, source)
             sealing.end(self.database, source_id)
         # Whoever queued the deletion of an object by what was true before has done so.
         self._wait()
-        sealing.date_deletions(self.database, source)
-        sealing.drop(self.database, source_id)
+        garbage.date_deletions(self.database, source)
+        garbage.drop(self.database, source_id)
 
     def _wait(self) -> None:
         if not wait_for_all(self.database, self.wait_seconds):

@@ -11,8 +11,9 @@ from functions.migrate.imports.ranges import RangeLost
 from functions.registry.blobs.errors import ObjectMissing
 from functions.registry.blobs.gcs import Bucket
 from functions.registry.metadata.db import Call, Session
-from functions.registry.metadata.imports import listed, problems, verifying
-from functions.registry.metadata.imports.listed import Range
+from functions.registry.metadata.imports import problems, verifying
+from functions.registry.metadata.imports.bulk import listed
+from functions.registry.metadata.imports.bulk.listed import Range
 from functions.registry.metadata.imports.verifying import Difference, HeldBlob
 from functions.registry.metadata.imports.vocabulary import Problem
 from functions.registry.oci.digest import Digest

@@ -8,7 +8,8 @@ from functions.registry.blobs.errors import BlobStoreUnavailable
 from functions.registry.blobs.objects import ObjectPage, StoredObject
 from functions.registry.imports.origin import open_origin
 from functions.registry.imports.places import Place
-from functions.registry.metadata.imports import claims, sealing, sources
+from functions.registry.metadata.imports import claims, sources
+from functions.registry.metadata.imports.ending import sealing
 from functions.registry.metadata.imports.vocabulary import Source
 from functions.registry.wiring import Services
 

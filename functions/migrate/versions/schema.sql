@@ -1267,6 +1267,39 @@ ALTER TABLE public.background_migrations ALTER COLUMN id ADD GENERATED ALWAYS AS
     CACHE 1
 );
 
+CREATE TABLE public.backup_runs (
+    id bigint NOT NULL,
+    kind text NOT NULL,
+    state text DEFAULT 'waiting'::text NOT NULL,
+    destination text NOT NULL COLLATE pg_catalog."C",
+    name text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
+    options jsonb DEFAULT '{}'::jsonb NOT NULL,
+    snapshot jsonb,
+    snapshot_at timestamp with time zone,
+    hold_id bigint,
+    cursor text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
+    tokens jsonb DEFAULT '{}'::jsonb NOT NULL,
+    counts jsonb DEFAULT '{}'::jsonb NOT NULL,
+    missing text[] DEFAULT '{}'::text[] NOT NULL,
+    lease bigint DEFAULT 0 NOT NULL,
+    lease_until timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    error text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    ended_at timestamp with time zone,
+    CONSTRAINT backup_runs_kind_check CHECK ((kind = ANY (ARRAY['backup'::text, 'verification'::text, 'prune'::text]))),
+    CONSTRAINT backup_runs_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'copying'::text, 'sealed'::text, 'done'::text, 'failed'::text, 'pruned'::text])))
+);
+
+ALTER TABLE public.backup_runs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.backup_runs_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.blob_reviews (
     digest bytea NOT NULL,
     review_after timestamp with time zone NOT NULL,
@@ -1395,6 +1428,21 @@ CREATE TABLE public.grants (
 
 ALTER TABLE public.grants ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.grants_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.holds (
+    id bigint NOT NULL,
+    reason text NOT NULL,
+    until timestamp with time zone NOT NULL
+);
+
+ALTER TABLE public.holds ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.holds_id_seq
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
@@ -2140,6 +2188,9 @@ ALTER TABLE ONLY public.background_migrations
 ALTER TABLE ONLY public.background_migrations
     ADD CONSTRAINT background_migrations_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.backup_runs
+    ADD CONSTRAINT backup_runs_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.blob_reviews
     ADD CONSTRAINT blob_reviews_pkey PRIMARY KEY (digest);
 
@@ -2172,6 +2223,9 @@ ALTER TABLE ONLY public.grants
 
 ALTER TABLE ONLY public.grants
     ADD CONSTRAINT grants_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.holds
+    ADD CONSTRAINT holds_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.import_deleted
     ADD CONSTRAINT import_deleted_pkey PRIMARY KEY (repository, tag, digest);
@@ -2362,6 +2416,12 @@ CREATE INDEX audit_refusals ON public.audit USING btree (id) WHERE (outcome = 'd
 
 CREATE INDEX audit_resource ON public.audit USING btree (resource, id);
 
+CREATE INDEX backup_runs_kinds ON public.backup_runs USING btree (kind, id);
+
+CREATE INDEX backup_runs_names ON public.backup_runs USING btree (name);
+
+CREATE UNIQUE INDEX backup_runs_unended ON public.backup_runs USING btree (((ended_at IS NULL))) WHERE (ended_at IS NULL);
+
 CREATE INDEX blob_reviews_due ON public.blob_reviews USING btree (review_after);
 
 CREATE INDEX blobs_damaged ON public.blobs USING btree (digest) WHERE (damaged_at IS NOT NULL);
@@ -2387,6 +2447,8 @@ CREATE INDEX grants_list ON public.grants USING btree (pattern, id);
 CREATE INDEX grants_namespace ON public.grants USING btree (namespace, principal_id);
 
 CREATE INDEX grants_of_principal ON public.grants USING btree (principal_id, pattern, id);
+
+CREATE INDEX holds_until ON public.holds USING btree (until);
 
 CREATE INDEX import_modes_latest ON public.import_modes USING btree (source_id, id);
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote
@@ -11,6 +12,16 @@ from functions.registry.blobs.gcs import connect, translating
 
 _LONGEST_REASON: Final = 300
 _ABSENT: Final = 0
+# In one request, so that it is answered in time.
+_MOST_BYTES_COPIED: Final = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class CopyStep:
+    """`token` is where to go on, and None at the end; which is no good one if something has the name."""
+
+    is_done: bool
+    token: str | None = None
 
 
 class WrittenObjects:
@@ -34,16 +45,26 @@ class WrittenObjects:
         return None if answer is None else int(answer.json()["generation"])
 
     def copy(self, name: str, bucket: str, source: str) -> bool:
-        """Copies within the store, into a name that nothing has; False if something has it. Raises ObjectMissing."""
+        """Within the store, into a name that nothing has; False if something has it. Raises ObjectMissing."""
+        step = self.copy_on(name, bucket, source)
+        while step.token is not None:
+            step = self.copy_on(name, bucket, source, step.token)
+        return step.is_done
+
+    def copy_on(self, name: str, bucket: str, source: str, token: str | None = None) -> CopyStep:
+        """One request of such a copy, which goes on where that with the `token` ended: a large object may take many,
+        where it comes from another place. Raises ObjectMissing.
+        """
         path = f"/storage/v1/b/{quote(bucket, safe='')}/o/{quote(source, safe='')}"
         path += f"/rewriteTo/b/{self._bucket}/o/{quote(name, safe='')}"
-        query = {"ifGenerationMatch": str(_ABSENT)}
-        while (answer := self._ask("POST", path, query)) is not None:
-            document = answer.json()
-            if document["done"]:
-                return True
-            query["rewriteToken"] = document["rewriteToken"]
-        return False
+        query = {"ifGenerationMatch": str(_ABSENT), "maxBytesRewrittenPerCall": str(_MOST_BYTES_COPIED)}
+        if token is not None:
+            query["rewriteToken"] = token
+        answer = self._ask("POST", path, query)
+        if answer is None:
+            return CopyStep(is_done=False)
+        document = answer.json()
+        return CopyStep(document["done"], None if document["done"] else document["rewriteToken"])
 
     def delete(self, name: str, generation: int | None = None) -> bool:
         """Returns False if it is of another generation; one that is gone already is fine."""

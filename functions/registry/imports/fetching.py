@@ -16,10 +16,11 @@ from functions.registry.imports.older_store import OlderStore
 from functions.registry.imports.places import Place
 from functions.registry.imports.sources import OpenSources
 from functions.registry.metadata.db import Database
-from functions.registry.metadata.imports import adoption, lookups, touches
-from functions.registry.metadata.imports.lookups import Old
-from functions.registry.metadata.imports.steps import BeginAnew
-from functions.registry.metadata.imports.touches import Touch
+from functions.registry.metadata.imports import adoption
+from functions.registry.metadata.imports.touching import lookups, touches
+from functions.registry.metadata.imports.touching.lookups import Old
+from functions.registry.metadata.imports.touching.steps import BeginAnew
+from functions.registry.metadata.imports.touching.touches import Touch
 from functions.registry.metadata.imports.vocabulary import ListedTag
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.name import Reference, RepositoryName, Tag

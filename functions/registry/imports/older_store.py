@@ -17,8 +17,8 @@ from functions.registry.imports.places import Place
 from functions.registry.metadata.db import Database
 from functions.registry.metadata.imports import adoption, problems
 from functions.registry.metadata.imports.adoption import FoundBlob
-from functions.registry.metadata.imports.lookups import Old
-from functions.registry.metadata.imports.touches import FetchedManifest
+from functions.registry.metadata.imports.touching.lookups import Old
+from functions.registry.metadata.imports.touching.touches import FetchedManifest
 from functions.registry.metadata.imports.vocabulary import ListedTag, Problem
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.name import Tag

@@ -1,4 +1,4 @@
-"""The one module that knows the database driver: pg8000, made to need a single round trip.
+"""The database driver, pg8000, which connections/opening.py knows besides: made to need a single round trip.
 
 As its API stands pg8000 takes three round trips for a statement with parameters. Here Parse, Describe, Bind and
 Execute of one or several statements go out in one flush before one Sync: one round trip, and, as the protocol has
@@ -14,11 +14,8 @@ import time
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, BinaryIO, Final
-from urllib.parse import parse_qs, unquote, urlsplit
 
-import pg8000.dbapi
 import pg8000.native
 from pg8000.converters import array_out
 from pg8000.core import DATA_ROW, IN_TRANSACTION, NULL_BYTE, SYNC_MSG, Context, _flush, _write, make_params
@@ -26,30 +23,15 @@ from pg8000.native import to_statement
 
 from functions.registry import idle
 from functions.registry.metadata.connections import messages
+from functions.registry.metadata.connections.opening import LOCK_SECONDS, SESSION_OF_REQUESTS, open_session
 from functions.registry.metadata.connections.prepared import Plan, PreparedStatements, Step
 
-CONNECT_SECONDS: Final = 10
-# How long a statement waits for a lock. Whoever waits holds a connection, and a client comes back anyway; what nobody
-# tries again soon, and is rare, may wait longer.
-LOCK_SECONDS: Final = 3
-PATIENT_LOCK_SECONDS: Final = 10
 # Settings of the server and of its roles hold from a session's start, and a plan that is kept does not see a table
 # grow: no session lives for ever.
 LONGEST_LIFE_SECONDS: Final = 900
 # The server gives up a statement sooner than this: past it, the network is broken.
 ANSWER_SECONDS: Final = 40
 LONGEST_ANSWER_SECONDS: Final = 3600
-# Sent with the connection's first message, so they cost no round trip of their own. A statement that takes longer is
-# given up; a transaction left open is ended by the server.
-_SESSION: Final = {
-    "statement_timeout": "30s",
-    "idle_in_transaction_session_timeout": "30s",
-    "timezone": "UTC",
-    # It pays for reports over many rows, and costs hundreds of milliseconds before the first.
-    "jit": "off",
-}
-# A plan that is kept was made when its tables were perhaps small, where reading them whole is cheap.
-_SESSION_OF_REQUESTS: Final = {**_SESSION, "enable_seqscan": "off"}
 _COMMAND_COMPLETE: Final = b"C"
 _ROW_DESCRIPTION: Final = b"T"
 _NO_DATA: Final = b"n"
@@ -112,13 +94,9 @@ class Connection:
     """One session. It belongs to one thread at a time."""
 
     def __init__(self, url: str, lock_seconds: int = LOCK_SECONDS) -> None:
-        """`url` names the database in one of three ways.
-
-        `postgresql://user@/database?host=DIRECTORY` is a unix socket, `postgresql://user@host:port/database` is TCP,
-        `cloudsql://user@/database?instance=PROJECT:REGION:NAME` is the Cloud SQL connector.
-        """
+        """Opens the session; connections/opening.py says what `url` may be. Raises ConnectionFailed and DriverError."""
         try:
-            self._driver = _connect(url, {**_SESSION_OF_REQUESTS, "lock_timeout": f"{lock_seconds}s"}, _Driver)
+            self._driver = open_session(url, {**SESSION_OF_REQUESTS, "lock_timeout": f"{lock_seconds}s"}, _Driver)
         except ConnectionFailed as error:
             raise _reason(error) from error
         self._driver._usock.settimeout(ANSWER_SECONDS)  # noqa: SLF001
@@ -265,40 +243,6 @@ class _Driver(pg8000.native.Connection):  # type: ignore[misc]  # the driver has
             raise
 
 
-def connect_dbapi(url: str) -> Any:
-    """Returns a plain DB-API connection, for Alembic."""
-    session = {**_SESSION, "lock_timeout": f"{PATIENT_LOCK_SECONDS}s"}
-    connection = _connect(url, session, pg8000.dbapi.connect)
-    connection._usock.settimeout(None)  # noqa: SLF001  # a migration takes as long as it takes
-    return connection
-
-
-def _connect(url: str, session: Mapping[str, str], connect: Any) -> Any:
-    parts = urlsplit(url)
-    # A folder's name need not be UTF-8.
-    options = {name: values[0] for name, values in parse_qs(parts.query, errors="surrogateescape").items()}
-    user, database = unquote(parts.username or "postgres"), parts.path.lstrip("/")
-    if parts.scheme == "cloudsql":
-        network = options.get("network", "private")
-        return _connector(network).connect(
-            options["instance"], "pg8000", user=user, db=database, startup_params=session
-        )
-    arguments: dict[str, Any] = {
-        "user": user,
-        "database": database,
-        "timeout": CONNECT_SECONDS,
-        "startup_params": session,
-    }
-    if parts.password:
-        arguments["password"] = unquote(parts.password)
-    if parts.hostname:
-        arguments |= {"host": parts.hostname, "port": parts.port or 5432}
-    else:
-        # Building a TLS context costs 25 ms, and a unix socket has no use for it.
-        arguments |= {"unix_sock": f"{options['host']}/.s.PGSQL.{options.get('port', '5432')}", "ssl_context": False}
-    return connect(**arguments)
-
-
 def _reason(error: BaseException) -> BaseException:
     """Returns what the server said. The driver then closes what the server has closed, and raises the error of that
     instead.
@@ -315,14 +259,6 @@ def _array(values: Sequence[Any]) -> str:
         f'"{value}"' if isinstance(value, str) and value.lower() == "null" else array_out(value) for value in values
     )
     return f"{{{','.join(items)}}}"
-
-
-@cache
-def _connector(network: str) -> Any:
-    # Imported here: it costs half a second of a cold start, and only this kind of address needs it.
-    from google.cloud.sql.connector import Connector  # noqa: PLC0415
-
-    return Connector(refresh_strategy="lazy", enable_iam_auth=True, ip_type=network)
 
 
 def sqlstate(error: Exception) -> tuple[str, str]:

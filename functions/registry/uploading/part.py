@@ -9,8 +9,9 @@ from collections.abc import Iterator
 
 from functions.registry.blobs import hashing
 from functions.registry.blobs.gcs import new_object_name
-from functions.registry.metadata.content import uploads
-from functions.registry.metadata.content.uploads import Part, Upload
+from functions.registry.metadata.content import upload_parts
+from functions.registry.metadata.content.upload_parts import Part
+from functions.registry.metadata.content.uploads import Upload
 from functions.registry.oci.errors import UploadUnknown
 from functions.registry.wiring import Services
 
@@ -18,13 +19,13 @@ from functions.registry.wiring import Services
 def name_object(services: Services, upload: Upload) -> str:
     """Makes a new object of the upload known. Raises UploadUnknown if the upload is gone."""
     object_name = new_object_name(upload.id)
-    if not uploads.name_object(services.database, upload, object_name):
+    if not upload_parts.name_object(services.database, upload, object_name):
         raise UploadUnknown
     return object_name
 
 
 def store(services: Services, upload: Upload, object_name: str, pieces: Iterator[bytes], algorithm: str) -> Part:
-    """Writes all pieces; `uploads.advance` or the upload's commit makes them count.
+    """Writes all pieces; `upload_parts.advance` or the upload's commit makes them count.
 
     Raises BlobStoreUnavailable and what `pieces` raises; the object is queued for deletion then.
     """
@@ -39,6 +40,6 @@ def store(services: Services, upload: Upload, object_name: str, pieces: Iterator
         writer.close()
     except Exception:
         writer.cancel()
-        uploads.discard_object(services.database, object_name)
+        upload_parts.discard_object(services.database, object_name)
         raise
     return Part(object_name, writer.size, algorithm, running.state() if running is not None else None)

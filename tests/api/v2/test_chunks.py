@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 
-from functions.registry.metadata.content import uploads
+from functions.registry.metadata.content import upload_parts, uploads
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.name import RepositoryName
 from tests.support import Registry
@@ -79,14 +79,14 @@ def test_the_second_of_two_writers_at_once_is_refused(registry: Registry, monkey
     """Another request adds a chunk while this one's body is under way."""
     location = registry.start_upload("a/b")
     overtaking = iter([True])
-    original = uploads.advance
+    original = upload_parts.advance
 
     def advance(*arguments: object) -> object:
         if next(overtaking, False):
             assert registry.request("PATCH", location, data=b"first").status_code == 202
         return original(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(uploads, "advance", advance)
+    monkeypatch.setattr(upload_parts, "advance", advance)
     response = registry.request("PATCH", location, data=b"second")
     assert (response.status_code, response.headers["Range"]) == (416, "0-4")
     digest = Digest.of(b"first")

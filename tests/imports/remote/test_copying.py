@@ -9,7 +9,7 @@ import pytest
 
 from functions.migrate.imports.remote.errors import RemoteUnavailable, TimeOver
 from functions.registry.auth.source_credentials import Credentials
-from functions.registry.metadata.imports.copied_tags import Overtaken
+from functions.registry.metadata.imports.remote.copied_tags import Overtaken
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.media_type import OCI_INDEX, OCI_MANIFEST
 from tests.imports.remote.conftest import Copying

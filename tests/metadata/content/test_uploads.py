@@ -9,9 +9,10 @@ from threading import Barrier
 
 import pytest
 
-from functions.registry.metadata.content import blobs, commits, repositories, uploads
+from functions.registry.metadata.content import blobs, commits, repositories, upload_parts, uploads
 from functions.registry.metadata.content.commits import Committed
-from functions.registry.metadata.content.uploads import Part, Stored, Upload
+from functions.registry.metadata.content.upload_parts import Part
+from functions.registry.metadata.content.uploads import Stored, Upload
 from functions.registry.metadata.db import Database
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.name import RepositoryName
@@ -48,7 +49,7 @@ def object_of(database: Database, digest: Digest = DIGEST) -> str | None:
 
 def named_part(database: Database, upload: Upload, size: int = 10, state: bytes | None = b"state") -> Part:
     part = Part(new_object(), size, "sha256", state)
-    assert uploads.name_object(database, upload, part.object_name)
+    assert upload_parts.name_object(database, upload, part.object_name)
     return part
 
 
@@ -71,11 +72,11 @@ def test_an_upload_of_another_repository_or_whose_time_is_over_is_not_found(data
 def test_parts_come_in_the_order_they_were_added_and_each_gives_more_time(database: Database) -> None:
     upload = start_upload(database)
     first, second = named_part(database, upload, 10), named_part(database, upload, 5, state=None)
-    after_first = uploads.advance(database, upload, first, 2 * HOUR)
+    after_first = upload_parts.advance(database, upload, first, 2 * HOUR)
     assert after_first == Upload(upload.id, 1, 10, "sha256", b"state")
     assert uploads.get(database, APP, upload.id) == after_first
     pass_time(database, 1.5)
-    after_second = uploads.advance(database, after_first, second, HOUR)
+    after_second = upload_parts.advance(database, after_first, second, HOUR)
     assert after_second == Upload(upload.id, 2, 15, "sha256", None)
     assert uploads.get(database, APP, upload.id) == after_second
     stored = [Stored(part.object_name, is_fresh=True) for part in (first, second)]
@@ -86,9 +87,9 @@ def test_a_named_object_without_its_bytes_is_no_part(database: Database) -> None
     upload = start_upload(database)
     part = named_part(database, upload)
     assert uploads.get(database, APP, upload.id) == upload
-    uploads.discard_object(database, part.object_name)
+    upload_parts.discard_object(database, part.object_name)
     assert pending_deletion(database) == {part.object_name}
-    uploads.discard_object(database, "unknown")
+    upload_parts.discard_object(database, "unknown")
 
 
 def test_of_two_that_advance_one_version_one_wins_and_the_others_object_is_to_be_deleted(database: Database) -> None:
@@ -98,7 +99,7 @@ def test_of_two_that_advance_one_version_one_wins_and_the_others_object_is_to_be
 
     def advance(part: Part) -> Upload | None:
         together.wait()
-        return uploads.advance(database, upload, part, HOUR)
+        return upload_parts.advance(database, upload, part, HOUR)
 
     with ThreadPoolExecutor() as pool:
         results = list(pool.map(advance, parts))
@@ -115,16 +116,16 @@ def test_a_part_for_an_upload_that_ended_is_to_be_deleted(database: Database) ->
     upload = start_upload(database)
     part = named_part(database, upload)
     assert uploads.cancel(database, APP, upload.id)
-    assert uploads.advance(database, upload, part, HOUR) is None
+    assert upload_parts.advance(database, upload, part, HOUR) is None
     assert pending_deletion(database) == {part.object_name}
-    assert uploads.name_object(database, upload, new_object()) is False
+    assert upload_parts.name_object(database, upload, new_object()) is False
 
 
 def test_naming_an_object_waits_for_a_cancellation_and_fails(database: Database, database_url: str) -> None:
     upload = start_upload(database)
     with OpenTransaction(database_url) as other, ThreadPoolExecutor() as pool:
         assert uploads.cancel(other, APP, upload.id)
-        named = pool.submit(uploads.name_object, database, upload, "late")
+        named = pool.submit(upload_parts.name_object, database, upload, "late")
         wait_until_blocked(database)
         other.commit()
         assert named.result(PATIENCE) is False
@@ -272,5 +273,5 @@ def test_an_upload_that_got_more_time_meanwhile_is_not_found_by_its_old_version(
     upload = start_upload(database)
     newer = write_part(database, upload)
     part = named_part(database, newer)
-    assert uploads.advance(database, replace(newer, version=0), part, HOUR) is None
+    assert upload_parts.advance(database, replace(newer, version=0), part, HOUR) is None
     assert uploads.get(database, APP, upload.id) == newer

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from functions.registry.metadata.content import uploads
+from functions.registry.metadata.content import upload_parts
 from functions.registry.metadata.db import Database
 from functions.registry.metadata.gc import deletions
 from functions.registry.metadata.gc.deletions import Deletion
@@ -32,8 +32,8 @@ def queue(database: Database, count: int) -> list[str]:
     upload = start_upload(database)
     names = [new_object() for _ in range(count)]
     for name in names:
-        assert uploads.name_object(database, upload, name)
-        uploads.discard_object(database, name)
+        assert upload_parts.name_object(database, upload, name)
+        upload_parts.discard_object(database, name)
     return names
 
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from functions.registry.metadata.content import blobs, commits, manifests, tags, uploads
+from functions.registry.metadata.content import blobs, commits, manifests, tags, upload_parts, uploads
 from functions.registry.metadata.content.pushes import ReferenceMissing
 from functions.registry.metadata.db import Database
 from functions.registry.oci.digest import Digest
@@ -233,7 +233,7 @@ def test_the_end_of_an_upload_deletes_all_but_the_blobs_object(
     graced: Database, end: Callable[[Database, uploads.Upload], None]
 ) -> None:
     upload = write_part(graced, write_part(graced, start_upload(graced)))
-    assert uploads.name_object(graced, upload, "named only")
+    assert upload_parts.name_object(graced, upload, "named only")
     end(graced, upload)
     waiting = pending_deletion(graced)
     kept = {parts_of(upload)[1]} if end is ended_by_commit else set()

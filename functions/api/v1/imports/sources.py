@@ -21,8 +21,11 @@ from functions.api.web.rows import plain, rows
 from functions.registry.imports import addresses
 from functions.registry.imports.addresses import AddressInvalid
 from functions.registry.metadata.db import Database
-from functions.registry.metadata.imports import exports, overview, passes, sealing, sources, verifying
+from functions.registry.metadata.imports import overview, sources, verifying
+from functions.registry.metadata.imports.ending import sealing
+from functions.registry.metadata.imports.exporting import exports
 from functions.registry.metadata.imports.overview import Overview
+from functions.registry.metadata.imports.remote import passes
 from functions.registry.metadata.imports.sources import NewSource, SourceExists
 
 _LONGEST_ADDRESS: Final = 1024

@@ -18,8 +18,9 @@ from functions.registry.imports import listing, names
 from functions.registry.imports.origin import Origin
 from functions.registry.imports.places import walk
 from functions.registry.metadata.db import Database
-from functions.registry.metadata.imports import exports
-from functions.registry.metadata.imports.exports import ExportClaim, Located, Payload, TagHere, WrittenTag
+from functions.registry.metadata.imports.exporting import contents
+from functions.registry.metadata.imports.exporting.contents import Located, Payload, TagHere, WrittenTag
+from functions.registry.metadata.imports.exporting.exports import ExportClaim
 from functions.registry.metadata.imports.vocabulary import Problem, ProblemKind, Reason
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.manifest import Manifest, parse_manifest
@@ -75,10 +76,10 @@ class _Repository:
     def _put_manifests(self) -> None:
         """Writes their blobs, the links to those, their own bytes; then, children first, that they are manifests."""
         database, claim = self._export.database, self._claim
-        absent = [each for each in exports.manifests(database, claim) if each not in self._there.revisions]
+        absent = [each for each in contents.manifests(database, claim) if each not in self._there.revisions]
         waiting: dict[Digest, Manifest] = {}
         for first in range(0, len(absent), _STEP):
-            found = exports.payloads(database, claim, absent[first : first + _STEP])
+            found = contents.payloads(database, claim, absent[first : first + _STEP])
             parsed = {each.digest: parse_manifest(each.payload, each.media_type) for each in found}
             self._put_contents(found, parsed)
             waiting.update(parsed)
@@ -98,11 +99,11 @@ class _Repository:
             for manifest in parsed.values()
             for digest in (*manifest.required_blobs, *manifest.optional_blobs, *manifest.listed_digests)
         }
-        located = exports.locate(export.database, self._claim, sorted(named - self._linked))
+        located = contents.locate(export.database, self._claim, sorted(named - self._linked))
         foreign = [each for each in located if each.object_name != self._name(names.blob_name(each.digest))]
         written = [(self._name(names.blob_name(each.digest)), each.size) for each in foreign]
         written += [(self._name(names.blob_name(each.digest)), len(each.payload)) for each in found]
-        exports.expect(export.database, written)
+        contents.expect(export.database, written)
         self._each(self._copy_blob, foreign)
         self._each(lambda blob: self._put(names.layer_link_name(path, blob.digest), blob.digest), located)
         self._each(lambda each: self._put(names.blob_name(each.digest), each.payload), found)
@@ -121,8 +122,8 @@ class _Repository:
         there.
         """
         database, claim = self._export.database, self._claim
-        here, bases = exports.tags(database, claim), exports.bases(database, claim)
-        known = exports.conflicts(database, claim)
+        here, bases = contents.tags(database, claim), contents.bases(database, claim)
+        known = contents.conflicts(database, claim)
         both: list[WrittenTag] = []
         changed: list[TagHere] = []
         for name, tag in here.items():
@@ -138,7 +139,7 @@ class _Repository:
         gone = [base.name for base in bases.values() if base.name not in here]
         asked = [name for name in gone if self._may_remove(name, bases[name].digest, known)]
         removed = [name for name, is_gone in zip(asked, self._each(self._remove_tag, asked), strict=True) if is_gone]
-        exports.wrote_tags(database, claim, both, removed)
+        contents.wrote_tags(database, claim, both, removed)
 
     def _put_tag(self, tag: TagHere) -> WrittenTag | None:
         path, there = self._claim.path, self._there.tags.get(tag.name)
@@ -177,7 +178,7 @@ class _Repository:
 
     def _remove_manifests(self) -> None:
         """Removes the manifests that somebody deleted here by their digests."""
-        deleted = exports.deleted_manifests(self._export.database, self._claim)
+        deleted = contents.deleted_manifests(self._export.database, self._claim)
         gone = [digest for digest in deleted if digest in self._there.revisions]
         for digest in gone:
             self._export.target.delete(self._name(names.revision_link_name(self._claim.path, digest)))

@@ -10,8 +10,9 @@ from functions.registry import telemetry
 from functions.registry.blobs.errors import AccessRefused, BlobStoreUnavailable
 from functions.registry.blobs.written import WrittenObjects
 from functions.registry.imports.origin import open_origin
-from functions.registry.metadata.imports import exports, sources
-from functions.registry.metadata.imports.exports import ExportClaim
+from functions.registry.metadata.imports import sources
+from functions.registry.metadata.imports.exporting import exports
+from functions.registry.metadata.imports.exporting.exports import ExportClaim
 from functions.registry.wiring import Services
 
 _AT_ONCE: Final = 16

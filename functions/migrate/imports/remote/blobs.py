@@ -14,9 +14,9 @@ from typing import Final
 
 from functions.migrate.imports.remote.client import Remote
 from functions.migrate.imports.remote.errors import AnswerInvalid, RemoteUnavailable, TimeOver
-from functions.registry.metadata.content import uploads
+from functions.registry.metadata.content import upload_parts, uploads
 from functions.registry.metadata.content.uploads import NewUpload, Owner, Upload
-from functions.registry.metadata.imports import copies
+from functions.registry.metadata.imports.remote import copies
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.errors import UploadUnknown
 from functions.registry.oci.name import RepositoryName
@@ -91,7 +91,7 @@ def _receive(services: Services, remote: Remote, place: Place, upload: Upload, d
             return 0
         part = store(services, upload, name_object(services, upload), chain([first], pieces), digest.algorithm)
     seconds = services.settings.upload_expiry_seconds
-    if uploads.advance(services.database, upload, part, seconds, digest) is None:
+    if upload_parts.advance(services.database, upload, part, seconds, digest) is None:
         raise RemoteUnavailable("somebody else copies the same blob")
     took = time.monotonic() - started
     if took > _PATIENCE_SECONDS and part.size < _LEAST_BYTES_A_SECOND * took:

@@ -20,7 +20,7 @@ from functions.migrate.imports.remote.errors import (
 from functions.registry.auth.roles import Role
 from functions.registry.metadata.content import pushes
 from functions.registry.metadata.content.pushes import Push, ReferenceMissing, TypeDiffers
-from functions.registry.metadata.imports import copies
+from functions.registry.metadata.imports.remote import copies
 from functions.registry.metadata.imports.vocabulary import Problem, ProblemKind, Reason
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.errors import DigestInvalid, ManifestInvalid

@@ -22,9 +22,9 @@ from functions.migrate.imports.remote.errors import (
     TimeOver,
 )
 from functions.migrate.imports.remote.manifests import Copied, ManifestCopy
-from functions.registry.metadata.imports import copied_tags, copies
 from functions.registry.metadata.imports.claims import Claim
-from functions.registry.metadata.imports.copied_tags import Stretch, TagsApplied
+from functions.registry.metadata.imports.remote import copied_tags, copies
+from functions.registry.metadata.imports.remote.copied_tags import Stretch, TagsApplied
 from functions.registry.metadata.imports.vocabulary import Problem
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.errors import ManifestInvalid

@@ -26,10 +26,11 @@ from functions.registry.auth import source_credentials
 from functions.registry.auth.source_credentials import Credentials, CredentialsLost
 from functions.registry.blobs.errors import BlobStoreUnavailable
 from functions.registry.metadata.db import ChangeRefused, MetadataUnavailable
-from functions.registry.metadata.imports import claims, passes, problems, sources
+from functions.registry.metadata.imports import claims, problems, sources
 from functions.registry.metadata.imports.claims import Claim
-from functions.registry.metadata.imports.copied_tags import Overtaken
-from functions.registry.metadata.imports.passes import Named, Travelled
+from functions.registry.metadata.imports.remote import passes
+from functions.registry.metadata.imports.remote.copied_tags import Overtaken
+from functions.registry.metadata.imports.remote.passes import Named, Travelled
 from functions.registry.metadata.imports.vocabulary import Problem, Source
 from functions.registry.oci.errors import NameInvalid
 from functions.registry.oci.name import RepositoryName

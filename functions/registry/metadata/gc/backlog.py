@@ -22,7 +22,8 @@ class Backlog:
     oldest_seconds: float
 
 
-# Each queue is read from its old end, as far as it is due. What failed is not: it was put off.
+# Each queue is read from its old end, as far as it is due. What failed is not: it was put off. What a hold keeps is no
+# fault of the collection.
 _BACKLOG: Final = Statement(
     "gc_backlog",
     Backlog,
@@ -36,7 +37,9 @@ _BACKLOG: Final = Statement(
             UNION ALL
             (SELECT review_after FROM blob_reviews WHERE review_after < now() ORDER BY review_after LIMIT :most)
             UNION ALL
-            (SELECT not_before FROM deletions WHERE not_before < now() ORDER BY not_before LIMIT :most)) AS due
+            (SELECT not_before FROM deletions
+              WHERE not_before < now() AND NOT EXISTS (SELECT FROM holds WHERE until > now())
+              ORDER BY not_before LIMIT :most)) AS due
     """,
 )
 

@@ -20,7 +20,7 @@ class Deletion:
 
 
 # This is the one door to the store: what a blob uses is passed by, however it came to be here, and so is what belongs
-# to a registry that is being moved in.
+# to a registry that is being moved in. While a hold stands, nothing goes.
 # The due rows are chosen once, in a list of their own: as a plain sub-query they might be chosen anew for each row.
 # Claiming puts the next attempt off: another collector passes the row by, and a crash costs only that time.
 # 1, 2, 4, … minutes after the last attempt, at most a day.
@@ -30,7 +30,7 @@ _CLAIM: Final = Statement(
     """
     WITH due AS MATERIALIZED (
         SELECT object_name FROM deletions
-         WHERE not_before <= now() AND NOT is_held(object_name)
+         WHERE not_before <= now() AND NOT EXISTS (SELECT FROM holds WHERE until > now()) AND NOT is_held(object_name)
            AND NOT EXISTS (SELECT FROM blobs WHERE blobs.object_name = deletions.object_name)
          ORDER BY not_before
          LIMIT :limit

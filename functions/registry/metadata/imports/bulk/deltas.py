@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from functions.registry.metadata.db import Database, Session, Statement
-from functions.registry.metadata.imports import last_steps
+from functions.registry.metadata.imports.bulk import listed_tags
 from functions.registry.metadata.imports.vocabulary import ListedTag
 from functions.registry.oci.digest import Digest
 
@@ -168,7 +168,7 @@ def follow(session: Session, changed: Changed, gone: Gone) -> list[Conflict]:
             generations=[tag.generation for _, tag in changed],
             updated=[tag.updated_at for _, tag in changed],
         )
-        found = session.batch([moving, _CONFLICTS(**which), last_steps.putting_bases(changed)])[1]
+        found = session.batch([moving, _CONFLICTS(**which), listed_tags.putting_bases(changed)])[1]
         conflicts += _CONFLICTS.read(found)
     if gone:
         names = {"ids": [id_ for id_, _ in gone], "names": [name for _, name in gone]}

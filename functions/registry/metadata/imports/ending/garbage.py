@@ -1,29 +1,15 @@
-"""The end of an import: its source decides about nothing any more, and what nothing here needs of it may go.
-
-Each step may be run again, in this order (functions/migrate/imports/seal.py). Not undone.
-"""
+"""What nothing here needs of a source that is sealed: it may go, and so may what the import knew of it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from functions.registry.metadata.db import Database, Statement
+from functions.registry.metadata.imports.ending.sealing import REPOSITORIES, repositories_of
 from functions.registry.metadata.imports.vocabulary import Source
-from functions.registry.oci.digest import Digest
 
-# So that no statement holds anything for longer than a moment.
-_REPOSITORIES: Final = 200
 _OBJECTS: Final = 5000
-
-
-@dataclass(frozen=True, slots=True)
-class Awaited:
-    """A reference of an imported manifest whose target isn't here; `path` is its repository in the source."""
-
-    path: str
-    digest: Digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,43 +19,6 @@ class _Page:
     rows: int
     last: str | None
 
-
-_BEGIN: Final = Statement(
-    "imports_begin_seal",
-    int,
-    """
-    UPDATE import_sources SET state = 'sealing', reason = NULL
-     WHERE id = :id AND state IN ('open', 'paused') AND listed_at IS NOT NULL
-       AND NOT EXISTS (SELECT FROM import_repositories
-                        WHERE source_id = :id AND state IN ('listed', 'importing'))
-    """,
-)
-
-_UNFINISHED: Final = Statement(
-    "imports_unfinished",
-    str,
-    """
-    SELECT path FROM import_repositories
-     WHERE name >= '' AND source_id = :id AND state IN ('listed', 'importing')
-     ORDER BY name LIMIT :limit
-    """,
-)
-
-# But for what is reported: somebody knows of it.
-_AWAITED: Final = Statement(
-    "imports_awaited",
-    Awaited,
-    """
-    SELECT DISTINCT old.path, awaited.digest
-      FROM import_repositories AS old
-      JOIN sparse_references AS awaited ON awaited.repository_id = old.repository_id
-     WHERE old.repository_id = ANY (CAST(:ids AS bigint[])) AND old.source_id = :id
-       AND NOT EXISTS (SELECT FROM import_problems AS reported
-                        WHERE reported.source_id = :id AND reported.repository = old.path
-                          AND reported.key = digest_text(awaited.digest) AND reported.gone_at IS NULL)
-     ORDER BY old.path, awaited.digest
-    """,
-)
 
 # Also what somebody queued already: a collection may be about to drop it, for the repository was passed by until now.
 _QUEUE_MANIFESTS: Final = Statement(
@@ -105,17 +54,6 @@ _QUEUE_LINKS: Final = Statement(
     """,
 )
 
-_REPOSITORY_PAGE: Final = Statement(
-    "imports_page_of_repositories",
-    int,
-    """
-    SELECT repository_id FROM import_repositories
-     WHERE repository_id > :after AND source_id = :id
-     ORDER BY repository_id
-     LIMIT :limit
-    """,
-)
-
 # What no repository links: manifests' own files among them, for these are blobs there too.
 _QUEUE_ORPHANS: Final = Statement(
     "imports_queue_orphans",
@@ -137,20 +75,6 @@ _QUEUE_ORPHANS: Final = Statement(
          WHERE review.review_after < excluded.review_after
     )
     SELECT count(*), max(object_name) FROM page
-    """,
-)
-
-_END: Final = Statement(
-    "imports_end_seal",
-    int,
-    """
-    UPDATE import_sources AS source
-       SET state = 'sealed', sealed_at = now(),
-           counts = source.counts || jsonb_build_object('repositories', (
-               SELECT coalesce(jsonb_object_agg(found.state, found.count), '{}')
-                 FROM (SELECT state, count(*) AS count FROM import_repositories
-                        WHERE source_id = source.id GROUP BY state) AS found))
-     WHERE id = :id AND state = 'sealing'
     """,
 )
 
@@ -202,85 +126,13 @@ _DROP_DELETED: Final = Statement(
 )
 
 
-_WISH: Final = Statement(
-    "imports_wish_seal",
-    int,
-    """
-    UPDATE import_sources SET options = options || '{"wish": "seal"}', reason = NULL
-     WHERE id = :id AND state <> 'sealed'
-    """,
-)
-
-_WISHED: Final = Statement(
-    "imports_wished_seal",
-    int,
-    """
-    SELECT id FROM import_sources
-     WHERE state NOT IN ('added', 'sealed') AND (state = 'sealing' OR (state = 'open' AND options ->> 'wish' = 'seal'))
-     ORDER BY id
-    """,
-)
-
-_REFUSE: Final = Statement(
-    "imports_refuse_seal",
-    int,
-    "UPDATE import_sources SET options = options - 'wish', reason = :reason WHERE id = :id",
-)
-
-
-def wish(db: Database, source_id: int) -> None:
-    """Whoever works at it seals it, as soon as it may be."""
-    db.count(_WISH(id=source_id))
-
-
-def wished(db: Database) -> list[int]:
-    """Returns the sources that somebody wants to be sealed."""
-    return db.all(_WISHED())
-
-
-def refuse(db: Database, source_id: int, reason: str) -> None:
-    """It can't be sealed yet: the reason shows, and whoever wants it says so again."""
-    db.count(_REFUSE(id=source_id, reason=reason))
-
-
-def begin(db: Database, source_id: int) -> bool:
-    """Nothing is imported from now on, once all transactions that are open are over. False if repositories of it aren't
-    imported yet, or if it is being listed, or sealed.
-    """
-    return db.count(_BEGIN(id=source_id)) > 0
-
-
-def unfinished(db: Database, source_id: int, limit: int) -> list[str]:
-    """Paths of repositories that keep it from being sealed."""
-    return db.all(_UNFINISHED(id=source_id, limit=limit))
-
-
-def awaited(db: Database, source_id: int) -> Iterator[Awaited]:
-    """Returns references whose target wasn't there: nothing looks for it after the seal."""
-    for ids in _repositories(db, source_id):
-        yield from db.all(_AWAITED(id=source_id, ids=ids))
-
-
 def queue_garbage(db: Database, source: Source) -> None:
     """What no tag and no manifest needs in its repositories, and objects that no repository links, are looked at
     later.
     """
-    for ids in _repositories(db, source.id):
+    for ids in repositories_of(db, source.id):
         db.batch([_QUEUE_MANIFESTS(ids=ids), _QUEUE_LINKS(ids=ids)])
     _page_through(db, _QUEUE_ORPHANS, source)
-
-
-def _repositories(db: Database, source_id: int) -> Iterator[list[int]]:
-    """Yields those that are here, some at a time."""
-    last = 0
-    while ids := db.all(_REPOSITORY_PAGE(id=source_id, after=last, limit=_REPOSITORIES)):
-        yield ids
-        last = ids[-1]
-
-
-def end(db: Database, source_id: int) -> bool:
-    """What is held isn't any more, once all transactions that are open are over."""
-    return db.count(_END(id=source_id)) > 0
 
 
 def date_deletions(db: Database, source: Source) -> None:
@@ -290,7 +142,7 @@ def date_deletions(db: Database, source: Source) -> None:
 
 def drop(db: Database, source_id: int) -> None:
     """Drops what the import knew of its repositories, a few at a time; problems and figures stay."""
-    while db.count(_DROP_REPOSITORIES(id=source_id, limit=_REPOSITORIES)):
+    while db.count(_DROP_REPOSITORIES(id=source_id, limit=REPOSITORIES)):
         pass
     last = ""
     while names := db.all(_DELETED_PAGE(after=last, limit=_OBJECTS)):

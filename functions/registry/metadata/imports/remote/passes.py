@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from functions.registry.metadata.db import Call, Database, Statement
-from functions.registry.metadata.imports import listed, problems
+from functions.registry.metadata.imports import problems
+from functions.registry.metadata.imports.bulk import listed
 from functions.registry.metadata.imports.claims import Claim
 from functions.registry.metadata.imports.vocabulary import Problem, SourceKind
 

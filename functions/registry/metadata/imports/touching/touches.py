@@ -13,10 +13,11 @@ from datetime import datetime
 from typing import Any, Final
 
 from functions.registry.metadata.db import Call, Conflict, Database, Session, Statement
-from functions.registry.metadata.imports import adoption, content, mode, steps
+from functions.registry.metadata.imports import adoption, content, mode
 from functions.registry.metadata.imports.adoption import FoundBlob
 from functions.registry.metadata.imports.content import IncomingLink, IncomingManifest
-from functions.registry.metadata.imports.steps import BeginAnew, Ended, Standing
+from functions.registry.metadata.imports.touching import steps
+from functions.registry.metadata.imports.touching.steps import BeginAnew, Ended, Standing
 from functions.registry.metadata.imports.vocabulary import ListedTag
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.manifest import Manifest

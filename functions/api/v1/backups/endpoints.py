@@ -1,0 +1,40 @@
+"""The endpoints of backups. All of them take an administrator of the registry."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from functions.api.endpoint import Endpoint
+from functions.api.permission import Administrator
+from functions.api.route import plain
+from functions.api.v1.backups import backups, paths, routes
+
+ENDPOINTS: Final = (
+    Endpoint(
+        method="GET",
+        path=paths.BACKUPS,
+        route=routes.ListBackups,
+        parse=paths.list_backups,
+        handler=backups.list_backups,
+        permission=Administrator(),
+        action="backup.list",
+    ),
+    Endpoint(
+        method="POST",
+        path=paths.BACKUPS,
+        route=routes.AddBackup,
+        parse=plain(routes.AddBackup),
+        handler=backups.add,
+        permission=Administrator(),
+        action="backup.add",
+    ),
+    Endpoint(
+        method="GET",
+        path=paths.BACKUP,
+        route=routes.GetBackup,
+        parse=paths.get_backup,
+        handler=backups.get,
+        permission=Administrator(),
+        action="backup.get",
+    ),
+)

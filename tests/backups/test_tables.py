@@ -1,0 +1,55 @@
+"""Every table is in one of the two lists: whoever adds one decides what a backup and a restore do about it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pytest
+
+from functions.migrate.backups.tables import COPIED, DUE_NAMES, EMPTY, LEFT_OUT, UNTOUCHED
+from functions.migrate.grants import _privileges
+from functions.registry.metadata.db import Database
+from tests.metadata.build import query
+
+_COLUMNS: Final = """
+    SELECT table_name::text, column_name::text, data_type::text
+      FROM information_schema.columns JOIN information_schema.tables USING (table_schema, table_name)
+     WHERE table_schema = 'public' AND table_type = 'BASE TABLE'
+"""
+
+
+@pytest.fixture
+def columns(database: Database) -> dict[str, dict[str, str]]:
+    """The type of each column, by table."""
+    found: dict[str, dict[str, str]] = {}
+    for table, column, kind in query(database, _COLUMNS):
+        found.setdefault(table, {})[column] = kind
+    return found
+
+
+def test_every_table_is_in_one_of_the_lists(columns: dict[str, dict[str, str]]) -> None:
+    """If this fails: say in functions/migrate/backups/tables.py what becomes of the new table's rows."""
+    assert columns.keys() - COPIED.keys() - LEFT_OUT.keys() == set()
+    assert COPIED.keys() & LEFT_OUT.keys() == set()
+    assert all(LEFT_OUT.values())
+
+
+def test_what_is_due_at_some_moment_moves_or_is_said_to_stay(columns: dict[str, dict[str, str]]) -> None:
+    for table, copied in COPIED.items():
+        if table not in columns:
+            continue
+        times = {name for name, kind in columns[table].items() if kind.startswith(("timestamp", "date"))}
+        assert set(copied.due) <= times, table
+        looks_due = {name for name in times if name.endswith(DUE_NAMES)}
+        assert looks_due - set(copied.due) - set(copied.stays) == set(), table
+
+
+def test_what_is_emptied_and_looked_at_is_known(columns: dict[str, dict[str, str]]) -> None:
+    assert set(EMPTY) <= columns.keys()
+    assert LEFT_OUT.keys() >= UNTOUCHED
+
+
+def test_work_may_read_what_a_backup_has_and_nothing_more_than_before() -> None:
+    assert _privileges("secrets", "work") == ["SELECT"]
+    assert _privileges("refresh_tokens", "work") == []
+    assert _privileges("secrets", "gc") == []
