@@ -40,6 +40,7 @@ _TURN: Final = 25
 
 # Straight into the tables, without triggers: a million pushes would take an hour.
 _CROWD: Final = """
+    SET statement_timeout = 0;
     SET session_replication_role = replica;
     INSERT INTO namespaces (name) SELECT 'n' || n FROM generate_series(1, 20) AS n;
     INSERT INTO namespace_usage (namespace_id) SELECT id FROM namespaces;

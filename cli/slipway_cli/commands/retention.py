@@ -51,7 +51,7 @@ _POLICY: Final = (
     Column("keeps", "rules", _rules),
     text("new for", "new_for"),
     text("brake", "brake"),
-    text("next run held", "holds"),
+    text("next run held", "held_because"),
 )
 _RUN: Final = (
     count("id", "id"),

@@ -157,7 +157,7 @@ def shown_new(policy: NewPolicy | StoredPolicy) -> dict[str, Any]:
 def shown(policy: StoredPolicy) -> dict[str, Any]:
     return {
         **shown_new(policy),
-        "holds": policy.holds,
+        "held_because": policy.held_because,
         "revision": policy.revision,
         "changed_at": plain(policy.changed_at),
         "changed_by": policy.changed_by,

@@ -1,6 +1,6 @@
 -- Policies that say which tags of a repository are kept. One decides about a repository: the first that matches, by
 -- position, then by age. `rules` are as people write them; what they mean is worked out outside the database, for their
--- patterns are RE2's. `holds` says why the next run waits for somebody to look at it; null if it doesn't.
+-- patterns are RE2's. `held_because` says why the next run waits for somebody to look at it; null if it doesn't.
 CREATE TABLE retention_policies (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name text COLLATE "C" NOT NULL CONSTRAINT retention_policies_name UNIQUE,
@@ -14,7 +14,7 @@ CREATE TABLE retention_policies (
     new_for interval NOT NULL CHECK (new_for BETWEEN interval '1 hour' AND interval '3660 days'),
     brake_share int NOT NULL CHECK (brake_share BETWEEN 1 AND 100),
     brake_tags int NOT NULL CHECK (brake_tags > 0),
-    holds text,
+    held_because text,
     revision bigint NOT NULL DEFAULT 1,
     changed_at timestamptz NOT NULL DEFAULT now(),
     changed_by text NOT NULL

@@ -33,9 +33,9 @@ _LOOK: Final = Statement(
         INSERT INTO retention_clock (seen_at) SELECT now() WHERE (SELECT count(*) FROM seen) >= 0
         ON CONFLICT (is_only) DO UPDATE SET seen_at = excluded.seen_at
     ), held AS (
-        UPDATE retention_policies SET holds = :jumped
+        UPDATE retention_policies SET held_because = :jumped
           FROM seen
-         WHERE namespace >= '' AND holds IS NULL AND abs(extract(epoch FROM now() - seen.seen_at)) > 86400
+         WHERE namespace >= '' AND held_because IS NULL AND abs(extract(epoch FROM now() - seen.seen_at)) > 86400
     )
     SELECT EXISTS (SELECT FROM retention_fills WHERE lowest >= ''),
            EXISTS (SELECT FROM retention_reviews WHERE due_at <= now()),

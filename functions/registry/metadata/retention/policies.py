@@ -44,7 +44,7 @@ class NewPolicy:
 
 @dataclass(frozen=True, slots=True)
 class StoredPolicy:
-    """`holds` is why the next run waits for somebody to look at it; None if it does not."""
+    """`held_because` is why the next run waits for somebody to look at it; None if it does not."""
 
     id: int
     name: str
@@ -56,14 +56,14 @@ class StoredPolicy:
     new_for: int
     brake_share: int
     brake_tags: int
-    holds: str | None
+    held_because: str | None
     revision: int
     changed_at: datetime
     changed_by: str
 
 
 _COLUMNS: Final = """id, name, position, repositories, namespace, mode, rules,
-           CAST(extract(epoch FROM new_for) AS bigint), brake_share, brake_tags, holds, revision, changed_at,
+           CAST(extract(epoch FROM new_for) AS bigint), brake_share, brake_tags, held_because, revision, changed_at,
            changed_by"""
 
 _GET: Final = Statement(
@@ -102,9 +102,9 @@ _ADD: Final = Statement(
     int,
     """
     INSERT INTO retention_policies (name, position, repositories, mode, rules, new_for, brake_share, brake_tags,
-                                    holds, changed_by)
+                                    held_because, changed_by)
     SELECT :name, :position, :repositories, :mode, CAST(:rules AS jsonb), make_interval(secs => :new_for),
-           :brake_share, :brake_tags, :holds, :author
+           :brake_share, :brake_tags, :held_because, :author
      WHERE retention_policies_in(pattern_namespace(:repositories)) < CAST(:most AS bigint)
     RETURNING id
     """,
@@ -123,7 +123,7 @@ _CHANGE: Final = Statement(
     UPDATE retention_policies
        SET position = :position, repositories = :repositories, mode = :mode, rules = CAST(:rules AS jsonb),
            new_for = make_interval(secs => :new_for), brake_share = :brake_share, brake_tags = :brake_tags,
-           holds = :holds, revision = revision + 1, changed_at = now(), changed_by = :author
+           held_because = :held_because, revision = revision + 1, changed_at = now(), changed_by = :author
      WHERE id = :id
     """,
 )
@@ -183,7 +183,7 @@ def put(db: Database, policy: NewPolicy, author: str, most: int, revision: int |
         "new_for": policy.new_for,
         "brake_share": policy.brake_share,
         "brake_tags": policy.brake_tags,
-        "holds": None if is_seen else UNSEEN,
+        "held_because": None if is_seen else UNSEEN,
         "author": author,
     }
 

@@ -102,7 +102,7 @@ _CLOSE: Final = Statement(
           FROM retention_runs AS run
          WHERE run.state = 'open' AND run.waiting > 0
            AND (run.made_at < now() - interval '1 hour'
-                OR EXISTS (SELECT FROM retention_policies WHERE id = run.policy_id AND holds IS NOT NULL))
+                OR EXISTS (SELECT FROM retention_policies WHERE id = run.policy_id AND held_because IS NOT NULL))
          ORDER BY run.id
          LIMIT 1
            FOR UPDATE SKIP LOCKED
@@ -117,7 +117,7 @@ _CLOSE: Final = Statement(
     ), decided AS (
         SELECT run.id,
                CASE WHEN policy.id IS NULL OR policy.mode <> 'enforce' THEN 'the policy was changed'
-                    WHEN policy.holds IS NOT NULL THEN policy.holds
+                    WHEN policy.held_because IS NOT NULL THEN policy.held_because
                     WHEN (SELECT sum(tags) FROM taken) > policy.brake_tags
                     THEN format('it would take more than %s tags in a day', policy.brake_tags)
                     WHEN EXISTS (SELECT FROM taken JOIN repository_usage AS usage USING (repository_id)
@@ -204,7 +204,7 @@ _CONFIRM: Final = Statement(
     "retention_runs_confirm",
     int,
     """
-    UPDATE retention_policies AS policy SET holds = NULL
+    UPDATE retention_policies AS policy SET held_because = NULL
       FROM retention_runs AS run
      WHERE run.id = :id AND run.kind = 'scheduled' AND policy.id = run.policy_id AND policy.revision = run.revision
     """,
