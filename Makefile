@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH PYTHONOPTIMIZE PYTHONWARNINGS PIP_USER PIP_TARGET PIP_PREFIX
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up reset seed cli check format test test-slow test-fuzz test-security test-clients test-clients-more test-terraform migrate-demo rehearsal conformance conformance-all soak starts schema api-tables bench bench-counters bench-gc bench-front bench-lists bench-moves bench-moving-in bench-neighbours lock
+.PHONY: help setup up reset seed cli check format test test-slow test-fuzz test-security test-clients test-clients-more test-browser test-terraform migrate-demo rehearsal conformance conformance-all soak starts schema api-tables bench bench-counters bench-gc bench-front bench-lists bench-moves bench-moving-in bench-neighbours bench-background lock
 
 help:  ## Show what this Makefile can do
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*?## "} {printf "  make %-14s %s\n", $$1, $$2}'
@@ -71,7 +71,7 @@ format: $(VENV)/.made-dev  ## Format the code
 # Over all cores; ARGS="-n0 tests/api" for one process, as a debugger needs.
 test: $(VENV)/.made-dev  ## Run the tests (ARGS="-x tests/api")
 	@$(BIN)/python -E -m pytest -n auto --dist worksteal -o faulthandler_timeout=400 \
-		-m "not clients and not clients_more and not slow and not terraform" $(ARGS)
+		-m "not clients and not clients_more and not browser and not slow and not terraform" $(ARGS)
 
 # What the table of docs/security.md names; a test compares the two.
 SECURITY_TESTS := tests/api/test_browsers.py \
@@ -112,13 +112,17 @@ SECURITY_TESTS := tests/api/test_browsers.py \
 	tests/unit/test_trusted.py
 
 test-security: $(VENV)/.made-dev  ## Run the attack table and the matrix of docs/security.md
-	@$(BIN)/python -E -m pytest -n auto --dist worksteal $(SECURITY_TESTS) -m "not clients and not clients_more and not slow" $(ARGS)
+	@$(BIN)/python -E -m pytest -n auto --dist worksteal $(SECURITY_TESTS) -m "not clients and not clients_more and not browser and not slow" $(ARGS)
 
 test-clients: $(VENV)/.made-dev  ## Push and pull with every real client that is installed
 	@$(BIN)/python -m pytest -m clients $(ARGS)
 
 test-clients-more: $(VENV)/.made-dev  ## The same with those that take minutes to build, and a browser (.ci/install-clients-more)
 	@$(BIN)/python -m pytest -m clients_more $(ARGS)
+
+# What leads the browser has a folder of its own: the product and its other tests need none of it.
+test-browser: $(VENV)/.made-dev  ## The console in a real browser: tasks, accessibility, pictures in build/console (.ci/install-browser)
+	@PYTHONPATH="$$(echo build/browser-venv/lib/python*/site-packages)" $(BIN)/python -m pytest tests/browser -m browser $(ARGS)
 
 test-slow: $(VENV)/.made-dev  ## Run the tests that take minutes: every race, long random runs, the fuzz
 	@$(BIN)/python -m pytest -m slow --timeout 3600 $(ARGS)
@@ -195,6 +199,9 @@ bench-moving-in: $(VENV)/.made-dev  ## Measure moving a registry in; writes benc
 
 bench-neighbours: $(VENV)/.made-dev  ## Measure what one tenant at the bounds costs another; writes benchmarks/results
 	@$(BIN)/python -m benchmarks.neighbours $(ARGS)
+
+bench-background: $(VENV)/.made-dev  ## Measure what a background migration does to pushes and pulls; writes benchmarks/results
+	@$(BIN)/python -m benchmarks.background $(ARGS)
 
 lock: $(VENV)/.made-dev  ## Lock the dependencies of pyproject.toml again (needs uv)
 	@$(LOCK) --group functions -o functions/requirements.txt

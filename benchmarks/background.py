@@ -103,7 +103,7 @@ def _manifest(label: str) -> bytes:
 
 
 class Clients:
-    """People who push, anew and over what is there, and people who pull, in all repositories, until they stop."""
+    """They push, anew and over what is there, and pull, in all repositories, until they stop."""
 
     def __init__(self, url: str, tags: int) -> None:
         self._url = url
@@ -167,7 +167,7 @@ class Sampler(threading.Thread):
 
 
 def run_in_background(url: str) -> None:
-    """What the function `work` does, in a process of its own, until it is killed or there is nothing left."""
+    """Does what the function `work` does, in a process of its own, until there is nothing left."""
     with closing(Database(url, size=1)) as database:
         runner = Runner(database)
         deadline = time.monotonic() + _RUN_SECONDS
@@ -196,7 +196,7 @@ def _simple(url: str, sql: str) -> None:
 
 
 def _seed(url: str, tags: int) -> None:
-    """A registry as the release before had it."""
+    """Makes a registry as the release before had it."""
     with schema._connected(url) as connection:  # noqa: SLF001  # nobody else goes to a revision in the middle
         schema._upgrade(connection, schema._script(), _BEFORE)  # noqa: SLF001  # as above
     _simple(url, _REGISTRY.format(repositories=_REPOSITORIES, layers=LAYERS))

@@ -39,7 +39,8 @@ Push an image, and pull it back:
   skopeo copy --dest-tls-verify=false docker://docker.io/library/busybox docker://{address}/demo/busybox:1
   skopeo inspect --tls-verify=false docker://{address}/demo/busybox:1
 
-Look into it, and administer it: .venv/bin/slipway --help
+Look into it in a browser:  http://{address}/console/
+In a shell, and administer it: .venv/bin/slipway --help
 
 Data and logs are in {data}. Ctrl-C stops everything; the data stays.
 """

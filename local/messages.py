@@ -15,7 +15,7 @@ from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransp
 from google.pubsub_v1.types import PubsubMessage, PushConfig, RetryPolicy, Subscription
 
 from local.guard import HOST
-from local.programs import TOPIC, WORK_TOPIC, Ports
+from local.programs import EVENTS_TOPIC, TOPIC, WORK_TOPIC, Ports
 
 # The longest there is: a run takes minutes.
 _ACK_SECONDS: Final = 600
@@ -23,7 +23,7 @@ _ACK_SECONDS: Final = 600
 
 def woken(ports: Ports) -> dict[str, int]:
     """Tells where the messages of each topic go."""
-    return {TOPIC: ports.gc, WORK_TOPIC: ports.work}
+    return {TOPIC: ports.gc, WORK_TOPIC: ports.work, EVENTS_TOPIC: ports.deliver}
 
 
 class Messages:

@@ -23,6 +23,7 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 PROJECT: Final = "slipway-local"
 TOPIC: Final = f"projects/{PROJECT}/topics/slipway-collect"
 WORK_TOPIC: Final = f"projects/{PROJECT}/topics/slipway-work"
+EVENTS_TOPIC: Final = f"projects/{PROJECT}/topics/slipway-events"
 BUCKET: Final = "slipway-blobs"
 # What terraform/blobs.tf gives the bucket where pages of other origins may read the registry, and why.
 BUCKET_CORS: Final = {
@@ -41,7 +42,11 @@ LOWEST_PRIORITY: Final = ("nice", "-n", "19") if shutil.which("nice") else ()
 
 
 # What Pub/Sub wakes: the file and the target of each, and nobody waits for them.
-WOKEN: Final = {"gc": ("gc/main.py", "collect"), "work": ("migrate/work.py", "work")}
+WOKEN: Final = {
+    "gc": ("gc/main.py", "collect"),
+    "work": ("migrate/work.py", "work"),
+    "deliver": ("deliver/main.py", "deliver"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,7 @@ class Ports:
     api: int
     gc: int
     work: int
+    deliver: int
     migrate: int
     storage: int
     pubsub: int
@@ -125,6 +131,10 @@ def function_environment(database: str, ports: Ports, data: Data) -> dict[str, s
         "SLIPWAY_BUCKET": BUCKET,
         "SLIPWAY_TOPIC": TOPIC,
         "SLIPWAY_WORK_TOPIC": WORK_TOPIC,
+        "SLIPWAY_EVENTS_TOPIC": EVENTS_TOPIC,
+        "SLIPWAY_PUBLIC_HOST": f"{HOST}:{ports.api}",
+        # Who tries webhooks out has the receiver on this machine.
+        "SLIPWAY_PRIVATE_RECEIVERS": f"{HOST} localhost",
         # The folders are those of whoever runs it.
         "SLIPWAY_IMPORT_FOLDERS": "accept",
         # `make reset` leaves them: it did not make them.

@@ -31,6 +31,12 @@ from local.programs import BUCKET, Data, Ports
 # How long a child may take that lives: a machine with much else to do is slow, and no reason to give up.
 READY_SECONDS: Final = 300
 GC_SCHEDULE_SECONDS: Final = 60
+# What wakes each function, should every message be lost.
+_SCHEDULED: Final = {
+    programs.TOPIC: gc_trigger.COLLECT,
+    programs.WORK_TOPIC: gc_trigger.WORK,
+    programs.EVENTS_TOPIC: gc_trigger.DELIVER,
+}
 # For what is left of a run that was killed.
 _PORT_SECONDS: Final = 10
 # Whatever proxy the environment names, every address here is on loopback.
@@ -123,7 +129,7 @@ class Stack:
         """Locks the data and takes the ports."""
         lock = self._resources.enter_context(locked(self._data.folder))
         patience = _PORT_SECONDS if self._options.port and self._options.port == lock.earlier_port else 0
-        ports = {"api": self._options.port, "gc": 0, "work": 0, "migrate": 0, "storage": 0}
+        ports = {"api": self._options.port, "gc": 0, "work": 0, "deliver": 0, "migrate": 0, "storage": 0}
         self._listeners = {name: self._resources.enter_context(listen(port, patience)) for name, port in ports.items()}
         pubsub = self._resources.enter_context(reserve())
         self.ports = Ports(**{name: port_of(each) for name, each in self._listeners.items()}, pubsub=port_of(pubsub))
@@ -184,7 +190,7 @@ class Stack:
         except GoogleAPIError as error:
             failure = f"{pubsub.name} can't be used ({error}). The end of {pubsub.log}:\n{tail(pubsub.log)}"
             raise ChildFailed(failure) from error
-        for topic, kind in ((programs.TOPIC, gc_trigger.COLLECT), (programs.WORK_TOPIC, gc_trigger.WORK)):
+        for topic, kind in _SCHEDULED.items():
             publish = partial(messages.publish, topic)
             message = gc_trigger.encode(kind)
             self._resources.enter_context(Scheduler(GC_SCHEDULE_SECONDS, publish, message, {"kind": "schedule"}))

@@ -6,7 +6,8 @@ locals {
     api     = "Slipway: answers the registry's requests"
     gc      = "Slipway: collects garbage"
     migrate = "Slipway: moves the schema"
-    work    = "Slipway: moves other registries in"
+    work    = "Slipway: moves other registries in, migrates large tables"
+    deliver = "Slipway: tells subscribers what changes"
     push    = "Slipway: delivers Pub/Sub's messages to garbage collection"
     build   = "Slipway: builds the functions"
   }

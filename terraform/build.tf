@@ -4,11 +4,12 @@
 
 locals {
   tree  = "${path.module}/../functions"
-  rooms = toset(["api", "gc", "migrate", "work"])
+  rooms = toset(["api", "deliver", "gc", "migrate", "work"])
 
   # Of each the file that becomes main.py, and the files that it needs. Two of them share a folder.
   programs = {
     api     = { main = "api/main.py", files = fileset(local.tree, "api/**/*.{py,sql,json}") }
+    deliver = { main = "deliver/main.py", files = fileset(local.tree, "deliver/**/*.{py,sql,json}") }
     gc      = { main = "gc/main.py", files = fileset(local.tree, "gc/**/*.{py,sql,json}") }
     migrate = { main = "migrate/main.py", files = setsubtract(fileset(local.tree, "migrate/**/*.{py,sql,json}"), local.of_work) }
     work    = { main = "migrate/work.py", files = setunion(local.of_work, ["migrate/__init__.py"]) }

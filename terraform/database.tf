@@ -14,6 +14,7 @@ locals {
     api     = null
     gc      = null
     work    = null
+    deliver = null
     migrate = ["cloudsqlsuperuser"]
   }
 

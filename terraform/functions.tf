@@ -34,6 +34,18 @@ locals {
       # As that of garbage collection.
       ingress = "ALLOW_INTERNAL_ONLY"
     }
+    deliver = {
+      description   = "Slipway: tells subscribers what changes, whenever Pub/Sub wakes it."
+      entry_point   = "deliver"
+      memory_mib    = 512
+      timeout       = local.gc_seconds
+      min_instances = 0
+      max_instances = local.size.deliver_max_instances
+      # It waits for other people's servers, and one run does the work of all that wake it meanwhile.
+      concurrency = 80
+      # As that of garbage collection.
+      ingress = "ALLOW_INTERNAL_ONLY"
+    }
     migrate = {
       description   = "Slipway: moves the schema, whenever a deployment calls it."
       entry_point   = "migrate"
@@ -129,7 +141,7 @@ resource "google_cloudfunctions2_function" "api" {
 }
 
 resource "google_cloudfunctions2_function" "this" {
-  for_each = toset(["gc", "migrate", "work"])
+  for_each = toset(["deliver", "gc", "migrate", "work"])
 
   name         = "${var.name}-${each.key}"
   location     = var.region
@@ -229,7 +241,7 @@ resource "google_cloud_run_v2_service_iam_member" "anyone_calls_api" {
 }
 
 resource "google_cloud_run_v2_service_iam_member" "push_calls" {
-  for_each = toset(["gc", "work"])
+  for_each = toset(["deliver", "gc", "work"])
 
   name     = google_cloudfunctions2_function.this[each.key].name
   location = var.region

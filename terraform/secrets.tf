@@ -17,6 +17,7 @@ locals {
     api     = { SLIPWAY_PEPPER = "pepper", SLIPWAY_TOKEN_KEYS = "token-keys" }
     gc      = {}
     work    = {}
+    deliver = var.access == "open" ? {} : { SLIPWAY_PEPPER = "pepper" }
     migrate = var.access == "token" ? { SLIPWAY_PEPPER = "pepper" } : {}
   }
 
@@ -25,6 +26,7 @@ locals {
     api     = {}
     gc      = {}
     work    = {}
+    deliver = {}
     migrate = { SLIPWAY_ADMIN_SECRET_FILE = "admin-secret" }
   }
   secrets_folder = "/etc/slipway"

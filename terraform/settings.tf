@@ -37,6 +37,8 @@ locals {
       SLIPWAY_BUCKET             = google_storage_bucket.blobs.name
       SLIPWAY_TOPIC              = google_pubsub_topic.gc_trigger.id
       SLIPWAY_WORK_TOPIC         = google_pubsub_topic.work.id
+      SLIPWAY_EVENTS_TOPIC       = google_pubsub_topic.deliver.id
+      SLIPWAY_PUBLIC_HOST        = local.host
       SLIPWAY_PROJECT            = var.project_id
       SLIPWAY_SIGNER             = "iam"
       SLIPWAY_SIGNER_IDENTITY    = google_service_account.this["api"].email
@@ -89,12 +91,27 @@ locals {
       var.backup_bucket == null ? {} : { SLIPWAY_BACKUP_EVERY_SECONDS = tostring(var.backup_bucket.every_hours * 3600) },
       try(var.backup_bucket.keep, "") == "" ? {} : { SLIPWAY_BACKUP_KEEP = var.backup_bucket.keep },
     )
+    deliver = merge(
+      {
+        for name, value in var.settings : name => value if name == "SLIPWAY_PRIVATE_RECEIVERS"
+      },
+      {
+        SLIPWAY_DATABASE              = local.database_urls["deliver"]
+        SLIPWAY_DATABASE_CONNECTIONS  = tostring(local.size.deliver_connections)
+        SLIPWAY_DATABASE_LOCK_SECONDS = "10"
+        SLIPWAY_EVENTS_TOPIC          = google_pubsub_topic.deliver.id
+        SLIPWAY_PUBLIC_HOST           = local.host
+        # It has no right to it, but the settings are read as a whole.
+        SLIPWAY_BUCKET = google_storage_bucket.blobs.name
+      },
+    )
     migrate = merge(
       {
-        SLIPWAY_DATABASE           = local.database_urls["migrate"]
-        SLIPWAY_DATABASE_API_USER  = local.database_users["api"]
-        SLIPWAY_DATABASE_GC_USER   = local.database_users["gc"]
-        SLIPWAY_DATABASE_WORK_USER = local.database_users["work"]
+        SLIPWAY_DATABASE              = local.database_urls["migrate"]
+        SLIPWAY_DATABASE_API_USER     = local.database_users["api"]
+        SLIPWAY_DATABASE_GC_USER      = local.database_users["gc"]
+        SLIPWAY_DATABASE_WORK_USER    = local.database_users["work"]
+        SLIPWAY_DATABASE_DELIVER_USER = local.database_users["deliver"]
         # It touches no blob, but the settings are read as a whole.
         SLIPWAY_BUCKET = google_storage_bucket.blobs.name
       },

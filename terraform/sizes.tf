@@ -19,6 +19,8 @@ locals {
       gc_connections            = 2
       work_max_instances        = 2
       work_connections          = 2
+      deliver_max_instances     = 1
+      deliver_connections       = 1
     }
     team = {
       database_tier             = "db-custom-1-3840"
@@ -36,6 +38,8 @@ locals {
       gc_connections            = 2
       work_max_instances        = 2
       work_connections          = 2
+      deliver_max_instances     = 1
+      deliver_connections       = 1
     }
     large = {
       database_tier             = "db-custom-4-15360"
@@ -53,6 +57,8 @@ locals {
       gc_connections            = 2
       work_max_instances        = 8
       work_connections          = 2
+      deliver_max_instances     = 10
+      deliver_connections       = 1
     }
   }
 
@@ -73,6 +79,7 @@ locals {
     api      = local.api_max_instances * local.api_connections
     gc       = local.size.gc_max_instances * local.size.gc_connections
     work     = local.size.work_max_instances * local.size.work_connections
+    deliver  = local.size.deliver_max_instances * local.size.deliver_connections
     migrate  = local.migrate_connections
   }
   connections_wanted = sum(values(local.connections))

@@ -79,6 +79,8 @@ variable "sizing" {
     gc_connections            = optional(number)
     work_max_instances        = optional(number)
     work_connections          = optional(number)
+    deliver_max_instances     = optional(number)
+    deliver_connections       = optional(number)
   })
   default  = {}
   nullable = false

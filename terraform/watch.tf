@@ -6,6 +6,7 @@ locals {
   services = {
     registry = var.http2 ? var.name : "${var.name}-api"
     gc       = "${var.name}-gc"
+    deliver  = "${var.name}-deliver"
   }
 
   # Made from the programs' own log lines (docs/operations.md lists them): lines with this message, of this program
@@ -78,6 +79,16 @@ locals {
         program     = "registry"
         message     = "audit event lost"
       }
+      given_up_deliveries = {
+        description = "Lanes of a subscription in which events were given up, after a day of trying."
+        program     = "deliver"
+        message     = "deliveries were given up"
+      }
+      stopped_subscriptions = {
+        description = "Subscriptions that were paused or switched off."
+        program     = "deliver"
+        message     = "a subscription was stopped"
+      }
       front_errors = {
         description = "Requests that nginx answered, or saw fail."
         program     = "registry"
@@ -129,6 +140,23 @@ locals {
         program     = "gc"
         message     = "a retention run is held"
       }
+      failed_background_migrations = {
+        description = "Background migrations that ended with rows which could not be done, or stopped at too many."
+        message     = "a background migration failed"
+        labels      = ["name"]
+      }
+      still_background_migrations = {
+        description = "Runs that found a background migration without a batch for an hour."
+        message     = "a background migration stands still"
+        labels      = ["name", "waits_for"]
+      }
+      background_percent = {
+        description = "How far a background migration was at the end of a run."
+        message     = "background migration"
+        labels      = ["name"]
+        value       = "percent"
+        unit        = "%"
+      }
       undeletable_objects = {
         description = "Objects that could not be deleted in six attempts."
         program     = "gc"
@@ -156,6 +184,10 @@ locals {
     failed_reviews      = { title = "Reviews fail", severity = "WARNING", metric = "failed_reviews", above = 0, minutes = 30 }
     poison_reviews      = { title = "A review fails again and again", severity = "ERROR", metric = "poison_reviews", above = 0, minutes = 0 }
     held_retention_runs = { title = "A retention run is held", severity = "WARNING", metric = "held_retention_runs", above = 0, minutes = 0 }
+    failed_migrations   = { title = "A background migration failed", severity = "ERROR", metric = "failed_background_migrations", above = 0, minutes = 0 }
+    still_migrations    = { title = "A background migration stands still", severity = "WARNING", metric = "still_background_migrations", above = 0, minutes = 30 }
+    given_up_deliveries = { title = "Events were given up", severity = "WARNING", metric = "given_up_deliveries", above = 0, minutes = 0 }
+    stopped             = { title = "A subscription was stopped", severity = "WARNING", metric = "stopped_subscriptions", above = 0, minutes = 0 }
     undeletable_objects = { title = "Objects can't be deleted", severity = "ERROR", metric = "undeletable_objects", above = 0, minutes = 0 }
   }
 

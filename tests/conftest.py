@@ -49,7 +49,9 @@ _EMPTY: Final = """
     INSERT INTO background_migrations OVERRIDING SYSTEM VALUE TABLE kept.background_migrations;
     INSERT INTO registry_usage (repositories, tags, manifests, manifest_bytes, blobs, blob_bytes)
     VALUES (0, 0, 0, 0, 0, 0);
+    INSERT INTO event_fan_out (position) VALUES (0);
 """
+_WITHOUT_UNDO: Final = "UPDATE gc_settings SET grace = '0' WHERE event = 'undo'"
 _numbers = itertools.count(1)
 
 
@@ -68,13 +70,15 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
         children.wait_until(child, server.is_ready, seconds=30)
         administer(server, f"CREATE DATABASE {_TEMPLATE}")
         upgrade(server.url(_TEMPLATE))
+        # What a test deletes goes by the graces that it sets; those of undo switch it on.
+        administer(server, _WITHOUT_UNDO, _TEMPLATE)
         yield server
     finally:
         children.stop()
 
 
-def administer(server: Postgres, sql: str) -> None:
-    connection = Connection(server.url())
+def administer(server: Postgres, sql: str, database: str = "postgres") -> None:
+    connection = Connection(server.url(database))
     connection.simple(sql)
     connection.close()
 

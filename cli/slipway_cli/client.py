@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import IO, Any, Final
 from urllib.parse import urljoin, urlsplit
 
 import requests
@@ -96,7 +96,7 @@ class Client:
             following = answer.links.get("next", {}).get("url")
             if following is None:
                 return
-            path, parameters = self._own_path(following), {}
+            path, parameters = self.own_path(following), {}
 
     def request(
         self,
@@ -108,15 +108,21 @@ class Client:
         is_long: bool = False,
         redirects: bool = False,
         headers: dict[str, str] | None = None,
+        content: IO[bytes] | None = None,
+        is_streamed: bool = False,
     ) -> requests.Response:
-        """Returns a success; or with `redirects` one of these, which is not followed."""
+        """Returns a success; or with `redirects` one of these, which is not followed.
+
+        `content` is sent from its beginning; a streamed answer's is still to be read.
+        """
         given = {name: _text(value) for name, value in (parameters or {}).items() if value is not None}
-        answer = self._try(method, path, params=given, json=document, is_long=is_long, headers=headers or {})
+        what: dict[str, Any] = {"params": given, "json": document, "data": content, "stream": is_streamed}
+        answer = self._try(method, path, is_long=is_long, headers=headers or {}, **what)
         if answer.status_code == requests.codes.unauthorized:
             challenge = Challenge.of(answer)
             if challenge is not None and (token := self._tokens.answer(challenge, path, self.credentials)):
                 authorised = {**(headers or {}), "Authorization": f"Bearer {token}"}
-                answer = self._try(method, path, params=given, json=document, is_long=is_long, headers=authorised)
+                answer = self._try(method, path, is_long=is_long, headers=authorised, **what)
         if answer.status_code >= requests.codes.multiple_choices and not (redirects and answer.is_redirect):
             raise refusal(self.registry, self.credentials, answer)
         return answer
@@ -132,6 +138,8 @@ class Client:
         if "Authorization" not in headers:
             headers = {**headers, **self._tokens.headers(path, self.credentials)}
         for attempt in range(1, _TRIES + 1):
+            if what.get("data") is not None:
+                what["data"].seek(0)
             try:
                 answer = self.session.request(
                     method,
@@ -154,12 +162,12 @@ class Client:
             time.sleep(pause)
         raise AssertionError("unreachable")
 
-    def _own_path(self, link: str) -> str:
-        """Returns the path of the next page. One that leads elsewhere would take the credentials along."""
+    def own_path(self, link: str) -> str:
+        """Returns the path of a link. One that leads elsewhere would take the credentials along."""
         parts = urlsplit(urljoin(self.registry.url, link))
         if parts.netloc != self.registry.host:
-            raise Away(f"{self.registry.host} links to a page of {parts.netloc}, which is not followed")
-        return f"{parts.path}?{parts.query}"
+            raise Away(f"{self.registry.host} links to {parts.netloc}, which is not followed")
+        return f"{parts.path}?{parts.query}" if parts.query else parts.path
 
 
 def _never_arrived(error: requests.RequestException) -> bool:

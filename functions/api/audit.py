@@ -5,6 +5,7 @@ Administration writes its own events, with what was before and after (functions/
 
 from __future__ import annotations
 
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -24,9 +25,9 @@ _LONGEST_TEXT: Final = 200
 
 
 def record(
-    services: Services, request: Request, endpoint: Endpoint | None, fields: dict[str, Any], status: int
+    services: Services, request: Request, endpoint: Endpoint | None, fields: dict[str, Any], status: int, via: str = ""
 ) -> None:
-    """Records what a request changed, or was refused; `fields` are those of its log line.
+    """Records what a request changed, or was refused; `fields` are those of its log line, `via` as in Context.
 
     Without access control there is nobody to tell apart, and no trail.
     """
@@ -35,6 +36,8 @@ def record(
     event = _event(request, endpoint, fields, status)
     if event is None:
         return
+    if via:
+        event = replace(event, details={**event.details, "via": via})
     # Whoever is refused chooses how often: of the same there is one row a minute, and of all a few.
     caller = event.address if event.action == _REFUSED_SIGN_IN else f"{event.principal} {event.address}"
     if event.outcome == "success" or services.refusals.lets(caller, f"{event.action} {event.resource}"):
@@ -55,6 +58,8 @@ def _record(
     context: Context, what: str, action: str, resource: str, namespace: str | None, details: dict[str, Any]
 ) -> None:
     author, address = context.caller.label, context.address
+    if context.via:
+        details = {**details, "via": context.via}
     telemetry.log("INFO", what, action=action, resource=resource, principal=author, address=address)
     write(context.services, Event(action, "success", author, resource, address, None, details, namespace))
 
@@ -76,22 +81,22 @@ def _event(request: Request, endpoint: Endpoint, fields: dict[str, Any], status:
     return Event(
         action=_REFUSED_SIGN_IN if is_refused_sign_in else endpoint.action,
         outcome="success" if is_change else "denied",
-        principal=_text(fields.get("account") if is_refused_sign_in else fields.get("principal")),
-        resource=_text(fields.get("repository")),
-        address=_text(fields.get("address")),
-        reason=_text(fields.get("reason")) or None,
+        principal=text(fields.get("account") if is_refused_sign_in else fields.get("principal")),
+        resource=text(fields.get("repository")),
+        address=text(fields.get("address")),
+        reason=text(fields.get("reason")) or None,
         details={
-            "reference": _text(fields.get("reference")),
+            "reference": text(fields.get("reference")),
             "method": request.method,
             "status": status,
-            "client": _text(request.headers.get("User-Agent")),
-            "trace": _text(request.headers.get("X-Cloud-Trace-Context")),
+            "client": text(request.headers.get("User-Agent")),
+            "trace": text(request.headers.get("X-Cloud-Trace-Context")),
         },
-        namespace=namespace_of(_text(fields.get("repository"))),
+        namespace=namespace_of(text(fields.get("repository"))),
     )
 
 
-def _text(value: object) -> str:
+def text(value: object) -> str:
     """Returns the text short, and without what a terminal or a database would take amiss: some of it was sent by a
     stranger.
     """

@@ -18,6 +18,8 @@ from functions.api.v1.access import endpoints as access
 from functions.api.v1.background import endpoints as background
 from functions.api.v1.backups import endpoints as backups
 from functions.api.v1.checks import endpoints as checks
+from functions.api.v1.events import endpoints as events
+from functions.api.v1.history import endpoints as history
 from functions.api.v1.imports import endpoints as imports
 from functions.api.v1.insights import endpoints as insights
 from functions.api.v1.management import endpoints as management
@@ -47,9 +49,11 @@ ENDPOINTS: Final = Endpoints(
         *access.ENDPOINTS,
         *backups.ENDPOINTS,
         *checks.ENDPOINTS,
+        *events.ENDPOINTS,
         *imports.ENDPOINTS,
         *background.ENDPOINTS,
         *insights.ENDPOINTS,
+        *history.ENDPOINTS,
         *management.ENDPOINTS,
         *retention.ENDPOINTS,
         *gitlab.ENDPOINTS,
@@ -64,17 +68,20 @@ def handle(services: Services, request: Request) -> Response:
         address = client_address(request, settings.trusted_proxies)
         body = Body(request, address, Pace.of(settings), settings.request_limit_bytes)
         endpoint, response = _answer(services, request, body, address)
-        if not body.drain():
-            # A streamed answer keeps the framework from reading on: into memory, or from a client that is gone.
-            response = Response(
-                chain(response.iter_encoded(), body.linger(b"")), response.status_code, response.headers
-            )
-            response.headers["Connection"] = "close"
         response.headers["Docker-Distribution-Api-Version"] = "registry/2.0"
         audit.record(services, request, endpoint, record.fields, response.status_code)
         services.pulls_and_pushes.add_if_due()
-        _log(request, response, body, record, services.settings.project)
-        return response
+        return finish(services, request, response, body, record)
+
+
+def finish(services: Services, request: Request, response: Response, body: Body, record: telemetry.Record) -> Response:
+    """Returns the answer, behind which nothing is left in the server's hands; it is in the log."""
+    if not body.drain():
+        # A streamed answer keeps the framework from reading on: into memory, or from a client that is gone.
+        response = Response(chain(response.iter_encoded(), body.linger(b"")), response.status_code, response.headers)
+        response.headers["Connection"] = "close"
+    _log(request, response, body, record, services.settings.project)
+    return response
 
 
 def _answer(services: Services, request: Request, body: Body, address: str) -> tuple[Endpoint | None, Response]:
@@ -111,9 +118,16 @@ def _answer(services: Services, request: Request, body: Body, address: str) -> t
         telemetry.note(code="UNKNOWN")
         response = responses.failed()
     else:
-        if endpoint.leaves_garbage:
-            services.gc_trigger.send()
+        _wake(services, endpoint)
     return endpoint, response
+
+
+def _wake(services: Services, endpoint: Endpoint) -> None:
+    """What a success leaves to others, who need not come at once."""
+    if endpoint.leaves_garbage:
+        services.gc_trigger.send()
+    if endpoint.makes_events:
+        services.deliver_trigger.send()
 
 
 def _told(request: Request, caller: Caller, address: str) -> Told:

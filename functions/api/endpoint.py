@@ -76,6 +76,8 @@ class Endpoint:
     is_rate_limited: bool = True
     # Whether a success may leave garbage: garbage collection is woken then.
     leaves_garbage: bool = False
+    # Whether a success may be an event: whoever delivers those is woken then.
+    makes_events: bool = False
     # Whether HEAD is answered as GET is.
     answers_head: bool = True
 

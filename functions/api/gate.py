@@ -46,7 +46,7 @@ def admit(services: Services, request: Request, endpoint: Endpoint, route: Route
 def _admitted(services: Services, request: Request, permission: Permission, route: Route) -> Caller:
     if isinstance(permission, Anybody):
         return services.guard.nobody
-    scopes = _scopes(permission, route)
+    scopes = asked_by(permission, route)
     try:
         caller = _caller(services, request, scopes)
     except TokenRefused as refused:
@@ -54,6 +54,12 @@ def _admitted(services: Services, request: Request, permission: Permission, rout
     if caller is None:
         raise Unauthorized("sign in first: this registry asks for a token", _challenge(services, scopes))
     telemetry.note(principal=caller.label)
+    return permitted(services, caller, permission, route)
+
+
+def permitted(services: Services, caller: Caller, permission: Permission, route: Route) -> Caller:
+    """Returns the caller, with what it may administer where that is asked. Raises Unauthorized and Denied."""
+    scopes = asked_by(permission, route)
     match permission:
         case Administrator() | SomeAdministrator() | AdministratorOf():
             return _administrator(services, caller, permission, route)
@@ -123,7 +129,8 @@ def _require_mentioned(services: Services, caller: Caller, source: str | None, s
         raise Unauthorized(reason, _challenge(services, scopes, "insufficient_scope"))
 
 
-def _scopes(permission: Permission, route: Route) -> list[Scope]:
+def asked_by(permission: Permission, route: Route) -> list[Scope]:
+    """Returns what a token has to grant."""
     match permission:
         case AnyToken(scopes=scopes):
             return list(scopes)

@@ -11,7 +11,7 @@ from functions.api.dispatch import handle
 from functions.api.web import browsers, responses, startup
 from functions.api.web.beneath import refuse_in_json
 from functions.registry import telemetry
-from functions.registry.config import is_in_cloud
+from functions.registry.config import Settings, is_in_cloud
 from functions.registry.wiring import services
 
 refuse_in_json()
@@ -24,6 +24,11 @@ def api(request: Request) -> Response:
         registry.guard.check(in_cloud=is_in_cloud())
         if request.path == startup.PATH:
             return startup.answer(registry.database)
+        if browsers.is_for_console(request) and _has_console(registry.settings):
+            # Imported here: no pull pays for it.
+            from functions.api.console import main as console  # noqa: PLC0415
+
+            return console.handle(registry, request)
         return handle(registry, request)
     except Exception as error:  # noqa: BLE001  # the last resort: the framework would answer with a page for people
         return _failed(error)
@@ -40,6 +45,11 @@ def unrouted(_: HTTPException) -> Response:
 @functions_framework.errorhandler(500)  # type: ignore[untyped-decorator]  # as above
 def failed(error: InternalServerError) -> Response:
     return _failed(error.original_exception or error)
+
+
+def _has_console(settings: Settings) -> bool:
+    """Where another issuer signs people in, it has pages of its own."""
+    return settings.console == "on" and settings.access != "external"
 
 
 def _failed(error: BaseException) -> Response:

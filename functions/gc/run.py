@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from functions.gc import access, deletions, platforms, retention, uploads, usage
+from functions.gc import access, deletions, history, platforms, retention, uploads, usage
 from functions.gc.reviews import BLOBS, LINKS, MANIFESTS
 from functions.registry import telemetry
 from functions.registry.metadata.gc import backlog
@@ -20,6 +20,8 @@ BUDGET_SECONDS: Final = 240.0
 _COLLECTORS: Final[dict[str, Callable[[Services, int], int]]] = {
     # What it untags is queued for the next level.
     "retention": retention.collect,
+    "withdrawn": history.end_withdrawn,
+    "deleted_repositories": history.end_repositories,
     "manifests": MANIFESTS.collect,
     "links": LINKS.collect,
     "blobs": BLOBS.collect,
@@ -31,6 +33,7 @@ _COLLECTORS: Final[dict[str, Callable[[Services, int], int]]] = {
     # By what untagged scans counted, among others.
     "trends": usage.add_up_trends,
     "days": usage.trim,
+    "history": history.trim,
     # Last, for nothing waits for it.
     "platforms": platforms.collect,
 }

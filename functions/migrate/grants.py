@@ -38,6 +38,7 @@ class Rights(NamedTuple):
     api: str
     gc: str
     work: str = ""
+    deliver: str = ""
 
 
 class Users(NamedTuple):
@@ -46,12 +47,13 @@ class Users(NamedTuple):
     api: str = ""
     gc: str = ""
     work: str = ""
+    deliver: str = ""
 
 
 NOBODY: Final = Users()
 
 RIGHTS: Final[dict[str, Rights]] = {
-    "alembic_version": Rights("r", "r", "r"),
+    "alembic_version": Rights("r", "r", "r", "r"),
     "audit": Rights("ra", "rd", "ra"),
     "backup_runs": Rights("ra", "", "raw"),
     "background_failures": Rights("r", "", "rawd"),
@@ -61,7 +63,12 @@ RIGHTS: Final[dict[str, Rights]] = {
     "check_pieces": Rights("rd", "", "rawd"),
     "checks": Rights("raw", "", "rawd"),
     "collected": Rights("r", "raw"),
+    "console_links": Rights("rad", "rwd"),
+    "console_sessions": Rights("rawd", "rwd"),
     "deletions": Rights("rawd", "rawd", "rawd"),
+    "deliveries": Rights("rw", "", "", "rawd"),
+    "event_fan_out": Rights("r", "", "", "rw"),
+    "events": Rights("ra", "ra", "ra", "rwd"),
     "findings": Rights("rw", "", "rawd"),
     "gc_settings": Rights("r", "r", "r"),
     "grants": Rights("rawd", ""),
@@ -71,12 +78,13 @@ RIGHTS: Final[dict[str, Rights]] = {
     "import_places": Rights("", "", "raw"),
     "import_problems": Rights("raw", "", "raw"),
     "import_ranges": Rights("ra", "", "rawd"),
-    "import_repositories": Rights("raw", "r", "rawd"),
+    "import_repositories": Rights("raw", "rw", "rawd"),
     "import_sources": Rights("rawd", "r", "rw"),
     "import_tags": Rights("raw", "r", "rawd"),
+    "lanes": Rights("raw", "", "", "raw"),
     "link_reviews": Rights("raw", "rawd", "raw"),
     "manifest_blobs": Rights("ra", "r", "ra"),
-    "manifest_children": Rights("rad", "r", "ra"),
+    "manifest_children": Rights("rad", "rd", "ra"),
     "manifest_days": Rights("raw", "rawd", "raw"),
     "manifest_reviews": Rights("raw", "rawd", "raw"),
     "manifests": Rights("rawd", "rwd", "raw"),
@@ -84,7 +92,7 @@ RIGHTS: Final[dict[str, Rights]] = {
     "namespace_days": Rights("raw", "rawd", "raw"),
     "namespace_totals": Rights("r", "r", "r"),
     "namespace_usage": Rights("raw", "rw", "raw"),
-    "namespaces": Rights("ra", "r", "ra"),
+    "namespaces": Rights("raw", "r", "ra"),
     "platforms": Rights("ra", "rw", "ra"),
     "principals": Rights("rawd", ""),
     "quotas": Rights("rawd", "r", "r"),
@@ -92,7 +100,7 @@ RIGHTS: Final[dict[str, Rights]] = {
     "registry_days": Rights("raw", "rawd", "raw"),
     "registry_totals": Rights("r", "r", "r"),
     "registry_usage": Rights("", "rw"),
-    "repositories": Rights("rawd", "rw", "raw"),
+    "repositories": Rights("rawd", "rwd", "raw"),
     "repository_blobs": Rights("rawd", "rwd", "raw"),
     "repository_days": Rights("raw", "rawd", "raw"),
     "repository_kinds": Rights("raw", "raw", "raw"),
@@ -108,15 +116,17 @@ RIGHTS: Final[dict[str, Rights]] = {
     "secrets": Rights("raw", ""),
     "sign_in_failures": Rights("rawd", "rwd"),
     "sparse_references": Rights("ra", "r", "rad"),
+    "subscriptions": Rights("rawd", "r", "r", "rw"),
     "tag_days": Rights("raw", "rawd", "raw"),
+    "tag_history": Rights("rad", "rawd", "rad"),
     "tag_rules": Rights("rad", "r", "r"),
-    "tag_pins": Rights("r", "r"),
     "tags": Rights("rawd", "rwd", "rawd"),
     "trusted_publishers": Rights("rad", ""),
     "upload_objects": Rights("rawd", "", "rawd"),
     "uploads": Rights("rawd", "rwd", "rawd"),
     "usage_changes": Rights("ra", "rawd", "ra"),
     "used_tokens": Rights("ra", "rwd"),
+    "withdrawn_manifests": Rights("rawd", "rawd", "rwd"),
 }
 
 

@@ -36,7 +36,12 @@ def migrate(request: Request) -> Response:
         lines = body.get("lines", list(LINES)) if isinstance(body, dict) else None
         if request.method != "POST" or not isinstance(lines, list) or not all(line in LINES for line in lines):
             return _refused(400, f"POST with lines from {', '.join(LINES)}")
-        users = Users(settings.database_api_user, settings.database_gc_user, settings.database_work_user)
+        users = Users(
+            settings.database_api_user,
+            settings.database_gc_user,
+            settings.database_work_user,
+            settings.database_deliver_user,
+        )
         waits: NotFinished | None = None
         try:
             applied = upgrade(url, tuple(line for line in LINES if line in lines), users)

@@ -40,7 +40,7 @@ _STATE: Final = """
 
 
 def require_finished(name: str) -> None:
-    """For a revision of *post*, before all else that it does. Raises NotFinished."""
+    """Refuses a revision of *post*, which calls it before all else, by raising NotFinished."""
     state, rows_left, failures = op.get_bind().exec_driver_sql(_STATE, (name,)).one()
     if state != "finished":
         raise NotFinished(name, state, rows_left, failures)

@@ -78,6 +78,7 @@ def run(services: Services, budget_seconds: float = BUDGET_SECONDS) -> int:
         is_out_of_time = time.monotonic() >= deadline
         if is_out_of_time:
             services.work_trigger.publish()
+        background.tell()
         if done:
             telemetry.log(
                 "INFO",

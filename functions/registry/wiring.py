@@ -14,6 +14,7 @@ from functions.registry.auth.rate import RateLimit, Sparing
 from functions.registry.blobs.gcs import Bucket
 from functions.registry.blobs.signing import SignedUrls, signer_from
 from functions.registry.config import Settings
+from functions.registry.events.deliver_trigger import DeliverTrigger
 from functions.registry.events.gc_trigger import WORK, GcTrigger
 from functions.registry.events.pulls_and_pushes import PullsAndPushes
 from functions.registry.imports.sources import OpenSources
@@ -42,6 +43,7 @@ class Services:
     signed_urls: SignedUrls
     gc_trigger: GcTrigger
     work_trigger: GcTrigger
+    deliver_trigger: DeliverTrigger
     pulls_and_pushes: PullsAndPushes
     guard: Guard
     rate_limit: RateLimit
@@ -65,6 +67,7 @@ def build(settings: Settings) -> Services:
         signed_urls=SignedUrls(settings, signer_from(settings)),
         gc_trigger=GcTrigger(settings.topic, settings.gc_trigger_interval_seconds),
         work_trigger=GcTrigger(settings.work_topic, settings.gc_trigger_interval_seconds, WORK),
+        deliver_trigger=DeliverTrigger(settings.events_topic, database),
         pulls_and_pushes=PullsAndPushes(database, settings.pulls_and_pushes_interval_seconds),
         guard=Guard(settings, database),
         rate_limit=RateLimit(settings.requests_per_minute),

@@ -23,7 +23,7 @@ DIGEST: Final = Digest.of(b"content")
 PARTS: Final = {
     "name": "a/b", "reference": "v1", "digest": str(DIGEST), "upload": str(uuid.uuid4()),
     "namespace": "a", "principal": "ci", "secret": "abcdefghijkl", "trusted_publisher": "1", "grant": "1", "rule": "1",
-    "import": "1", "migration": "tag_subjects", "act": "pause", "check": "1", "backup": "1",
+    "import": "1", "migration": "tag_subjects", "act": "pause", "check": "1", "backup": "1", "subscription": "1",
     "tag": "v1", "ranking": "largest", "id": "1",
     "policy": "tidy", "run": "1", "decision": "apply",
 }  # fmt: skip

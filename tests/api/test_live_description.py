@@ -11,7 +11,7 @@ from werkzeug.test import TestResponse
 from functions.api.v2 import referrers
 from functions.api.web.browsers import PROTECTION
 from functions.registry import wiring
-from functions.registry.auth import accounts
+from functions.registry.auth import accounts, webhook_secrets
 from functions.registry.auth.accounts import NewAccount
 from functions.registry.auth.federation import GITHUB
 from functions.registry.events.gc_trigger import GcTrigger
@@ -21,6 +21,8 @@ from functions.registry.metadata.access.rules import NewRule
 from functions.registry.metadata.checks import checks, findings
 from functions.registry.metadata.checks.vocabulary import Found
 from functions.registry.metadata.db import Database
+from functions.registry.metadata.events import outbox, subscriptions
+from functions.registry.metadata.events.subscriptions import NewSubscription
 from functions.registry.metadata.imports import sources
 from functions.registry.metadata.imports.remote import passes
 from functions.registry.metadata.imports.sources import NewSource
@@ -34,6 +36,8 @@ from tests.api.description import OPERATIONS, Operation
 from tests.background.building import register
 from tests.backups.rows import sealed
 from tests.forgotten import forget_services
+from tests.metadata.build import query, set_grace
+from tests.security.people import basic
 from tests.support import Image, Registry, descriptor
 
 IMAGE: Final = Image(config=b"{}", layers=(b"a layer of some bytes",))
@@ -124,7 +128,32 @@ EXAMPLES: Final = {
         Example(201, "/api/v1/rules", document={"name": "new", "kind": "protected", "repositories": "a/*"})
     ],
     "DELETE /api/v1/rules/{rule}": [Example(204, "/api/v1/rules/{rule}")],
+    "GET /api/v1/events": [Example(200, "/api/v1/events?after=0&n=1")],
+    "GET /api/v1/subscriptions": [Example(200, "/api/v1/subscriptions")],
+    "POST /api/v1/subscriptions": [
+        Example(201, "/api/v1/subscriptions", document={"name": "new", "repositories": "a/**", "target": "poll"})
+    ],
+    "GET /api/v1/subscriptions/{subscription}": [Example(200, "/api/v1/subscriptions/{subscription}")],
+    "PATCH /api/v1/subscriptions/{subscription}": [
+        Example(200, "/api/v1/subscriptions/{subscription}", document={"tags": "v*"})
+    ],
+    "DELETE /api/v1/subscriptions/{subscription}": [Example(204, "/api/v1/subscriptions/{subscription}")],
+    "POST /api/v1/subscriptions/{subscription}/secret": [
+        Example(201, "/api/v1/subscriptions/{subscription}/secret", document={})
+    ],
+    "POST /api/v1/subscriptions/{subscription}/test": [
+        Example(202, "/api/v1/subscriptions/{subscription}/test", document={})
+    ],
+    "POST /api/v1/subscriptions/{subscription}/redeliver": [
+        Example(202, "/api/v1/subscriptions/{subscription}/redeliver", document={"dead": True})
+    ],
+    "GET /api/v1/subscriptions/{subscription}/deliveries": [
+        Example(200, "/api/v1/subscriptions/{subscription}/deliveries?n=1")
+    ],
     "GET /api/v1/audit": [Example(200, "/api/v1/audit?n=1")],
+    "POST /api/v1/console/links": [
+        Example(201, "/api/v1/console/links", {"Authorization": basic("alice", PASSWORD)}, document={}, settings=TOKENS)
+    ],
     "GET /api/v1/whoami": [Example(200, "/api/v1/whoami")],
     "GET /api/v1/explain": [Example(200, "/api/v1/explain?principal=ci&action=push&repository=a/b&tag=v1")],
     "GET /api/v1/search": [Example(200, "/api/v1/search?q=b")],
@@ -141,6 +170,27 @@ EXAMPLES: Final = {
     "POST /api/v1/repositories/{name}/-/delete-tags": [
         Example(200, "/api/v1/repositories/a/b/-/delete-tags", document={"tags": ["v1", "none"], "dry_run": True})
     ],
+    "GET /api/v1/repositories/{name}/-/history": [
+        Example(200, "/api/v1/repositories/a/b/-/history?n=1"),
+        Example(200, "/api/v1/repositories/a/b/-/history?tag=gone-1"),
+    ],
+    "POST /api/v1/repositories/{name}/-/restore": [
+        Example(200, "/api/v1/repositories/a/b/-/restore", document={"at": "2026-01-31T12:00:00Z", "dry_run": True}),
+        Example(200, "/api/v1/repositories/a/b/-/restore", document={"tag": "gone-1"}),
+    ],
+    "POST /api/v1/repositories/{name}/-/restore-repository": [
+        Example(200, "/api/v1/repositories/a/gone-1/-/restore-repository", document={})
+    ],
+    "POST /api/v1/repositories/{name}/-/purge": [
+        Example(200, "/api/v1/repositories/a/b/-/purge", document={"tags": ["gone-1"]}),
+        Example(200, "/api/v1/repositories/a/b/-/purge", document={"all": True}),
+    ],
+    "POST /api/v1/repositories/{name}/-/purge-repository": [
+        Example(200, "/api/v1/repositories/a/gone-2/-/purge-repository", document={})
+    ],
+    "GET /api/v1/deleted/repositories": [Example(200, "/api/v1/deleted/repositories?n=1")],
+    "GET /api/v1/deleted/tags": [Example(200, "/api/v1/deleted/tags?n=1")],
+    "PATCH /api/v1/namespaces/{namespace}": [Example(200, "/api/v1/namespaces/a", document={"undo_seconds": 86400})],
     "GET /api/v1/namespaces/{namespace}/quota": [Example(200, "/api/v1/namespaces/a/quota")],
     "PUT /api/v1/namespaces/{namespace}/quota": [
         Example(200, "/api/v1/namespaces/a/quota", document={"bytes": 10**9, "repositories": None})
@@ -189,7 +239,10 @@ EXAMPLES: Final = {
     "GET /api/v1/repositories": [Example(200, "/api/v1/repositories"), Example(200, "/api/v1/repositories?n=1")],
     "GET /api/v1/repositories/{name}": [Example(200, "/api/v1/repositories/a/b")],
     "GET /api/v1/repositories/{name}/-/tags": [Example(200, "/api/v1/repositories/a/b/-/tags?n=1")],
-    "GET /api/v1/repositories/{name}/-/tags/{tag}": [Example(200, "/api/v1/repositories/a/b/-/tags/v1")],
+    "GET /api/v1/repositories/{name}/-/tags/{tag}": [
+        Example(200, "/api/v1/repositories/a/b/-/tags/v1"),
+        Example(200, "/api/v1/repositories/a/b/-/tags/v1?at=9999-01-31T12:00:00Z"),
+    ],
     "GET /api/v1/repositories/{name}/-/manifests/{digest}": [
         Example(200, f"/api/v1/repositories/a/b/-/manifests/{IMAGE.digest}")
     ],
@@ -197,6 +250,9 @@ EXAMPLES: Final = {
     "GET /api/v1/namespaces/{namespace}": [Example(200, "/api/v1/namespaces/a")],
     "GET /api/v1/usage": [Example(200, "/api/v1/usage")],
     "GET /api/v1/repositories/{name}/-/daily": [Example(200, "/api/v1/repositories/a/b/-/daily?to=2026-01-31")],
+    "GET /api/v1/repositories/{name}/-/manifests/{digest}/config": [
+        Example(200, f"/api/v1/repositories/a/b/-/manifests/{IMAGE.digest}/config")
+    ],
     "GET /api/v1/repositories/{name}/-/tags/{tag}/daily": [Example(200, "/api/v1/repositories/a/b/-/tags/v1/daily")],
     "GET /api/v1/repositories/{name}/-/manifests/{digest}/daily": [
         Example(200, f"/api/v1/repositories/a/b/-/manifests/{IMAGE.digest}/daily")
@@ -297,7 +353,18 @@ def stocked(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> Registry:
     registry.push_blob("a/b", b"loose")
     for attached in ATTACHED:
         registry.put_manifest("a/b", attached.digest, attached.manifest)
+    delete(registry)
     return registry
+
+
+def delete(registry: Registry) -> None:
+    """Two tags and two repositories, which can be put back."""
+    set_grace(registry.services.database, undo=1)
+    for name in ("gone-1", "gone-2"):
+        registry.put_manifest("a/b", name, IMAGE.manifest)
+        registry.push_image(f"a/{name}", "v1")
+        for path in (f"/v2/a/b/manifests/{name}", f"/api/v1/repositories/a/{name}"):
+            assert registry.request("DELETE", path).status_code < 300
 
 
 @pytest.fixture
@@ -328,6 +395,7 @@ def made(registry: Registry) -> dict[str, str]:
         ),
         "grant": str(grants.add(database, robot.id, "a/b", "reader")),
         "rule": str(rules.add(database, NewRule("releases", 0, "immutable", "none/*"))),
+        "subscription": str(_subscribed(database)),
     }
 
 
@@ -337,6 +405,26 @@ def _planned(registry: Registry) -> str:
     for _ in range(2):
         planned = registry.request("POST", "/api/v1/retention/plans", json={"policy": "tidy"})
     return str(planned.get_json()["id"])
+
+
+def _subscribed(database: Database) -> int:
+    """A subscription, and two events that wait for it."""
+    new = NewSubscription(
+        name="receiver",
+        repositories="a/**",
+        target="https://hooks.example.com",
+        created_by="robot:ci",
+        secret=webhook_secrets.sealed("", webhook_secrets.make()),
+    )
+    made = subscriptions.add(database, new)
+    for tag in ("one", "two"):
+        query(
+            database,
+            "INSERT INTO events (kind, repository_id, repository, tag) VALUES ('tag.moved', 1, 'a/b', :tag)",
+            tag=tag,
+        )
+    outbox.fan_out(database, 10)
+    return made
 
 
 def _checked(database: Database) -> str:

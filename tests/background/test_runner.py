@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +10,7 @@ from contextlib import closing
 
 import pytest
 
+from functions.migrate import work
 from functions.migrate.background import pace, runner
 from functions.migrate.background.jobs import JOBS
 from functions.migrate.background.runner import Runner
@@ -19,6 +21,7 @@ from functions.registry.oci.digest import Digest
 from functions.registry.oci.name import RepositoryName
 from tests.background.building import failing, finish, migration, old_tags, pending
 from tests.metadata.build import push_image, query, value
+from tests.support import Registry
 
 # A column of the test's own, which a trigger counts in.
 COUNT = """
@@ -256,6 +259,19 @@ def test_one_that_this_release_does_not_know_waits_for_another(
     assert '"a background migration stands still","name":"tag_subjects","waits_for":"release","hours":2.0' in (
         capsys.readouterr().out
     )
+
+
+def test_the_function_work_goes_on_with_it_and_tells_how_far_it_is(
+    registry: Registry, database_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    total = old_tags(database_url)
+    query(registry.services.database, "UPDATE background_migrations SET rests = false")
+    assert work.run(registry.services) > 1
+    assert migration(registry.services.database, "state, rows_done") == ("finished", total)
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
+    (told,) = [line for line in lines if line["message"] == "background migration"]
+    assert (told["name"], told["state"], told["percent"]) == ("tag_subjects", "finished", 100)
+    assert work.run(registry.services) == 0
 
 
 def test_a_small_table_is_done_when_its_migration_is_registered(database: Database) -> None:

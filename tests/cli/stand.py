@@ -17,14 +17,17 @@ from typing import Any, Final
 import pytest
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from functions.registry.auth import accounts
+from functions.registry.auth import accounts, webhook_secrets
 from functions.registry.auth.accounts import AddedSecret, NewAccount
 from functions.registry.auth.federation import GITHUB
 from functions.registry.metadata.access import grants, rules
 from functions.registry.metadata.access.principals import Principal
 from functions.registry.metadata.access.rules import NewRule
 from functions.registry.metadata.checks import checks
+from functions.registry.metadata.content import removal
 from functions.registry.metadata.db import Database
+from functions.registry.metadata.events import subscriptions
+from functions.registry.metadata.events.subscriptions import NewSubscription
 from functions.registry.metadata.imports import sources
 from functions.registry.metadata.imports.sources import NewSource
 from functions.registry.metadata.retention import policies, runs
@@ -34,10 +37,12 @@ from functions.registry.metadata.usage import quotas
 from functions.registry.metadata.usage.quotas import Quota
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.media_type import OCI_MANIFEST
-from functions.registry.retention import planning
+from functions.registry.oci.name import RepositoryName, Tag
+from functions.registry.retention import applying, planning
 from slipway_cli.main import run
 from tests.background.building import register
 from tests.backups.rows import sealed
+from tests.metadata import build
 from tests.security.people import Guarded
 from tests.statements import of_tests
 from tests.support import Image, descriptor
@@ -181,15 +186,27 @@ class Stand:
         register(database, name="'failed_names'", state="'failed'")
         self.names |= {"IMPORT-ID": str(_moved_in(database)), "NEW-IMPORT-ID": str(_named(database))}
         self.names["BACKUP-ID"] = str(sealed(database))
+        deployer = NewSubscription(
+            name="deployer",
+            repositories="team/**",
+            target="https://hooks.example.com/deploy",
+            created_by="user:admin",
+            secret=webhook_secrets.sealed(services.settings.pepper, webhook_secrets.make()),
+        )
+        subscriptions.add(database, deployer)
         self.names["CHECK-ID"] = _checked(database)
         grants.add(database, None, "**", "reader")
         grants.add(database, accounts.create(database, NewAccount("user", "dave")).id, "others/**", "admin")
         quotas.put(database, Quota("team", 10**12, None))
         policies.put(database, _TIDY, "user:admin", 10, 0, is_seen=True)
         self.names |= {"RETENTION-RUN": str(_planned(database)), "RETENTION-PLAN": str(_planned(database))}
+        self.names["RETENTION-DONE"] = str(_planned(database))
+        assert runs.apply(database, int(self.names["RETENTION-DONE"]), "user:admin")
+        assert applying.apply_until(database, 60, int(self.names["RETENTION-DONE"]), time.monotonic() + 60)
         loaded = {"name": "others", "repositories": "others/**", "rules": _TIDY.rules}
         (self.home / "retention.json").write_text(json.dumps({"policies": [loaded]}))
         (self.home / "secret.txt").write_text(f"{secret.text}\n")
+        (self.home / "header.txt").write_text("a token that the receiver knows\n")
         (self.home / "password.txt").write_text("another good password\n")
 
     def push(self) -> None:
@@ -201,6 +218,18 @@ class Stand:
             for tag in tags:
                 self._put("PUT", f"/v2/{repository}/manifests/{tag}", APP.manifest, headers)
         self._put("PUT", f"/v2/team/app/manifests/{SIGNATURE.digest}", SIGNATURE.manifest, headers)
+        self._delete()
+
+    def _delete(self) -> None:
+        """A tag and a repository that can be put back."""
+        database = self.registry.services.database
+        build.set_grace(database, undo=168)
+        for blob in APP.blobs:
+            build.push_blob(database, RepositoryName("team/gone"), blob)
+        build.put(database, RepositoryName("team/gone"), APP.manifest, "1")
+        removal.remove(database, RepositoryName("team/gone"))
+        build.put(database, RepositoryName("team/app"), APP.manifest, "gone")
+        removal.delete_tags(database, RepositoryName("team/app"), [Tag("gone")])
 
     def _put(self, method: str, path: str, content: bytes, headers: dict[str, str]) -> None:
         if method == "POST":

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
 import pytest
 
+from functions.registry.oci.digest import Digest
 from tests.checks.vandal import Vandal
-from tests.cli.stand import APP, Stand
+from tests.cli.stand import APP, SIGNATURE, Stand
 from tests.support import Registry
 
 
@@ -47,3 +54,80 @@ def test_help_of_the_group_lists_its_commands(stand: Stand) -> None:
     ended = stand("fsck", "--help")
     assert ended.code == 0
     assert "undo" in ended.out
+
+
+def damage(stand: Stand, vandal: Vandal) -> None:
+    """An image's layer, and the manifest of another."""
+    vandal.take(vandal.object_of(APP.blob_digests[1]))
+    id_ = vandal.manifest_id(SIGNATURE.digest)
+    vandal.run("UPDATE manifests SET payload = set_byte(payload, 9, 0) WHERE id = {id}", id=id_)
+    assert stand("fsck", "--repair").code == 1
+
+
+def test_a_folder_brings_what_is_damaged(stand: Stand, vandal: Vandal, tmp_path: Path) -> None:
+    damage(stand, vandal)
+    blobs = tmp_path / "layout" / "blobs" / "sha256"
+    blobs.mkdir(parents=True)
+    (blobs / APP.blob_digests[1].hex).write_bytes(b"other bytes, which no registry takes")
+    (blobs / SIGNATURE.digest.hex).write_bytes(SIGNATURE.manifest)
+    ended = stand("fsck", "--repair", "--from", f"dir:{tmp_path}/layout")
+    assert ended.code == 1
+    assert "brought: 1 of 2" in ended.err
+    (blobs / APP.blob_digests[1].hex).write_bytes(APP.layers[0])
+    ended = stand("fsck", "--repair", "--from", f"dir:{tmp_path}/layout")
+    assert ended.code == 0, ended
+    assert "brought: 1 of 1" in ended.err
+    assert stand("fsck", "--hash", "100").code == 0
+
+
+def test_another_registry_brings_what_is_damaged(stand: Stand, vandal: Vandal) -> None:
+    """One that has it in a repository of the same name, and sends to its store for it."""
+    damage(stand, vandal)
+    with other_registry({f"team/app/manifests/{SIGNATURE.digest}": SIGNATURE.manifest}, APP.layers[0]) as address:
+        ended = stand("fsck", "--repair", "--from", address)
+    assert ended.code == 0, ended
+    assert stand("fsck", "--hash", "100").code == 0
+
+
+def test_from_goes_with_a_repair(stand: Stand) -> None:
+    assert stand("fsck", "--from", "dir:.").code == 2
+    assert stand("fsck", "--repair", "--from", "dir:/nowhere/at/all").code == 1
+
+
+@contextmanager
+def other_registry(contents: dict[str, bytes], layer: bytes) -> Iterator[str]:
+    """It has these by their paths, and the layer elsewhere."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            path = self.path.removeprefix("/v2/")
+            if path == "the/store":
+                self._answer(200, layer)
+            elif path.endswith(f"/blobs/{Digest.of(layer)}"):
+                self._answer(307, b"", Location="/v2/the/store")
+            elif path in contents:
+                self._answer(200, contents[path])
+            else:
+                self._answer(404, b'{"errors": [{"code": "NAME_UNKNOWN", "message": "no such thing"}]}')
+
+        def _answer(self, status: int, content: bytes, **headers: str) -> None:
+            self.send_response(status)
+            if "Location" in headers:
+                headers["Location"] = f"http://127.0.0.1:{server.server_port}{headers['Location']}"
+            for name, value in {**headers, "Content-Length": str(len(content))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

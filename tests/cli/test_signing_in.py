@@ -188,6 +188,6 @@ def test_credentials_go_to_no_other_host(stand: Stand, tmp_path: Path, server: S
     assert stand.home == tmp_path
     client = Client(Registry(server.address, "test"))
     with pytest.raises(Away, match="not followed"):
-        client._own_path("https://evil.example/v2/_catalog?last=x")
+        client.own_path("https://evil.example/v2/_catalog?last=x")
     with pytest.raises(Away, match="not encrypted"):
         client._tokens.answer(Challenge("http://evil.example/token"), "/v2/", None)

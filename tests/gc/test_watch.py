@@ -41,8 +41,8 @@ def _metrics() -> dict[str, dict[str, Any]]:
 
 # A policy's first run, whose time is over.
 _HELD: Final = """
-    INSERT INTO retention_policies (name, position, repositories, mode, rules, new_for, brake_share, brake_tags, held_because,
-                                    changed_by)
+    INSERT INTO retention_policies (name, position, repositories, mode, rules, new_for, brake_share, brake_tags,
+                                    held_because, changed_by)
     VALUES ('tidy', 1, 'a/**', 'enforce', '[]', '1 day', 30, 5000, 'it is new', 'somebody');
     INSERT INTO retention_runs (kind, state, policy_id, policy, namespace, revision, document, made_by, expires_at,
                                 waiting)

@@ -70,6 +70,8 @@ def pass_time(database: Database, hours: float) -> None:
         ("blob_reviews", "review_after"),
         ("deletions", "not_before"),
         ("uploads", "expires_at"),
+        ("withdrawn_manifests", "until"),
+        ("repositories", "deleted_until"),
     ):
         query(database, f"UPDATE {table} SET {column} = {column} - make_interval(secs => :s)", s=hours * HOUR)  # noqa: S608
 

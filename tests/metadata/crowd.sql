@@ -40,6 +40,21 @@ SELECT id, repository_id, digest FROM manifests WHERE id % 3 = 0;
 INSERT INTO tags (repository_id, name, manifest_id)
 SELECT repository_id, 'v' || row_number() OVER (PARTITION BY repository_id), id FROM manifests;
 
+INSERT INTO tag_history (repository_id, tag, digest, since, until, size, kind, cause, actor, is_move, created_at,
+                         updated_at, pulls, pulled_at)
+SELECT repository_id, name, '\x01' || sha256(int4send(n)), now() - (n + 1) * interval '1 hour', now() - n * interval '1 hour',
+       1000, 'image', 'client', 'robot:ci', n % 2 = 0, now(), now(), 0, '-infinity'
+  FROM tags, generate_series(1, 3) AS n;
+INSERT INTO withdrawn_manifests (repository_id, digest, media_type, kind, size, payload, blobs, children, pushed_at, until,
+                                 cause, actor)
+SELECT id, '\x01' || sha256(int4send(n + 100)), 'application/vnd.oci.image.manifest.v1+json', 'image', 1000, '{}', '{}',
+       '{}', now(), now() + id * interval '1 minute', 'client', 'robot:ci'
+  FROM repositories, generate_series(1, 3) AS n;
+INSERT INTO repositories (namespace_id, name, deleted_at, deleted_until, deleted_by)
+SELECT namespaces.id, namespaces.name || '/gone' || n || '@' || (100000 * namespaces.id + n), now() - n * interval '1 minute',
+       now() + n * interval '1 minute', 'robot:ci'
+  FROM namespaces, generate_series(1, 50) AS n WHERE namespaces.id <= 20;
+
 INSERT INTO repository_days (repository_id, day)
 SELECT id, date '2026-01-01' + n FROM repositories, generate_series(1, 10) AS n;
 INSERT INTO repository_trends (repository_id, namespace_id, gained_bytes, recent_pulls, due_on)
@@ -80,6 +95,10 @@ SELECT 'releases of ' || name, id, 'immutable', name || '/**', '^' || name || '/
   FROM namespaces WHERE name LIKE 'n%';
 INSERT INTO refresh_tokens (hash, principal_id, via, is_read_only, claims, expires_at)
 SELECT sha256(int8send(id)), id, 'password', false, '{}', now() + id * interval '1 minute' FROM principals;
+INSERT INTO console_sessions (hash, principal_id, via, expires_at, agent, address)
+SELECT sha256(int8send(id)), id, 'password', now() + id * interval '1 minute', '', '' FROM principals;
+INSERT INTO console_links (hash, principal_id, expires_at)
+SELECT sha256(int8send(id)), id, now() + id * interval '1 s' FROM principals;
 INSERT INTO used_tokens SELECT sha256(int4send(n)), now() + n * interval '1 s' FROM generate_series(1, 5000) AS n;
 INSERT INTO sign_in_failures SELECT sha256(int4send(n)), 1, now() - n * interval '1 s' FROM generate_series(1, 5000) AS n;
 INSERT INTO audit (at, action, outcome, principal, resource, address, details)
@@ -116,8 +135,6 @@ SELECT 'p' || n, 1, 'n' || n % 20 || '/r' || n || '*', 'enforce', '[]', '1 day',
 INSERT INTO retention_scopes (repository_id, policy_id, new_for) SELECT id, id % 2000 + 1, '1 day' FROM repositories;
 INSERT INTO retention_reviews (repository_id, tag, due_at)
 SELECT repository_id, name, now() + repository_id * interval '1 second' FROM tags;
-INSERT INTO tag_pins (repository_id, tag, until, reason)
-SELECT repository_id, name, now() + interval '7 days', 'restored' FROM tags WHERE repository_id % 10 = 0;
 INSERT INTO retention_runs (kind, state, policy_id, policy, namespace, revision, document, made_by, expires_at)
 SELECT kind, CASE WHEN n % 100 = 0 THEN 'held' ELSE 'done' END, n, 'p' || n, 'n' || n % 20, 1, '{}', 'somebody',
        now() + n * interval '1 minute'
@@ -128,6 +145,21 @@ SELECT run_id, tags.repository_id, tags.name, manifest_id, manifests.digest, 10,
        CASE WHEN run_id % 10 = 0 THEN 'waiting' ELSE 'removed' END
   FROM generate_series(1, 4000) AS run_id
   JOIN tags ON tags.repository_id = run_id % 2000 + 1 JOIN manifests ON manifests.id = tags.manifest_id;
+INSERT INTO subscriptions (name, pattern, pattern_regex, target, created_by, state)
+SELECT 's' || n, 'n' || n % 20 || '/**', '^n.*$', 'https://hooks.example.com', 'user:admin',
+       CASE WHEN n % 50 = 0 THEN 'on' ELSE 'off' END
+  FROM generate_series(1, 2000) AS n;
+INSERT INTO events (kind, repository_id, repository, tag, digest, position, keep_until)
+SELECT 'tag.moved', n % 2000 + 1, 'n' || n % 20 || '/r' || n % 100, 'v1', '\x01' || sha256(int4send(n)), n,
+       now() + n * interval '1 minute'
+  FROM generate_series(1, 20000) AS n;
+INSERT INTO deliveries (subscription_id, event_id, repository_id, state)
+SELECT events.id % 2000 + 1, events.id, repository_id, (ARRAY['sent', 'sent', 'sent', 'waiting', 'dead'])[events.id % 5 + 1]
+  FROM events;
+INSERT INTO lanes (subscription_id, repository_id, waiting, next_at)
+SELECT subscription_id, repository_id, count(*) FILTER (WHERE state = 'waiting'), now() + min(event_id) * interval '1 s'
+  FROM deliveries GROUP BY 1, 2;
+
 INSERT INTO checks (state, started_at)
 SELECT CASE WHEN n = 2000 THEN 'running' ELSE 'done' END, now() - (2000 - n) * interval '1 hour'
   FROM generate_series(1, 2000) AS n;

@@ -21,6 +21,8 @@ from functions.registry.metadata.access.rules import NewRule
 from functions.registry.metadata.content import blobs, manifests, moves, removal, tags, uploads
 from functions.registry.metadata.db import STATEMENTS, ChangeRefused, Database
 from functions.registry.metadata.driver import Connection
+from functions.registry.metadata.events import subscriptions
+from functions.registry.metadata.events.subscriptions import NewSubscription
 from functions.registry.metadata.gc import deletions
 from functions.registry.metadata.usage import pulls_and_pushes, quotas, trends, untagged
 from functions.registry.metadata.usage.pulls_and_pushes import Counts
@@ -57,6 +59,7 @@ SMALL: Final = {
     "import_sources_open",
     "import_modes",
     "import_modes_pkey",
+    "event_fan_out",
 }
 # Indexes of what is hardly ever there, or of a few.
 RARE: Final = {
@@ -64,7 +67,9 @@ RARE: Final = {
     "backup_runs_unended",
     "blobs_damaged",
     "checks_running",
+    "events_new",
     "principals_administrators",
+    "subscriptions_on",
 }
 # What an operator asks now and then reads whole queues, or the last of them in order: never on a request.
 REPORTS: Final = {
@@ -73,6 +78,7 @@ REPORTS: Final = {
     "gc_pending_deletion_bytes",
     "gc_totals",
     "rules_list",
+    "subscriptions_list",
     "recount_registry",
     # Sums of an import, and what changes many of its repositories at once.
     "imports_overview",
@@ -198,6 +204,8 @@ def live(database: Database, of_gc: Database) -> None:
     What garbage collection does is done through `of_gc`.
     """
     crowded_one = RepositoryName("n7/r7")
+    for pattern in ("**", "n7/**"):
+        subscriptions.add(database, NewSubscription(name="all", repositories=pattern, target="poll", created_by="user"))
     first, second = push_image(database, APP, "a", "b"), push_image(database, APP)
     index = push_index(database, APP, "index", of=[first, second])
     push_image(database, APP, "a")

@@ -35,12 +35,15 @@ from tests.support import Image, Registry
 for _module in pkgutil.walk_packages(metadata.__path__, f"{metadata.__name__}."):
     importlib.import_module(_module.name)
 
-PROGRAMS: Final = ("api", "gc", "work")
+PROGRAMS: Final = ("api", "gc", "work", "deliver")
 _DATABASE: Final = "granted"
 _END_SESSIONS: Final = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'granted'"
 _MIGRATE: Final = "slipway-migrate@example-registry.iam"
 _USERS: Final = Users(
-    "slipway-api@example-registry.iam", "slipway-gc@example-registry.iam", "slipway-work@example-registry.iam"
+    "slipway-api@example-registry.iam",
+    "slipway-gc@example-registry.iam",
+    "slipway-work@example-registry.iam",
+    "slipway-deliver@example-registry.iam",
 )
 # What nobody but people at a command line run, as whoever they log in as.
 _OF_PEOPLE: Final = {"gc_set_grace"}
@@ -156,6 +159,9 @@ def test_neither_may_change_a_table(granted: Postgres, program: str, sql: str) -
         ("gc", "SELECT FROM secrets"),
         ("gc", "INSERT INTO grants DEFAULT VALUES"),
         ("gc", "UPDATE principals SET is_admin = true"),
+        ("deliver", "SELECT FROM secrets"),
+        ("deliver", "SELECT FROM repositories"),
+        ("deliver", "INSERT INTO events DEFAULT VALUES"),
     ],
 )
 def test_a_function_that_was_taken_over_rewrites_neither_the_trail_nor_the_access(

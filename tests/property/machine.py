@@ -95,6 +95,11 @@ class Machine(PushingMachine):
     def wait(self, hours: float) -> None:
         self._wait(hours)
 
+    @step()
+    def check(self) -> None:
+        """Rows and objects belong together at every moment."""
+        assert self.backstage.check() == []
+
     @step(hours=HOURS, collectors=COLLECTORS)
     def collect(self, hours: float, collectors: int) -> None:
         self._wait(hours)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Final
 from unittest import mock
 
 import requests
 
 from functions.gc import run as gc_run
+from functions.migrate.checks import objects
+from functions.migrate.checks.work import Checks
 from functions.registry import telemetry
+from functions.registry.metadata.checks import checks, findings
+from functions.registry.metadata.checks.findings import Finding
 from functions.registry.metadata.content import moves, repositories
 from functions.registry.metadata.driver import Connection
 from functions.registry.oci.digest import Digest
@@ -134,6 +140,16 @@ class Backstage:
             yield
         for finished in runs:
             finished.result()
+
+    def check(self) -> list[Finding]:
+        """What a check finds, for which whatever no row names is old enough to be garbage."""
+        database = self.services.database
+        with mock.patch.object(objects, "_LATE", -timedelta(days=2)), Checks(self.services) as checking:
+            checks.start(database, "tester", {"hash": 100})
+            while checking.work(time.monotonic() + 60):
+                pass
+        assert checks.running(database) is None
+        return findings.list_open(database, None, 0, 100)
 
     def settle(self) -> None:
         """Until nothing waits for anything, however long that takes."""

@@ -78,7 +78,9 @@ _WRONG: Final = {
         EXCEPT
         SELECT id, (SELECT count(*) FROM tags WHERE repository_id = repositories.id),
                (SELECT count(*) FROM manifests WHERE repository_id = repositories.id),
-               (SELECT coalesce(sum(length(payload)), 0) FROM manifests WHERE repository_id = repositories.id),
+               (SELECT coalesce(sum(length(payload)), 0) FROM manifests WHERE repository_id = repositories.id)
+               + (SELECT coalesce(sum(length(payload)), 0) FROM withdrawn_manifests
+                   WHERE repository_id = repositories.id),
                (SELECT count(*) FROM repository_blobs WHERE repository_id = repositories.id),
                (SELECT coalesce(sum(size), 0) FROM repository_blobs WHERE repository_id = repositories.id)
           FROM repositories
@@ -86,7 +88,8 @@ _WRONG: Final = {
     "a namespace's usage is wrong": """
         SELECT namespace_id, repositories, tags, manifests, manifest_bytes, blobs, blob_bytes FROM namespace_totals
         EXCEPT
-        SELECT namespaces.id, count(of.id), coalesce(sum(tags), 0), coalesce(sum(manifests), 0),
+        SELECT namespaces.id, count(of.id) FILTER (WHERE of.deleted_at IS NULL), coalesce(sum(tags), 0),
+               coalesce(sum(manifests), 0),
                coalesce(sum(manifest_bytes), 0),
                (SELECT count(DISTINCT digest) FROM repository_blobs
                   JOIN repositories ON repositories.id = repository_id WHERE namespace_id = namespaces.id),
@@ -101,10 +104,28 @@ _WRONG: Final = {
     "the registry's usage is wrong": """
         SELECT repositories, tags, manifests, manifest_bytes, blobs, blob_bytes FROM registry_totals
         EXCEPT
-        SELECT (SELECT count(*) FROM repositories), (SELECT count(*) FROM tags), count(*),
-               coalesce(sum(length(payload)), 0),
+        SELECT (SELECT count(*) FROM repositories WHERE deleted_at IS NULL), (SELECT count(*) FROM tags), count(*),
+               coalesce(sum(length(payload)), 0)
+               + (SELECT coalesce(sum(length(payload)), 0) FROM withdrawn_manifests),
                (SELECT count(*) FROM blobs), (SELECT coalesce(sum(size), 0) FROM blobs)
           FROM manifests
+    """,
+    "what a withdrawn manifest held is gone before its time": """
+        SELECT gone.digest FROM withdrawn_manifests AS gone CROSS JOIN unnest(blobs) AS held (digest)
+         WHERE gone.until > now() AND NOT EXISTS (
+               SELECT FROM repository_blobs AS link
+                WHERE link.repository_id = gone.repository_id AND link.digest = held.digest)
+        UNION ALL
+        SELECT gone.digest FROM withdrawn_manifests AS gone CROSS JOIN unnest(children) AS held (digest)
+         WHERE gone.until > now() AND NOT EXISTS (
+               SELECT FROM manifests AS here
+                WHERE here.repository_id = gone.repository_id AND here.digest = held.digest
+                UNION ALL
+               SELECT FROM withdrawn_manifests AS here
+                WHERE here.repository_id = gone.repository_id AND here.digest = held.digest)
+    """,
+    "a manifest is here and withdrawn": """
+        SELECT digest FROM withdrawn_manifests JOIN manifests USING (repository_id, digest)
     """,
     "a repository's usage is counted in another namespace": """
         SELECT repository_id FROM repository_usage AS usage JOIN repositories ON repositories.id = repository_id

@@ -10,8 +10,12 @@ from typing import Final
 
 from werkzeug.test import TestResponse
 
+from functions.registry.auth import webhook_secrets
 from functions.registry.metadata.access import grants, principals
 from functions.registry.metadata.checks import checks
+from functions.registry.metadata.content import removal
+from functions.registry.metadata.events import subscriptions
+from functions.registry.metadata.events.subscriptions import NewSubscription
 from functions.registry.metadata.imports import sources
 from functions.registry.metadata.imports.sources import NewSource
 from functions.registry.metadata.retention import policies, runs
@@ -19,8 +23,10 @@ from functions.registry.metadata.retention.policies import NewPolicy
 from functions.registry.metadata.retention.runs import NewPlan
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.media_type import OCI_INDEX, OCI_MANIFEST
+from functions.registry.oci.name import RepositoryName
 from tests.background.building import register
 from tests.backups.rows import sealed
+from tests.metadata import build
 from tests.security.people import ROLES, Guarded
 from tests.support import Image, index_of
 
@@ -85,6 +91,24 @@ class World:
         """Of backups something that was done; its id."""
         return sealed(self.registry.services.database)
 
+    def deleted(self, act: str) -> TestResponse:
+        """Of a repository that was deleted, and that whoever may delete it may put back or purge."""
+        database = self.registry.services.database
+        build.set_grace(database, undo=1)
+        removal.remove(database, RepositoryName(REPOSITORY))
+        return self.at("POST", f"/api/v1/repositories/{REPOSITORY}/-/{act}", json={})
+
+    def subscription(self, repositories: str) -> int:
+        """A new one; its id."""
+        new = NewSubscription(
+            name=_new(),
+            repositories=repositories,
+            target="https://hooks.example.com",
+            created_by="user:somebody",
+            secret=webhook_secrets.sealed("", webhook_secrets.make()),
+        )
+        return subscriptions.add(self.registry.services.database, new)
+
     def running_check(self) -> int:
         database = self.registry.services.database
         return (checks.running(database) or checks.start(database, None, {})).id
@@ -138,6 +162,21 @@ OPERATIONS: Final[dict[str, Operation]] = {
         "POST", f"/api/v1/repositories/{REPOSITORY}/-/delete-tags", json={"tags": ["v1"]}
     ),
     "DELETE repository": lambda world: world.at("DELETE", f"/api/v1/repositories/{REPOSITORY}"),
+    "GET history": lambda world: world.at("GET", f"/api/v1/repositories/{REPOSITORY}/-/history"),
+    "POST restore": lambda world: world.at(
+        "POST", f"/api/v1/repositories/{REPOSITORY}/-/restore", json={"at": "2026-01-31T12:00:00Z", "dry_run": True}
+    ),
+    "POST purge": lambda world: world.at("POST", f"/api/v1/repositories/{REPOSITORY}/-/purge", json={"all": True}),
+    "POST restore-repository": lambda world: world.deleted("restore-repository"),
+    "POST purge-repository": lambda world: world.deleted("purge-repository"),
+    "GET deleted repositories of the namespace": lambda world: world.at(
+        "GET", "/api/v1/deleted/repositories?namespace=team"
+    ),
+    "GET deleted tags of the namespace": lambda world: world.at("GET", "/api/v1/deleted/tags?namespace=team"),
+    "GET all deleted repositories": lambda world: world.at("GET", "/api/v1/deleted/repositories"),
+    "PATCH undo of all the namespace": lambda world: world.at(
+        "PATCH", "/api/v1/namespaces/team", json={"undo_seconds": 86400}
+    ),
     "PATCH repository": lambda world: world.at(
         "PATCH", f"/api/v1/repositories/{REPOSITORY}", json={"keep_untagged": True}
     ),
@@ -156,6 +195,9 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "GET figures of a tag": lambda world: world.at("GET", f"/api/v1/repositories/{REPOSITORY}/-/tags/v1"),
     "GET figures of a manifest": lambda world: world.at(
         "GET", f"/api/v1/repositories/{REPOSITORY}/-/manifests/{world.image.digest}"
+    ),
+    "GET config of a manifest": lambda world: world.at(
+        "GET", f"/api/v1/repositories/{REPOSITORY}/-/manifests/{world.image.digest}/config"
     ),
     "GET figures of the namespace": lambda world: world.at("GET", "/api/v1/namespaces/team"),
     "GET days of a repository": lambda world: world.at("GET", f"/api/v1/repositories/{REPOSITORY}/-/daily"),
@@ -209,6 +251,33 @@ OPERATIONS: Final[dict[str, Operation]] = {
         f"principals/{world.robot('team')}/trusted_publishers", issuer="https://gitlab.com", claims={"project_id": "1"}
     ),
     "GET trail of the namespace": lambda world: world.at("GET", "/api/v1/audit?namespace=team"),
+    "GET events of the namespace": lambda world: world.at("GET", "/api/v1/events?namespace=team&after=0"),
+    "GET subscriptions of the namespace": lambda world: world.at("GET", "/api/v1/subscriptions?namespace=team"),
+    "POST subscription in the namespace": lambda world: world.add(
+        "subscriptions", name=_new(), repositories="team/**", target="poll"
+    ),
+    "GET subscription of the namespace": lambda world: world.at(
+        "GET", f"/api/v1/subscriptions/{world.subscription('team/**')}"
+    ),
+    "PATCH subscription of the namespace": lambda world: world.at(
+        "PATCH", f"/api/v1/subscriptions/{world.subscription('team/**')}", json={"tags": "v*"}
+    ),
+    "POST secret of a subscription of the namespace": lambda world: world.add(
+        f"subscriptions/{world.subscription('team/**')}/secret"
+    ),
+    "POST test of a subscription of the namespace": lambda world: world.add(
+        f"subscriptions/{world.subscription('team/**')}/test"
+    ),
+    "POST redelivery to a subscription of the namespace": lambda world: world.add(
+        f"subscriptions/{world.subscription('team/**')}/redeliver", dead=True
+    ),
+    "GET deliveries to a subscription of the namespace": lambda world: world.at(
+        "GET", f"/api/v1/subscriptions/{world.subscription('team/**')}/deliveries"
+    ),
+    "DELETE subscription of the namespace": lambda world: world.at(
+        "DELETE", f"/api/v1/subscriptions/{world.subscription('team/**')}"
+    ),
+    "POST link to the console": lambda world: world.add("console/links"),
     "GET who asks": lambda world: world.at("GET", "/api/v1/whoami"),
     "GET search": lambda world: world.at("GET", "/api/v1/search?q=app"),
     "GET explanation in the namespace": lambda world: world.at(
@@ -248,6 +317,15 @@ OPERATIONS: Final[dict[str, Operation]] = {
         "PUT", f"/api/v1/retention/policies/{_new()}", json={**_TIDY, "repositories": "**", "position": 1}
     ),
     "GET all retention runs": lambda world: world.at("GET", "/api/v1/retention/runs"),
+    "GET all events": lambda world: world.at("GET", "/api/v1/events?after=0"),
+    "GET all subscriptions": lambda world: world.at("GET", "/api/v1/subscriptions"),
+    "POST subscription beyond": lambda world: world.add(
+        "subscriptions", name=_new(), repositories="t*/**", target="poll"
+    ),
+    "POST subscription to a topic beyond": lambda world: world.add(
+        "subscriptions", name=_new(), repositories="t*/**", target="projects/a-project/topics/a-topic"
+    ),
+    "GET subscription beyond": lambda world: world.at("GET", f"/api/v1/subscriptions/{world.subscription('other/**')}"),
     "POST user": lambda world: world.add("principals", kind="user", name=_new()),
     "POST secret of another robot": lambda world: world.add(f"principals/{world.robot('other')}/secrets", name="x"),
     "GET all of the trail": lambda world: world.at("GET", "/api/v1/audit"),

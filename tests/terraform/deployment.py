@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-PROGRAMS: Final = ("api", "gc", "migrate", "work")
+PROGRAMS: Final = ("api", "deliver", "gc", "migrate", "work")
 _IAM_MEMBER: Final = "_iam_member"
 # What a grant is on, by the type's argument that names it.
 _TARGETS: Final = (

@@ -88,6 +88,7 @@ def test_an_archive_holds_what_its_function_needs(program: str, unpacked: dict[s
         ("gc", "collect", "started"),
         ("migrate", "migrate", "started"),
         ("work", "work", "started"),
+        ("deliver", "deliver", "started"),
     ],
 )
 def test_an_archive_starts_by_itself(program: str, target: str, answer: str, unpacked: dict[str, Path]) -> None:

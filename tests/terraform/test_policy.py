@@ -25,8 +25,8 @@ _UPTIME: Final = "google_monitoring_uptime_check_config"
 # Which program reads which, by who issues the tokens.
 _SECRETS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
     "open": {},
-    "external": {"api": ("pepper",)},
-    "token": {"api": ("pepper", "token-keys"), "migrate": ("pepper", "admin-secret")},
+    "external": {"api": ("pepper",), "deliver": ("pepper",)},
+    "token": {"api": ("pepper", "token-keys"), "deliver": ("pepper",), "migrate": ("pepper", "admin-secret")},
 }
 _EVERYBODY: Final = {"allUsers", "allAuthenticatedUsers"}
 _DEPLOY: Final = (ROOT / "docs" / "deploy.md").read_text()
@@ -44,6 +44,10 @@ def _expected_grants(deployment: Deployment) -> set[tuple[str, str, str]]:
         (member["work"], "pubsub.publisher", "slipway-work"),
         (member["push"], "run.invoker", "slipway-work"),
         (_PROJECT_AGENT, "pubsub.subscriber", "slipway-work"),
+        (member["api"], "pubsub.publisher", "slipway-events"),
+        (member["deliver"], "pubsub.publisher", "slipway-events"),
+        (member["push"], "run.invoker", "slipway-deliver"),
+        (_PROJECT_AGENT, "pubsub.subscriber", "slipway-events"),
         (member["api"], "slipway_api_signs", deployment.account("api")),
         (member["api"], "pubsub.publisher", "slipway-gc-trigger"),
         (member["gc"], "pubsub.publisher", "slipway-gc-trigger"),
@@ -259,7 +263,7 @@ def test_the_database_is_private_backed_up_and_without_passwords(deployment: Dep
         assert user.values["password"] is None
         assert f"{user.values['name']}.gserviceaccount.com" == deployment.account(user.index)
     roles = {user.index: user.values["database_roles"] for user in deployment.all("google_sql_user")}
-    assert roles == {"api": None, "gc": None, "migrate": ["cloudsqlsuperuser"], "work": None}
+    assert roles == {"api": None, "deliver": None, "gc": None, "migrate": ["cloudsqlsuperuser"], "work": None}
 
 
 def _flags(deployment: Deployment) -> dict[str, str]:

@@ -75,11 +75,21 @@ def test_a_program_is_told_what_it_needs_and_nothing_else(deployment: Deployment
             "SLIPWAY_TRUSTED_PROXIES",
             "SLIPWAY_REQUEST_LIMIT_BYTES",
             "SLIPWAY_WORK_TOPIC",
+            "SLIPWAY_EVENTS_TOPIC",
+            "SLIPWAY_PUBLIC_HOST",
         },
         "gc": always | {"SLIPWAY_DATABASE_LOCK_SECONDS"},
         "work": _NEEDED | {"SLIPWAY_DATABASE_CONNECTIONS", "SLIPWAY_DATABASE_LOCK_SECONDS", "SLIPWAY_WORK_TOPIC"},
+        "deliver": _NEEDED
+        | {
+            "SLIPWAY_DATABASE_CONNECTIONS",
+            "SLIPWAY_DATABASE_LOCK_SECONDS",
+            "SLIPWAY_EVENTS_TOPIC",
+            "SLIPWAY_PUBLIC_HOST",
+        }
+        | (set() if mode == "open" else {"SLIPWAY_PEPPER"}),
         "migrate": _NEEDED
-        | {"SLIPWAY_DATABASE_API_USER", "SLIPWAY_DATABASE_GC_USER", "SLIPWAY_DATABASE_WORK_USER"}
+        | {f"SLIPWAY_DATABASE_{program}_USER" for program in ("API", "GC", "WORK", "DELIVER")}
         | ({"SLIPWAY_PEPPER", "SLIPWAY_ADMIN_SECRET_FILE"} if mode == "token" else set()),
     }
     if deployment.backs_up():
@@ -127,6 +137,7 @@ def test_migrate_gives_rights_to_those_who_log_in(deployment: Deployment) -> Non
     assert told["SLIPWAY_DATABASE_API_USER"] == users["api"]
     assert told["SLIPWAY_DATABASE_GC_USER"] == users["gc"]
     assert told["SLIPWAY_DATABASE_WORK_USER"] == users["work"]
+    assert told["SLIPWAY_DATABASE_DELIVER_USER"] == users["deliver"]
 
 
 def test_the_database_is_named_in_a_form_that_the_driver_takes(deployment: Deployment) -> None:

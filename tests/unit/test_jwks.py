@@ -14,10 +14,10 @@ from typing import Any, Final
 import jwt
 import pytest
 
-from functions.registry.auth import outgoing
+from functions.registry import outgoing
 from functions.registry.auth.caller import IssuerUnavailable, TokenRefused
 from functions.registry.auth.jwks import KeySets, key_set_at
-from functions.registry.auth.outgoing import OutgoingFailed, ask, is_public
+from functions.registry.outgoing import OutgoingFailed, ask, is_public
 from tests.issuer import DISCOVERY, KEY_SET, Issuer, certificate_of, ec_key, key_id, rsa_key, serve
 from tests.surroundings import require_localhost
 

@@ -7,7 +7,9 @@ from typing import Any, Final
 
 import click
 
+from slipway_cli.client import Client
 from slipway_cli.failures import Away, Failed
+from slipway_cli.healing import Source, heal, source_of
 from slipway_cli.output import Column, Form, count, gives_list, gives_one, plain, say, show_list, show_one, text, time
 from slipway_cli.output import size as size_column
 from slipway_cli.session import connect
@@ -89,14 +91,16 @@ _id = click.argument("number", metavar="ID", type=click.IntRange(1))
 @click.option("--dry-run", is_flag=True, help="Count what these would do, and do nothing.")
 @click.option("--yes", is_flag=True, help="Mark also where more than one of a hundred blobs is damaged.")
 @click.option("--hash", "percent", type=click.IntRange(1, 100), metavar="PERCENT", help="Read so many of the objects.")
+@click.option("--from", "source", metavar="SOURCE", help="Bring what is marked from a registry, or dir:FOLDER.")
 @click.option("--no-wait", is_flag=True, help="Begin it; `fsck status` shows how far it is.")
 @gives_one
-def run(*, percent: int | None, no_wait: bool, form: Form, **chosen: bool) -> None:
+def run(*, percent: int | None, source: str | None, no_wait: bool, form: Form, **chosen: bool) -> None:
     """Compare all that there is, and show what is wrong: what was pulled last stands first.
 
     Exit codes: 0 nothing is wrong, 1 something is, 5 something could not be looked at.
     """
     client = connect()
+    elsewhere = _elsewhere(source, no_wait=no_wait, is_repair=chosen["repair"] and not chosen["dry_run"])
     document: dict[str, Any] = {name: True for name, is_chosen in chosen.items() if is_chosen}
     if percent is not None:
         document["hash"] = percent
@@ -108,11 +112,28 @@ def run(*, percent: int | None, no_wait: bool, form: Form, **chosen: bool) -> No
     whole = client.get("/api/v1/usage")["blobs"]
     watch(lambda: _line(client.get(path), whole), FRAME_SECONDS)
     found = list(client.pages(_FINDINGS, "findings", None, n=1000))
+    if elsewhere is not None:
+        found = _bring(client, elsewhere, found)
     ended = client.get(path)
     show_one(ended, _ONE, form, "id")
     if form.format == "table" and found:
         show_list(sorted(found, key=lambda each: each["pulled_at"] or "", reverse=True), _FOUND, Form("table", 100, ()))
     _judge(ended, found)
+
+
+def _elsewhere(source: str | None, *, no_wait: bool, is_repair: bool) -> Source | None:
+    if source is None:
+        return None
+    if no_wait or not is_repair:
+        raise click.UsageError("--from goes with --repair, and waits for it")
+    return source_of(source)
+
+
+def _bring(client: Client, source: Source, found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Returns what is left: what is marked, and the source has, is pushed."""
+    left = [each for each in found if each["action"] != "marked" or not heal(client, source, each)]
+    say(f"brought: {len(found) - len(left)} of {len(found)}")
+    return left
 
 
 def _line(check: dict[str, Any], whole: int) -> tuple[str, bool]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import click
 
 from slipway_cli.asking import changes, goes_on
@@ -30,6 +32,18 @@ def cat(reference: Reference) -> None:
     with suggesting_image(client, reference):
         answer = client.request("GET", _of(reference))
     write_line(answer.text)
+
+
+@command(manifest, "config", "slipway manifest config team/app:v1")
+@click.argument("reference", type=Image(), shell_complete=REFERENCE)
+def config(reference: Reference) -> None:
+    """Print an image's config: what it runs as, how it was built; of an index that for amd64, or its first image's."""
+    client = connect()
+    path = f"/api/v1/repositories/{reference.repository}/-"
+    with suggesting_image(client, reference):
+        digest = reference.digest or client.get(f"{path}/tags/{reference.tag or 'latest'}")["digest"]
+        found = client.get(f"{path}/manifests/{digest}/config")
+    write_line(json.dumps(found["config"], indent=2, ensure_ascii=False))
 
 
 @command(

@@ -7,11 +7,12 @@ from typing import Final
 import click
 
 from slipway_cli.completing import NAMESPACE
-from slipway_cli.output import Form, count, gives_list, gives_one, show_list, show_one, size, text, time
+from slipway_cli.output import Column, Form, count, gives_list, gives_one, show_list, show_one, size, text, time
 from slipway_cli.references import Namespace
 from slipway_cli.session import connect
 from slipway_cli.suggesting import namespaces, suggesting
 from slipway_cli.tree import Group, command
+from slipway_cli.units import Length, length
 
 _COLUMNS: Final = (
     text("namespace", "name"),
@@ -51,3 +52,24 @@ def show(name: str, form: Form) -> None:
     client = connect()
     with suggesting(name, namespaces(client)):
         show_one(client.get(f"/api/v1/namespaces/{name}"), _COLUMNS, form)
+
+
+@command(
+    namespace,
+    "settings",
+    "slipway namespace settings team --undo 14d",
+    "slipway namespace settings team --default-undo",
+)
+@click.argument("name", metavar="NAMESPACE", shell_complete=NAMESPACE)
+@click.option("--undo", type=Length(), help="How long what is deleted can be put back: 24h, 14d; 0s for not at all.")
+@click.option("--default-undo", is_flag=True, help="As long as the registry says.")
+@gives_one
+def settings(name: str, undo: int | None, default_undo: bool, form: Form) -> None:
+    """Set how long what is deleted in a namespace can be put back. For administrators of the registry."""
+    if (undo is None) == (not default_undo):
+        raise click.UsageError("either --undo or --default-undo")
+    client = connect()
+    with suggesting(name, namespaces(client)):
+        done = client.send("PATCH", f"/api/v1/namespaces/{name}", {"undo_seconds": undo})
+    kept = Column("undo", "undo_seconds", lambda seconds: "the registry's" if seconds is None else length(seconds))
+    show_one(done, (text("namespace", "name"), kept), form)

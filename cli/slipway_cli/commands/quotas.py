@@ -29,7 +29,7 @@ _COLUMNS: Final = (
 
 @click.group("quota", cls=Group)
 def quota() -> None:
-    """How much a namespace may hold: bytes, each blob counted once, and repositories."""
+    """Quotas: how much a namespace may hold, bytes, each blob counted once, and repositories."""
 
 
 @command(quota, "list", "slipway quota list", "slipway quota list -o json")

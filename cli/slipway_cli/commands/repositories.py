@@ -9,7 +9,7 @@ import click
 from slipway_cli.asking import changes, goes_on
 from slipway_cli.commands.listing import filters_of_repositories, list_repositories
 from slipway_cli.completing import REPOSITORY
-from slipway_cli.output import Column, Form, count, gives_list, gives_one, show_one, text
+from slipway_cli.output import Column, Form, count, gives_list, gives_one, show_one, text, time
 from slipway_cli.references import Reference, Repository
 from slipway_cli.session import connect
 from slipway_cli.suggesting import suggesting_image
@@ -19,7 +19,7 @@ from slipway_cli.units import Length, length, size
 
 @click.group("repository", cls=Group)
 def repository() -> None:
-    """Repositories: list them in any order, move, delete, set how garbage is kept."""
+    """Repositories: list them in any order, move, delete, set how garbage and what is deleted are kept."""
 
 
 @command(
@@ -64,7 +64,10 @@ def mv(old: str, new: str, with_below: bool, yes: bool, dry_run: bool, form: For
 @changes
 @gives_one
 def rm(name: str, yes: bool, dry_run: bool, form: Form) -> None:
-    """Delete a repository with all its tags and manifests, at once or not at all."""
+    """Delete a repository with all its tags and manifests, at once or not at all.
+
+    `slipway restore` puts it back, for as long as the registry says.
+    """
     client = connect()
     path = f"/api/v1/repositories/{name}"
     with suggesting_image(client, Reference(name)):
@@ -74,7 +77,7 @@ def rm(name: str, yes: bool, dry_run: bool, form: Form) -> None:
             return
         gone = client.send("DELETE", path)
     columns = (text("deleted", "name"), count("tags", "tags"), count("manifests", "manifests"), count("blobs", "blobs"))
-    show_one(gone, (*columns, count("uploads", "uploads")), form)
+    show_one(gone, (*columns, count("uploads", "uploads"), time("restorable until", "restorable_until")), form)
 
 
 @command(
@@ -82,21 +85,25 @@ def rm(name: str, yes: bool, dry_run: bool, form: Form) -> None:
     "settings",
     "slipway repository settings team/app",
     "slipway repository settings team/app --keep-untagged --grace 7d",
-    "slipway repository settings team/app --default-grace",
+    "slipway repository settings team/app --default-grace --undo 14d",
 )
 @click.argument("name", metavar="REPOSITORY", type=Repository(), shell_complete=REPOSITORY)
 @click.option("--keep-untagged/--no-keep-untagged", default=None, help="Whether what no tag reaches stays.")
 @click.option("--grace", type=Length(), help="How long garbage is kept: 30m, 24h, 7d.")
 @click.option("--default-grace", is_flag=True, help="As long as the registry keeps it.")
+@click.option("--undo", type=Length(), help="How long what is deleted can be put back: 24h, 14d; 0s for not at all.")
+@click.option("--default-undo", is_flag=True, help="As long as the namespace says, or the registry.")
 @gives_one
-def settings(name: str, keep_untagged: bool | None, grace: int | None, default_grace: bool, form: Form) -> None:
-    """Show or change how the garbage of one repository is kept."""
-    if grace is not None and default_grace:
-        raise click.UsageError("--grace and --default-grace say different things")
-    client = connect()
+def settings(name: str, keep_untagged: bool | None, form: Form, **lengths: Any) -> None:
+    """Show or change how long garbage and what is deleted are kept in one repository."""
     asked: dict[str, Any] = {} if keep_untagged is None else {"keep_untagged": keep_untagged}
-    if grace is not None or default_grace:
-        asked["grace_seconds"] = grace
+    for kind in ("grace", "undo"):
+        chosen, is_default = lengths[kind], lengths[f"default_{kind}"]
+        if chosen is not None and is_default:
+            raise click.UsageError(f"--{kind} and --default-{kind} say different things")
+        if chosen is not None or is_default:
+            asked[f"{kind}_seconds"] = chosen
+    client = connect()
     path = f"/api/v1/repositories/{name}"
     with suggesting_image(client, Reference(name)):
         found = client.send("PATCH", path, asked) if asked else client.get(path)
@@ -106,6 +113,7 @@ def settings(name: str, keep_untagged: bool | None, grace: int | None, default_g
             text("repository", "name"),
             text("keep untagged", "keep_untagged"),
             Column("grace", "grace_seconds", lambda kept: "the registry's" if kept is None else length(kept)),
+            Column("undo", "undo_seconds", lambda kept: "the namespace's" if kept is None else length(kept)),
         ),
         form,
     )

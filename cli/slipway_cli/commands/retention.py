@@ -315,6 +315,24 @@ def explain(reference: Reference, form: Form) -> None:
     show_one(connect().get(path), _EXPLANATION, form, "verdict")
 
 
+@command(
+    retention, "undo", "slipway retention undo RETENTION-DONE --dry-run", "slipway retention undo RETENTION-DONE --yes"
+)
+@_run_id
+@changes
+def undo(number: int, yes: bool, dry_run: bool) -> None:
+    """Put back what a run removed, unless somebody has set the tag since. No policy takes it again for a while."""
+    client = connect()
+    run = client.get(f"{_RUNS}/{number}")
+    if goes_on(
+        f"put back {run['removed']} tags that run {number} of {run['policy']} removed", yes=yes, dry_run=dry_run
+    ):
+        state = "undoing"
+        while state == "undoing":
+            state = client.send("POST", f"{_RUNS}/{number}/undo", {})["state"]
+        say(f"run {number} is undone; what could not be put back: slipway retention verdicts {number} --outcome lost")
+
+
 def _say_next(policy: dict[str, Any], form: Form) -> None:
     if form.format == "table" and policy["mode"] == "preview":
         say(f"it removes nothing yet; next: slipway retention plan {policy['name']}")

@@ -10,7 +10,8 @@ import click
 
 from functions.migrate.background.runner import Runner
 from functions.registry.metadata.background import overview
-from functions.registry.metadata.background.overview import Act, Overview
+from functions.registry.metadata.background.overview import Overview
+from functions.registry.metadata.background.vocabulary import Act
 from slipway_cli.asking import changes, goes_on
 from slipway_cli.background import LIST, line
 from slipway_cli.failures import Failed, NotThere

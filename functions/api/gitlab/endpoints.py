@@ -149,6 +149,7 @@ ENDPOINTS: Final = (
         handler=moves.move,
         permission=Scopes(scopes.of_rename),
         action="repository.rename",
+        makes_events=True,
         answers_head=False,
     ),
 )

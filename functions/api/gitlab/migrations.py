@@ -12,7 +12,8 @@ from functions.api.gitlab.repositories import line
 from functions.api.web.context import Context
 from functions.api.web.gitlab_errors import MigrationUnknown
 from functions.registry.metadata.background import overview
-from functions.registry.metadata.background.overview import Act, Overview
+from functions.registry.metadata.background.overview import Overview
+from functions.registry.metadata.background.vocabulary import Act
 
 
 def list_all(context: Context, _: routes.ListMigrations) -> Response:

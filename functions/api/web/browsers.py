@@ -20,8 +20,21 @@ _TAKEN: Final = "Accept, Authorization, Content-Range, Content-Type, If-None-Mat
 _PREFLIGHT_SECONDS: Final = "3600"
 
 
+def is_for_console(request: Request) -> bool:
+    """Says whether a page for people is asked for: one of the console's, or the registry's address by a browser."""
+    if request.path == "/":
+        wanted = request.accept_mimetypes.best_match(["application/json", "text/html"], "application/json")
+        return request.method in {"GET", "HEAD"} and wanted == "text/html"
+    return request.path == "/console" or request.path.startswith("/console/")
+
+
 def protect(response: Response) -> None:
-    """Tells a browser that content is data, or a file to save. Only JSON may be looked at: none of it is run."""
+    """Tells a browser that content is data, or a file to save. Only JSON may be looked at: none of it is run.
+
+    The console's own pages say what a browser may do with them.
+    """
+    if "Content-Security-Policy" in response.headers:
+        return
     response.headers.update(PROTECTION)
     if response.mimetype and not _is_json(response.mimetype):
         response.headers["Content-Disposition"] = "attachment"

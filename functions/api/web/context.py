@@ -14,11 +14,14 @@ from functions.registry.wiring import Services
 
 @dataclass(frozen=True, slots=True)
 class Context:
+    """`via` is what the audit trail says of the way, where it is not the API itself."""
+
     services: Services
     request: Request
     body: Body
     caller: Caller
     address: str
+    via: str = ""
 
     @property
     def owner(self) -> Owner:

@@ -25,6 +25,12 @@ class NameConflict(OciError):
     code, message = "NAME_CONFLICT", "repository name is taken"
 
 
+class NotRestorable(OciError):
+    """What is asked for can't be put back; the reason says what of it is gone."""
+
+    code, message = "NOT_RESTORABLE", "it can't be put back"
+
+
 class ImportUnfinished(OciError):
     """A repository can't move while one that is still being imported has one of the names; `name` is that one's."""
 

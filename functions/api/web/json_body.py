@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from functions.api.web.context import Context
 from functions.api.web.errors import ParameterInvalid
 from functions.registry.auth.roles import Role
 from functions.registry.metadata.access.patterns import PatternInvalid, repository_regex, tag_regex
-from functions.registry.oci.errors import ManifestInvalid, NameInvalid
+from functions.registry.oci.digest import Digest
+from functions.registry.oci.errors import DigestInvalid, ManifestInvalid, NameInvalid
 from functions.registry.oci.json_object import Unreadable, read_object
 from functions.registry.oci.name import RepositoryName, Tag
 
@@ -100,6 +102,29 @@ def repository(value: Any) -> RepositoryName:
         return RepositoryName.parse(value if isinstance(value, str) else "")
     except NameInvalid as invalid:
         raise ValueError(f"must be a repository's name: {invalid}") from invalid
+
+
+def tag(value: Any) -> Tag:
+    try:
+        return Tag.parse(value if isinstance(value, str) else "")
+    except ManifestInvalid as invalid:
+        raise ValueError(f"must be a tag: {invalid}") from invalid
+
+
+def digest(value: Any) -> Digest:
+    try:
+        return Digest.parse(value if isinstance(value, str) else "")
+    except DigestInvalid as invalid:
+        raise ValueError(f"must be a digest: {invalid}") from invalid
+
+
+def moment(value: Any) -> datetime:
+    """A time of ISO 8601; without a zone it is one of UTC."""
+    try:
+        read_moment = datetime.fromisoformat(value if isinstance(value, str) else "")
+        return read_moment.replace(tzinfo=UTC) if read_moment.tzinfo is None else read_moment.astimezone(UTC)
+    except (ValueError, OverflowError) as invalid:
+        raise ValueError("must be a time of ISO 8601, such as 2026-01-31T12:00:00Z") from invalid
 
 
 def tag_list(most: int) -> Reader:

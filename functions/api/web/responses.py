@@ -41,6 +41,7 @@ STATUSES: Final[dict[type[OciError], HTTPStatus]] = {
     api_errors.ResourceExists: HTTPStatus.CONFLICT,
     api_errors.NameConflict: HTTPStatus.CONFLICT,
     api_errors.ImportUnfinished: HTTPStatus.CONFLICT,
+    api_errors.NotRestorable: HTTPStatus.CONFLICT,
     errors.EndpointUnknown: HTTPStatus.NOT_FOUND,
     errors.MethodNotAllowed: HTTPStatus.METHOD_NOT_ALLOWED,
     errors.WritesElsewhere: HTTPStatus.METHOD_NOT_ALLOWED,

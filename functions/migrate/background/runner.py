@@ -6,6 +6,7 @@ Several runners at once are fine: a batch is done by whoever has the migration's
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -13,7 +14,7 @@ from typing import Final
 from functions.migrate.background import pace
 from functions.migrate.background.jobs import JOBS, Job
 from functions.registry import telemetry
-from functions.registry.metadata.background import batches
+from functions.registry.metadata.background import batches, overview
 from functions.registry.metadata.background.batches import Claim, Look
 from functions.registry.metadata.db import Crowded, Database, MetadataUnavailable, NotMigrated, Session
 
@@ -27,7 +28,7 @@ _LONGEST_ERROR: Final = 500
 
 @dataclass(slots=True)
 class _Attempt:
-    """What a batch has set out to do, as far as it came before its transaction failed."""
+    """It remembers what a batch has set out to do, as far as it came before its transaction failed."""
 
     claim: Claim | None = None
     after: str = ""
@@ -42,6 +43,8 @@ class Runner:
         self._database = database
         self._hurries = hurries
         self._jobs = jobs
+        self._batches: Counter[str] = Counter()
+        self._warned: set[str] = set()
 
     def work(self, deadline: float, *, waits: bool = True) -> int:
         """Does a batch, and returns 1; 0 if there is none to do, or none now.
@@ -51,28 +54,41 @@ class Runner:
         """
         patient_until = min(deadline, time.monotonic() + _PATIENCE_SECONDS)
         while (look := batches.look(self._database)) is not None:
-            if look.name not in self._jobs:
-                self._wait(look, "release")
-                return 0
-            reason = pace.reason_to_wait(look)
+            reason = pace.reason_to_wait(look) if look.name in self._jobs else "release"
             if reason is not None:
-                self._wait(look, reason)
-            if reason is None and not look.rest_seconds and self._step(look):
+                batches.wait(self._database, look.id, reason)
+            elif not look.rest_seconds and self._step(look):
+                self._batches[look.name] += 1
                 return 1
-            if not waits or time.monotonic() >= patient_until:
+            self._warn_if_still(look, reason or "locks")
+            if not waits or reason == "release" or time.monotonic() >= patient_until:
                 return 0
             time.sleep(min(look.rest_seconds or _LOOK_AGAIN_SECONDS, max(0.0, patient_until - time.monotonic())))
         return 0
 
-    def _wait(self, look: Look, reason: str) -> None:
-        batches.wait(self._database, look.id, reason)
-        if look.idle_seconds > _STILL_SECONDS:
+    def tell(self) -> None:
+        """Logs what was done, and how far each migration is by now."""
+        for name, count in self._batches.items():
+            found = overview.get(self._database, name)
+            if found is not None:
+                telemetry.log(
+                    "INFO",
+                    "background migration",
+                    name=name,
+                    batches=count,
+                    state=found.state,
+                    percent=found.percent,
+                    rows_per_second=found.rows_per_second,
+                    remaining_seconds=found.remaining_seconds,
+                    waits_for=found.waits_for,
+                )
+
+    def _warn_if_still(self, look: Look, reason: str) -> None:
+        if look.idle_seconds > _STILL_SECONDS and look.name not in self._warned:
+            self._warned.add(look.name)
+            hours = round(look.idle_seconds / 3600, 1)
             telemetry.log(
-                "WARNING",
-                "a background migration stands still",
-                name=look.name,
-                waits_for=reason,
-                hours=round(look.idle_seconds / 3600, 1),
+                "WARNING", "a background migration stands still", name=look.name, waits_for=reason, hours=hours
             )
 
     def _step(self, look: Look) -> bool:
@@ -114,7 +130,7 @@ class Runner:
         return True
 
     def _fail(self, attempt: _Attempt, claim: Claim, error: Exception) -> None:
-        """Half of it may go; of a single row it is remembered why it did not."""
+        """Halves the batch; of a single row it remembers why it could not be done."""
         if attempt.rows > 1:
             self._put_off(attempt, claim, 0.0, None)
             return

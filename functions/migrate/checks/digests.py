@@ -10,15 +10,17 @@ from functions.registry.blobs.errors import ObjectMissing
 from functions.registry.metadata.checks import checks, findings, objects
 from functions.registry.metadata.checks.objects import HeldBlob
 from functions.registry.metadata.checks.pieces import Piece
-from functions.registry.metadata.checks.vocabulary import Found
+from functions.registry.metadata.checks.vocabulary import Found, Kind
 from functions.registry.oci.digest import Digest
 
 _BLOBS: Final = 64
 ALL: Final = 100
+# Without reading it.
+_KNOWN: Final[tuple[Kind, ...]] = ("size", "checksum")
 
 
 def check(work: Work, piece: Piece) -> bool:
-    """False if the time was over before the end. Raises BlobStoreUnavailable and PieceLost."""
+    """Returns False if the time was over before the end. Raises BlobStoreUnavailable and PieceLost."""
     after, stop = bytes.fromhex(piece.cursor or piece.start), bytes.fromhex(piece.stop)
     percent = int(work.check.options["hash"])
     while page := objects.held(work.database, after, stop, _BLOBS):
@@ -40,7 +42,7 @@ def _is_chosen(work: Work, digest: Digest, percent: int) -> bool:
 
 
 def differs(work: Work, digest: Digest, object_name: str) -> bool:
-    """Whether the object has other bytes than the blob. One that is gone has none; that is another finding."""
+    """Says whether the object has other bytes than the blob. One that is gone has none; that is another finding."""
     hashing = hashlib.new(digest.algorithm)
     try:
         for read in work.bucket.read(object_name):
@@ -51,10 +53,11 @@ def differs(work: Work, digest: Digest, object_name: str) -> bool:
 
 
 def _still(work: Work, wrong: list[HeldBlob]) -> list[Found]:
-    """Those whose blob has the object still: names are never used twice."""
-    looks = objects.look(work.database, [blob.object_name for blob in wrong])
+    """Those whose blob has the object still, for names are never used twice; and of which that isn't known already."""
+    names = [blob.object_name for blob in wrong]
+    looks, known = objects.look(work.database, names), findings.open_subjects(work.database, _KNOWN, names)
     return [
         Found("digest", blob.object_name, "the object has other bytes", blob.digest, size=blob.size)
         for blob in wrong
-        if looks[blob.object_name].digest == blob.digest
+        if looks[blob.object_name].digest == blob.digest and blob.object_name not in known
     ]

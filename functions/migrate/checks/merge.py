@@ -79,5 +79,5 @@ def compare(stretch: Stretch) -> Compared:
 
 
 def checksum_of(stored: StoredObject | None) -> int | None:
-    """None where the store knows none, too."""
+    """Returns None where the store knows none, too."""
     return None if stored is None or stored.crc32c is None else int.from_bytes(stored.crc32c, "big")

@@ -16,7 +16,7 @@ _FOLDER: Final = "blobs/"
 
 
 def is_ours(name: str) -> bool:
-    """Whether this registry can have made the name: only then may an object that nothing names be its garbage."""
+    """Says whether this registry can have made the name: only then may an object that nothing names be its garbage."""
     return _OURS.fullmatch(name) is not None
 
 
@@ -36,7 +36,7 @@ def roots(database: Database) -> Iterator[tuple[str, str]]:
 
 
 def _root(name: str) -> str:
-    """Up to its folder `blobs/`, or its first folder; a name without any is all of it."""
+    """Returns the name up to its folder `blobs/`, or its first folder; a name without any is all of it."""
     before, folder, _ = name.partition(_FOLDER)
     if folder and (not before or before.endswith("/")):
         return before + folder

@@ -1,7 +1,7 @@
 """What a check does about what it found. It marks rows and queues; nothing is deleted here, and no link is made.
 
 A damaged blob is answered as if it were not there, so that a client pushes it again. Each finding is looked at once
-more before anything is done about it.
+more before anything is done about it. Each act may be done twice: whoever was killed before it was noted does it again.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class TooMuchIsGone(Exception):
 
 
 def repair(work: Work, piece: Piece) -> bool:
-    """False if the time was over before the end. Raises TooMuchIsGone, BlobStoreUnavailable and PieceLost."""
+    """Returns False if the time was over before the end. Raises TooMuchIsGone, BlobStoreUnavailable and PieceLost."""
     options, after = work.check.options, int(piece.cursor or 0)
     kinds: list[Kind] = [*_MENDED] if options.get("repair") else []
     if options.get("delete_unknown"):
@@ -110,9 +110,7 @@ def _mend(work: Work, noted: Sequence[Noted], done: Counter[str]) -> list[Call[A
         elif kind == "references":
             acted, is_gone = [each for each in those if _write(work, each)], True
         elif kind == "unknown":
-            call = repairs.queueing([each.subject for each in those], [each.size for each in those])
-            queued = set(call.statement.read(work.database.batch([call])[0]))
-            acted, is_gone = [each for each in those if each.subject in queued], True
+            acted, is_gone = _queue(work, those), True
         else:
             work.database.batch([_reviewing(kind, those)])
             acted, is_gone = those, True
@@ -142,13 +140,22 @@ def _unmark(work: Work, noted: Noted) -> bool:
     digest = noted.digest
     if digest is None or differs(work, digest, noted.subject):
         return False
-    return work.patiently(lambda: work.store.find(noted.subject)) is not None and repairs.unmark(
-        work.database, digest, noted.subject
-    )
+    if work.patiently(lambda: work.store.find(noted.subject)) is None:
+        return False
+    repairs.unmark(work.database, digest, noted.subject)
+    return True
+
+
+def _queue(work: Work, noted: Sequence[Noted]) -> list[Noted]:
+    """Returns those that are explained now, by this or by what came between."""
+    names = [each.subject for each in noted]
+    repairs.queue(work.database, names, [each.size for each in noted])
+    looks = objects.look(work.database, names)
+    return [each for each in noted if looks[each.subject].is_known]
 
 
 def _write(work: Work, noted: Noted) -> bool:
-    """True if all that it refers to is kept now. What its repository doesn't hold has to be pushed there."""
+    """Returns True if all that it refers to is kept now. What its repository doesn't hold has to be pushed there."""
     id_ = int(noted.subject)
 
     def missing() -> tuple[list[Digest], Manifest] | None:

@@ -25,7 +25,7 @@ _FIGURES_SECONDS: Final = 180.0
 
 
 def check_manifests(work: Work, piece: Piece) -> bool:
-    """False if the time was over before the end. Raises PieceLost."""
+    """Returns False if the time was over before the end. Raises PieceLost."""
     after, stop = int(piece.cursor or piece.start), int(piece.stop)
     while page := manifests.after(work.database, after, stop, _MANIFESTS, _MANIFEST_BYTES):
         looked = [each for each in page if each.payload is not None]

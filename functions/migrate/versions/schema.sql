@@ -46,6 +46,19 @@ CREATE FUNCTION public.caller_rank() RETURNS integer
     SELECT coalesce(nullif(current_setting('slipway.rank', true), ''), '0')::int
 $$;
 
+CREATE FUNCTION public.change_actor() RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT coalesce(nullif(current_setting('slipway.actor', true), ''), 'unknown')
+$$;
+
+CREATE FUNCTION public.change_cause() RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT CASE WHEN is_importing() THEN 'import'
+                ELSE coalesce(nullif(current_setting('slipway.cause', true), ''), 'unknown') END
+$$;
+
 CREATE FUNCTION public.claim_quota(of_namespace text, waits boolean) RETURNS void
     LANGUAGE plpgsql
     AS $$
@@ -147,6 +160,21 @@ BEGIN
     RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.count_set_aside() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$ BEGIN
+    INSERT INTO usage_changes (namespace_id, repositories)
+    VALUES (NEW.namespace_id, CASE WHEN NEW.deleted_at IS NULL THEN 1 ELSE -1 END);
+    IF NEW.deleted_at IS NULL THEN PERFORM obey_repository_quota(ARRAY[NEW.namespace_id]); END IF;
+    IF NEW.deleted_at IS NOT NULL AND is_import_open() THEN
+        PERFORM refuse_followed(OLD.name);
+        UPDATE import_repositories
+           SET state = 'dropped', repository_id = NULL, due_at = NULL, asked_at = NULL
+         WHERE (repository_id = OLD.id OR (repository_id IS NULL AND name = OLD.name)) AND state <> 'refused';
+    END IF;
+    RETURN NULL;
+END $$;
+
 CREATE FUNCTION public.count_tags() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -163,6 +191,27 @@ BEGIN
         RETURNING usage.namespace_id, delta.count
     )
     INSERT INTO usage_changes (namespace_id, tags) SELECT namespace_id, sign * sum(count) FROM counted GROUP BY 1;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.count_withdrawn() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    ids bigint[] := ARRAY(SELECT DISTINCT repository_id FROM changed);
+    sign int := CASE TG_OP WHEN 'INSERT' THEN 1 ELSE -1 END;
+BEGIN
+    IF ids = '{}' THEN RETURN NULL; END IF;
+    PERFORM lock_usage(ids);
+    WITH counted AS (
+        UPDATE repository_usage AS usage
+           SET manifest_bytes = usage.manifest_bytes + sign * delta.bytes, untagged_scan_due = true
+          FROM (SELECT repository_id, sum(length(payload)) AS bytes FROM changed GROUP BY 1) AS delta
+         WHERE usage.repository_id = delta.repository_id
+        RETURNING usage.namespace_id, delta.bytes
+    )
+    INSERT INTO usage_changes (namespace_id, manifest_bytes)
+    SELECT namespace_id, sign * sum(bytes) FROM counted GROUP BY 1;
     RETURN NULL;
 END $$;
 
@@ -250,11 +299,218 @@ CREATE FUNCTION public.drop_imported() RETURNS trigger
     RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.emit(happened text, ids bigint[], names text[], digests bytea[], before bytea[], types text[], sizes bigint[]) RETURNS void
+    LANGUAGE plpgsql
+    AS $$ BEGIN
+    IF NOT is_wanted(happened, ids) THEN RETURN; END IF;
+    PERFORM lock_usage(ids);
+    INSERT INTO events (kind, repository_id, repository, tag, digest, previous, media_type, size, actor, cause, request)
+    SELECT happened, repositories.id, repositories.name, change.tag, change.digest, change.previous, change.media_type,
+           change.size, transaction_setting('actor'), transaction_setting('cause'), transaction_setting('request')
+      FROM unnest(ids, names, digests, before, types, sizes)
+           WITH ORDINALITY AS change (id, tag, digest, previous, media_type, size, number)
+      JOIN repositories ON repositories.id = change.id
+     WHERE strpos(repositories.name, '@') = 0
+     ORDER BY change.number;
+END $$;
+
+CREATE FUNCTION public.emit_created_tags() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$ BEGIN
+    IF is_importing() OR NOT EXISTS (SELECT FROM subscriptions WHERE state = 'on') THEN RETURN NULL; END IF;
+    PERFORM emit(CASE transaction_setting('cause') WHEN 'restore' THEN 'tag.restored' ELSE 'tag.created' END,
+                 array_agg(tag.repository_id ORDER BY tag.name), array_agg(tag.name ORDER BY tag.name),
+                 array_agg(named.digest ORDER BY tag.name), NULL, array_agg(named.media_type ORDER BY tag.name),
+                 array_agg(length(named.payload)::bigint ORDER BY tag.name))
+       FROM new_rows AS tag JOIN manifests AS named ON named.id = tag.manifest_id HAVING count(*) > 0;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.emit_deleted_manifests() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$ BEGIN
+    IF is_importing() OR NOT EXISTS (SELECT FROM subscriptions WHERE state = 'on') THEN RETURN NULL; END IF;
+    PERFORM emit('manifest.deleted', array_agg(repository_id), NULL, array_agg(digest), NULL, array_agg(media_type),
+                 array_agg(length(payload)::bigint))
+       FROM old_rows HAVING count(*) > 0;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.emit_deleted_repository() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$ BEGIN
+    PERFORM emit_of_repository('repository.deleted', OLD.id, OLD.name, NULL);
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.emit_deleted_tags() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$ BEGIN
+    IF is_importing() OR NOT EXISTS (SELECT FROM subscriptions WHERE state = 'on') THEN RETURN NULL; END IF;
+    PERFORM emit('tag.deleted', array_agg(tag.repository_id ORDER BY tag.name), array_agg(tag.name ORDER BY tag.name),
+                 array_agg(named.digest ORDER BY tag.name), NULL, array_agg(named.media_type ORDER BY tag.name),
+                 array_agg(length(named.payload)::bigint ORDER BY tag.name))
+       FROM old_rows AS tag JOIN manifests AS named ON named.id = tag.manifest_id HAVING count(*) > 0;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.emit_manifests_pushed_again() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$ BEGIN
+    IF is_importing() OR NOT EXISTS (SELECT FROM subscriptions WHERE state = 'on') THEN RETURN NULL; END IF;
+    PERFORM emit('manifest.pushed', array_agg(new_rows.repository_id), NULL, array_agg(new_rows.digest), NULL,
+                 array_agg(new_rows.media_type), array_agg(length(new_rows.payload)::bigint))
+       FROM new_rows JOIN old_rows USING (id)
+      WHERE new_rows.pushed_at <> old_rows.pushed_at HAVING count(*) > 0;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.emit_of_repository(happened text, id bigint, name text, former text) RETURNS void
+    LANGUAGE sql
+    AS $$
+    INSERT INTO events (kind, repository_id, repository, former, actor, cause, request)
+    SELECT happened, id, name, former, transaction_setting('actor'), transaction_setting('cause'), transaction_setting('request')
+     WHERE EXISTS (SELECT FROM subscriptions
+                    WHERE namespace IN ('', split_part(name, '/', 1), split_part(former, '/', 1)) AND state = 'on'
+                      AND (kinds IS NULL OR happened = ANY (kinds)))
+$$;
+
+CREATE FUNCTION public.emit_pushed_manifests() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE ids bigint[];
+BEGIN
+    IF is_importing() OR NOT EXISTS (SELECT FROM subscriptions WHERE state = 'on') THEN RETURN NULL; END IF;
+    -- With its first manifest a repository is there for others: an upload that was begun has made its row before.
+    SELECT array_agg(pushed.repository_id ORDER BY pushed.repository_id) INTO ids
+      FROM (SELECT repository_id, count(*) AS count FROM new_rows GROUP BY 1) AS pushed
+      JOIN repository_usage AS usage USING (repository_id)
+     WHERE usage.manifests = pushed.count;
+    IF ids IS NOT NULL THEN
+        PERFORM emit('repository.created', ids, NULL, NULL, NULL, NULL, NULL);
+    END IF;
+    PERFORM emit('manifest.pushed', array_agg(repository_id), NULL, array_agg(digest), NULL, array_agg(media_type),
+                 array_agg(length(payload)::bigint))
+       FROM new_rows HAVING count(*) > 0;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.emit_renamed() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$ BEGIN
+    IF NOT EXISTS (SELECT FROM subscriptions WHERE state = 'on') THEN RETURN NULL; END IF;
+    PERFORM lock_usage(ARRAY(SELECT new_rows.id FROM new_rows JOIN old_rows USING (id)
+                              WHERE new_rows.name <> old_rows.name));
+    PERFORM CASE WHEN strpos(new_rows.name, '@') > 0
+                 THEN emit_of_repository('repository.deleted', new_rows.id, old_rows.name, NULL)
+                 WHEN strpos(old_rows.name, '@') > 0
+                 THEN emit_of_repository('repository.restored', new_rows.id, new_rows.name, NULL)
+                 ELSE emit_of_repository('repository.moved', new_rows.id, new_rows.name, old_rows.name) END
+       FROM new_rows JOIN old_rows USING (id)
+      WHERE new_rows.name <> old_rows.name;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.emit_updated_tags() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    restored CONSTANT text := CASE transaction_setting('cause') WHEN 'restore' THEN 'tag.restored' END;
+BEGIN
+    IF is_importing() OR NOT EXISTS (SELECT FROM subscriptions WHERE state = 'on') THEN RETURN NULL; END IF;
+    PERFORM emit(happened, array_agg(id ORDER BY name), array_agg(name ORDER BY name), array_agg(digest ORDER BY name),
+                 array_agg(previous ORDER BY name), array_agg(media_type ORDER BY name), array_agg(size ORDER BY name))
+       FROM (SELECT CASE WHEN new_rows.manifest_id = old_rows.manifest_id THEN 'tag.pushed'
+                         ELSE coalesce(restored, 'tag.moved') END AS happened,
+                    new_rows.repository_id AS id, new_rows.name, named.digest,
+                    CASE WHEN new_rows.manifest_id <> old_rows.manifest_id THEN left_one.digest END AS previous,
+                    named.media_type, length(named.payload)::bigint AS size
+               FROM new_rows
+               JOIN old_rows USING (repository_id, name)
+               JOIN manifests AS named ON named.id = new_rows.manifest_id
+               JOIN manifests AS left_one ON left_one.id = old_rows.manifest_id
+              WHERE new_rows.manifest_id <> old_rows.manifest_id
+                 OR new_rows.updated_at <> old_rows.updated_at) AS changes
+      GROUP BY happened;
+    RETURN NULL;
+END $$;
+
 CREATE FUNCTION public.end_repository_usage() RETURNS trigger
     LANGUAGE plpgsql
     AS $$ BEGIN
-    INSERT INTO usage_changes (namespace_id, repositories) SELECT namespace_id, -count(*) FROM old_rows GROUP BY 1;
+    INSERT INTO usage_changes (namespace_id, repositories)
+    SELECT namespace_id, -count(*) FROM old_rows WHERE deleted_at IS NULL GROUP BY 1;
     RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.end_withdrawal() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$ BEGIN
+    WITH back AS (
+        DELETE FROM withdrawn_manifests AS gone
+         USING (SELECT found.repository_id, found.digest, new_rows.id
+                  FROM new_rows JOIN withdrawn_manifests AS found
+                    ON found.repository_id = new_rows.repository_id AND found.digest = new_rows.digest
+                 ORDER BY 1, 2
+                   FOR UPDATE OF found SKIP LOCKED) AS locked
+         WHERE gone.repository_id = locked.repository_id AND gone.digest = locked.digest
+        RETURNING locked.id, gone.until
+    )
+    INSERT INTO manifest_reviews AS review (manifest_id, review_after, event)
+    SELECT id, until + interval '1 minute', 'cascade' FROM back WHERE until > now() ORDER BY id
+    ON CONFLICT (manifest_id) DO UPDATE SET review_after = excluded.review_after, event = excluded.event
+     WHERE review.review_after < excluded.review_after;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.fan_out(most integer) RETURNS integer
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    last bigint;
+    handled int;
+BEGIN
+    SELECT position INTO last FROM event_fan_out FOR UPDATE SKIP LOCKED;
+    IF NOT FOUND THEN RETURN 0; END IF;
+    WITH claimed AS MATERIALIZED (
+        SELECT id, row_number() OVER (ORDER BY id) AS number
+          FROM (SELECT id FROM events WHERE position IS NULL ORDER BY id LIMIT most) AS oldest
+    ), placed AS (
+        UPDATE events SET position = last + claimed.number FROM claimed WHERE events.id = claimed.id
+        RETURNING events.id, events.kind, events.repository_id, events.repository, events.namespace, events.former,
+                  events.tag, events.digest, events.made_in, events.only_for
+    ), wanted AS (
+        INSERT INTO deliveries (subscription_id, event_id, repository_id)
+        SELECT subscriptions.id, placed.id, placed.repository_id
+          FROM placed
+          JOIN subscriptions
+            ON subscriptions.state = 'on' AND subscriptions.target <> 'poll'
+           AND subscriptions.namespace IN ('', placed.namespace, split_part(placed.former, '/', 1))
+         WHERE placed.only_for IS NULL
+           AND (subscriptions.kinds IS NULL OR placed.kind = ANY (subscriptions.kinds))
+           AND (subscriptions.tag_pattern = '*' OR placed.tag LIKE subscriptions.tag_like)
+           AND EXISTS (SELECT FROM unnest(ARRAY[placed.repository, placed.former]) AS called (name)
+                        WHERE name LIKE subscriptions.pattern_like
+                          AND glob_fits(name, subscriptions.pattern, subscriptions.pattern_form,
+                                        subscriptions.pattern_regex))
+           AND NOT (subscriptions.format <> 'cloudevents' AND placed.kind = 'manifest.pushed'
+                    AND EXISTS (SELECT FROM events AS tagged
+                                 WHERE tagged.repository_id = placed.repository_id AND tagged.id > placed.id
+                                   AND tagged.made_in = placed.made_in AND tagged.digest = placed.digest
+                                   AND tagged.tag IS NOT NULL AND tagged.kind <> 'tag.deleted'
+                                   AND (subscriptions.kinds IS NULL OR tagged.kind = ANY (subscriptions.kinds))))
+         UNION ALL
+        SELECT subscriptions.id, placed.id, placed.repository_id
+          FROM placed JOIN subscriptions ON subscriptions.id = placed.only_for AND subscriptions.state = 'on'
+        RETURNING subscription_id, repository_id
+    ), counted AS (
+        INSERT INTO lanes (subscription_id, repository_id, waiting)
+        SELECT subscription_id, repository_id, count(*) FROM wanted GROUP BY 1, 2 ORDER BY 1, 2
+        ON CONFLICT (subscription_id, repository_id) DO UPDATE SET waiting = lanes.waiting + excluded.waiting
+    )
+    SELECT count(*) INTO handled FROM claimed;
+    UPDATE event_fan_out SET position = last + handled WHERE handled > 0;
+    RETURN handled;
 END $$;
 
 CREATE FUNCTION public.forget_deleted_manifests() RETURNS trigger
@@ -380,6 +636,12 @@ CREATE FUNCTION public.is_being_deleted(attempts integer, not_before timestamp w
            > now() - interval '1 hour'
 $$;
 
+CREATE FUNCTION public.is_final() RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT coalesce(current_setting('slipway.cause', true), '') IN ('collection', 'purge')
+$$;
+
 CREATE FUNCTION public.is_followed(of_repository text) RETURNS boolean
     LANGUAGE plpgsql STABLE
     AS $$
@@ -452,6 +714,61 @@ BEGIN
         visited := visited || level;
     END LOOP;
     RETURN false;
+END $$;
+
+CREATE FUNCTION public.is_wanted(happened text, ids bigint[]) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    AS $$ BEGIN
+    IF NOT EXISTS (SELECT FROM subscriptions WHERE state = 'on') THEN RETURN false; END IF;
+    RETURN EXISTS (SELECT FROM repositories
+                     JOIN subscriptions ON subscriptions.namespace IN ('', split_part(repositories.name, '/', 1))
+                    WHERE repositories.id = ANY (ids) AND subscriptions.state = 'on'
+                      AND (kinds IS NULL OR happened = ANY (kinds)));
+END $$;
+
+CREATE FUNCTION public.keep_deleted_tags() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE kept record;
+BEGIN
+    FOR kept IN
+        INSERT INTO tag_history (repository_id, tag, digest, since, until, size, kind, cause, actor, is_move,
+                                 created_at, updated_at, pulls, pulled_at)
+        SELECT old_rows.repository_id, old_rows.name, manifests.digest,
+               coalesce(old_rows.named_at, old_rows.updated_at), clock_timestamp(), old_rows.size, manifests.kind,
+               change_cause(), change_actor(), false,
+               old_rows.created_at, old_rows.updated_at, old_rows.pulls, old_rows.pulled_at
+          FROM old_rows JOIN manifests ON manifests.id = old_rows.manifest_id
+         ORDER BY old_rows.repository_id, old_rows.name
+        RETURNING repository_id, tag, id
+    LOOP
+        IF kept.id % 128 = 0 THEN PERFORM trim_tag_history(kept.repository_id, kept.tag); END IF;
+    END LOOP;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.keep_moved_tags() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE kept record;
+BEGIN
+    FOR kept IN
+        INSERT INTO tag_history (repository_id, tag, digest, since, until, size, kind, cause, actor, is_move,
+                                 created_at, updated_at, pulls, pulled_at)
+        SELECT old_rows.repository_id, old_rows.name, manifests.digest,
+               coalesce(old_rows.named_at, old_rows.updated_at), new_rows.named_at, old_rows.size, manifests.kind,
+               change_cause(), change_actor(), true,
+               old_rows.created_at, old_rows.updated_at, old_rows.pulls, old_rows.pulled_at
+          FROM old_rows
+          JOIN new_rows USING (repository_id, name)
+          JOIN manifests ON manifests.id = old_rows.manifest_id
+         WHERE old_rows.manifest_id <> new_rows.manifest_id
+         ORDER BY old_rows.repository_id, old_rows.name
+        RETURNING repository_id, tag, id
+    LOOP
+        IF kept.id % 128 = 0 THEN PERFORM trim_tag_history(kept.repository_id, kept.tag); END IF;
+    END LOOP;
+    RETURN NULL;
 END $$;
 
 CREATE FUNCTION public.late_standbys(seconds double precision, bytes bigint) RETURNS bigint
@@ -596,6 +913,13 @@ BEGIN
     RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.note_named_at() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$ BEGIN
+    NEW.named_at := clock_timestamp();
+    RETURN NEW;
+END $$;
+
 CREATE FUNCTION public.obey_open_quota() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -674,7 +998,7 @@ BEGIN
     IF TG_OP = 'INSERT' AND is_importing() THEN RETURN NEW; END IF;
     IF TG_OP = 'UPDATE' AND OLD.manifest_id = NEW.manifest_id THEN RETURN NEW; END IF;
     SELECT name INTO repository FROM repositories
-     WHERE id = touched.repository_id
+     WHERE id = touched.repository_id AND deleted_at IS NULL
        AND EXISTS (SELECT FROM tag_rules WHERE tag_rules.namespace IN ('', split_part(repositories.name, '/', 1)));
     IF NOT FOUND THEN RETURN coalesce(NEW, OLD); END IF;
     refusal := tag_refusal(repository, touched.name, TG_OP = 'INSERT', caller_rank());
@@ -707,6 +1031,22 @@ CREATE FUNCTION public.place_upload() RETURNS trigger
     AS $$ BEGIN
     NEW.namespace_id := (SELECT namespace_id FROM repositories WHERE id = NEW.repository_id);
     RETURN NEW;
+END $$;
+
+CREATE FUNCTION public.purge_advice(of_namespace text) RETURNS text
+    LANGUAGE plpgsql STABLE
+    AS $$
+DECLARE
+    freed bigint := (
+        SELECT coalesce(sum(CASE WHEN repositories.deleted_at IS NULL THEN usage.untagged_bytes + usage.restorable_bytes
+                                 ELSE usage.bytes END), 0)
+          FROM namespaces
+          JOIN repositories ON repositories.namespace_id = namespaces.id
+          JOIN repository_usage AS usage ON usage.repository_id = repositories.id
+         WHERE namespaces.name = of_namespace);
+BEGIN
+    RETURN CASE WHEN freed > 0
+                THEN format('; up to %s bytes of it are deleted or untagged, and can be purged', freed) END;
 END $$;
 
 CREATE FUNCTION public.queue_deletion_of_blobs() RETURNS trigger
@@ -770,10 +1110,10 @@ CREATE FUNCTION public.queue_trends() RETURNS trigger
 END $$;
 
 CREATE FUNCTION public.quota_refusal(of_namespace text, used bigint, most bigint, needed bigint) RETURNS text
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE sql STABLE
     AS $$
-    SELECT format('the quota of namespace %s is %s bytes: %s are in use, and %s more are needed; delete something, or ask an administrator for more',
-                  of_namespace, most, used, needed)
+    SELECT format('the quota of namespace %s is %s bytes: %s are in use, and %s more are needed; delete something, or ask an administrator for more%s',
+                  of_namespace, most, used, needed, purge_advice(of_namespace))
 $$;
 
 CREATE FUNCTION public.quota_reserve() RETURNS bigint
@@ -906,6 +1246,41 @@ BEGIN
     RETURN true;
 END $$;
 
+CREATE FUNCTION public.restorable_until(repository bigint, wanted bytea) RETURNS timestamp with time zone
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT coalesce(
+        (SELECT review.review_after
+           FROM manifests JOIN manifest_reviews AS review ON review.manifest_id = manifests.id
+          WHERE manifests.repository_id = repository AND manifests.digest = wanted),
+        (SELECT until FROM withdrawn_manifests WHERE repository_id = repository AND digest = wanted))
+$$;
+
+CREATE FUNCTION public.restore_refusal(repository bigint, wanted bytea) RETURNS text
+    LANGUAGE plpgsql STABLE
+    AS $$
+DECLARE
+    withdrawn record;
+    missing bytea;
+    refusal text;
+BEGIN
+    IF EXISTS (SELECT FROM manifests WHERE repository_id = repository AND digest = wanted) THEN RETURN NULL; END IF;
+    SELECT blobs, children, until INTO withdrawn
+      FROM withdrawn_manifests WHERE repository_id = repository AND digest = wanted AND until > now();
+    IF NOT FOUND THEN RETURN format('manifest %s is collected', digest_text(wanted)); END IF;
+    SELECT held.digest INTO missing
+      FROM unnest(withdrawn.blobs) AS held (digest)
+     WHERE NOT EXISTS (SELECT FROM repository_blobs AS link
+                        WHERE link.repository_id = repository AND link.digest = held.digest)
+     LIMIT 1;
+    IF FOUND THEN RETURN format('layer %s was deleted', digest_text(missing)); END IF;
+    FOREACH missing IN ARRAY withdrawn.children LOOP
+        refusal := restore_refusal(repository, missing);
+        IF refusal IS NOT NULL THEN RETURN refusal; END IF;
+    END LOOP;
+    RETURN NULL;
+END $$;
+
 CREATE FUNCTION public.retention_policies_in(of_namespace text) RETURNS bigint
     LANGUAGE plpgsql
     AS $$ BEGIN
@@ -917,7 +1292,7 @@ CREATE FUNCTION public.retention_policy_of(repository text) RETURNS bigint
     LANGUAGE sql STABLE
     AS $$
     SELECT id FROM retention_policies
-     WHERE namespace IN ('', split_part(repository, '/', 1)) AND repository LIKE repositories_like
+     WHERE strpos(repository, '@') = 0 AND namespace IN ('', split_part(repository, '/', 1)) AND repository LIKE repositories_like
        AND glob_fits(repository, repositories, repositories_form, NULL)
      ORDER BY position, id
      LIMIT 1
@@ -926,8 +1301,22 @@ $$;
 CREATE FUNCTION public.review_children() RETURNS trigger
     LANGUAGE plpgsql
     AS $$ BEGIN
-    PERFORM review_manifests(ARRAY(SELECT child_id FROM old_rows), 'cascade');
+    PERFORM review_deleted(ARRAY(SELECT child_id FROM old_rows), 'cascade');
     RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.review_deleted(ids bigint[], happened text) RETURNS void
+    LANGUAGE plpgsql
+    AS $$ BEGIN
+    IF is_final() THEN
+        PERFORM review_manifests(ids, happened);
+        RETURN;
+    END IF;
+    INSERT INTO manifest_reviews AS review (manifest_id, review_after, event)
+    SELECT id, now() + greatest(grace(happened, repository_id), undo_floor(repository_id)), happened
+      FROM manifests WHERE id = ANY (ids) ORDER BY id
+    ON CONFLICT (manifest_id) DO UPDATE SET review_after = excluded.review_after, event = excluded.event
+     WHERE review.review_after < excluded.review_after;
 END $$;
 
 CREATE FUNCTION public.review_kept_manifests() RETURNS trigger
@@ -1005,7 +1394,7 @@ END $$;
 CREATE FUNCTION public.review_referrers() RETURNS trigger
     LANGUAGE plpgsql
     AS $$ BEGIN
-    PERFORM review_manifests(ARRAY(
+    PERFORM review_deleted(ARRAY(
         SELECT referrer.id
           FROM old_rows JOIN manifests AS referrer
             ON referrer.repository_id = old_rows.repository_id AND referrer.subject = old_rows.digest), 'cascade');
@@ -1016,7 +1405,10 @@ CREATE FUNCTION public.review_released_links() RETURNS trigger
     LANGUAGE plpgsql
     AS $$ BEGIN
     INSERT INTO link_reviews AS review (repository_id, digest, review_after, event)
-    SELECT repository_id, digest, now() + grace('cascade', repository_id), 'cascade'
+    SELECT repository_id, digest,
+           now() + CASE WHEN is_final() THEN grace('cascade', repository_id)
+                        ELSE greatest(grace('cascade', repository_id), undo_floor(repository_id)) END,
+           'cascade'
       FROM (SELECT DISTINCT repository_id, digest FROM old_rows) AS released
       JOIN repository_blobs USING (repository_id, digest)
      ORDER BY repository_id, digest
@@ -1028,7 +1420,7 @@ END $$;
 CREATE FUNCTION public.review_sparse_children() RETURNS trigger
     LANGUAGE plpgsql
     AS $$ BEGIN
-    PERFORM review_manifests(ARRAY(SELECT id FROM old_rows JOIN manifests USING (repository_id, digest)), 'cascade');
+    PERFORM review_deleted(ARRAY(SELECT id FROM old_rows JOIN manifests USING (repository_id, digest)), 'cascade');
     RETURN NULL;
 END $$;
 
@@ -1047,7 +1439,7 @@ END $$;
 CREATE FUNCTION public.review_untagged() RETURNS trigger
     LANGUAGE plpgsql
     AS $$ BEGIN
-    PERFORM review_manifests(ARRAY(SELECT manifest_id FROM old_rows), 'untag');
+    PERFORM review_deleted(ARRAY(SELECT manifest_id FROM old_rows), 'untag');
     RETURN NULL;
 END $$;
 
@@ -1131,6 +1523,14 @@ CREATE FUNCTION public.start_repository_usage() RETURNS trigger
     RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.subscriptions_in(of_namespace text) RETURNS bigint
+    LANGUAGE plpgsql
+    AS $$ BEGIN
+    IF of_namespace = '' THEN RETURN 0; END IF;
+    PERFORM pg_advisory_xact_lock(hashtextextended(of_namespace, 6));
+    RETURN (SELECT count(*) FROM subscriptions WHERE namespace = of_namespace);
+END $$;
+
 CREATE FUNCTION public.tag_refusal(repository text, tag text, creates boolean, rank integer) RETURNS text
     LANGUAGE sql STABLE
     AS $$
@@ -1172,6 +1572,21 @@ CREATE FUNCTION public.tell_of_retention(run bigint, action text, outcome text) 
      ORDER BY repositories.name
 $$;
 
+CREATE FUNCTION public.transaction_setting(setting text) RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT nullif(current_setting('slipway.' || setting, true), '')
+$$;
+
+CREATE FUNCTION public.trim_tag_history(repository bigint, of_tag text) RETURNS void
+    LANGUAGE plpgsql
+    AS $$ BEGIN
+    DELETE FROM tag_history
+     WHERE repository_id = repository AND tag = of_tag
+       AND id <= (SELECT id FROM tag_history WHERE repository_id = repository AND tag = of_tag
+                   ORDER BY id DESC OFFSET 1000 LIMIT 1);
+END $$;
+
 CREATE FUNCTION public.trusted_publishers_in(of_namespace text) RETURNS bigint
     LANGUAGE plpgsql
     AS $$ BEGIN
@@ -1179,6 +1594,22 @@ CREATE FUNCTION public.trusted_publishers_in(of_namespace text) RETURNS bigint
     PERFORM pg_advisory_xact_lock(hashtextextended(of_namespace, 5));
     RETURN (SELECT count(*) FROM principals JOIN trusted_publishers ON trusted_publishers.principal_id = principals.id
              WHERE principals.namespace = of_namespace);
+END $$;
+
+CREATE FUNCTION public.undo_floor(repository bigint) RETURNS interval
+    LANGUAGE plpgsql STABLE
+    AS $$
+DECLARE undo interval := undo_window(repository);
+BEGIN
+    RETURN CASE WHEN undo > interval '0' THEN undo + interval '1 minute' ELSE undo END;
+END $$;
+
+CREATE FUNCTION public.undo_window(repository bigint) RETURNS interval
+    LANGUAGE plpgsql STABLE
+    AS $$ BEGIN
+    RETURN (SELECT coalesce(undo, (SELECT namespaces.undo FROM namespaces WHERE namespaces.id = namespace_id),
+                            (SELECT grace FROM gc_settings WHERE event = 'undo'), interval '0')
+              FROM repositories WHERE id = repository);
 END $$;
 
 CREATE FUNCTION public.untagged_scan_after_move() RETURNS trigger
@@ -1200,6 +1631,36 @@ CREATE FUNCTION public.used_bytes(of_namespace text) RETURNS bigint
                                         WHERE changes.namespace_id = usage.namespace_id), 0)
           FROM namespaces JOIN namespace_usage AS usage ON usage.namespace_id = namespaces.id
          WHERE namespaces.name = of_namespace), 0);
+END $$;
+
+CREATE FUNCTION public.withdraw_manifests() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$ BEGIN
+    IF is_final() THEN RETURN NULL; END IF;
+    INSERT INTO withdrawn_manifests (repository_id, digest, media_type, kind, size, subject, payload, blobs, children,
+                                     pushed_at, until, cause, actor)
+    SELECT gone.repository_id, gone.digest, gone.media_type, gone.kind, gone.size, gone.subject, gone.payload,
+           ARRAY(SELECT link.digest FROM repository_blobs AS link
+                  WHERE link.repository_id = gone.repository_id AND link.digest = ANY (named.digests) ORDER BY 1),
+           ARRAY(SELECT child.digest FROM manifests AS child
+                  WHERE child.repository_id = gone.repository_id AND child.digest = ANY (named.digests)
+                  UNION
+                 SELECT child.digest FROM old_rows AS child
+                  WHERE child.repository_id = gone.repository_id AND child.digest = ANY (named.digests)
+                  ORDER BY 1),
+           gone.pushed_at, now() + undo.span, change_cause(), change_actor()
+      FROM old_rows AS gone
+     CROSS JOIN LATERAL (SELECT undo_window(gone.repository_id) AS span) AS undo
+     CROSS JOIN LATERAL (
+           SELECT array_remove(array_agg(DISTINCT digest_bytes(found.digest)), gone.subject) AS digests
+             FROM (SELECT (regexp_matches(convert_from(gone.payload, 'UTF8'), '"digest"\s*:\s*"([^"]+)"', 'g'))[1]
+                          AS digest) AS found) AS named
+     WHERE undo.span > interval '0'
+     ORDER BY gone.repository_id, gone.digest
+    ON CONFLICT (repository_id, digest) DO UPDATE
+       SET until = greatest(withdrawn_manifests.until, excluded.until), withdrawn_at = excluded.withdrawn_at,
+           blobs = excluded.blobs, children = excluded.children, cause = excluded.cause, actor = excluded.actor;
+    RETURN NULL;
 END $$;
 
 CREATE TABLE public.audit (
@@ -1370,6 +1831,24 @@ CREATE TABLE public.collected (
     bytes bigint NOT NULL
 );
 
+CREATE TABLE public.console_links (
+    hash bytea NOT NULL,
+    principal_id bigint NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE public.console_sessions (
+    hash bytea NOT NULL,
+    principal_id bigint NOT NULL,
+    secret_id text COLLATE pg_catalog."C",
+    via text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    seen_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    agent text NOT NULL,
+    address text NOT NULL
+);
+
 CREATE TABLE public.deletions (
     object_name text NOT NULL COLLATE pg_catalog."C",
     size bigint,
@@ -1378,6 +1857,58 @@ CREATE TABLE public.deletions (
     error text
 )
 WITH (autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='500');
+
+CREATE TABLE public.deliveries (
+    subscription_id bigint NOT NULL,
+    event_id bigint NOT NULL,
+    repository_id bigint NOT NULL,
+    state text DEFAULT 'waiting'::text NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    attempted_at timestamp with time zone,
+    status integer,
+    ms integer,
+    answer text,
+    CONSTRAINT deliveries_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'sent'::text, 'dead'::text])))
+)
+WITH (autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='500');
+
+CREATE TABLE public.event_fan_out (
+    is_only boolean DEFAULT true NOT NULL,
+    "position" bigint NOT NULL,
+    CONSTRAINT event_fan_out_is_only_check CHECK (is_only)
+);
+
+CREATE TABLE public.events (
+    id bigint NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    repository_id bigint NOT NULL,
+    repository text NOT NULL COLLATE pg_catalog."C",
+    namespace text GENERATED ALWAYS AS (split_part(repository, '/'::text, 1)) STORED NOT NULL COLLATE pg_catalog."C",
+    former text COLLATE pg_catalog."C",
+    tag text COLLATE pg_catalog."C",
+    digest bytea,
+    previous bytea,
+    media_type text,
+    size bigint,
+    actor text,
+    cause text,
+    request text,
+    made_in xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    only_for bigint,
+    "position" bigint,
+    keep_until timestamp with time zone DEFAULT (now() + '7 days'::interval) NOT NULL
+)
+WITH (autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='500');
+
+ALTER TABLE public.events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.events_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 
 CREATE TABLE public.findings (
     id bigint NOT NULL,
@@ -1612,6 +2143,18 @@ CREATE TABLE public.import_tags (
     CONSTRAINT import_tags_state_check CHECK ((state = ANY (ARRAY['listed'::text, 'applied'::text, 'overruled'::text])))
 );
 
+CREATE TABLE public.lanes (
+    subscription_id bigint NOT NULL,
+    repository_id bigint NOT NULL,
+    next_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    lease bigint DEFAULT 0 NOT NULL,
+    leased_until timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    failing_since timestamp with time zone,
+    waiting bigint DEFAULT 0 NOT NULL
+)
+WITH (fillfactor='70', autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='500');
+
 CREATE TABLE public.link_reviews (
     repository_id bigint NOT NULL,
     digest bytea NOT NULL,
@@ -1744,7 +2287,9 @@ CREATE VIEW public.namespace_totals AS
 
 CREATE TABLE public.namespaces (
     id bigint NOT NULL,
-    name text NOT NULL COLLATE pg_catalog."C"
+    name text NOT NULL COLLATE pg_catalog."C",
+    undo interval,
+    CONSTRAINT namespaces_undo CHECK (((undo >= '00:00:00'::interval) AND (undo <= '1 year'::interval)))
 );
 
 ALTER TABLE public.namespaces ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -1855,7 +2400,12 @@ CREATE TABLE public.repositories (
     keep_untagged boolean DEFAULT false NOT NULL,
     grace interval,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT repositories_grace_check CHECK (((grace >= '00:00:00'::interval) AND (grace <= '1 year'::interval)))
+    undo interval,
+    deleted_at timestamp with time zone,
+    deleted_until timestamp with time zone,
+    deleted_by text,
+    CONSTRAINT repositories_grace_check CHECK (((grace >= '00:00:00'::interval) AND (grace <= '1 year'::interval))),
+    CONSTRAINT repositories_undo CHECK (((undo >= '00:00:00'::interval) AND (undo <= '1 year'::interval)))
 );
 
 ALTER TABLE public.repositories ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -1915,7 +2465,8 @@ CREATE TABLE public.repository_usage (
     untagged bigint DEFAULT 0 NOT NULL,
     untagged_bytes bigint DEFAULT 0 NOT NULL,
     untagged_as_of timestamp with time zone,
-    untagged_scan_due boolean DEFAULT true NOT NULL
+    untagged_scan_due boolean DEFAULT true NOT NULL,
+    restorable_bytes bigint DEFAULT 0 NOT NULL
 )
 WITH (fillfactor='50');
 
@@ -1949,7 +2500,7 @@ CREATE TABLE public.retention_policies (
     new_for interval NOT NULL,
     brake_share integer NOT NULL,
     brake_tags integer NOT NULL,
-    holds text,
+    held_because text,
     revision bigint DEFAULT 1 NOT NULL,
     changed_at timestamp with time zone DEFAULT now() NOT NULL,
     changed_by text NOT NULL,
@@ -2062,6 +2613,44 @@ CREATE TABLE public.sparse_references (
     digest bytea NOT NULL
 );
 
+CREATE TABLE public.subscriptions (
+    id bigint NOT NULL,
+    name text NOT NULL COLLATE pg_catalog."C",
+    pattern text NOT NULL COLLATE pg_catalog."C",
+    pattern_regex text NOT NULL COLLATE pg_catalog."C",
+    namespace text GENERATED ALWAYS AS (public.pattern_namespace(pattern)) STORED NOT NULL COLLATE pg_catalog."C",
+    tag_pattern text DEFAULT '*'::text NOT NULL COLLATE pg_catalog."C",
+    kinds text[],
+    format text DEFAULT 'cloudevents'::text NOT NULL,
+    target text NOT NULL COLLATE pg_catalog."C",
+    secret text,
+    previous_secret text,
+    previous_until timestamp with time zone,
+    sealed_header text,
+    is_ordered boolean DEFAULT true NOT NULL,
+    shows_request boolean DEFAULT false NOT NULL,
+    state text DEFAULT 'on'::text NOT NULL,
+    reason text,
+    dead_in_a_row integer DEFAULT 0 NOT NULL,
+    resumed_with bigint DEFAULT 0 NOT NULL,
+    created_by text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    pattern_like text GENERATED ALWAYS AS (public.glob_like(pattern)) STORED NOT NULL COLLATE pg_catalog."C",
+    pattern_form text GENERATED ALWAYS AS (public.glob_form(pattern)) STORED NOT NULL COLLATE pg_catalog."C",
+    tag_like text GENERATED ALWAYS AS (public.glob_like(tag_pattern)) STORED NOT NULL COLLATE pg_catalog."C",
+    CONSTRAINT subscriptions_format_check CHECK ((format = ANY (ARRAY['cloudevents'::text, 'distribution'::text, 'distribution-v1'::text, 'gar'::text]))),
+    CONSTRAINT subscriptions_state_check CHECK ((state = ANY (ARRAY['on'::text, 'paused'::text, 'off'::text])))
+);
+
+ALTER TABLE public.subscriptions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.subscriptions_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.tag_days (
     repository_id bigint NOT NULL,
     tag text NOT NULL COLLATE pg_catalog."C",
@@ -2070,11 +2659,32 @@ CREATE TABLE public.tag_days (
     pulls bigint DEFAULT 0 NOT NULL
 );
 
-CREATE TABLE public.tag_pins (
+CREATE TABLE public.tag_history (
+    id bigint NOT NULL,
     repository_id bigint NOT NULL,
     tag text NOT NULL COLLATE pg_catalog."C",
+    digest bytea NOT NULL,
+    since timestamp with time zone NOT NULL,
     until timestamp with time zone NOT NULL,
-    reason text NOT NULL
+    changed_at timestamp with time zone DEFAULT now() NOT NULL,
+    size bigint NOT NULL,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    cause text NOT NULL,
+    actor text NOT NULL,
+    is_move boolean NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    pulls bigint NOT NULL,
+    pulled_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE public.tag_history ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.tag_history_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
 );
 
 CREATE TABLE public.tag_rules (
@@ -2117,6 +2727,8 @@ CREATE TABLE public.tags (
     pulls bigint DEFAULT 0 NOT NULL,
     pulled_at timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
     subject bytea,
+    named_at timestamp with time zone DEFAULT clock_timestamp(),
+    restored_at timestamp with time zone,
     CONSTRAINT tags_subject CHECK ((NOT (subject IS DISTINCT FROM public.tag_subject(name))))
 );
 
@@ -2176,6 +2788,23 @@ CREATE TABLE public.used_tokens (
     expires_at timestamp with time zone NOT NULL
 );
 
+CREATE TABLE public.withdrawn_manifests (
+    repository_id bigint NOT NULL,
+    digest bytea NOT NULL,
+    media_type text NOT NULL,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    size bigint NOT NULL,
+    subject bytea,
+    payload bytea NOT NULL,
+    blobs bytea[] NOT NULL,
+    children bytea[] NOT NULL,
+    pushed_at timestamp with time zone NOT NULL,
+    withdrawn_at timestamp with time zone DEFAULT now() NOT NULL,
+    until timestamp with time zone NOT NULL,
+    cause text NOT NULL,
+    actor text NOT NULL
+);
+
 ALTER TABLE ONLY public.audit
     ADD CONSTRAINT audit_pkey PRIMARY KEY (id);
 
@@ -2206,8 +2835,23 @@ ALTER TABLE ONLY public.checks
 ALTER TABLE ONLY public.collected
     ADD CONSTRAINT collected_pkey PRIMARY KEY (day, level, event);
 
+ALTER TABLE ONLY public.console_links
+    ADD CONSTRAINT console_links_pkey PRIMARY KEY (hash);
+
+ALTER TABLE ONLY public.console_sessions
+    ADD CONSTRAINT console_sessions_pkey PRIMARY KEY (hash);
+
 ALTER TABLE ONLY public.deletions
     ADD CONSTRAINT deletions_pkey PRIMARY KEY (object_name);
+
+ALTER TABLE ONLY public.deliveries
+    ADD CONSTRAINT deliveries_pkey PRIMARY KEY (subscription_id, event_id);
+
+ALTER TABLE ONLY public.event_fan_out
+    ADD CONSTRAINT event_fan_out_pkey PRIMARY KEY (is_only);
+
+ALTER TABLE ONLY public.events
+    ADD CONSTRAINT events_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.findings
     ADD CONSTRAINT findings_once UNIQUE (kind, subject);
@@ -2262,6 +2906,9 @@ ALTER TABLE ONLY public.import_sources
 
 ALTER TABLE ONLY public.import_tags
     ADD CONSTRAINT import_tags_pkey PRIMARY KEY (import_id, name);
+
+ALTER TABLE ONLY public.lanes
+    ADD CONSTRAINT lanes_pkey PRIMARY KEY (subscription_id, repository_id);
 
 ALTER TABLE ONLY public.link_reviews
     ADD CONSTRAINT link_reviews_pkey PRIMARY KEY (repository_id, digest);
@@ -2374,11 +3021,17 @@ ALTER TABLE ONLY public.sign_in_failures
 ALTER TABLE ONLY public.sparse_references
     ADD CONSTRAINT sparse_references_pkey PRIMARY KEY (manifest_id, digest);
 
+ALTER TABLE ONLY public.subscriptions
+    ADD CONSTRAINT subscriptions_name UNIQUE (namespace, name);
+
+ALTER TABLE ONLY public.subscriptions
+    ADD CONSTRAINT subscriptions_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.tag_days
     ADD CONSTRAINT tag_days_pkey PRIMARY KEY (repository_id, tag, day);
 
-ALTER TABLE ONLY public.tag_pins
-    ADD CONSTRAINT tag_pins_pkey PRIMARY KEY (repository_id, tag);
+ALTER TABLE ONLY public.tag_history
+    ADD CONSTRAINT tag_history_pkey PRIMARY KEY (repository_id, tag, id);
 
 ALTER TABLE ONLY public.tag_rules
     ADD CONSTRAINT tag_rules_name UNIQUE (namespace, name);
@@ -2403,6 +3056,9 @@ ALTER TABLE ONLY public.usage_changes
 
 ALTER TABLE ONLY public.used_tokens
     ADD CONSTRAINT used_tokens_pkey PRIMARY KEY (hash);
+
+ALTER TABLE ONLY public.withdrawn_manifests
+    ADD CONSTRAINT withdrawn_manifests_pkey PRIMARY KEY (repository_id, digest);
 
 CREATE INDEX audit_age ON public.audit USING btree (at);
 
@@ -2434,7 +3090,33 @@ CREATE UNIQUE INDEX checks_running ON public.checks USING btree (state) WHERE (s
 
 CREATE INDEX checks_started ON public.checks USING btree (started_at);
 
+CREATE INDEX console_links_expiry ON public.console_links USING btree (expires_at);
+
+CREATE INDEX console_links_principal ON public.console_links USING btree (principal_id);
+
+CREATE INDEX console_sessions_expiry ON public.console_sessions USING btree (expires_at);
+
+CREATE INDEX console_sessions_principal ON public.console_sessions USING btree (principal_id);
+
+CREATE INDEX console_sessions_secret ON public.console_sessions USING btree (secret_id) WHERE (secret_id IS NOT NULL);
+
 CREATE INDEX deletions_due ON public.deletions USING btree (not_before);
+
+CREATE INDEX deliveries_event ON public.deliveries USING btree (event_id);
+
+CREATE INDEX deliveries_heads ON public.deliveries USING btree (subscription_id, repository_id, event_id) WHERE (state = 'waiting'::text);
+
+CREATE INDEX deliveries_log ON public.deliveries USING btree (subscription_id, state, event_id);
+
+CREATE INDEX events_kept ON public.events USING btree (keep_until);
+
+CREATE INDEX events_new ON public.events USING btree (id) WHERE ("position" IS NULL);
+
+CREATE INDEX events_of_namespace ON public.events USING btree (namespace, "position");
+
+CREATE INDEX events_of_repository ON public.events USING btree (repository_id, id);
+
+CREATE UNIQUE INDEX events_position ON public.events USING btree ("position");
 
 CREATE INDEX findings_check ON public.findings USING btree (check_id, id);
 
@@ -2484,6 +3166,8 @@ CREATE INDEX import_tags_digest ON public.import_tags USING btree (import_id, di
 
 CREATE INDEX import_tags_listed ON public.import_tags USING btree (import_id, name) WHERE (state = 'listed'::text);
 
+CREATE INDEX lanes_due ON public.lanes USING btree (subscription_id, next_at) WHERE (waiting > 0);
+
 CREATE INDEX link_reviews_due ON public.link_reviews USING btree (review_after);
 
 CREATE INDEX manifest_blobs_link ON public.manifest_blobs USING btree (repository_id, digest);
@@ -2523,6 +3207,12 @@ CREATE INDEX refresh_tokens_principal ON public.refresh_tokens USING btree (prin
 CREATE INDEX refresh_tokens_secret ON public.refresh_tokens USING btree (secret_id) WHERE (secret_id IS NOT NULL);
 
 CREATE INDEX refresh_tokens_trusted_publisher ON public.refresh_tokens USING btree (trusted_publisher_id) WHERE (trusted_publisher_id IS NOT NULL);
+
+CREATE INDEX repositories_deleted ON public.repositories USING btree (deleted_at, id) WHERE (deleted_at IS NOT NULL);
+
+CREATE INDEX repositories_deleted_of ON public.repositories USING btree (namespace_id, deleted_at, id) WHERE (deleted_at IS NOT NULL);
+
+CREATE INDEX repositories_deleted_until ON public.repositories USING btree (deleted_until, id) WHERE (deleted_at IS NOT NULL);
 
 CREATE INDEX repositories_namespace ON public.repositories USING btree (namespace_id, name);
 
@@ -2582,13 +3272,21 @@ CREATE INDEX retention_runs_state ON public.retention_runs USING btree (state, i
 
 CREATE INDEX retention_verdicts_outcome ON public.retention_verdicts USING btree (run_id, outcome, repository_id, tag) WHERE (outcome IS NOT NULL);
 
+CREATE INDEX secrets_expiry ON public.secrets USING btree (expires_at) WHERE ((revoked_at IS NULL) AND (expires_at IS NOT NULL));
+
 CREATE INDEX secrets_principal ON public.secrets USING btree (principal_id, created_at);
 
 CREATE INDEX sign_in_failures_age ON public.sign_in_failures USING btree (last_failed_at);
 
 CREATE INDEX sparse_references_digest ON public.sparse_references USING btree (repository_id, digest);
 
+CREATE INDEX subscriptions_on ON public.subscriptions USING btree (namespace, id) WHERE (state = 'on'::text);
+
 CREATE INDEX tag_days_day ON public.tag_days USING btree (day);
+
+CREATE INDEX tag_history_of_repository ON public.tag_history USING btree (repository_id, until, id);
+
+CREATE INDEX tag_history_until ON public.tag_history USING btree (until, id);
 
 CREATE INDEX tag_rules_namespace ON public.tag_rules USING btree (namespace, "position", id);
 
@@ -2622,6 +3320,10 @@ CREATE INDEX usage_changes_namespace ON public.usage_changes USING btree (namesp
 
 CREATE INDEX used_tokens_expiry ON public.used_tokens USING btree (expires_at);
 
+CREATE INDEX withdrawn_manifests_until ON public.withdrawn_manifests USING btree (until);
+
+CREATE TRIGGER a_end_withdrawal AFTER INSERT ON public.manifests REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.end_withdrawal();
+
 CREATE TRIGGER count_deleted AFTER DELETE ON public.blobs REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.count_blobs();
 
 CREATE TRIGGER count_deleted AFTER DELETE ON public.manifests REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.count_manifests();
@@ -2631,6 +3333,8 @@ CREATE TRIGGER count_deleted AFTER DELETE ON public.namespace_blobs REFERENCING 
 CREATE TRIGGER count_deleted AFTER DELETE ON public.repository_blobs REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.count_links();
 
 CREATE TRIGGER count_deleted AFTER DELETE ON public.tags REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.count_tags();
+
+CREATE TRIGGER count_deleted AFTER DELETE ON public.withdrawn_manifests REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.count_withdrawn();
 
 CREATE TRIGGER count_inserted AFTER INSERT ON public.blobs REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.count_blobs();
 
@@ -2642,6 +3346,10 @@ CREATE TRIGGER count_inserted AFTER INSERT ON public.repository_blobs REFERENCIN
 
 CREATE TRIGGER count_inserted AFTER INSERT ON public.tags REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.count_tags();
 
+CREATE TRIGGER count_inserted AFTER INSERT ON public.withdrawn_manifests REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.count_withdrawn();
+
+CREATE TRIGGER count_set_aside AFTER UPDATE OF deleted_at ON public.repositories FOR EACH ROW WHEN (((old.deleted_at IS NULL) <> (new.deleted_at IS NULL))) EXECUTE FUNCTION public.count_set_aside();
+
 CREATE TRIGGER count_updated AFTER UPDATE ON public.manifests REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.recount_manifests();
 
 CREATE TRIGGER describe BEFORE INSERT OR UPDATE ON public.manifests FOR EACH ROW EXECUTE FUNCTION public.describe_manifest();
@@ -2650,15 +3358,37 @@ CREATE TRIGGER describe BEFORE INSERT OR UPDATE OF manifest_id ON public.tags FO
 
 CREATE TRIGGER drop_imported AFTER DELETE ON public.repositories REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.drop_imported();
 
+CREATE TRIGGER emit_deleted AFTER DELETE ON public.manifests REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.emit_deleted_manifests();
+
+CREATE TRIGGER emit_deleted AFTER DELETE ON public.repositories FOR EACH ROW WHEN ((strpos(old.name, '@'::text) = 0)) EXECUTE FUNCTION public.emit_deleted_repository();
+
+CREATE TRIGGER emit_deleted AFTER DELETE ON public.tags REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.emit_deleted_tags();
+
+CREATE TRIGGER emit_inserted AFTER INSERT ON public.manifests REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.emit_pushed_manifests();
+
+CREATE TRIGGER emit_inserted AFTER INSERT ON public.tags REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.emit_created_tags();
+
+CREATE TRIGGER emit_renamed AFTER UPDATE ON public.repositories REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.emit_renamed();
+
+CREATE TRIGGER emit_updated AFTER UPDATE ON public.manifests REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.emit_manifests_pushed_again();
+
+CREATE TRIGGER emit_updated AFTER UPDATE ON public.tags REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.emit_updated_tags();
+
 CREATE TRIGGER end_usage AFTER DELETE ON public.repositories REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.end_repository_usage();
 
 CREATE TRIGGER forget_deleted AFTER INSERT ON public.manifests REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.forget_deleted_manifests();
+
+CREATE TRIGGER keep_deleted AFTER DELETE ON public.tags REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.keep_deleted_tags();
+
+CREATE TRIGGER keep_moved AFTER UPDATE ON public.tags REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.keep_moved_tags();
 
 CREATE TRIGGER move_trends AFTER UPDATE ON public.repositories REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.move_trends();
 
 CREATE TRIGGER move_uploads AFTER UPDATE OF namespace_id ON public.repositories FOR EACH ROW WHEN ((old.namespace_id <> new.namespace_id)) EXECUTE FUNCTION public.move_uploads();
 
 CREATE TRIGGER move_usage AFTER UPDATE ON public.repositories REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.move_usage();
+
+CREATE TRIGGER note_named_at BEFORE UPDATE OF manifest_id ON public.tags FOR EACH ROW WHEN ((old.manifest_id <> new.manifest_id)) EXECUTE FUNCTION public.note_named_at();
 
 CREATE TRIGGER obey_quota AFTER UPDATE OF received ON public.uploads FOR EACH ROW WHEN (((new.received > old.received) AND new.is_counted)) EXECUTE FUNCTION public.obey_open_quota();
 
@@ -2722,6 +3452,8 @@ CREATE TRIGGER start_usage AFTER INSERT ON public.repositories REFERENCING NEW T
 
 CREATE TRIGGER untagged_scan_after_move AFTER UPDATE ON public.tags REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.untagged_scan_after_move();
 
+CREATE TRIGGER withdraw AFTER DELETE ON public.manifests REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.withdraw_manifests();
+
 ALTER TABLE ONLY public.background_failures
     ADD CONSTRAINT background_failures_migration_id_fkey FOREIGN KEY (migration_id) REFERENCES public.background_migrations(id) ON DELETE CASCADE;
 
@@ -2730,6 +3462,21 @@ ALTER TABLE ONLY public.blob_reviews
 
 ALTER TABLE ONLY public.check_pieces
     ADD CONSTRAINT check_pieces_check_id_fkey FOREIGN KEY (check_id) REFERENCES public.checks(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.console_links
+    ADD CONSTRAINT console_links_principal_id_fkey FOREIGN KEY (principal_id) REFERENCES public.principals(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.console_sessions
+    ADD CONSTRAINT console_sessions_principal_id_fkey FOREIGN KEY (principal_id) REFERENCES public.principals(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.console_sessions
+    ADD CONSTRAINT console_sessions_secret_id_fkey FOREIGN KEY (secret_id) REFERENCES public.secrets(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.deliveries
+    ADD CONSTRAINT deliveries_event_id_fkey FOREIGN KEY (event_id) REFERENCES public.events(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.deliveries
+    ADD CONSTRAINT deliveries_subscription_id_fkey FOREIGN KEY (subscription_id) REFERENCES public.subscriptions(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.findings
     ADD CONSTRAINT findings_check_id_fkey FOREIGN KEY (check_id) REFERENCES public.checks(id);
@@ -2754,6 +3501,9 @@ ALTER TABLE ONLY public.import_repositories
 
 ALTER TABLE ONLY public.import_tags
     ADD CONSTRAINT import_tags_import_id_fkey FOREIGN KEY (import_id) REFERENCES public.import_repositories(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.lanes
+    ADD CONSTRAINT lanes_subscription_id_fkey FOREIGN KEY (subscription_id) REFERENCES public.subscriptions(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.link_reviews
     ADD CONSTRAINT link_reviews_repository_id_digest_fkey FOREIGN KEY (repository_id, digest) REFERENCES public.repository_blobs(repository_id, digest) ON DELETE CASCADE;
@@ -2842,9 +3592,6 @@ ALTER TABLE ONLY public.sparse_references
 ALTER TABLE ONLY public.tag_days
     ADD CONSTRAINT tag_days_tag FOREIGN KEY (repository_id, tag) REFERENCES public.tags(repository_id, name) ON DELETE CASCADE;
 
-ALTER TABLE ONLY public.tag_pins
-    ADD CONSTRAINT tag_pins_tag FOREIGN KEY (repository_id, tag) REFERENCES public.tags(repository_id, name) ON DELETE CASCADE;
-
 ALTER TABLE ONLY public.tags
     ADD CONSTRAINT tags_manifest FOREIGN KEY (manifest_id) REFERENCES public.manifests(id) ON DELETE RESTRICT;
 
@@ -2859,3 +3606,6 @@ ALTER TABLE ONLY public.upload_objects
 
 ALTER TABLE ONLY public.uploads
     ADD CONSTRAINT uploads_repository_id_fkey FOREIGN KEY (repository_id) REFERENCES public.repositories(id);
+
+ALTER TABLE ONLY public.withdrawn_manifests
+    ADD CONSTRAINT withdrawn_manifests_repository_id_fkey FOREIGN KEY (repository_id) REFERENCES public.repositories(id);

@@ -12,12 +12,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from functions.registry import telemetry
-from functions.registry.auth import outgoing
+from functions.registry import outgoing, telemetry
 from functions.registry.auth.caller import IssuerUnavailable, TokenRefused
 from functions.registry.auth.federation import GOOGLE, Identity
-from functions.registry.auth.outgoing import OutgoingFailed
 from functions.registry.auth.remembered import Remembered, key_of
+from functions.registry.outgoing import OutgoingFailed
 
 TOKENINFO: Final = "https://oauth2.googleapis.com/tokeninfo"
 

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from functions.registry import telemetry
-from functions.registry.auth import outgoing
+from functions.registry import outgoing, telemetry
 from functions.registry.auth.caller import IssuerUnavailable, TokenRefused
 from functions.registry.auth.keys import KeyUnusable, VerificationKey
-from functions.registry.auth.outgoing import OutgoingFailed
+from functions.registry.outgoing import OutgoingFailed
 
 _OLDEST_SECONDS: Final = 300
 # A token can name any key: it must not make us ask each time.

@@ -76,6 +76,10 @@ class Peppers:
         """Returns the hashes by each of them, the newest first."""
         return [hmac.digest(pepper, secret.encode(), "sha256") for pepper in self._all]
 
+    def hashes_for(self, purpose: str, text: str) -> list[bytes]:
+        """Returns the same of a text that is good for one purpose alone: no hash of it is one of a secret."""
+        return self.hashes(f"{purpose}\n{text}")
+
     def knows(self, secret: str, hashed: bytes) -> bool:
         return any(hmac.compare_digest(each, hashed) for each in self.hashes(secret))
 

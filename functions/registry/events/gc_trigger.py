@@ -1,4 +1,4 @@
-"""Messages trigger garbage collection, and the work on imports.
+"""Messages trigger garbage collection, the work on imports, and the delivery of events.
 
 A lost one costs time alone: the database knows what is due.
 """
@@ -21,6 +21,7 @@ PUBLISH_SECONDS: Final = 5.0
 
 COLLECT: Final = "collect"
 WORK: Final = "work"
+DELIVER: Final = "deliver"
 
 
 def encode(kind: str = COLLECT) -> bytes:

@@ -6,14 +6,17 @@ Nothing goes that the run did not show; what was pushed or moved since is left a
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
+from functions.registry.metadata import told
 from functions.registry.metadata.db import ChangeRefused, Database, Followed, Session
 from functions.registry.metadata.retention import facts, policies, removing, runs, verdicts
 from functions.registry.metadata.retention.facts import Situation
 from functions.registry.metadata.retention.runs import Run
 from functions.registry.metadata.retention.verdicts import Ending
+from functions.registry.metadata.told import Told
 from functions.registry.retention import judging
 from functions.registry.retention.judging import Known
 from functions.registry.retention.verdicts import Judge
@@ -38,13 +41,22 @@ class Applied:
 
 
 def apply_some(db: Database, leeway: int, run_id: int | None = None) -> Applied | None:
-    """Applies a part of a run that is being applied, the eldest or this one; None if there is none, or others do."""
-    for _ in range(_ATTEMPTS - 1):
-        try:
-            return db.transaction(lambda session: _apply(session, leeway, run_id))
-        except (ChangeRefused, Followed):
-            continue
-    return db.transaction(lambda session: _apply(session, leeway, run_id))
+    """Applies a part of a run that is being applied, the eldest or this one; None if there is none, or others do.
+
+    What is deleted tells which policy and which run did it, and who let it if somebody did.
+    """
+    run = runs.unfinished(db, run_id)
+    if run is None:
+        return None
+    actor = f"policy:{run.policy}"
+    with told.telling(replace(told.current() or Told(actor, actor), cause=f"{actor}/{run.id}")):
+        for attempt in range(_ATTEMPTS):
+            try:
+                return db.transaction(partial(_apply, leeway=leeway, run_id=run.id))
+            except (ChangeRefused, Followed):
+                if attempt + 1 == _ATTEMPTS:
+                    raise
+    raise AssertionError  # the last attempt returns or raises
 
 
 def apply_until(db: Database, leeway: int, run_id: int, deadline: float) -> bool:

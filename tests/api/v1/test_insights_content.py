@@ -26,7 +26,8 @@ def test_a_repository_alone_has_its_settings_too(registry: Registry) -> None:
     registry.push_image("team/app", "v1")
     listed = registry.get(REPOSITORIES).get_json()["repositories"]
     shown = registry.get(f"{REPOSITORIES}/team/app").get_json()
-    assert [shown] == [{**item, "keep_untagged": False, "grace_seconds": None} for item in listed]
+    own = {"keep_untagged": False, "grace_seconds": None, "undo_seconds": None, "restorable_bytes": 0}
+    assert [shown] == [{**item, **own} for item in listed]
     response = registry.get(f"{REPOSITORIES}/not/there")
     assert (response.status_code, registry.error_code(response)) == (404, "NAME_UNKNOWN")
 

@@ -41,8 +41,11 @@ def test_settings_change_one_by_one_or_together(registry: Registry) -> None:
     def change(**settings: object) -> Any:
         return told(registry.request("PATCH", REPOSITORY, json=settings))
 
-    assert change(keep_untagged=True) == {"name": "team/app", "keep_untagged": True, "grace_seconds": None}
-    assert change(grace_seconds=90) == {"name": "team/app", "keep_untagged": True, "grace_seconds": 90}
+    settings = {"name": "team/app", "keep_untagged": True, "grace_seconds": None, "undo_seconds": None}
+    assert change(keep_untagged=True) == settings
+    assert change(grace_seconds=90) == {**settings, "grace_seconds": 90}
+    assert change(undo_seconds=3600) == {**settings, "grace_seconds": 90, "undo_seconds": 3600}
+    assert change(undo_seconds=None)["undo_seconds"] is None
     assert change(keep_untagged=False)["grace_seconds"] == 90
     assert change(grace_seconds=0)["grace_seconds"] == 0
     assert change(keep_untagged=True, grace_seconds=None)["grace_seconds"] is None
@@ -127,7 +130,14 @@ def test_a_repository_is_deleted_and_garbage_collection_takes_its_bytes(hasty: R
     hasty.push_image("team/other", "v1", shared)
     hasty.start_upload("team/app")
     removed = told(hasty.request("DELETE", REPOSITORY))
-    assert removed == {"name": "team/app", "tags": 2, "manifests": 2, "blobs": 6, "uploads": 1}
+    assert removed == {
+        "name": "team/app",
+        "tags": 2,
+        "manifests": 2,
+        "blobs": 6,
+        "uploads": 1,
+        "restorable_until": None,
+    }
     assert hasty.get("/v2/team/app/tags/list").status_code == 404
     collect(hasty)
     assert rows(hasty, "blobs") == len(shared.blobs)

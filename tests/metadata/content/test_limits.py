@@ -26,7 +26,7 @@ def limited(tag: Tag, annotation: str) -> list[Call[Any]]:
     payload = index_of(annotations={"n": annotation})
     push = Push(APP, Digest.of(payload), parse_manifest(payload, OCI_INDEX), payload, [tag])
     begin = pushes._BEGIN(repository=APP, tags=[tag], rank="0")
-    return [begin, limits.unless_tagged(APP, [tag]), *pushes._calls(push)]
+    return [begin, limits.unless_tagged(APP, [tag]), *pushes.putting(push)]
 
 
 def tags(database: Database) -> list[str]:

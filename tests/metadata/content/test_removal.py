@@ -53,7 +53,7 @@ def test_all_of_it_goes_in_any_order_and_nothing_of_others(database: Database) -
     unfinished = write_part(database, start_upload(database))
     counted = [value(database, f"SELECT count(*) FROM {table}") for table in ("tags", "manifests", "repository_blobs")]  # noqa: S608
     removed = removal.remove(database, APP)
-    assert removed == Removed(4, 6, counted[2] - len(shared.blobs), 1)
+    assert removed == Removed(4, 6, counted[2] - len(shared.blobs), 1, None)
     assert manifests.get(database, APP, index) is None
     assert not repositories.exists(database, APP)
     stored = manifests.get(database, OTHER, Tag("kept"))

@@ -8,10 +8,12 @@ from functions.api.endpoint import Endpoint, Later
 from functions.api.permission import AdministratorOf, AnyToken, SomeAdministrator
 from functions.api.route import plain
 from functions.api.v1.access import paths, routes
+from functions.registry.auth.scopes import CATALOG
 
 if TYPE_CHECKING:
-    from functions.api.v1.access import explaining, grants_and_rules, principals
+    from functions.api.v1.access import console_links, explaining, grants_and_rules, principals
 else:
+    console_links = Later("functions.api.v1.access.console_links")
     explaining = Later("functions.api.v1.access.explaining")
     grants_and_rules = Later("functions.api.v1.access.grants_and_rules")
     principals = Later("functions.api.v1.access.principals")
@@ -196,5 +198,14 @@ ENDPOINTS: Final = (
         handler=explaining.explain,
         permission=SomeAdministrator(),
         action="access.explain",
+    ),
+    Endpoint(
+        method="POST",
+        path=paths.CONSOLE_LINKS,
+        route=routes.AddConsoleLink,
+        parse=plain(routes.AddConsoleLink),
+        handler=console_links.add,
+        permission=AnyToken((CATALOG,)),
+        action="console.link",
     ),
 )

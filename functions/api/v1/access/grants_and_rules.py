@@ -41,7 +41,7 @@ _END_OF_PAGE: Final = re.compile(r"([a-z0-9._/*-]{1,255}):([0-9]{1,18})")
 def list_grants(context: Context, route: routes.ListGrants) -> Response:
     database, page, namespace = context.services.database, route.page, route.namespace
     principal_id = _listed_principal(context, route.principal)
-    shown, more = cut(grants.list_page(database, page.size, _after(page.last), principal_id, namespace), page.size)
+    shown, more = cut(grants.list_page(database, page.size, after(page.last), principal_id, namespace), page.size)
     chosen = {"principal": route.principal, "namespace": namespace}
     query = {"n": str(page.size), **{name: value for name, value in chosen.items() if value is not None}}
     headers = link("/api/v1/grants", **query, last=f"{shown[-1].pattern}:{shown[-1].id}") if more and shown else {}
@@ -190,10 +190,8 @@ def _record_rule(context: Context, action: str, shown: dict[str, Any]) -> None:
     access_changed(context, action, shown["name"], namespace_of(shown["repositories"]), **details)
 
 
-def _after(last: str) -> Grant | None:
-    """Reads where a page ends, by pattern and id: it holds also if the grant is removed before the next page is asked
-    for.
-    """
+def after(last: str) -> Grant | None:
+    """Reads where a page ends, by pattern and id: it holds also if the grant is gone before the next is asked for."""
     if not last:
         return None
     match = _END_OF_PAGE.fullmatch(last)

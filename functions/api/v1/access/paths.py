@@ -36,6 +36,7 @@ RULE: Final = r"/api/v1/rules/(?P<rule>[^/]+)"
 AUDIT: Final = r"/api/v1/audit"
 CALLER: Final = r"/api/v1/whoami"
 EXPLAIN: Final = r"/api/v1/explain"
+CONSOLE_LINKS: Final = r"/api/v1/console/links"
 
 ACTIONS: Final = ("pull", "push", "delete")
 

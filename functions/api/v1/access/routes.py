@@ -119,6 +119,11 @@ class ListAudit(Route):
 
 
 @dataclass(frozen=True, slots=True)
+class AddConsoleLink(Route):
+    """To sign in to the console, in a browser, as who asks."""
+
+
+@dataclass(frozen=True, slots=True)
 class GetCaller(Route):
     """Who asks."""
 

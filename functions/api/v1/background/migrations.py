@@ -26,7 +26,7 @@ def get(context: Context, route: routes.GetBackgroundMigration) -> Response:
 
 
 def act(context: Context, route: routes.ActOnBackgroundMigration) -> Response:
-    """Whoever works at it is woken; what that does shows in the answer to GET."""
+    """Wakes whoever works at it; what that does shows in the answer to GET."""
     json_body.read(context, {}, {})
     found = _known(context, route.name)
     if not overview.act(context.services.database, found.name, route.act):

@@ -7,7 +7,7 @@ from typing import Final, cast
 
 from functions.api.route import Query, Route
 from functions.api.v1.background.routes import ActOnBackgroundMigration, GetBackgroundMigration
-from functions.registry.metadata.background.overview import ACTS, Act
+from functions.registry.metadata.background.vocabulary import ACTS, Act
 
 MIGRATIONS: Final = r"/api/v1/background-migrations"
 MIGRATION: Final = rf"{MIGRATIONS}/(?P<migration>[a-z0-9_]{{1,100}})"

@@ -48,17 +48,15 @@ class Listing:
 
     def answer(self, context: Context, key: str, walker: Walker) -> Response:
         """Answers `{key: […], "next": …, "previous": …}` with a link to each. Raises ParameterInvalid."""
-        seal = Seal(context.services.settings.pepper)
-        place = self._place(seal)
-        backwards = place is not None and place.is_before
-        after = place.position if place is not None else None
-        found = walker(Walk(self.part.descending != backwards, self.part.size, after, self.least, self.most))
-        onward = Place(backwards, found.more) if found.more is not None else None
-        back = _back(place, found)
-        following, preceding = (back, onward) if backwards else (onward, back)
-        cursors = {"next": self._cursor(seal, following), "previous": self._cursor(seal, preceding)}
-        items = found.items[::-1] if backwards else found.items
-        return json_response({key: items, **cursors}, **self._links(cursors))
+        going = self.going(context.services.settings.pepper)
+        shown = going.shown(walker(going.walk))
+        cursors = {"next": shown.next, "previous": shown.previous}
+        return json_response({key: shown.items, **cursors}, **self._links(cursors))
+
+    def going(self, pepper: str) -> Going:
+        """Opens the cursor. Raises ParameterInvalid."""
+        seal = Seal(pepper)
+        return Going(self, seal, self._place(seal))
 
     @property
     def _query(self) -> dict[str, str]:
@@ -79,7 +77,7 @@ class Listing:
             ) from broken
         return Place(is_before, position if position is None else (position[0], position[1]))
 
-    def _cursor(self, seal: Seal, place: Place | None) -> str | None:
+    def cursor(self, seal: Seal, place: Place | None) -> str | None:
         if place is None:
             return None
         content = json.dumps([place.is_before, place.position], separators=(",", ":"))
@@ -93,6 +91,41 @@ class Listing:
             if cursor is not None
         ]
         return {"Link": ", ".join(links)} if links else {}
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A page, with the cursors of those beside it; None where there is none."""
+
+    items: list[dict[str, Any]]
+    next: str | None
+    previous: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Going:
+    """It goes through a list from where the cursor says: `walk` finds what `shown` makes a page of."""
+
+    listing: Listing
+    seal: Seal
+    place: Place | None
+
+    @property
+    def walk(self) -> Walk:
+        part, place = self.listing.part, self.place
+        after = place.position if place is not None else None
+        return Walk(part.descending != self._is_backwards, part.size, after, self.listing.least, self.listing.most)
+
+    def shown(self, found: Found) -> Shown:
+        onward = Place(self._is_backwards, found.more) if found.more is not None else None
+        back = _back(self.place, found)
+        following, preceding = (back, onward) if self._is_backwards else (onward, back)
+        items = found.items[::-1] if self._is_backwards else found.items
+        return Shown(items, self.listing.cursor(self.seal, following), self.listing.cursor(self.seal, preceding))
+
+    @property
+    def _is_backwards(self) -> bool:
+        return self.place is not None and self.place.is_before
 
 
 def _back(place: Place | None, found: Found) -> Place | None:

@@ -11,8 +11,9 @@ from functions.api.v1.insights import paths, routes
 from functions.registry.auth.scopes import CATALOG
 
 if TYPE_CHECKING:
-    from functions.api.v1.insights import daily, repositories, search, tags
+    from functions.api.v1.insights import configs, daily, repositories, search, tags
 else:
+    configs = Later("functions.api.v1.insights.configs")
     daily = Later("functions.api.v1.insights.daily")
     repositories = Later("functions.api.v1.insights.repositories")
     search = Later("functions.api.v1.insights.search")
@@ -72,6 +73,15 @@ ENDPOINTS: Final = (
         handler=tags.get_manifest,
         permission=RightTo("pull"),
         action="manifest.get",
+    ),
+    Endpoint(
+        method="GET",
+        path=paths.CONFIG,
+        route=routes.GetConfig,
+        parse=paths.get_config,
+        handler=configs.get,
+        permission=RightTo("pull"),
+        action="manifest.config",
     ),
     Endpoint(
         method="GET",

@@ -17,6 +17,7 @@ from functions.api.v1.insights.routes import (
     MOST_DAYS,
     RANKINGS,
     DescribeManifest,
+    GetConfig,
     GetManifestDaily,
     GetNamespace,
     GetNamespaceDaily,
@@ -52,6 +53,7 @@ REPOSITORY: Final = rf"/api/v1/repositories/{NAME}"
 TAGS: Final = rf"{REPOSITORY}/-/tags"
 TAG: Final = rf"{REPOSITORY}/-/tags/(?P<tag>[^/]+)"
 MANIFEST: Final = rf"{REPOSITORY}/-/manifests/(?P<digest>[^/]+)"
+CONFIG: Final = rf"{MANIFEST}/config"
 NAMESPACES: Final = r"/api/v1/namespaces"
 NAMESPACE: Final = r"/api/v1/namespaces/(?P<namespace>[^/]+)"
 USAGE: Final = r"/api/v1/usage"
@@ -106,12 +108,14 @@ def _moment(query: Query, name: str) -> datetime | None:
         raise ParameterInvalid(f"{name} must be a time of ISO 8601, such as 2026-01-31T12:00:00Z") from error
 
 
-def _namespace(query: Query) -> str | None:
+def namespace_of_query(query: Query) -> str | None:
+    """Reads `namespace`."""
     return _text(query, "namespace", _NAMESPACE, "the name of a namespace")
 
 
-def _part(query: Query, orders: Sequence[str]) -> Part:
-    sort = choice_of(query, "sort", [*orders, *(f"-{order}" for order in orders)]) or "name"
+def part_of(query: Query, orders: Sequence[str], default: str = "name") -> Part:
+    """Reads `sort`, `n` and `cursor`."""
+    sort = choice_of(query, "sort", [*orders, *(f"-{order}" for order in orders)]) or default
     return Part(
         order=sort.removeprefix("-"),
         descending=sort.startswith("-"),
@@ -131,7 +135,7 @@ def search(_: re.Match[str], query: Query) -> Route:
 def search_repositories(_: re.Match[str], query: Query) -> Route:
     untagged = choice_of(query, "untagged", ("true", "false"))
     wanted = RepositoryFilter(
-        namespace=_namespace(query),
+        namespace=namespace_of_query(query),
         name=_text(query, "name", _PART_OF_NAME, "a part of a repository's name"),
         kind=choice_of(query, "kind", KINDS),
         min_size=_bytes(query, "min_size"),
@@ -142,18 +146,18 @@ def search_repositories(_: re.Match[str], query: Query) -> Route:
         pulled_before=_moment(query, "pulled_before"),
         untagged=None if untagged is None else untagged == "true",
     )
-    return SearchRepositories(_part(query, REPOSITORY_ORDERS), wanted)
+    return SearchRepositories(part_of(query, REPOSITORY_ORDERS), wanted)
 
 
 def search_tags(match: re.Match[str], query: Query) -> Route:
     name = _text(query, "name", _PART_OF_TAG, "a part of a tag")
     wanted = TagFilter(name, choice_of(query, "kind", KINDS))
-    return SearchTags(name_in(match), _part(query, TAG_ORDERS), wanted)
+    return SearchTags(name_in(match), part_of(query, TAG_ORDERS), wanted)
 
 
 def search_namespaces(_: re.Match[str], query: Query) -> Route:
     name = _text(query, "name", _NAMESPACE, "a part of a namespace's name")
-    return SearchNamespaces(_part(query, NAMESPACE_ORDERS), NamespaceFilter(name))
+    return SearchNamespaces(part_of(query, NAMESPACE_ORDERS), NamespaceFilter(name))
 
 
 def _namespace_in(match: re.Match[str]) -> str:
@@ -167,16 +171,20 @@ def get_ranking(match: re.Match[str], query: Query) -> Route:
     if match["ranking"] not in RANKINGS:
         raise ResourceUnknown(f"rankings are {', '.join(RANKINGS)}")
     return GetRanking(
-        match["ranking"], _number(query, "n", DEFAULT_RANKING_SIZE, LARGEST_RANKING_SIZE), _namespace(query)
+        match["ranking"], _number(query, "n", DEFAULT_RANKING_SIZE, LARGEST_RANKING_SIZE), namespace_of_query(query)
     )
 
 
-def get_tag(match: re.Match[str], _: Query) -> Route:
-    return GetTag(name_in(match), Tag.parse(match["tag"]))
+def get_tag(match: re.Match[str], query: Query) -> Route:
+    return GetTag(name_in(match), Tag.parse(match["tag"]), _moment(query, "at"))
 
 
 def describe_manifest(match: re.Match[str], _: Query) -> Route:
     return DescribeManifest(name_in(match), Digest.parse(match["digest"]))
+
+
+def get_config(match: re.Match[str], _: Query) -> Route:
+    return GetConfig(name_in(match), Digest.parse(match["digest"]))
 
 
 def get_namespace(match: re.Match[str], _: Query) -> Route:

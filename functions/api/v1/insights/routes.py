@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Final
 
 from functions.api.route import InNamespace, InRepository, Route
@@ -62,11 +62,19 @@ class SearchTags(InRepository):
 
 @dataclass(frozen=True, slots=True)
 class GetTag(InRepository):
+    """`at` is a time: what the tag named then is asked for."""
+
     tag: Tag
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DescribeManifest(InRepository):
+    digest: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class GetConfig(InRepository):
     digest: Digest
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from flask import Response
@@ -10,7 +11,9 @@ from functions.api.v1.insights import routes
 from functions.api.v1.insights.cursor_pages import Listing, asked
 from functions.api.web.context import Context
 from functions.api.web.responses import json_response
+from functions.api.web.rows import rows
 from functions.registry.metadata.content import repositories
+from functions.registry.metadata.history import bindings
 from functions.registry.metadata.lists import tags
 from functions.registry.metadata.lists.keyset import Found, Walk
 from functions.registry.metadata.lists.tags import ManifestDetails
@@ -39,11 +42,23 @@ def list_tags(context: Context, route: routes.SearchTags) -> Response:
 
 
 def get_tag(context: Context, route: routes.GetTag) -> Response:
-    return json_response(_details(_stored(context, route.repository, route.tag)))
+    """All that is known of it; or, with a time, what it named then."""
+    if route.at is not None:
+        return _get_tag_at(context, route, route.at)
+    return json_response(details(_stored(context, route.repository, route.tag)))
+
+
+def _get_tag_at(context: Context, route: routes.GetTag, moment: datetime) -> Response:
+    named = bindings.at(context.services.database, route.repository, route.tag, moment)
+    if named is None:
+        if not repositories.exists(context.services.database, route.repository):
+            raise NameUnknown(name=route.repository)
+        raise ManifestUnknown("the tag named nothing then, or that is not known any more", reference=str(route.tag))
+    return json_response({"name": route.tag, **rows([named])[0]})
 
 
 def get_manifest(context: Context, route: routes.DescribeManifest) -> Response:
-    return json_response(_details(_stored(context, route.repository, route.digest)))
+    return json_response(details(_stored(context, route.repository, route.digest)))
 
 
 def _stored(context: Context, repository: RepositoryName, reference: Tag | Digest) -> ManifestDetails:
@@ -56,7 +71,8 @@ def _stored(context: Context, repository: RepositoryName, reference: Tag | Diges
     return stored
 
 
-def _details(stored: ManifestDetails) -> dict[str, Any]:
+def details(stored: ManifestDetails) -> dict[str, Any]:
+    """Returns all that is shown of a tag or a manifest."""
     document = read_stored(stored.payload)
     listed = document.get("manifests")
     children = [entry for entry in listed or [] if _is_child(entry, stored)]

@@ -34,6 +34,7 @@ ENDPOINTS: Final = (
         handler=repositories.delete,
         permission=RightTo("delete"),
         action="repository.delete",
+        makes_events=True,
         leaves_garbage=True,
     ),
     Endpoint(
@@ -44,6 +45,7 @@ ENDPOINTS: Final = (
         handler=repositories.move,
         permission=Administrator(),
         action="repository.move",
+        makes_events=True,
     ),
     Endpoint(
         method="POST",
@@ -53,7 +55,17 @@ ENDPOINTS: Final = (
         handler=repositories.delete_tags,
         permission=RightTo("delete"),
         action="tags.delete",
+        makes_events=True,
         leaves_garbage=True,
+    ),
+    Endpoint(
+        method="PATCH",
+        path=paths.NAMESPACE,
+        route=routes.ChangeNamespace,
+        parse=paths.in_namespace(routes.ChangeNamespace),
+        handler=repositories.change_namespace,
+        permission=Administrator(),
+        action="namespace.change",
     ),
     Endpoint(
         method="GET",

@@ -15,6 +15,7 @@ from functions.registry.oci.name import parse_namespace
 REPOSITORY: Final = rf"/api/v1/repositories/{NAME}"
 MOVE: Final = rf"{REPOSITORY}/-/move"
 DELETE_TAGS: Final = rf"{REPOSITORY}/-/delete-tags"
+NAMESPACE: Final = r"/api/v1/namespaces/(?P<namespace>[^/]+)"
 QUOTA: Final = r"/api/v1/namespaces/(?P<namespace>[^/]+)/quota"
 QUOTAS: Final = r"/api/v1/quotas"
 

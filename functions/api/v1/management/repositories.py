@@ -11,7 +11,7 @@ from functions.api.tag_protection import require_deletable, require_removable
 from functions.api.v1.management import routes
 from functions.api.web import json_body
 from functions.api.web.context import Context
-from functions.api.web.errors import ImportUnfinished, NameConflict, ParameterInvalid
+from functions.api.web.errors import ImportUnfinished, NameConflict, ParameterInvalid, ResourceUnknown
 from functions.api.web.json_body import flag, nullable, number, repository, tag_list
 from functions.api.web.responses import answer
 from functions.api.web.rows import rows
@@ -26,15 +26,23 @@ _GRACE: Final = nullable(number(0, LONGEST_GRACE_SECONDS))
 
 
 def change(context: Context, route: routes.ChangeRepository) -> Response:
-    fields = json_body.read(context, {}, {"keep_untagged": flag, "grace_seconds": _GRACE})
+    fields = json_body.read(context, {}, {"keep_untagged": flag, "grace_seconds": _GRACE, "undo_seconds": _GRACE})
     if not fields:
-        raise ParameterInvalid("the body has keep_untagged, grace_seconds or both")
-    asked = SettingsChange(changes_grace="grace_seconds" in fields, **fields)
+        raise ParameterInvalid("the body has one or several of keep_untagged, grace_seconds and undo_seconds")
+    asked = SettingsChange(changes_grace="grace_seconds" in fields, changes_undo="undo_seconds" in fields, **fields)
     changed = repository_settings.change(context.services.database, route.repository, asked)
     if changed is None:
         raise NameUnknown(name=route.repository)
     registry_changed(context, "repository.change", route.repository, namespace_of(route.repository), **fields)
     return answer({"name": route.repository, **rows([changed])[0]})
+
+
+def change_namespace(context: Context, route: routes.ChangeNamespace) -> Response:
+    fields = json_body.read(context, {"undo_seconds": _GRACE}, {})
+    if not repository_settings.change_namespace(context.services.database, route.namespace, fields["undo_seconds"]):
+        raise ResourceUnknown(f"namespace {route.namespace} has no repository")
+    registry_changed(context, "namespace.change", route.namespace, route.namespace, **fields)
+    return answer({"name": route.namespace, **fields})
 
 
 def move(context: Context, route: routes.MoveRepository) -> Response:
@@ -60,7 +68,9 @@ def move(context: Context, route: routes.MoveRepository) -> Response:
 
 
 def delete(context: Context, route: routes.DeleteRepository) -> Response:
-    """Deletes tags, manifests and links at once; the bytes that nothing else needs go with garbage collection."""
+    """It is set aside for as long as it can be put back; the bytes that nothing else needs then go with garbage
+    collection.
+    """
     require_removable(context, route.repository)
     rank = context.caller.rank(route.repository)
     context.services.imports.make_here(route.repository)

@@ -14,6 +14,11 @@ class ChangeRepository(InRepository):
 
 
 @dataclass(frozen=True, slots=True)
+class ChangeNamespace(InNamespace):
+    """How long what is deleted in its repositories can be put back changes."""
+
+
+@dataclass(frozen=True, slots=True)
 class DeleteRepository(InRepository):
     """The repository goes with all that it holds."""
 

@@ -9,7 +9,7 @@ from functions.api.route import InRepository, Route
 from functions.registry.metadata.retention.verdicts import Wanted
 from functions.registry.oci.name import Tag
 
-Decision = Literal["apply", "drop"]
+Decision = Literal["apply", "drop", "undo"]
 
 
 @dataclass(frozen=True, slots=True)

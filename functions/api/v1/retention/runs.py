@@ -21,7 +21,7 @@ from functions.registry.metadata.access.patterns import namespace_of
 from functions.registry.metadata.retention import runs, verdicts
 from functions.registry.metadata.retention.policies import namespace_of as place_of
 from functions.registry.metadata.retention.runs import NewPlan, Run
-from functions.registry.retention import applying, judging, planning, spans
+from functions.registry.retention import applying, judging, planning, spans, undoing
 
 _LONGEST_NAME: Final = 64
 _NEWEST: Final = 2**62
@@ -96,6 +96,8 @@ def decide(context: Context, route: routes.DecideRun) -> Response:
     run = _known(context, route.run)
     if route.decision == "apply":
         _apply(context, run)
+    elif route.decision == "undo":
+        _undo(context, run)
     elif not runs.set_state(context.services.database, run.id, "dropped", ("making", "ready", "held", "preview")):
         raise ResourceExists(f"run {run.id} is {run.state}: there is nothing to drop")
     registry_changed(
@@ -110,6 +112,14 @@ def _apply(context: Context, run: Run) -> None:
         raise ResourceExists(_refusal(run))
     if not applying.apply_until(database, _leeway(context), run.id, time.monotonic() + _SECONDS):
         context.services.gc_trigger.send()
+
+
+def _undo(context: Context, run: Run) -> None:
+    """What takes longer than a request is put back when it is asked for again."""
+    database = context.services.database
+    if not runs.set_state(database, run.id, "undoing", ("done", "undoing")):
+        raise ResourceExists(f"run {run.id} is {run.state}: what is done can be undone")
+    undoing.undo_until(database, run.id, time.monotonic() + _SECONDS)
 
 
 def _refusal(run: Run) -> str:

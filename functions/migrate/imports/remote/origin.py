@@ -11,8 +11,8 @@ from typing import Final, Self
 from urllib.parse import urlsplit
 
 from functions.migrate.imports.remote.errors import RemoteRefused
-from functions.registry.auth import outgoing
-from functions.registry.auth.outgoing import OutgoingFailed
+from functions.registry import outgoing
+from functions.registry.outgoing import OutgoingFailed
 
 CONNECT_SECONDS: Final = 10.0
 _PORTS: Final = {"http": 80, "https": 443}

@@ -17,8 +17,7 @@ from urllib.parse import urljoin
 from functions.migrate.imports.remote.errors import AnswerInvalid, RemoteRefused, RemoteUnavailable, TimeOver
 from functions.migrate.imports.remote.origin import Origin
 from functions.migrate.imports.remote.rate import Rate
-from functions.registry import idle
-from functions.registry.auth import outgoing
+from functions.registry import idle, outgoing
 
 # One answer, from the request to its last byte. A blob's stream has what is left of the work's own time.
 ANSWER_SECONDS: Final = 30.0

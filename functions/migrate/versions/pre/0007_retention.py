@@ -3,7 +3,7 @@
 from functions.migrate.sql import execute
 
 revision = "pre_0007"
-down_revision = "pre_0004"
+down_revision = "pre_0006"
 
 
 def upgrade() -> None:

@@ -46,16 +46,6 @@ CREATE TABLE retention_reviews (
 ) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 500);
 CREATE INDEX retention_reviews_due ON retention_reviews (due_at);
 
--- Tags that no policy removes for the time being.
-CREATE TABLE tag_pins (
-    repository_id bigint NOT NULL,
-    tag text COLLATE "C" NOT NULL,
-    until timestamptz NOT NULL,
-    reason text NOT NULL,
-    PRIMARY KEY (repository_id, tag),
-    CONSTRAINT tag_pins_tag FOREIGN KEY (repository_id, tag) REFERENCES tags ON DELETE CASCADE
-);
-
 -- Ranges of repositories' names in which policies changed, or that were moved: what decides there is looked up anew, and
 -- then their tags are queued. Each waits until nobody is left who may not have seen the change.
 CREATE TABLE retention_fills (
@@ -156,9 +146,10 @@ CREATE FUNCTION moment_of(microseconds bigint) RETURNS timestamptz LANGUAGE sql 
     SELECT timestamptz 'epoch' + microseconds * interval '1 microsecond'
 $$;
 
+-- None for a repository that is set aside: its name has an @.
 CREATE FUNCTION retention_policy_of(repository text) RETURNS bigint LANGUAGE sql STABLE AS $$
     SELECT id FROM retention_policies
-     WHERE namespace IN ('', split_part(repository, '/', 1)) AND repository LIKE repositories_like
+     WHERE strpos(repository, '@') = 0 AND namespace IN ('', split_part(repository, '/', 1)) AND repository LIKE repositories_like
        AND glob_fits(repository, repositories, repositories_form, NULL)
      ORDER BY position, id
      LIMIT 1

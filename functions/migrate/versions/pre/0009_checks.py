@@ -3,7 +3,7 @@
 from functions.migrate.sql import execute
 
 revision = "pre_0009"
-down_revision = "pre_0007"
+down_revision = "pre_0008"
 
 
 def upgrade() -> None:

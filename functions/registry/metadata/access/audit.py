@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal, get_args
 
-from functions.registry.metadata.db import Database, Statement, compose
+from functions.registry.metadata.db import Call, Database, Statement, compose
 from functions.registry.oci.page import LARGEST_BYTES
 
 Outcome = Literal["success", "denied", "error"]
@@ -174,6 +174,11 @@ def write(db: Database, event: Event) -> None:
 
 def list_page(db: Database, size: int, wanted: Filter | None = None, before: int | None = None) -> list[Entry]:
     """Lists the latest first, those older than the entry `before`; one more than `size`, if there are more."""
+    return db.all(listing(size, wanted, before))
+
+
+def listing(size: int, wanted: Filter | None = None, before: int | None = None) -> Call[Entry]:
+    """Returns what `list_page` asks, for a batch."""
     wanted = wanted or Filter()
     values: dict[str, Any] = {
         "before": _NEWEST if before is None else before,
@@ -183,12 +188,12 @@ def list_page(db: Database, size: int, wanted: Filter | None = None, before: int
     }
     if wanted.namespace is not None:
         about = {"namespace": wanted.namespace, "principal": wanted.principal, "resource": wanted.resource}
-        return db.all(_LIST_OF_NAMESPACE(**about, **values))
+        return _LIST_OF_NAMESPACE(**about, **values)
     if wanted.principal is not None:
-        return db.all(_LIST_OF_PRINCIPAL(principal=wanted.principal, resource=wanted.resource, **values))
+        return _LIST_OF_PRINCIPAL(principal=wanted.principal, resource=wanted.resource, **values)
     if wanted.resource is not None:
-        return db.all(_LIST_OF_RESOURCE(resource=wanted.resource, **values))
-    return db.all(_LIST(**values))
+        return _LIST_OF_RESOURCE(resource=wanted.resource, **values)
+    return _LIST(**values)
 
 
 def trim(db: Database, bounds: Bounds, limit: int = 1000) -> int:

@@ -80,10 +80,14 @@ _LIST_SECRETS: Final = Statement(
     """,
 )
 
+# A session that came by a link of the command line knows no secret: any may have signed that in.
 _REVOKE_SECRET: Final = Statement(
     "credentials_revoke_secret",
     int,
     """
+    WITH closed AS (
+        DELETE FROM console_sessions WHERE principal_id = :principal_id AND via = 'link'
+    )
     UPDATE secrets SET revoked_at = now()
      WHERE id = :id AND principal_id = :principal_id AND revoked_at IS NULL
     """,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from functions.registry.metadata.access.patterns import repository_regex
-from functions.registry.metadata.db import Conflict, Database, Statement, compose
+from functions.registry.metadata.db import Call, Conflict, Database, Statement, compose
 
 NOBODY: Final = 0
 
@@ -140,10 +140,13 @@ _LIST_OF_PRINCIPAL: Final = _listing("grants_list_of_principal", "grants.princip
 
 
 def roles(db: Database, principal_id: int | None, names: Sequence[str]) -> dict[str, int]:
-    """Returns the rank of the best role in each of the repositories; those without one are left out. None is
-    anonymous.
-    """
-    return db.one_or_none(_ROLES(principal_id=principal_id or NOBODY, names=list(names))) or {}
+    """Returns the rank of the best role in each of the repositories, but for those without one. None is anonymous."""
+    return db.one_or_none(holding(principal_id, names)) or {}
+
+
+def holding(principal_id: int | None, names: Sequence[str]) -> Call[dict[str, int]]:
+    """Returns what `roles` asks, for a batch."""
+    return _ROLES(principal_id=principal_id or NOBODY, names=list(names))
 
 
 def standing(db: Database, principal_id: int) -> Standing | None:
@@ -197,9 +200,16 @@ def list_page(
 
     With a principal: its own only. With a namespace: those whose patterns match nothing elsewhere.
     """
+    return db.all(listing(size, after, principal_id, namespace))
+
+
+def listing(
+    size: int, after: Grant | None = None, principal_id: int | None = None, namespace: str | None = None
+) -> Call[Grant]:
+    """Returns what `list_page` asks, for a batch."""
     last = {"last_pattern": after.pattern if after else "", "last_id": after.id if after else 0, "size": size + 1}
     if namespace is not None:
-        return db.all(_LIST_OF_NAMESPACE(namespace=namespace, principal_id=principal_id, **last))
+        return _LIST_OF_NAMESPACE(namespace=namespace, principal_id=principal_id, **last)
     if principal_id is None:
-        return db.all(_LIST(**last))
-    return db.all(_LIST_OF_PRINCIPAL(principal_id=principal_id, **last))
+        return _LIST(**last)
+    return _LIST_OF_PRINCIPAL(principal_id=principal_id, **last)

@@ -111,6 +111,8 @@ _SET_PASSWORD: Final = Statement(
     """
     WITH forgotten AS (
         DELETE FROM refresh_tokens WHERE principal_id = :id AND secret_id IS NULL AND trusted_publisher_id IS NULL
+    ), closed AS (
+        DELETE FROM console_sessions WHERE principal_id = :id AND secret_id IS NULL
     )
     UPDATE principals SET password_hash = :hash WHERE id = :id AND kind = 'user'
     """,
@@ -176,14 +178,24 @@ def _create(db: Database, kind: str, name: str, namespace: str | None, *, is_adm
 
 
 def get(db: Database, name: str) -> Principal | None:
-    return db.one_or_none(_GET(name=name))
+    return db.one_or_none(reading(name))
+
+
+def reading(name: str) -> Call[Principal]:
+    """Returns what `get` asks, for a batch."""
+    return _GET(name=name)
 
 
 def list_page(db: Database, page: Page, namespace: str | None = None) -> list[Principal]:
     """Returns principals by name, one more than the page holds if there are more; of a namespace its robots only."""
+    return db.all(listing(page, namespace))
+
+
+def listing(page: Page, namespace: str | None = None) -> Call[Principal]:
+    """Returns what `list_page` asks, for a batch."""
     if namespace is None:
-        return db.all(_LIST(last=page.last, size=page.size + 1))
-    return db.all(_LIST_OF_NAMESPACE(namespace=namespace, last=page.last, size=page.size + 1))
+        return _LIST(last=page.last, size=page.size + 1)
+    return _LIST_OF_NAMESPACE(namespace=namespace, last=page.last, size=page.size + 1)
 
 
 def disable(db: Database, principal_id: int) -> bool:

@@ -146,7 +146,12 @@ def list_all(db: Database, namespace: str | None = None) -> list[Rule]:
     """Returns rules in the order in which they are asked. With a namespace: those that say nothing of repositories
     elsewhere.
     """
-    return db.all(_LIST() if namespace is None else _LIST_OF_NAMESPACE(namespace=namespace))
+    return db.all(listing(namespace))
+
+
+def listing(namespace: str | None = None) -> Call[Rule]:
+    """Returns what `list_all` asks, for a batch."""
+    return _LIST() if namespace is None else _LIST_OF_NAMESPACE(namespace=namespace)
 
 
 def unless_delete_protected(repository: RepositoryName) -> Call[str]:

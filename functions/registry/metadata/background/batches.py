@@ -24,8 +24,9 @@ _SHORTEST_SECONDS: Final = 0.001
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The migration whose turn it is. It is due in `rest_seconds`; `waiting` sessions wait for a lock of somebody, and
-    so many standby servers are late. `idle_seconds` have gone by since a batch of it ended, or since it was registered.
+    """It is the migration whose turn has come. It is due in `rest_seconds`; `waiting` sessions wait for a lock of
+    somebody, and so many standby servers are late. `idle_seconds` have gone by since a batch of it ended, or since it
+    was registered.
     """
 
     id: int
@@ -64,7 +65,7 @@ _LIMITS: Final = Statement(
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A migration that nobody else works at until the transaction is over. `failed_key` is one that is due again, the
+    """Nobody else works at this migration until the transaction is over. `failed_key` is one that is due again, the
     first behind `failed_after`; None if there is no such.
     """
 
@@ -191,7 +192,7 @@ def claim(session: Session, id_: int) -> Claim | None:
 
 
 def advance(session: Session, claim: Claim, part: Part, size: int, seconds: float, rest: float) -> None:
-    """The part is done, which took so many seconds. The next batch is of `size`, after `rest`."""
+    """Notes that the part is done, which took so many seconds. The next batch is of `size`, after `rest`."""
     rate = part.rows / max(seconds + rest, _SHORTEST_SECONDS)
     session.count(_ADVANCE(id=claim.id, last=part.upto, rows=part.rows, size=size, rate=rate, rest=rest))
 
@@ -206,7 +207,7 @@ def forget_failure(session: Session, id_: int, key: str) -> None:
 
 
 def put_off(db: Database, id_: int, last: str, size: int, seconds: float, reason: str | None) -> None:
-    """The batch behind `last` was not done: another of `size` is tried in so many seconds."""
+    """Notes that the batch behind `last` was not done: another of `size` is due in so many seconds."""
     db.count(_PUT_OFF(id=id_, last=last, size=size, seconds=seconds, reason=reason))
 
 
@@ -216,7 +217,7 @@ def wait(db: Database, id_: int, reason: str) -> None:
 
 
 def give_up(db: Database, id_: int, after: str, key: str, error: str) -> str | None:
-    """The row `key`, the first behind `after`, can't be done: remembered, and passed by. Returns the state then."""
+    """Remembers that the row `key`, the first behind `after`, can't be done, and passes it by. Returns the state."""
     return db.one_or_none(_GIVE_UP(id=id_, after=after, key=key, error=error, most=MOST_FAILURES))
 
 

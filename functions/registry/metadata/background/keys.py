@@ -29,7 +29,7 @@ _PART: Final = """
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Some rows that follow one another: how many, and the key of the last of them; None where there are none."""
+    """It is some rows that follow one another: how many, and the key of the last; None where there are none."""
 
     rows: int
     upto: str | None

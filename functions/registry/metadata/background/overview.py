@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final
 
+from functions.registry.metadata.background.vocabulary import Act, State
 from functions.registry.metadata.db import Database, Statement, compose
 
-State = Literal["active", "paused", "finished", "failed"]
-Act = Literal["pause", "resume", "retry", "finish"]
-ACTS: Final[tuple[Act, ...]] = get_args(Act)
 # So many rows that could not be done are shown.
 MOST_SHOWN: Final = 100
 
@@ -121,5 +119,5 @@ def act(db: Database, name: str, act: Act) -> bool:
 
 
 def act_on_all(db: Database, act: Act) -> int:
-    """The same for each that is in a state for it. Returns how many are."""
+    """Does the same with each that is in a state for it. Returns how many are."""
     return db.count(_ACTS[act](name="*"))

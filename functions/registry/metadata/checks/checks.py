@@ -154,7 +154,7 @@ def list_all(db: Database, before: int, limit: int) -> list[Check]:
 
 
 def lock(session: Session, check_id: int) -> Check | None:
-    """None if it is not running any more."""
+    """Returns None if it is not running any more."""
     return session.one_or_none(_LOCK(id=check_id))
 
 
@@ -172,7 +172,7 @@ def note_reason(db: Database, check_id: int, reason: str) -> None:
 
 
 def ending(check_id: int, state: CheckState, reason: str | None, kinds: Sequence[Kind]) -> list[Call[Any]]:
-    """Of `kinds` all was looked at. What is long gone is forgotten by the way."""
+    """Ends it: of `kinds` all was looked at. What is long gone is forgotten by the way."""
     return [
         _END(id=check_id, state=state, reason=reason),
         _DROP_PIECES(id=check_id),

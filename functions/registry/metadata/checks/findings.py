@@ -17,7 +17,8 @@ _IS_OPEN: Final = """
     found.gone_at IS NULL
        AND (found.kind NOT IN ('missing', 'size', 'checksum', 'digest', 'marked')
             OR EXISTS (SELECT FROM blobs
-                        WHERE blobs.object_name = found.subject AND blobs.digest = found.digest OFFSET 0))
+                        WHERE blobs.object_name = found.subject AND blobs.digest = found.digest
+                          AND (found.kind <> 'marked' OR blobs.damaged_at IS NOT NULL) OFFSET 0))
        AND (found.kind <> 'manifest' OR found.action IS DISTINCT FROM 'marked'
             OR EXISTS (SELECT FROM manifests
                         WHERE manifests.id = CAST(found.subject AS bigint) AND manifests.damaged_at IS NOT NULL
@@ -27,7 +28,9 @@ _IS_OPEN: Final = """
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`images` are up to ten tags that need it, the one that was pulled last first; `pulled_at` is when that was."""
+    """`repositories` are up to ten that have it, and `images` as many tags that need it, the one that was pulled last
+    first; `pulled_at` is when that was.
+    """
 
     id: int
     check_id: int
@@ -40,6 +43,7 @@ class Finding:
     found_at: datetime
     action: Action | None
     acted_at: datetime | None
+    repositories: list[str]
     images: list[str]
     pulled_at: datetime | None
 
@@ -77,6 +81,8 @@ _NOTE: Final = Statement(
 _LIST_SQL: Final = """
     SELECT found.id, found.check_id, found.kind, found.subject, found.digest, found.repository, found.size,
            found.detail, found.found_at, found.action, found.acted_at,
+           CASE WHEN found.repository IS NULL THEN coalesce(held.names, '[]')
+                ELSE json_build_array(found.repository) END,
            coalesce(needing.images, '[]'), needing.pulled_at
       FROM findings AS found
       LEFT JOIN LATERAL (
@@ -100,6 +106,14 @@ _LIST_SQL: Final = """
                     ORDER BY tags.pulled_at DESC, 1
                     LIMIT 10) AS image
            ) AS needing ON true
+      LEFT JOIN LATERAL (
+           SELECT json_agg(link.name) AS names
+             FROM (SELECT repositories.name
+                     FROM repository_blobs AS link
+                     JOIN repositories ON repositories.id = link.repository_id
+                    WHERE link.digest = found.digest
+                    ORDER BY link.repository_id LIMIT 10) AS link
+           ) AS held ON true
      WHERE found.id > :last AND found.kind = coalesce(:kind, found.kind) AND $is_open
      ORDER BY found.id
      LIMIT :limit
@@ -133,6 +147,17 @@ _COUNT_UNMARKED: Final = Statement(
        AND found.kind = ANY (CAST(:kinds AS text[]))
        AND EXISTS (SELECT FROM blobs
                     WHERE blobs.object_name = found.subject AND blobs.damaged_at IS NULL OFFSET 0)
+    """,
+)
+
+_OPEN_SUBJECTS: Final = Statement(
+    "checks_open_subjects",
+    str,
+    """
+    SELECT asked.subject FROM unnest(CAST(:subjects AS text[])) AS asked (subject)
+     WHERE EXISTS (SELECT FROM findings AS found
+                    WHERE found.kind = ANY (CAST(:kinds AS text[])) AND found.subject = asked.subject
+                      AND found.gone_at IS NULL OFFSET 0)
     """,
 )
 
@@ -204,8 +229,13 @@ def count_open(db: Database) -> dict[Kind, int]:
     return {each.kind: each.count for each in db.all(_COUNT())}
 
 
+def open_subjects(db: Database, kinds: Sequence[Kind], subjects: Sequence[str]) -> set[str]:
+    """Those of the subjects of which something of these kinds was found."""
+    return set(db.all(_OPEN_SUBJECTS(kinds=list(kinds), subjects=list(subjects))))
+
+
 def count_unmarked(db: Database, check_id: int) -> int:
-    """How many blobs the check found to be damaged that nobody has marked yet."""
+    """Returns how many blobs the check found to be damaged that nobody has marked yet."""
     return db.one_or_none(_COUNT_UNMARKED(check_id=check_id, kinds=list(DAMAGED_BLOBS))) or 0
 
 

@@ -159,12 +159,12 @@ def repositories_after(db: Database, id_: int, limit: int) -> list[int]:
 
 
 def manifests(db: Database, ids: Sequence[int]) -> list[LeakedManifest]:
-    """Of the repositories with these ids."""
+    """Returns those of the repositories with these ids."""
     return db.all(_MANIFESTS(ids=list(ids)))
 
 
 def links(db: Database, ids: Sequence[int]) -> list[LeakedLink]:
-    """Of the repositories with these ids."""
+    """Returns those of the repositories with these ids."""
     return db.all(_LINKS(ids=list(ids)))
 
 

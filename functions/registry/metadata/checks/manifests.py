@@ -69,7 +69,7 @@ _MARK: Final = Statement(
 
 
 def after(db: Database, id_: int, upto: int, limit: int, most: int) -> list[Checked]:
-    """At most `limit`, with payloads of at most `most` bytes together, but for the first."""
+    """Returns at most `limit`, with payloads of at most `most` bytes together, but for the first."""
     return db.all(_AFTER(after=id_, upto=upto, limit=limit, most=most))
 
 

@@ -46,12 +46,15 @@ _CLAIM: Final = Statement(
     "checks_claim_piece",
     Piece,
     """
+    WITH due AS MATERIALIZED (
+        SELECT id FROM check_pieces
+         WHERE check_id = :check_id AND lease_until <= now()
+         ORDER BY id LIMIT 1
+           FOR UPDATE SKIP LOCKED
+    )
     UPDATE check_pieces AS piece
        SET lease = piece.lease + 1, lease_until = now() + interval '5 minutes'
-      FROM (SELECT id FROM check_pieces
-             WHERE check_id = :check_id AND lease_until <= now()
-             ORDER BY id LIMIT 1
-               FOR UPDATE SKIP LOCKED) AS due
+      FROM due
      WHERE piece.id = due.id
     RETURNING piece.id, piece.check_id, piece.step, piece.start, piece.stop, piece.cursor, piece.lease
     """,

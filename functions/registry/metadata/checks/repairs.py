@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from functions.registry.metadata.db import Call, Database, Statement
+from functions.registry.metadata.db import Database, Statement
 from functions.registry.oci.digest import Digest
 
 # A mistake can be undone for as long.
@@ -23,7 +23,7 @@ _UNMARK: Final = Statement(
 # What was named meanwhile is passed by, and so is whatever belongs to an older registry.
 _QUEUE: Final = Statement(
     "checks_queue_deletions",
-    str,
+    int,
     """
     INSERT INTO deletions (object_name, size, not_before)
     SELECT unknown.name, unknown.size, now() + make_interval(days => :days)
@@ -33,16 +33,15 @@ _QUEUE: Final = Statement(
        AND NOT EXISTS (SELECT FROM import_sources WHERE prefix IS NOT NULL AND starts_with(unknown.name, prefix))
      ORDER BY unknown.name
     ON CONFLICT (object_name) DO NOTHING
-    RETURNING object_name
     """,
 )
 
 
-def unmark(db: Database, digest: Digest, object_name: str) -> bool:
-    """Its object was just read, and has the blob's bytes. False if it has another object by now, or no mark."""
-    return db.count(_UNMARK(digest=digest, object_name=object_name)) > 0
+def unmark(db: Database, digest: Digest, object_name: str) -> None:
+    """Its object was just read, and has the blob's bytes. If it has another object by now nothing is done."""
+    db.count(_UNMARK(digest=digest, object_name=object_name))
 
 
-def queueing(names: Sequence[str], sizes: Sequence[int | None]) -> Call[str]:
-    """Unknown objects go after seven days, unless that is undone; it gives the names of those that were queued."""
-    return _QUEUE(names=list(names), sizes=list(sizes), days=GRACE_DAYS)
+def queue(db: Database, names: Sequence[str], sizes: Sequence[int | None]) -> None:
+    """Unknown objects go after seven days, unless that is undone."""
+    db.count(_QUEUE(names=list(names), sizes=list(sizes), days=GRACE_DAYS))

@@ -80,7 +80,7 @@ _LOCK: Final = Statement(
     compose(
         """
     SELECT count(*), coalesce(max(length(locked.name)), 0)
-      FROM (SELECT name FROM repositories WHERE $moving ORDER BY id FOR UPDATE) AS locked
+      FROM (SELECT name FROM repositories WHERE $moving AND deleted_at IS NULL ORDER BY id FOR UPDATE) AS locked
     """,
         moving=_MOVING,
     ),
@@ -99,7 +99,7 @@ _TAKEN: Final = Statement(
         """
     (SELECT name, false
        FROM repositories AS target
-      WHERE $new
+      WHERE $new AND target.deleted_at IS NULL
         AND (NOT $moving
              OR EXISTS (SELECT FROM repositories AS source
                          WHERE source.name = CAST(:old AS text) || substr(target.name, length(:new) + 1)))
@@ -133,7 +133,7 @@ _RENAME: Final = Statement(
     UPDATE repositories
        SET name = CAST(:new AS text) || substr(name, length(:old) + 1),
            namespace_id = (SELECT namespaces.id FROM namespaces WHERE namespaces.name = :namespace)
-     WHERE $moving
+     WHERE $moving AND deleted_at IS NULL
     """,
         moving=_MOVING,
     ),

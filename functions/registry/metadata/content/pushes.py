@@ -133,14 +133,19 @@ _STORED_TYPE: Final = Statement(
 )
 
 
+def beginning(repository: RepositoryName, tags: Sequence[str], rank: int) -> Call[str]:
+    """Returns what a push, or whoever writes tags as one does, begins with."""
+    return _BEGIN(repository=repository, tags=sorted(set(tags)), rank=str(rank))
+
+
 def put(db: Database, push: Push) -> Pushed:
     """All of it becomes visible together, or nothing does. Raises TypeDiffers, ReferenceMissing and ChangeRefused."""
-    begin: list[Call[Any]] = [_BEGIN(repository=push.repository, tags=sorted(set(push.tags)), rank=str(push.rank))]
+    begin: list[Call[Any]] = [beginning(push.repository, push.tags, push.rank)]
     if push.is_copy:
         begin.insert(0, _COPYING())
     if push.new_tags:
         begin.append(limits.unless_tagged(push.repository, push.new_tags))
-    calls = _calls(push)
+    calls = putting(push)
     for attempt in range(_ATTEMPTS):
         try:
             outcomes = _batch(db, push, [*begin, *calls])[-len(calls) :]
@@ -175,8 +180,10 @@ def _batch(db: Database, push: Push, calls: list[Call[Any]]) -> list[Outcome]:
     return db.batch([quotas.claiming(push.repository.namespace), *calls])
 
 
-def _calls(push: Push) -> list[Call[Any]]:
-    """Makes the same few statements whatever the number of references; those with nothing to do are left out."""
+def putting(push: Push) -> list[Call[Any]]:
+    """Returns what puts the manifest with its references and tags into a transaction that `beginning` has begun: the
+    same few statements whatever the number of references; those with nothing to do are left out.
+    """
     manifest = push.manifest
     where = {"repository": push.repository, "digest": push.digest}
     calls: list[Call[Any]] = [

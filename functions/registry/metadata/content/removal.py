@@ -1,16 +1,19 @@
 """A repository with all that it holds, or many of its tags, deleted in one transaction.
 
-Only rows go, and with the links the right to their blobs: what nothing else links is then collected, objects and all.
+For as long as it can be put back, a repository is only set aside: under a name that no client can say nothing of it is
+served, and all of it stays. Where nothing can be put back its rows go, and with the links the right to their blobs:
+what nothing else links is then collected, objects and all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from datetime import datetime
+from typing import Any, Final, Literal
 
 from functions.registry.metadata.access import rules
-from functions.registry.metadata.db import Database, Session, Statement, ranked
+from functions.registry.metadata.db import Call, Database, Session, Statement, ranked
 from functions.registry.oci.name import RepositoryName, Tag
 
 MOST_TAGS: Final = 1000
@@ -18,12 +21,15 @@ MOST_TAGS: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """It says how much went with the repository; blobs may well be in others still."""
+    """It says how much went with the repository; blobs may well be in others still. `restorable_until` is until when
+    all of it can be put back; None if it can't.
+    """
 
     tags: int
     manifests: int
     blobs: int
     uploads: int
+    restorable_until: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +41,52 @@ class TagRemoval:
     reason: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Locked:
+    id: int
+    can_come_back: bool
+
+
 # Whoever pushes into it is waited for, and whoever comes later finds none, and makes a new one.
 _LOCK: Final = Statement(
-    "removal_lock", int, "SELECT id FROM repositories WHERE name = :repository FOR UPDATE OF repositories"
+    "removal_lock",
+    _Locked,
+    """
+    SELECT id, undo_window(id) > interval '0' FROM repositories WHERE name = :repository FOR UPDATE OF repositories
+    """,
+)
+
+# What the trigger asks of each tag that is deleted. Where there are no rules nothing is asked.
+_UNLESS_TAGS_ARE_KEPT: Final = Statement(
+    "removal_unless_tags_are_kept",
+    str,
+    """
+    SELECT refuse((
+           SELECT coalesce(tag_refusal(repositories.name, tags.name, false, caller_rank()),
+                           deletion_refusal(repositories.name, tags.name, caller_rank()))
+             FROM repositories JOIN tags ON tags.repository_id = repositories.id
+            WHERE repositories.id = :id
+              AND EXISTS (SELECT FROM tag_rules
+                           WHERE tag_rules.namespace IN ('', split_part(repositories.name, '/', 1)))
+              AND coalesce(tag_refusal(repositories.name, tags.name, false, caller_rank()),
+                           deletion_refusal(repositories.name, tags.name, caller_rank())) IS NOT NULL
+            LIMIT 1))
+    """,
+)
+
+# No repository's name has an @, so nobody can ask for it.
+_SET_ASIDE: Final = Statement(
+    "removal_set_aside",
+    Removed,
+    """
+    UPDATE repositories
+       SET name = repositories.name || '@' || repositories.id, deleted_at = now(),
+           deleted_until = now() + undo_window(repositories.id), deleted_by = change_actor()
+      FROM repository_usage AS usage
+     WHERE repositories.id = :id AND usage.repository_id = repositories.id
+    RETURNING usage.tags, usage.manifests, usage.blobs,
+              (SELECT count(*) FROM uploads WHERE uploads.repository_id = repositories.id), repositories.deleted_until
+    """,
 )
 
 # In the order in which whoever deletes one of them locks them. Rules for tags are obeyed here.
@@ -52,6 +101,8 @@ _CHILDREN: Final = Statement(
      WHERE manifests.repository_id = :id AND manifest_children.parent_id = manifests.id
     """,
 )
+
+_WITHDRAWN: Final = Statement("removal_withdrawn", int, "DELETE FROM withdrawn_manifests WHERE repository_id = :id")
 
 _MANIFESTS: Final = Statement("removal_manifests", int, "DELETE FROM manifests WHERE repository_id = :id")
 
@@ -100,16 +151,23 @@ def remove(db: Database, repository: RepositoryName, rank: int = 0) -> Removed |
     """
 
     def work(session: Session) -> Removed | None:
-        ids = _LOCK.read(
-            session.batch([ranked(rank), rules.unless_delete_protected(repository), _LOCK(repository=repository)])[-1]
-        )
-        if not ids:
-            return None
-        steps = (_TAGS, _CHILDREN, _MANIFESTS, _LINKS, _UPLOADS, _REPOSITORY)
-        tags, _, manifests, links, uploads, _ = session.batch([step(id=ids[0]) for step in steps])
-        return Removed(tags.count, manifests.count, links.count, uploads.count)
+        calls: list[Call[Any]] = [ranked(rank), rules.unless_delete_protected(repository), _LOCK(repository=repository)]
+        for locked in _LOCK.read(session.batch(calls)[-1]):
+            if not locked.can_come_back:
+                return end(session, locked.id)
+            return _SET_ASIDE.read(session.batch([_UNLESS_TAGS_ARE_KEPT(id=locked.id), _SET_ASIDE(id=locked.id)])[-1])[
+                0
+            ]
+        return None
 
     return db.transaction(work, is_long=True)
+
+
+def end(session: Session, repository_id: int) -> Removed:
+    """Deletes all rows of a repository that is locked. In the order in which whoever deletes one of them locks them."""
+    steps = (_TAGS, _CHILDREN, _WITHDRAWN, _MANIFESTS, _LINKS, _UPLOADS, _REPOSITORY)
+    tags, _, _, manifests, links, uploads, _ = session.batch([step(id=repository_id) for step in steps])
+    return Removed(tags.count, manifests.count, links.count, uploads.count, None)
 
 
 def delete_tags(

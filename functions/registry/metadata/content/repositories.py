@@ -47,7 +47,7 @@ _LIST: Final = Statement(
               FROM repositories
              CROSS JOIN LATERAL (
                    SELECT manifests FROM repository_usage WHERE repository_id = repositories.id OFFSET 0) AS held
-             WHERE repositories.name > :last AND held.manifests > 0
+             WHERE repositories.name > :last AND held.manifests > 0 AND repositories.deleted_at IS NULL
              ORDER BY repositories.name
              LIMIT :size) AS page
     """,
@@ -79,6 +79,7 @@ _LIST_VISIBLE: Final = Statement(
                                      AND repositories.name LIKE grants.pattern_like
                                      AND glob_fits(repositories.name, grants.pattern, grants.pattern_form,
                                                    grants.pattern_regex))
+                      AND repositories.deleted_at IS NULL
                       AND (SELECT manifests > 0 FROM repository_usage WHERE repository_id = repositories.id)
                     ORDER BY repositories.name
                     LIMIT :size) AS visible
@@ -93,6 +94,7 @@ _LIST_VISIBLE: Final = Statement(
                       AND repositories.name < grants.pattern_prefix || '~'
                       AND repositories.name LIKE grants.pattern_like
                       AND glob_fits(repositories.name, grants.pattern, grants.pattern_form, grants.pattern_regex)
+                      AND repositories.deleted_at IS NULL
                       AND (SELECT manifests > 0 FROM repository_usage WHERE repository_id = repositories.id)
                     ORDER BY repositories.name
                     LIMIT :size) AS visible

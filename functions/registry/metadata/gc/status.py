@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 from typing import Final
 
 from functions.registry.metadata.content.repository_settings import LONGEST_GRACE_SECONDS
-from functions.registry.metadata.db import Database, Statement
+from functions.registry.metadata.db import Call, Database, Statement
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.name import RepositoryName
 
@@ -194,6 +194,11 @@ def preview(db: Database, repository: RepositoryName, limit: int = 1000) -> list
 def freed(db: Database, repository: RepositoryName) -> Freed:
     """Returns what collecting the repository's garbage would free."""
     return db.one_or_none(_FREED(repository=repository)) or Freed(0, 0)
+
+
+def reading() -> tuple[Call[Queue], Call[int], Call[Failure], Call[Total]]:
+    """Returns what tells how it stands, for a batch: queues, bytes that wait to be deleted, failures and totals."""
+    return _QUEUES(), _PENDING_DELETION_BYTES(), _FAILURES(limit=20), _TOTALS(limit=100)
 
 
 def set_grace(db: Database, event: str, grace: timedelta) -> None:

@@ -56,7 +56,7 @@ _SIZE: Final = Statement(
         UNION ALL
         SELECT id FROM repositories
          WHERE name >= CAST(:repository AS text) || '/' AND name < CAST(:repository AS text) || '0'
-           AND CAST(:with_below AS boolean)
+           AND CAST(:with_below AS boolean) AND deleted_at IS NULL
     ), known AS MATERIALIZED (
         SELECT coalesce(sum(usage.tags + usage.manifests), 0) AS things, coalesce(sum(usage.blob_bytes), 0) AS bytes
           FROM chosen
@@ -111,7 +111,7 @@ _BELOW: Final = Statement(
                        JOIN repository_usage AS usage ON usage.repository_id = repositories.id
                       WHERE repositories.name >= CAST(:repository AS text) || '/'
                         AND repositories.name < CAST(:repository AS text) || '0'
-                        AND repositories.name > :last AND usage.tags > 0
+                        AND repositories.name > :last AND usage.tags > 0 AND repositories.deleted_at IS NULL
                       ORDER BY repositories.name
                       LIMIT :size)
                      ORDER BY name

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from functions.registry.metadata.db import Database, Statement, compose
+from functions.registry.metadata.db import Call, Database, compose
 
 # Types of PostgreSQL.
 Kind = Literal["text", "bigint", "timestamptz"]
@@ -103,11 +103,14 @@ class Rows:
     given_up_at: list[Value] | None
 
 
-def walk(db: Database, statement: Statement[Rows], values: dict[str, Any], size: int) -> Found | None:
+def walk(db: Database, call: Call[Rows], size: int) -> Found | None:
     """Returns None if the statement has no row: what the list is of is not there."""
-    rows = db.one_or_none(statement(**values))
-    if rows is None:
-        return None
+    rows = db.one_or_none(call)
+    return None if rows is None else cut(rows, size)
+
+
+def cut(rows: Rows, size: int) -> Found:
+    """Takes from what a walk found what a page of that size shows."""
     shown = [(key, tie, item) for key, tie, item in rows.found[:size] if item is not None]
     positions: list[Position] = [(key, tie) for key, tie, _ in shown]
     more: Position | None = None

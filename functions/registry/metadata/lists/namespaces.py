@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from functions.registry.metadata.db import Database, Statement, compose
+from functions.registry.metadata.db import Call, Database, Statement, compose
 from functions.registry.metadata.lists.filters import NamespaceFilter
 from functions.registry.metadata.lists.keyset import Column, Found, Rows, Walk, walk
 
@@ -23,7 +23,7 @@ _ONE: Final = Statement(
     dict,
     compose(
         """
-    SELECT json_build_object($item)
+    SELECT json_build_object($item, 'undo_seconds', CAST(extract(epoch FROM namespaces.undo) AS bigint))
       FROM namespaces
       JOIN namespace_totals AS totals ON totals.namespace_id = namespaces.id
      WHERE namespaces.name = :namespace
@@ -77,8 +77,12 @@ _LISTS: Final = {
 
 
 def page(db: Database, order: str, part: Walk, wanted: NamespaceFilter) -> Found:
-    values = {"name": wanted.name or "", **part.values(COLUMNS[order])}
-    return walk(db, _LISTS[order, part.descending], values, part.size) or Found([], [], None)
+    return walk(db, paging(order, part, wanted), part.size) or Found([], [], None)
+
+
+def paging(order: str, part: Walk, wanted: NamespaceFilter) -> Call[Rows]:
+    """Returns what `page` asks, for a batch."""
+    return _LISTS[order, part.descending](name=wanted.name or "", **part.values(COLUMNS[order]))
 
 
 def namespace(db: Database, name: str) -> dict[str, Any] | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from functions.registry.metadata.db import Database, Statement, compose
+from functions.registry.metadata.db import Call, Database, Statement, compose
 from functions.registry.metadata.lists.repositories import ITEM, NAMESPACE_ID
 
 # What has been emptied since then is left out.
@@ -19,6 +19,7 @@ _RANKING: Final = """
                SELECT manifests FROM repository_usage
                 WHERE repository_usage.repository_id = trends.repository_id OFFSET 0) AS held
          WHERE $scope AND trends.$by >= 1 AND held.manifests > 0
+           AND (SELECT deleted_at IS NULL FROM repositories WHERE id = trends.repository_id)
          ORDER BY trends.$by DESC, trends.repository_id
          LIMIT :size
     )
@@ -57,6 +58,11 @@ def most_active(db: Database, size: int, namespace: str | None) -> list[dict[str
 def fastest_growing(db: Database, size: int, namespace: str | None) -> list[dict[str, Any]]:
     """Ranks by bytes gained, which each item has as `gained_bytes`."""
     return _ranked(db, _FASTEST_GROWING, size, namespace)
+
+
+def growing(size: int) -> Call[list[dict[str, Any]]]:
+    """Returns what `fastest_growing` asks of the whole registry, for a batch."""
+    return _FASTEST_GROWING["registry"](size=size)
 
 
 def _ranked(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final, TypedDict
 
-from functions.registry.metadata.db import Database, Statement, compose
+from functions.registry.metadata.db import Call, Database, Statement, compose
 from functions.registry.metadata.lists.filters import RepositoryFilter
 from functions.registry.metadata.lists.keyset import Column, Found, Rows, Value, Walk, walk
 from functions.registry.oci.name import RepositoryName
@@ -61,7 +61,9 @@ _ONE: Final = Statement(
     compose(
         """
     SELECT json_build_object($item, 'keep_untagged', repositories.keep_untagged,
-                             'grace_seconds', CAST(extract(epoch FROM repositories.grace) AS bigint))
+                             'grace_seconds', CAST(extract(epoch FROM repositories.grace) AS bigint),
+                             'undo_seconds', CAST(extract(epoch FROM repositories.undo) AS bigint),
+                             'restorable_bytes', usage.restorable_bytes)
       FROM repositories
       JOIN repository_usage AS usage ON usage.repository_id = repositories.id
      WHERE repositories.name = :repository
@@ -81,7 +83,7 @@ _PAGE: Final = """
          CROSS JOIN LATERAL (SELECT * FROM repositories WHERE repositories.id = walked.id OFFSET 0) AS repositories
          CROSS JOIN LATERAL (
                SELECT * FROM repository_usage WHERE repository_usage.repository_id = walked.id OFFSET 0) AS usage
-         WHERE usage.manifests > 0
+         WHERE usage.manifests > 0 AND repositories.deleted_at IS NULL
            AND strpos(repositories.name, :name) > 0
            AND usage.bytes >= CAST(:min_size AS bigint) AND usage.bytes <= CAST(:max_size AS bigint)
            AND usage.pushed_at >= CAST(:pushed_after AS timestamptz)
@@ -171,9 +173,12 @@ _LARGEST: Final = 2**63 - 1
 
 
 def page(db: Database, order: str, part: Walk, wanted: RepositoryFilter, visible_to: int | None = None) -> Found:
-    """Returns those that hold something. With a principal, or 0 for somebody unknown: where it, or anyone, has a
-    grant.
-    """
+    """Returns those that hold something. With a principal, or 0 for nobody known: where it, or anyone, has a grant."""
+    return walk(db, paging(order, part, wanted, visible_to), part.size) or Found([], [], None)
+
+
+def paging(order: str, part: Walk, wanted: RepositoryFilter, visible_to: int | None = None) -> Call[Rows]:
+    """Returns what `page` asks, for a batch."""
     scope = "namespace" if wanted.namespace is not None else "registry" if visible_to is None else "grants"
     values: dict[str, Any] = {
         "namespace": wanted.namespace,
@@ -189,8 +194,7 @@ def page(db: Database, order: str, part: Walk, wanted: RepositoryFilter, visible
         "principal_id": visible_to,
         **part.values(COLUMNS[order]),
     }
-    found = walk(db, _LISTS[order, scope, part.descending], values, part.size)
-    return found or Found([], [], None)
+    return _LISTS[order, scope, part.descending](**values)
 
 
 def bounds(order: str, wanted: RepositoryFilter) -> tuple[Value | None, Value | None]:
@@ -206,7 +210,12 @@ def bounds(order: str, wanted: RepositoryFilter) -> tuple[Value | None, Value | 
 
 
 def repository(db: Database, name: RepositoryName) -> RepositoryInsight | None:
-    return db.one_or_none(_ONE(repository=name))
+    return db.one_or_none(reading(name))
+
+
+def reading(name: RepositoryName) -> Call[RepositoryInsight]:
+    """Returns what `repository` asks, for a batch."""
+    return _ONE(repository=name)
 
 
 def _moment(moment: datetime | None, otherwise: str | None = None) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from functions.registry.metadata.db import Database, Statement, compose
+from functions.registry.metadata.db import Call, Database, Statement, compose
 from functions.registry.metadata.lists.repositories import VISIBLE
 from functions.registry.metadata.lists.tags import written_digest
 
@@ -29,8 +29,9 @@ _REPOSITORIES: Final = Statement(
         """
     WITH found AS (
         SELECT repositories.name
-          FROM (SELECT id, name FROM repositories WHERE name > '' ORDER BY name LIMIT :reach) AS repositories
-         WHERE strpos(repositories.name, :text) > 0
+          FROM (SELECT id, name, deleted_at FROM repositories
+                 WHERE name > '' ORDER BY name LIMIT :reach) AS repositories
+         WHERE repositories.deleted_at IS NULL AND strpos(repositories.name, :text) > 0
            AND (SELECT usage.manifests > 0 FROM repository_usage AS usage WHERE usage.repository_id = repositories.id)
            AND $visible
          ORDER BY repositories.name
@@ -73,19 +74,26 @@ _TAGS: Final = Statement(
 
 
 def repositories(db: Database, text: str, most: int, visible_to: int | None) -> Results:
-    """Returns those that hold something, by name. With a principal, or 0 for nobody: where it, or anyone, has a
-    grant.
-    """
-    call = _REPOSITORIES(text=text, size=most + 1, reach=_REACH, principal_id=visible_to)
-    return _results(db.all(call)[0], most)
+    """Returns those that hold something, by name. With a principal, or 0 for nobody: where it or anyone has a grant."""
+    return results(db.all(among_repositories(text, most, visible_to))[0], most)
+
+
+def among_repositories(text: str, most: int, visible_to: int | None) -> Call[dict[str, Any]]:
+    """Returns what `repositories` asks, for a batch."""
+    return _REPOSITORIES(text=text, size=most + 1, reach=_REACH, principal_id=visible_to)
 
 
 def tags(db: Database, repository: str, text: str, most: int, visible_to: int | None) -> Results:
     """Returns those of one repository that begin with the text; none where it isn't there, or may not be seen."""
-    call = _TAGS(repository=repository, text=text, size=most + 1, principal_id=visible_to)
-    return _results(db.all(call)[0], most)
+    return results(db.all(among_tags(repository, text, most, visible_to))[0], most)
 
 
-def _results(found: dict[str, Any], most: int) -> Results:
-    results = found["results"]
-    return Results(results[:most], complete=len(results) <= most and not found["passed"])
+def among_tags(repository: str, text: str, most: int, visible_to: int | None) -> Call[dict[str, Any]]:
+    """Returns what `tags` asks, for a batch."""
+    return _TAGS(repository=repository, text=text, size=most + 1, principal_id=visible_to)
+
+
+def results(found: dict[str, Any], most: int) -> Results:
+    """Reads the row of either."""
+    shown = found["results"]
+    return Results(shown[:most], complete=len(shown) <= most and not found["passed"])

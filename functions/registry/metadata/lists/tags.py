@@ -199,14 +199,21 @@ _OF_DIGEST: Final = Statement(
 
 def page(db: Database, repository: RepositoryName, order: str, part: Walk, wanted: TagFilter) -> Found | None:
     """Returns None if there is no such repository."""
+    return walk(db, paging(repository, order, part, wanted), part.size)
+
+
+def paging(repository: RepositoryName, order: str, part: Walk, wanted: TagFilter) -> Call[Rows]:
+    """Returns what `page` asks, for a batch."""
     values = {"repository": repository, "name": wanted.name or "", "kind": wanted.kind}
-    return walk(db, _LISTS[order, part.descending], {**values, **part.values(COLUMNS[order])}, part.size)
+    return _LISTS[order, part.descending](**values, **part.values(COLUMNS[order]))
 
 
 def one(db: Database, repository: RepositoryName, reference: Tag | Digest) -> ManifestDetails | None:
-    call: Call[ManifestDetails]
+    return db.one_or_none(reading(repository, reference))
+
+
+def reading(repository: RepositoryName, reference: Tag | Digest) -> Call[ManifestDetails]:
+    """Returns what `one` asks, for a batch."""
     if isinstance(reference, Digest):
-        call = _OF_DIGEST(repository=repository, digest=reference)
-    else:
-        call = _OF_TAG(repository=repository, tag=reference)
-    return db.one_or_none(call)
+        return _OF_DIGEST(repository=repository, digest=reference)
+    return _OF_TAG(repository=repository, tag=reference)

@@ -53,8 +53,8 @@ _FACTS: Final = """json_build_array(
                tags.name, tags.manifest_id, microseconds(tags.updated_at), microseconds(tags.pulled_at), tags.size,
                coalesce(tag_refusal(repositories.name, tags.name, false, 0),
                         deletion_refusal(repositories.name, tags.name, 0)),
-               (SELECT microseconds(until) FROM tag_pins AS pin
-                 WHERE pin.repository_id = tags.repository_id AND pin.tag = tags.name),
+               CASE WHEN tags.restored_at IS NOT NULL THEN
+                    microseconds(tags.restored_at + greatest(undo_window(tags.repository_id), interval '1 day')) END,
                digest_text(manifests.digest))"""
 
 _OF_TAGS: Final = Statement(

@@ -63,7 +63,7 @@ _NEXT: Final = Statement(
     SELECT repositories.id, repositories.name
       FROM repositories
      WHERE repositories.name > :last AND repositories.name >= :lowest AND repositories.name <= :highest
-       AND repositories.name LIKE glob_like(:pattern)
+       AND repositories.deleted_at IS NULL AND repositories.name LIKE glob_like(:pattern)
        AND glob_fits(repositories.name, :pattern, glob_form(:pattern), NULL)
        AND (CAST(:narrower AS text) IS NULL
             OR (repositories.name LIKE glob_like(:narrower)

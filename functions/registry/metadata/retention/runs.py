@@ -56,6 +56,12 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class Unfinished:
+    id: int
+    policy: str
+
+
+@dataclass(frozen=True, slots=True)
 class Closed:
     id: int
     policy: str
@@ -234,6 +240,17 @@ _LOCK: Final = Statement(
     ),
 )
 
+_UNFINISHED: Final = Statement(
+    "retention_runs_unfinished",
+    Unfinished,
+    """
+    SELECT id, policy FROM retention_runs
+     WHERE state = 'applying' AND id >= coalesce(CAST(:id AS bigint), 0)
+       AND id <= coalesce(CAST(:id AS bigint), 9223372036854775807)
+     ORDER BY id LIMIT 1
+    """,
+)
+
 _ADD_OUTCOMES: Final = Statement(
     "retention_runs_add_outcomes",
     int,
@@ -345,6 +362,11 @@ def set_state(db: Database, run_id: int, state: State, states: tuple[State, ...]
 def lock(session: Session, state: State, run_id: int | None = None) -> Run | None:
     """Returns the eldest run in that state that nobody else works at, or this one."""
     return session.one_or_none(_LOCK(state=state, id=run_id))
+
+
+def unfinished(db: Database, run_id: int | None) -> Unfinished | None:
+    """Returns the eldest run that is being applied, or this one if it is."""
+    return db.one_or_none(_UNFINISHED(id=run_id))
 
 
 def adding_outcomes(run_id: int, *, removed: int, left_alone: int) -> Call[int]:

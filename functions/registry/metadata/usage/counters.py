@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from functions.registry.metadata.db import Database, Statement
+from functions.registry.metadata.db import Call, Database, Statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,5 +83,10 @@ def settle(db: Database, limit: int) -> int:
 
 
 def of_registry(db: Database) -> Totals:
-    (totals,) = db.all(_OF_REGISTRY())
+    (totals,) = db.all(reading_registry())
     return totals
+
+
+def reading_registry() -> Call[Totals]:
+    """Returns what `of_registry` asks, for a batch."""
+    return _OF_REGISTRY()

@@ -25,7 +25,7 @@ class Day:
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class Stored:
     """It has what was before the first day, and days as `[day, pushes, pulls, bytes]`, but for those of nothing."""
 
     bytes_before: int | None
@@ -34,7 +34,7 @@ class _Found:
 
 _OF_REPOSITORY: Final = Statement(
     "daily_of_repository",
-    _Found,
+    Stored,
     """
     SELECT coalesce(
                (SELECT bytes FROM repository_days
@@ -51,7 +51,7 @@ _OF_REPOSITORY: Final = Statement(
 
 _OF_TAG: Final = Statement(
     "daily_of_tag",
-    _Found,
+    Stored,
     """
     SELECT NULL,
            coalesce((SELECT json_agg(json_build_array(day, pushes, pulls, NULL) ORDER BY day) FROM tag_days
@@ -64,7 +64,7 @@ _OF_TAG: Final = Statement(
 
 _OF_MANIFEST: Final = Statement(
     "daily_of_manifest",
-    _Found,
+    Stored,
     """
     SELECT NULL,
            coalesce((SELECT json_agg(json_build_array(day, pushes, pulls, NULL) ORDER BY day) FROM manifest_days
@@ -76,7 +76,7 @@ _OF_MANIFEST: Final = Statement(
 
 _OF_NAMESPACE: Final = Statement(
     "daily_of_namespace",
-    _Found,
+    Stored,
     """
     SELECT (SELECT bytes FROM namespace_days
              WHERE namespace_id = namespaces.id AND day < :first AND bytes IS NOT NULL ORDER BY day DESC LIMIT 1),
@@ -88,7 +88,7 @@ _OF_NAMESPACE: Final = Statement(
 
 _OF_REGISTRY: Final = Statement(
     "daily_of_registry",
-    _Found,
+    Stored,
     """
     SELECT (SELECT bytes FROM registry_days WHERE day < :first AND bytes IS NOT NULL ORDER BY day DESC LIMIT 1),
            coalesce((SELECT json_agg(json_build_array(day, pushes, pulls, bytes) ORDER BY day) FROM registry_days
@@ -172,7 +172,22 @@ def of_namespace(db: Database, namespace: str, first: date, last: date) -> list[
 
 
 def of_registry(db: Database, first: date, last: date) -> list[Day]:
-    return _days(db, _OF_REGISTRY(first=first, last=last), first, last) or []
+    return _days(db, reading_registry(first, last), first, last) or []
+
+
+def reading_registry(first: date, last: date) -> Call[Stored]:
+    """Returns what `of_registry` asks, for a batch; `each` reads its row."""
+    return _OF_REGISTRY(first=first, last=last)
+
+
+def reading_repository(repository: RepositoryName, first: date, last: date) -> Call[Stored]:
+    """The same of a repository: no row if it isn't there."""
+    return _OF_REPOSITORY(repository=repository, first=first, last=last)
+
+
+def reading_tag(repository: RepositoryName, tag: Tag, first: date, last: date) -> Call[Stored]:
+    """The same of a tag."""
+    return _OF_TAG(repository=repository, tag=tag, first=first, last=last)
 
 
 def note_bytes(db: Database, namespaces: Sequence[int]) -> None:
@@ -188,11 +203,13 @@ def trim(db: Database, before: date, limit: int) -> int:
     return db.one_or_none(_TRIM(before=before, limit=limit)) or 0
 
 
-def _days(db: Database, call: Call[_Found], first: date, last: date) -> list[Day] | None:
-    """Fills in the days of nothing, whose bytes are those of the day before."""
+def _days(db: Database, call: Call[Stored], first: date, last: date) -> list[Day] | None:
     found = db.one_or_none(call)
-    if found is None:
-        return None
+    return None if found is None else each(found, first, last)
+
+
+def each(found: Stored, first: date, last: date) -> list[Day]:
+    """Fills in the days of nothing, whose bytes are those of the day before."""
     stored = {day: (pushes, pulls, size) for day, pushes, pulls, size in found.days}
     days: list[Day] = []
     size: int | None = found.bytes_before

@@ -107,7 +107,12 @@ def remove(db: Database, namespace: str) -> bool:
 
 def list_page(db: Database, page: Page) -> list[QuotaReport]:
     """Returns quotas by namespace; one more than the page holds, if there are more."""
-    return db.all(_LIST(last=page.last, size=page.size + 1))
+    return db.all(listing(page))
+
+
+def listing(page: Page) -> Call[QuotaReport]:
+    """Returns what `list_page` asks, for a batch."""
+    return _LIST(last=page.last, size=page.size + 1)
 
 
 def claiming(namespace: str) -> Call[Any]:

@@ -64,13 +64,16 @@ _REPOSITORIES: Final = Statement(
                SELECT count(*) AS manifests, coalesce(sum(octet_length(payload)), 0) AS bytes
                  FROM manifests WHERE manifests.repository_id = batch.id) AS stored
          CROSS JOIN LATERAL (
+               SELECT coalesce(sum(octet_length(payload)), 0) AS bytes
+                 FROM withdrawn_manifests WHERE withdrawn_manifests.repository_id = batch.id) AS withdrawn
+         CROSS JOIN LATERAL (
                SELECT count(*) AS blobs, coalesce(sum(blobs.size), 0) AS bytes
                  FROM repository_blobs AS link JOIN blobs USING (digest) WHERE link.repository_id = batch.id) AS linked
          CROSS JOIN LATERAL (VALUES
                ('namespace_id', usage.namespace_id, batch.namespace_id),
                ('tags', usage.tags, tagged.tags),
                ('manifests', usage.manifests, stored.manifests),
-               ('manifest_bytes', usage.manifest_bytes, stored.bytes),
+               ('manifest_bytes', usage.manifest_bytes, stored.bytes + withdrawn.bytes),
                ('blobs', usage.blobs, linked.blobs),
                ('blob_bytes', usage.blob_bytes, linked.bytes)) AS figure (name, kept, counted)
          UNION ALL
@@ -99,7 +102,8 @@ _NAMESPACES: Final = Statement(
           FROM batch
           LEFT JOIN namespace_totals AS totals ON totals.namespace_id = batch.id
          CROSS JOIN LATERAL (
-               SELECT count(*) AS repositories, coalesce(sum(usage.tags), 0) AS tags,
+               SELECT count(*) FILTER (WHERE repositories.deleted_at IS NULL) AS repositories,
+                      coalesce(sum(usage.tags), 0) AS tags,
                       coalesce(sum(usage.manifests), 0) AS manifests,
                       coalesce(sum(usage.manifest_bytes), 0) AS manifest_bytes
                  FROM repositories
@@ -140,8 +144,8 @@ _REGISTRY: Final = Statement(
     """
     WITH figures AS (
         SELECT '' AS name, figure.name AS figure, figure.kept, figure.counted
-          FROM (SELECT count(*) AS repositories, coalesce(sum(tags), 0) AS tags,
-                       coalesce(sum(manifests), 0) AS manifests,
+          FROM (SELECT (SELECT count(*) FROM repositories WHERE deleted_at IS NULL) AS repositories,
+                       coalesce(sum(tags), 0) AS tags, coalesce(sum(manifests), 0) AS manifests,
                        coalesce(sum(manifest_bytes), 0) AS manifest_bytes FROM repository_usage) AS held
          CROSS JOIN (SELECT count(*) AS blobs, coalesce(sum(size), 0) AS bytes FROM blobs) AS stored
           LEFT JOIN registry_totals AS totals ON true

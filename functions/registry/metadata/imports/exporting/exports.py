@@ -33,7 +33,8 @@ _TAKE_NEW: Final = Statement(
     INSERT INTO import_repositories (source_id, path, name, repository_id, state, due_at, imported_at, compared_at)
     SELECT :source_id, here.name, here.name, here.id, 'imported', NULL, now(), now()
       FROM repositories AS here
-     WHERE (CAST(:pattern AS text) IS NULL
+     WHERE here.deleted_at IS NULL
+       AND (CAST(:pattern AS text) IS NULL
             OR (here.name LIKE glob_like(:pattern) AND glob_fits(here.name, :pattern, glob_form(:pattern), :regex)))
        AND NOT EXISTS (SELECT FROM import_repositories AS known
                         WHERE known.repository_id = here.id OR known.name = here.name)

@@ -1,4 +1,7 @@
-"""Requests to an issuer. Some of these addresses come from its own documents, so none may lead into our network."""
+"""Requests to strangers: issuers, receivers of events. Their addresses come from others; none leads into our network.
+
+The address that was checked is the one connected to, and nothing is followed.
+"""
 
 from __future__ import annotations
 
