@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH PYTHONOPTIMIZE PYTHONWARNINGS PIP_USER PIP_TARGET PIP_PREFIX
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up reset seed cli check format test test-slow test-fuzz test-security test-clients test-clients-more test-browser test-terraform migrate-demo rehearsal conformance conformance-all soak starts schema api-tables bench bench-counters bench-gc bench-front bench-lists bench-moves bench-moving-in bench-neighbours bench-background lock
+.PHONY: help setup up reset seed cli check format test test-slow test-fuzz test-security test-clients test-clients-more test-browser test-terraform migrate-demo rehearsal conformance conformance-all soak starts schema api-tables bench bench-counters bench-events bench-fsck bench-gc bench-front bench-lists bench-moves bench-moving-in bench-neighbours bench-background lock screenshot drill
 
 help:  ## Show what this Makefile can do
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*?## "} {printf "  make %-14s %s\n", $$1, $$2}'
@@ -150,6 +150,9 @@ test-terraform: $(VENV)/.made-dev  ## Validate, plan, apply and destroy terrafor
 migrate-demo: $(VENV)/.made-dev  ## Move Debian's docker-registry in, while somebody pulls and pushes
 	@$(BIN)/python -m tests.imports.demo
 
+drill: $(VENV)/.made-dev  ## Destroy a registry three times, and bring it back: rows, objects, everything (ARGS="--seed 7 --runs 3")
+	@PYTHONPATH=cli $(BIN)/python -m tests.drill $(ARGS)
+
 rehearsal: $(VENV)/.made-dev  ## Rehearse the deployment on this machine: archives, front, a killed instance, the platform's faults, a release under load (ARGS=--faults)
 	@PYTHONPATH=cli $(BIN)/python -m tests.rehearsal $(ARGS)
 
@@ -169,6 +172,9 @@ SCHEMA := functions/migrate/versions/schema.sql
 schema: $(VENV)/.made-dev  ## Write functions/migrate/versions/schema.sql anew from the migrations
 	@$(BIN)/python -m local.schema > $(SCHEMA).new && mv $(SCHEMA).new $(SCHEMA)
 
+screenshot: $(VENV)/.made  ## Write docs/terminal.svg anew, beside a `make up` that `make seed` has filled
+	@$(BIN)/python -m local.screenshot > docs/terminal.svg.new && mv docs/terminal.svg.new docs/terminal.svg
+
 api-tables: $(VENV)/.made-dev  ## Write the tables of docs/api.md and docs/errors.md anew from openapi.json
 	@$(BIN)/python -m local.api_tables
 
@@ -182,8 +188,14 @@ bench-counters: $(VENV)/.made-dev  ## Measure what counting costs pushes and pul
 	@$(BIN)/python -m benchmarks.counters
 	@$(BIN)/python -m benchmarks.counting_pulls
 
+bench-events: $(VENV)/.made-dev  ## Measure what events cost a push, and how many webhooks are sent; writes benchmarks/results
+	@$(BIN)/python -m benchmarks.events
+
 bench-gc: $(VENV)/.made-dev  ## Measure the garbage collection; writes benchmarks/results
 	@$(BIN)/python -m benchmarks.gc
+
+bench-fsck: $(VENV)/.made-dev  ## Measure a check of rows and objects; writes benchmarks/results
+	@$(BIN)/python -m benchmarks.checks $(ARGS)
 
 bench-front: $(VENV)/.made-dev  ## Measure uploads through the HTTP/2 front; writes benchmarks/results
 	@$(BIN)/python -m benchmarks.front

@@ -223,7 +223,10 @@ def measure(url: str, tags: int, kills: int, seconds: float, report: Report) -> 
     def phase(name: str, work: Callable[[], Any]) -> Any:
         phases[name] = Clients(url, tags)
         with phases[name].at_work():
-            return work()
+            done = work()
+        for row in _row(name, phases[name]):
+            print(*row, sep="  ", flush=True)
+        return done
 
     with closing(Database(url, size=2)) as database:
         phase("alone before", lambda: time.sleep(seconds))
@@ -240,7 +243,8 @@ def measure(url: str, tags: int, kills: int, seconds: float, report: Report) -> 
         sampler.is_over.set()
         phase("alone after", lambda: time.sleep(seconds))
         found = next(each for each in overview.list_all(database) if each.name == _NAME)
-    with closing(Connection(url)) as connection:
+    with closing(Connection(url)) as connection, connection.patient():
+        connection.simple("SET statement_timeout = 0")
         ((pending, once, twice, never),) = connection.run([(_OUTCOME, {"began": found.created_at})])[0].rows
     contracting = timed(lambda: schema.upgrade(url, ("post",)))
     rows = [row for name, clients in phases.items() for row in _row(name, clients)]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+import re
 import time
 from collections.abc import Iterator
 from typing import IO, Any, Final
 from urllib.parse import urljoin, urlsplit
 
+import click
 import requests
 
 from slipway_cli import VERSION
@@ -24,6 +26,8 @@ _LONG_SECONDS: Final = (10, 300)
 _TRIES: Final = 3
 _LONGEST_PAUSE: Final = 10.0
 _TOO_MANY: Final = 429
+# A part of a path that is none, a query, or an escaped sign.
+_ELSEWHERE: Final = re.compile(r"[?#%\s]|//|/\.{1,2}(/|$)")
 
 
 def _no_netrc(request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -76,12 +80,12 @@ class Client:
         return self._credentials
 
     def get(self, path: str, **parameters: Any) -> Any:
-        return Document.of(self.registry, self.request("GET", path, parameters=parameters))
+        return Document.of(self.registry, self.request("GET", _of_names(path), parameters=parameters))
 
     def send(self, method: str, path: str, document: dict[str, Any] | None = None, *, is_long: bool = False) -> Any:
         """Sends a change, and returns what is answered: None where the answer has no content."""
         body = {} if document is None and method != "DELETE" else document
-        answer = self.request(method, path, document=body, is_long=is_long)
+        answer = self.request(method, _of_names(path), document=body, is_long=is_long)
         return Document.of(self.registry, answer) if answer.content else None
 
     def pages(self, path: str, key: str, limit: int | None, **parameters: Any) -> Iterator[Any]:
@@ -168,6 +172,13 @@ class Client:
         if parts.netloc != self.registry.host:
             raise Away(f"{self.registry.host} links to {parts.netloc}, which is not followed")
         return f"{parts.path}?{parts.query}" if parts.query else parts.path
+
+
+def _of_names(path: str) -> str:
+    """Returns a path that is made of what somebody named. Raises click's UsageError for what would lead elsewhere."""
+    if _ELSEWHERE.search(path):
+        raise click.UsageError(f"that is no name: {path.rpartition('/api/v1/')[2]}")
+    return path
 
 
 def _never_arrived(error: requests.RequestException) -> bool:

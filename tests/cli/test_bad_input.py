@@ -303,6 +303,14 @@ def test_what_is_no_name_is_never_part_of_an_address(stand: Stand, line: str) ->
     assert stand.server.asked == []
 
 
+@pytest.mark.parametrize("line", ["migrations show ../grants", "migrations pause x?y", "migrations show ."])
+def test_a_name_that_leads_elsewhere_is_refused_whoever_takes_it(stand: Stand, line: str) -> None:
+    stand.server.asked.clear()
+    ended = stand(*line.split())
+    assert (ended.code, ended.out, "that is no name" in ended.err) == (2, "", True), ended
+    assert stand.server.asked == []
+
+
 def test_a_tag_where_a_repository_is_meant(stand: Stand) -> None:
     assert "`slipway show team/app:v1` has all about it" in stand("ls", "team/app:v1").err
     assert "and without a tag: team/app" in stand("gc", "preview", "team/app:v1").err

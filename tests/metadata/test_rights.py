@@ -20,12 +20,15 @@ from pg8000.native import to_statement
 
 from functions.gc.run import run
 from functions.migrate import grants
+from functions.migrate.background.runner import Runner
 from functions.migrate.grants import RIGHTS, Users
 from functions.migrate.schema import upgrade
 from functions.registry import metadata
+from functions.registry.metadata.background import overview
 from functions.registry.metadata.db import STATEMENTS, Database, NotMigrated
 from functions.registry.metadata.driver import Connection, DriverError
 from local.postgres import Postgres
+from tests.background.building import finish, old_tags
 from tests.conftest import administer
 from tests.metadata.needs import Catalogue
 from tests.metadata.reach import statements_of
@@ -142,6 +145,22 @@ def test_the_registry_and_garbage_collection_work_with_the_rights_that_are_given
     assert handled["manifests"]
     assert registry.get("/v2/a/b/manifests/v1").data == kept.manifest
     assert registry.get(f"/v2/a/b/manifests/{gone.digest}").status_code == 404
+
+
+def test_a_background_migration_is_worked_at_and_asked_about_with_the_rights_that_are_given(granted: Postgres) -> None:
+    administer(granted, "CREATE DATABASE granted_old OWNER cloudsqlsuperuser")
+    upgrade(_url(granted, _MIGRATE, "granted_old"), ("pre",), _USERS)
+    of_api, of_work = (Database(_url(granted, user, "granted_old"), size=1) for user in (_USERS.api, _USERS.work))
+    try:
+        old_tags(granted.url("granted_old"))
+        assert overview.act(of_api, "tag_subjects", "finish")
+        finish(Runner(of_work))
+        assert [(each.state, each.failures) for each in overview.list_all(of_api)] == [("finished", 0)]
+        assert upgrade(_url(granted, _MIGRATE, "granted_old"), users=_USERS)
+    finally:
+        of_api.close()
+        of_work.close()
+        administer(granted, "DROP DATABASE granted_old WITH (FORCE)")
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
