@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH PYTHONOPTIMIZE PYTHONWARNINGS PIP_USER PIP_TARGET PIP_PREFIX
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up reset seed cli check format test test-slow test-fuzz test-security test-clients test-clients-more test-browser test-terraform migrate-demo rehearsal conformance conformance-all soak starts schema api-tables bench bench-counters bench-fsck bench-gc bench-front bench-lists bench-moves bench-moving-in bench-neighbours bench-background lock screenshot
+.PHONY: help setup up reset seed cli check format test test-slow test-fuzz test-security test-clients test-clients-more test-browser test-terraform migrate-demo rehearsal conformance conformance-all soak starts schema api-tables bench bench-counters bench-events bench-fsck bench-gc bench-front bench-lists bench-moves bench-moving-in bench-neighbours bench-background lock screenshot drill
 
 help:  ## Show what this Makefile can do
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*?## "} {printf "  make %-14s %s\n", $$1, $$2}'
@@ -150,6 +150,9 @@ test-terraform: $(VENV)/.made-dev  ## Validate, plan, apply and destroy terrafor
 migrate-demo: $(VENV)/.made-dev  ## Move Debian's docker-registry in, while somebody pulls and pushes
 	@$(BIN)/python -m tests.imports.demo
 
+drill: $(VENV)/.made-dev  ## Destroy a registry three times, and bring it back: rows, objects, everything (ARGS="--seed 7 --runs 3")
+	@PYTHONPATH=cli $(BIN)/python -m tests.drill $(ARGS)
+
 rehearsal: $(VENV)/.made-dev  ## Rehearse the deployment on this machine: archives, front, a killed instance, the platform's faults, a release under load (ARGS=--faults)
 	@PYTHONPATH=cli $(BIN)/python -m tests.rehearsal $(ARGS)
 
@@ -184,6 +187,9 @@ bench: $(VENV)/.made-dev  ## Measure transfers, starts and requests; writes benc
 bench-counters: $(VENV)/.made-dev  ## Measure what counting costs pushes and pulls; writes benchmarks/results
 	@$(BIN)/python -m benchmarks.counters
 	@$(BIN)/python -m benchmarks.counting_pulls
+
+bench-events: $(VENV)/.made-dev  ## Measure what events cost a push, and how many webhooks are sent; writes benchmarks/results
+	@$(BIN)/python -m benchmarks.events
 
 bench-gc: $(VENV)/.made-dev  ## Measure the garbage collection; writes benchmarks/results
 	@$(BIN)/python -m benchmarks.gc

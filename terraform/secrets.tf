@@ -14,9 +14,10 @@ locals {
   # Which program reads which, as which variable. Variables are read when an instance starts, so their version is pinned,
   # and a new one makes a new revision.
   secret_variables = {
-    api     = { SLIPWAY_PEPPER = "pepper", SLIPWAY_TOKEN_KEYS = "token-keys" }
-    gc      = {}
-    work    = {}
+    api = { SLIPWAY_PEPPER = "pepper", SLIPWAY_TOKEN_KEYS = "token-keys" }
+    gc  = {}
+    # The secrets of registries that are moved in, and those of webhooks, are sealed by it.
+    work    = var.access == "open" ? {} : { SLIPWAY_PEPPER = "pepper" }
     deliver = var.access == "open" ? {} : { SLIPWAY_PEPPER = "pepper" }
     migrate = var.access == "token" ? { SLIPWAY_PEPPER = "pepper" } : {}
   }

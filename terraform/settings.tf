@@ -80,6 +80,10 @@ locals {
     )
     work = merge(
       {
+        for name, value in var.settings : name => value
+        if contains(["SLIPWAY_CHECK_DAYS", "SLIPWAY_PRIVATE_SOURCES", "SLIPWAY_STORAGE_TIMEOUT_SECONDS"], name)
+      },
+      {
         SLIPWAY_DATABASE              = local.database_urls["work"]
         SLIPWAY_DATABASE_CONNECTIONS  = tostring(local.size.work_connections)
         SLIPWAY_DATABASE_LOCK_SECONDS = "10"

@@ -32,7 +32,10 @@ def restore(backups: Backups, elsewhere: Settings, *, is_forced: bool = False) -
 def contents(url: str, tables: set[str]) -> dict[str, list[Any]]:
     """All rows of the tables."""
     with closing(Database(url, size=1)) as database:
-        return {table: sorted(map(repr, query(database, f"SELECT * FROM {table}"))) for table in sorted(tables)}  # noqa: S608
+        there = {
+            name for (name,) in query(database, "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'")
+        }
+        return {table: sorted(map(repr, query(database, f"SELECT * FROM {table}"))) for table in sorted(tables & there)}  # noqa: S608
 
 
 def test_every_tag_can_be_pulled_again_and_figures_are_right(

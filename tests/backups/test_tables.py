@@ -39,9 +39,9 @@ def test_what_is_due_at_some_moment_moves_or_is_said_to_stay(columns: dict[str, 
         if table not in columns:
             continue
         times = {name for name, kind in columns[table].items() if kind.startswith(("timestamp", "date"))}
-        assert set(copied.due) <= times, table
+        assert {*copied.due, *copied.until} <= times, table
         looks_due = {name for name in times if name.endswith(DUE_NAMES)}
-        assert looks_due - set(copied.due) - set(copied.stays) == set(), table
+        assert looks_due - {*copied.due, *copied.until, *copied.stays} == set(), table
 
 
 def test_what_is_emptied_and_looked_at_is_known(columns: dict[str, dict[str, str]]) -> None:

@@ -8,7 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.drill.disasters import Drill, Result
+from tests.drill.disasters import EVERYTHING, OBJECTS, ROWS, Drill, Result
 from tests.drill.stand import Stand
 
 
@@ -23,7 +23,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix="slipway-drill-", ignore_cleanup_errors=True) as name:
             folder = Path(name)
             folder.chmod(0o755)
-            results = Drill(Stand(folder), seed, chosen.steps).run(has_log=True)
+            results = Drill(Stand(folder), seed, chosen.steps).run([ROWS, OBJECTS, EVERYTHING])
         show(seed, results)
         lost += sum(len(result.lost) for result in results)
     return 1 if lost else 0

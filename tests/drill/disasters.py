@@ -6,14 +6,18 @@ import json
 import random
 import shutil
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from tests.drill.client import Client, Pulled
 from tests.drill.stand import Stand, StepFailed
 
-_MOST_PUSHES = 3
+ROWS: Final = "rows destroyed"
+OBJECTS: Final = "objects destroyed"
+EVERYTHING: Final = "everything gone"
+_MOST_PUSHES: Final = 3
 
 
 @dataclass(frozen=True)
@@ -38,16 +42,15 @@ class Drill:
         self._chance = random.Random(self.seed)  # noqa: S311  # no secret
         self._client = Client("", self._chance)
 
-    def run(self, *, has_log: bool) -> list[Result]:
-        """With the database's own log all three, without it the two that need backups alone."""
+    def run(self, disasters: Sequence[str]) -> list[Result]:
+        """One after the other. The first of them needs the database's own log."""
         self._client.address = self.stand.start()
         try:
-            if has_log:
+            if ROWS in disasters:
                 self.stand.begin_archiving()
                 self._client.address = self._address()
-                self.rows_destroyed()
-            self.objects_destroyed()
-            self.everything_gone()
+            for disaster in disasters:
+                _DISASTERS[disaster](self)
         finally:
             self.stand.stop()
         return self.results
@@ -75,7 +78,7 @@ class Drill:
         self._client.address = self.stand.start()
         self.stand.bring_back_deleted(moment)
         self._require_clean()
-        self._judge("rows destroyed", truth, 0.0, started)
+        self._judge(ROWS, truth, 0.0, started)
 
     def objects_destroyed(self) -> None:
         self._use()
@@ -84,7 +87,7 @@ class Drill:
         truth = self._client.pull_all()
         self.stand.destroy_objects(self._chance)
         started = time.monotonic()
-        # 1: what a backup ended with only part of them.
+        # What the backups have; what was cut lies in its own place, and what was pushed since is in none.
         self.stand.slipway(
             "operator", "restore-backup", str(self.stand.backups), "--objects-only", "--yes", codes=(0, 1)
         )
@@ -99,7 +102,7 @@ class Drill:
                     repository, image = self._client.built[digest]
                     self._client.push(repository, image=image)
         self._require_clean()
-        self._judge("objects destroyed", truth, 0.0, started)
+        self._judge(OBJECTS, truth, 0.0, started)
 
     def everything_gone(self) -> None:
         self._use()
@@ -114,7 +117,7 @@ class Drill:
         self._client.address = self.stand.start()
         self.stand.slipway("operator", "restore-backup", str(self.stand.backups), "--yes")
         self._require_clean()
-        self._judge("everything gone", truth, age, started)
+        self._judge(EVERYTHING, truth, age, started)
 
     def _back_up(self) -> None:
         self.stand.slipway("backup", "create", "--wait")
@@ -150,6 +153,13 @@ class Drill:
         )
         self.stand.slipway("operator", "recount")
         self.results.append(Result(disaster, len(truth), lost, point_seconds, seconds))
+
+
+_DISASTERS: Final[dict[str, Callable[[Drill], None]]] = {
+    ROWS: Drill.rows_destroyed,
+    OBJECTS: Drill.objects_destroyed,
+    EVERYTHING: Drill.everything_gone,
+}
 
 
 def _essence(pulled: Pulled | None) -> set[str] | None:

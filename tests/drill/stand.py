@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -46,7 +46,6 @@ class Stand:
     folder: Path
     stack: Stack | None = None
     number: int = 0
-    said: list[str] = field(default_factory=list)
 
     @property
     def data(self) -> Path:
@@ -81,7 +80,8 @@ class Stand:
 
     @property
     def environment(self) -> dict[str, str]:
-        assert self.stack is not None
+        if self.stack is None:
+            raise StepFailed("the registry is not running")
         return self.stack.environment
 
     def execute(self, sql: str) -> None:
@@ -124,7 +124,6 @@ class Stand:
             check=False,
             timeout=_PATIENCE_SECONDS,
         )
-        self.said.append(f"$ slipway {' '.join(words)}")
         if done.returncode not in codes:
             raise StepFailed(f"slipway {' '.join(words)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
         return done.stdout

@@ -14,7 +14,7 @@ from tests.terraform.deployment import Deployment
 pytestmark = pytest.mark.terraform
 
 _UNATTENDED: Final = ("-input=false", "-no-color", "-auto-approve")
-_SHARED: Final = {"connection_name": "example-shared:europe-west1:shared", "database": "slipway", "connections": 27}
+_SHARED: Final = {"connection_name": "example-shared:europe-west1:shared", "database": "slipway", "connections": 32}
 _NETWORK: Final = {
     "network": "projects/example-network/global/networks/shared",
     "subnetwork": "projects/example-network/regions/europe-west1/subnetworks/functions",
@@ -58,7 +58,7 @@ def test_the_programs_log_in_there(shared: Deployment) -> None:
         url = shared.environment(program)["SLIPWAY_DATABASE"]
         assert url.endswith("@/slipway?instance=example-shared:europe-west1:shared&network=private")
     bound = [grant for grant in shared.grants() if grant.role.startswith("cloudsql.")]
-    assert len(bound) == 6
+    assert len(bound) == 10
     for grant in bound:
         assert "'projects/example-shared/instances/shared'" in grant.condition
     for resource in shared.all("google_project_iam_member"):
@@ -76,7 +76,7 @@ def test_nobody_is_woken_by_the_load_of_others(shared: Deployment) -> None:
 
 
 def test_a_second_plan_is_empty_and_destroying_leaves_what_is_theirs(applied: Terraform, shared: Deployment) -> None:
-    assert shared.outputs["connections"]["budget"] == 27
+    assert shared.outputs["connections"]["budget"] == 32
     assert applied.run("plan", "-detailed-exitcode", *_variables(), allowed=(0, 2)).returncode == 0
     applied.run("destroy", *_UNATTENDED, *_variables())
     assert not applied.run("state", "list").stdout
@@ -87,7 +87,7 @@ def test_a_second_plan_is_empty_and_destroying_leaves_what_is_theirs(applied: Te
 @pytest.mark.parametrize(
     ("changed", "more", "expected"),
     [
-        ({"connections": 26}, (), "may open 27 connections"),
+        ({"connections": 31}, (), "may open 32 connections"),
         ({"database": "postgres"}, (), "none of the server's own"),
         ({"connection_name": "shared"}, (), "PROJECT:REGION:INSTANCE"),
         ({}, ("-var=network=null",), "reached through the network that it is in"),

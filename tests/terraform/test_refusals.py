@@ -21,7 +21,7 @@ _PIPELINE = {"state_bucket": "state", "variables": "x.tfvars"}
 @pytest.mark.parametrize(
     ("variables", "expected"),
     [
-        ({"sizing": {"registry_max_instances": 40}}, "may open 207 connections"),
+        ({"sizing": {"registry_max_instances": 40}}, "may open 212 connections"),
         ({"sizing": {"database_max_connections": 25}}, "leave 12"),
         ({"sizing": {"registry_concurrency": 80}}, "more than half of 512 MiB"),
         ({"sizing": {"upload_chunk_mib": 32}}, "more than half of 512 MiB"),

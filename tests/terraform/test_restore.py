@@ -15,7 +15,6 @@ pytestmark = pytest.mark.terraform
 
 _VARIABLES: Final = (f"-var-file={EXAMPLES['tiny']}", "-var=database_instance=slipway-restored")
 _OPERATIONS: Final = (ROOT / "docs" / "operations.md").read_text()
-_PROGRAMS: Final = ("api", "gc", "migrate")
 
 
 def _commands() -> list[list[str]]:
@@ -25,9 +24,9 @@ def _commands() -> list[list[str]]:
     for line in block.replace("PROJECT", "example-registry").splitlines():
         if not line.strip():
             continue
-        loop = re.search(r"do (.*); done", line)
-        for program in _PROGRAMS if loop else [""]:
-            text = (loop[1] if loop else line).replace("$program", program)
+        loop = re.search(r"for program in (.*); do (.*); done", line)
+        for program in loop[1].split() if loop else [""]:
+            text = (loop[2] if loop else line).replace("$program", program)
             commands.append(shlex.split(text.strip().removeprefix("$ "), comments=True)[2:])
     return commands
 

@@ -21,8 +21,8 @@ _NEEDED: Final = {
     f"SLIPWAY_{setting.name.upper()}" for setting in fields(Settings) if setting.metadata["default"] is None
 }
 _SECRET: Final = {f"SLIPWAY_{setting.name.upper()}" for setting in fields(Settings) if not setting.repr}
-# Signing by IAM has no secret to keep; the administrator's is a file.
-_NEVER_SET: Final = {"SLIPWAY_SIGNER_SECRET", "SLIPWAY_ADMIN_SECRET"}
+# Signing by IAM has no secret to keep; the administrator's is a file; a function has no folder to import from.
+_NEVER_SET: Final = {"SLIPWAY_SIGNER_SECRET", "SLIPWAY_ADMIN_SECRET", "SLIPWAY_IMPORT_FOLDERS"}
 _VARIABLES: Final = (ROOT / "terraform" / "variables_access.tf").read_text()
 _CHOSEN: Final = set(re.findall(r'^ +"(SLIPWAY_\w+)",$', _VARIABLES, re.MULTILINE))
 _BY_MODE: Final = {
@@ -79,7 +79,9 @@ def test_a_program_is_told_what_it_needs_and_nothing_else(deployment: Deployment
             "SLIPWAY_PUBLIC_HOST",
         },
         "gc": always | {"SLIPWAY_DATABASE_LOCK_SECONDS"},
-        "work": _NEEDED | {"SLIPWAY_DATABASE_CONNECTIONS", "SLIPWAY_DATABASE_LOCK_SECONDS", "SLIPWAY_WORK_TOPIC"},
+        "work": _NEEDED
+        | {"SLIPWAY_DATABASE_CONNECTIONS", "SLIPWAY_DATABASE_LOCK_SECONDS", "SLIPWAY_WORK_TOPIC"}
+        | (set() if mode == "open" else {"SLIPWAY_PEPPER"}),
         "deliver": _NEEDED
         | {
             "SLIPWAY_DATABASE_CONNECTIONS",

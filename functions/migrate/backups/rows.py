@@ -15,13 +15,14 @@ from typing import Any, Final
 from functions.migrate.backups import layout
 from functions.migrate.backups.layout import BackupInvalid, Seal
 from functions.migrate.backups.stores import Store
-from functions.migrate.backups.tables import COPIED, EMPTY, LEFT_OUT, UNTOUCHED
+from functions.migrate.backups.tables import COPIED, EMPTY, LEFT_OUT, OVER, UNTOUCHED
 from functions.registry.metadata.backups.snapshot import connected, quoted, translating
 from functions.registry.metadata.db import compose
 
 # What moves is due no sooner, and not all at once.
 _LEAST_AHEAD: Final = "24 hours"
 _SPREAD: Final = "1 hour"
+_TOGETHER: Final = "0"
 _TABLES: Final = """
     SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' ORDER BY 1
 """
@@ -89,22 +90,25 @@ def settle(url: str, moment: datetime) -> None:
             _move_on(cursor, table, moment, "")
         # In the same bucket, what was to go then may go, once it is certain that nobody needs it.
         for table, column in (("deletions", "not_before"), ("uploads", "expires_at")):
-            _move(cursor, table, column, moment)
-        cursor.execute("DELETE FROM refresh_tokens")
-        cursor.execute("DELETE FROM holds")
+            _move(cursor, table, column, moment, _SPREAD)
+        for table in OVER:
+            if table in there:
+                cursor.execute(compose("DELETE FROM $table", table=quoted(table)))
         cursor.execute("COMMIT")
 
 
 def _move_on(cursor: Any, table: str, moment: datetime, backup: str) -> None:
     """What is due moves by the time that has passed; the rest of the world waits for somebody to look at it."""
     for column in COPIED[table].due:
-        _move(cursor, table, column, moment)
+        _move(cursor, table, column, moment, _SPREAD)
+    for column in COPIED[table].until:
+        _move(cursor, table, column, moment, _TOGETHER)
     if COPIED[table].afterwards:
         cursor.execute(COPIED[table].afterwards.replace(":name", _literal(backup)))
 
 
-def _move(cursor: Any, table: str, column: str, moment: datetime) -> None:
-    sql = compose(_MOVE, table=quoted(table), column=quoted(column), least=_LEAST_AHEAD, spread=_SPREAD)
+def _move(cursor: Any, table: str, column: str, moment: datetime, spread: str) -> None:
+    sql = compose(_MOVE, table=quoted(table), column=quoted(column), least=_LEAST_AHEAD, spread=spread)
     cursor.execute(sql, (moment.isoformat(),))
 
 
