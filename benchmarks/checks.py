@@ -31,6 +31,16 @@ _TOGETHER: Final = 10_000
 _POLL_SECONDS: Final = 0.2
 
 
+# Manifests whose bytes have their digests, and that wait for a review, as pushed ones do.
+_WHOLE: Final = """
+    SET session_replication_role = replica;
+    UPDATE manifests SET payload = convert_to('{"schemaVersion": 2, "annotations": {"n": "' || id || '"}}', 'UTF8');
+    UPDATE manifests SET digest = '\\x01'::bytea || sha256(payload);
+    INSERT INTO manifest_reviews SELECT id, now() + interval '1 day', 'push' FROM manifests ON CONFLICT DO NOTHING;
+    SET session_replication_role = origin;
+"""
+
+
 def _fill(running: Stack, blobs: int) -> None:
     """Blobs with objects of a byte each, none of which is collected."""
     registry = Registry(running.environment["SLIPWAY_DATABASE"], running.ports.storage)
@@ -39,6 +49,7 @@ def _fill(running: Stack, blobs: int) -> None:
     for first in range(0, blobs, _TOGETHER):
         registry.dangle(min(_TOGETHER, blobs - first), with_objects=True)
     registry.execute("UPDATE link_reviews SET review_after = now() + interval '1 day'; UPDATE blobs SET size = 1")
+    registry.execute(_WHOLE)
     registry.execute("VACUUM ANALYZE blobs")
     _put(running.ports.storage, [f"bench/{number}" for number in range(_MANIFESTS // 5)])
     registry.close()
