@@ -2764,8 +2764,7 @@ CREATE TABLE public.upload_objects (
     upload_id uuid NOT NULL,
     number integer,
     size bigint,
-    finished_at timestamp with time zone,
-    crc32c bigint
+    finished_at timestamp with time zone
 );
 
 CREATE TABLE public.uploads (
