@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH PYTHONOPTIMIZE PYTHONWARNINGS PIP_USER PIP_TARGET PIP_PREFIX
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up reset seed cli check format test test-slow test-fuzz test-security test-clients test-clients-more test-browser test-terraform migrate-demo drill rehearsal conformance conformance-all soak starts schema api-tables bench bench-counters bench-gc bench-front bench-lists bench-moves bench-moving-in bench-neighbours bench-background bench-backups lock screenshot
+.PHONY: help setup up reset seed cli check format test test-slow test-fuzz test-security test-clients test-clients-more test-browser test-terraform migrate-demo rehearsal conformance conformance-all soak starts schema api-tables bench bench-counters bench-events bench-fsck bench-gc bench-front bench-lists bench-moves bench-moving-in bench-neighbours bench-background bench-backups lock screenshot drill
 
 help:  ## Show what this Makefile can do
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*?## "} {printf "  make %-14s %s\n", $$1, $$2}'
@@ -188,8 +188,14 @@ bench-counters: $(VENV)/.made-dev  ## Measure what counting costs pushes and pul
 	@$(BIN)/python -m benchmarks.counters
 	@$(BIN)/python -m benchmarks.counting_pulls
 
+bench-events: $(VENV)/.made-dev  ## Measure what events cost a push, and how many webhooks are sent; writes benchmarks/results
+	@$(BIN)/python -m benchmarks.events
+
 bench-gc: $(VENV)/.made-dev  ## Measure the garbage collection; writes benchmarks/results
 	@$(BIN)/python -m benchmarks.gc
+
+bench-fsck: $(VENV)/.made-dev  ## Measure a check of rows and objects; writes benchmarks/results
+	@$(BIN)/python -m benchmarks.checks $(ARGS)
 
 bench-front: $(VENV)/.made-dev  ## Measure uploads through the HTTP/2 front; writes benchmarks/results
 	@$(BIN)/python -m benchmarks.front

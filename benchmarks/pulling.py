@@ -25,7 +25,7 @@ _FUNCTION_PATIENCE: Final = 600
 def pull_for(port: int, seconds: float) -> list[float]:
     """Milliseconds of each pull."""
     deadline = time.monotonic() + seconds
-    return _pull_while(port, lambda: time.monotonic() < deadline)
+    return pull_while(port, lambda: time.monotonic() < deadline)
 
 
 def pull_while_computing(port: int, seconds: float) -> list[float]:
@@ -38,11 +38,11 @@ def pull_while_collecting(api_port: int, gc_port: int) -> list[float]:
     """Until the gc function has collected everything that is due."""
     collecting = threading.Thread(target=_wake, args=(gc_port,))
     collecting.start()
-    return _pull_while(api_port, collecting.is_alive)
+    return pull_while(api_port, collecting.is_alive)
 
 
-def _pull_while(port: int, goes_on: Callable[[], bool]) -> list[float]:
-    """By tag, over one connection."""
+def pull_while(port: int, goes_on: Callable[[], bool]) -> list[float]:
+    """By tag, over one connection; milliseconds of each pull."""
     connection = http.client.HTTPConnection(HOST, port, timeout=60)
     taken: list[float] = []
     while goes_on():

@@ -135,15 +135,10 @@ locals {
         message     = "a review fails again and again"
         labels      = ["level"]
       }
-      failed_background_migrations = {
-        description = "Background migrations that ended with rows which could not be done, or stopped at too many."
-        message     = "a background migration failed"
-        labels      = ["name"]
-      }
-      still_background_migrations = {
-        description = "Runs that found a background migration without a batch for an hour."
-        message     = "a background migration stands still"
-        labels      = ["name", "waits_for"]
+      stuck_background_migrations = {
+        description = "Background migrations that failed, and runs that found one without a batch for an hour."
+        message     = "a background migration is stuck"
+        labels      = ["name", "why"]
       }
       background_percent = {
         description = "How far a background migration was at the end of a run."
@@ -178,10 +173,7 @@ locals {
     overdue             = { title = "Garbage collection can't keep up", severity = "WARNING", metric = "overdue_gc_runs", above = 0, minutes = 60 }
     failed_reviews      = { title = "Reviews fail", severity = "WARNING", metric = "failed_reviews", above = 0, minutes = 30 }
     poison_reviews      = { title = "A review fails again and again", severity = "ERROR", metric = "poison_reviews", above = 0, minutes = 0 }
-    failed_migrations   = { title = "A background migration failed", severity = "ERROR", metric = "failed_background_migrations", above = 0, minutes = 0 }
-    still_migrations    = { title = "A background migration stands still", severity = "WARNING", metric = "still_background_migrations", above = 0, minutes = 30 }
-    given_up_deliveries = { title = "Events were given up", severity = "WARNING", metric = "given_up_deliveries", above = 0, minutes = 0 }
-    stopped             = { title = "A subscription was stopped", severity = "WARNING", metric = "stopped_subscriptions", above = 0, minutes = 0 }
+    stuck_migrations    = { title = "A background migration is stuck", severity = "WARNING", metric = "stuck_background_migrations", above = 0, minutes = 0 }
     undeletable_objects = { title = "Objects can't be deleted", severity = "ERROR", metric = "undeletable_objects", above = 0, minutes = 0 }
   }
 

@@ -101,7 +101,9 @@ def _fetched(source: Source, finding: dict[str, Any], repository: str) -> Iterat
 
 
 def _push(client: Client, repository: str, finding: dict[str, Any], content: IO[bytes]) -> bool:
-    """False if the registry doesn't take it there: the bytes are others, or nobody may push to that repository."""
+    """Returns False if the registry doesn't take it there: the bytes are others, or nobody may push to that
+    repository.
+    """
     digest = finding["digest"]
     try:
         if finding["kind"] == "manifest":

@@ -27,7 +27,7 @@ _EVENTS: Final = 100
 _FANNED_OUT: Final = 1000
 _TRIMMED: Final = 1000
 # More than a process waits between two messages that wake this: what changes meanwhile is found.
-_LINGER_SECONDS: Final = 2.0
+LINGER_SECONDS: Final = 2.0
 # A lane that is due so soon is waited for.
 _SOON_SECONDS: Final = 10.0
 _PAUSE_SECONDS: Final = 0.2
@@ -105,7 +105,7 @@ class _Run:
                 elif is_over:
                     self.is_out_of_time = lanes.seconds_to_next(self._database) is not None
                     break
-                elif not self._is_soon_due() and time.monotonic() - idle_since > _LINGER_SECONDS:
+                elif not self._is_soon_due() and time.monotonic() - idle_since > LINGER_SECONDS:
                     break
                 else:
                     time.sleep(_PAUSE_SECONDS)

@@ -117,7 +117,7 @@ def take_down(url: str) -> None:
 
 
 def _known(script: ScriptDirectory, revisions: Sequence[str]) -> list[str]:
-    """With *pre* first, which *post* stands on. Raises SchemaNewer."""
+    """Returns them with *pre* first, which *post* stands on. Raises SchemaNewer."""
     known = {revision.revision for revision in script.walk_revisions()}
     if unknown := sorted(set(revisions) - known):
         raise SchemaNewer(f"{', '.join(unknown)} is of a later release than this one: use that")

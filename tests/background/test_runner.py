@@ -256,7 +256,7 @@ def test_one_that_this_release_does_not_know_waits_for_another(
     query(database, "UPDATE background_migrations SET created_at = now() - interval '2 hours'")
     assert Runner(database, jobs={}).work(time.monotonic() + 30) == 0
     assert migration(database, "waits_for") == ("release",)
-    assert '"a background migration stands still","name":"tag_subjects","waits_for":"release","hours":2.0' in (
+    assert '"a background migration is stuck","name":"tag_subjects","why":"release","hours":2.0' in (
         capsys.readouterr().out
     )
 

@@ -212,10 +212,11 @@ class Stand:
         """A tag and a repository that can be put back."""
         database = self.registry.services.database
         build.set_grace(database, undo=168)
-        for blob in APP.blobs:
-            build.push_blob(database, RepositoryName("team/gone"), blob)
-        build.put(database, RepositoryName("team/gone"), APP.manifest, "1")
-        removal.remove(database, RepositoryName("team/gone"))
+        for gone in (RepositoryName("team/gone"), RepositoryName("team/mistake")):
+            for blob in APP.blobs:
+                build.push_blob(database, gone, blob)
+            build.put(database, gone, APP.manifest, "1")
+            removal.remove(database, gone)
         build.put(database, RepositoryName("team/app"), APP.manifest, "gone")
         removal.delete_tags(database, RepositoryName("team/app"), [Tag("gone")])
 

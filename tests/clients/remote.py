@@ -1,12 +1,16 @@
 """Looks at the registry as any HTTP client would, to check what the real clients left there."""
 
 import hashlib
+import os
+import subprocess
+import sys
 from dataclasses import dataclass
 from typing import Any, Final
 
 import requests
 
 from tests.clients.content import INDEX_TYPE, MANIFEST_TYPE, digest_of
+from tests.conftest import ROOT
 
 _DOCKER_MANIFEST_TYPE: Final = "application/vnd.docker.distribution.manifest.v2+json"
 _DOCKER_LIST_TYPE: Final = "application/vnd.docker.distribution.manifest.list.v2+json"
@@ -52,6 +56,21 @@ class Repository:
 
     def url(self, rest: str) -> str:
         return f"http://{self.address}/v2/{self.name}/{rest}"
+
+    def undo(self, rest: str) -> None:
+        """Puts back a tag (`:one`) or a manifest (`@sha256:…`) by one command of the registry's own command line."""
+        command = [sys.executable, "-m", "slipway_cli", "--registry", f"http://{self.address}", "restore"]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT / "cli")}
+        done = subprocess.run(
+            [*command, f"{self.name}{rest}"],
+            env=environment,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
 
     def sibling(self, name: str) -> "Repository":
         return Repository(self.address, f"{self.name}-{name}")

@@ -72,3 +72,7 @@ def test_tags_are_added_listed_and_deleted(crane: Client, layout: Layout, reposi
     crane.run("delete", repository.at(image.digest))
     assert not repository.has_manifest(image.digest)
     assert repository.has_manifest("more")
+    repository.undo(f"@{image.digest}")
+    for tag in ("one", "two"):
+        assert crane.run("digest", repository.tagged(tag)).strip() == image.digest
+    repository.check_whole("one")

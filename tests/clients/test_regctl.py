@@ -88,5 +88,7 @@ def test_one_tag_of_two_is_deleted_and_the_image_stays(regctl: Client, layout: L
     regctl.run("tag", "delete", repository.tagged("two"))
     assert repository.tags() == ["one"]
     repository.check_whole("one")
+    repository.undo(":two")
+    repository.check_whole("two")
     regctl.run("manifest", "delete", repository.at(image.digest))
     assert not repository.has_manifest(image.digest)

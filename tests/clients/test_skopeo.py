@@ -89,6 +89,10 @@ def test_tags_are_listed_inspected_and_deleted(skopeo: Client, layout: Layout, r
     skopeo.run("delete", "--tls-verify=false", f"docker://{repository.tagged('one')}")
     assert not repository.has_manifest("one")
     assert not repository.has_manifest(image.digest)
+    repository.undo(":one")
+    repository.check_whole("one")
+    again = json.loads(skopeo.run("inspect", "--tls-verify=false", f"docker://{repository.tagged('one')}"))
+    assert again["Digest"] == image.digest
 
 
 @pytest.mark.operations("sync")

@@ -34,7 +34,7 @@ def environment(environment: dict[str, str]) -> dict[str, str]:
 
 @pytest.fixture(autouse=True)
 def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("_LINGER_SECONDS", "_SOON_SECONDS"):
+    for name in ("LINGER_SECONDS", "_SOON_SECONDS"):
         monkeypatch.setattr(running, name, 0.0)
     monkeypatch.setattr(running, "_PAUSE_SECONDS", 0.02)
 

@@ -273,7 +273,7 @@ def _following(client: Client, namespace: str | None, after: int | None) -> Iter
 
 
 def _found(client: Client, name: str, namespace: str | None) -> dict[str, Any]:
-    """By its name, or by its id where several have the name."""
+    """Finds it by its name, or by its id where several have the name."""
     known = client.get(_SUBSCRIPTIONS, namespace=namespace)["subscriptions"]
     found = [each for each in known if each["name"] == name] or [each for each in known if str(each["id"]) == name]
     if not found:

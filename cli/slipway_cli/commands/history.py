@@ -99,8 +99,8 @@ def tags(namespace: str | None, form: Form) -> None:
 @command(
     deleted,
     "purge",
-    "slipway deleted purge team/gone --dry-run",
-    "slipway deleted purge team/gone --yes",
+    "slipway deleted purge team/mistake --dry-run",
+    "slipway deleted purge team/mistake --yes",
 )
 @click.argument("name", metavar="REPOSITORY", type=Repository())
 @click.option("--id", "identity", type=int, help="Which of several of that name; else all of them.")

@@ -72,7 +72,8 @@ def restore_backup(source: str, name: str | None, objects_only: bool, force: boo
 @click.argument("moment", type=Moment())
 @changes
 def after_recovery(moment: str, yes: bool, dry_run: bool) -> None:
-    """Before a database that went back to MOMENT is used: what is due since then is put off, imports are paused.
+    """Prepare a database that went back to MOMENT before it is used: what is due since then is put off, imports are
+    paused.
 
     Without it the first collection would take what nobody had time to want. Whoever was signed in signs in again.
     """

@@ -24,6 +24,8 @@ _LOOK_AGAIN_SECONDS: Final = 0.5
 # After so long without a batch somebody should look.
 _STILL_SECONDS: Final = 3600.0
 _LONGEST_ERROR: Final = 500
+# It takes somebody who looks after it: an alert counts these lines.
+_STUCK: Final = "a background migration is stuck"
 
 
 @dataclass(slots=True)
@@ -87,9 +89,7 @@ class Runner:
         if look.idle_seconds > _STILL_SECONDS and look.name not in self._warned:
             self._warned.add(look.name)
             hours = round(look.idle_seconds / 3600, 1)
-            telemetry.log(
-                "WARNING", "a background migration stands still", name=look.name, waits_for=reason, hours=hours
-            )
+            telemetry.log("WARNING", _STUCK, name=look.name, why=reason, hours=hours)
 
     def _step(self, look: Look) -> bool:
         """Returns False if somebody else works at it, or others were in the way."""
@@ -157,6 +157,6 @@ def _reason(error: Exception) -> str:
 
 def _tell(name: str, state: str) -> None:
     if state == "failed":
-        telemetry.log("ERROR", "a background migration failed", name=name)
+        telemetry.log("ERROR", _STUCK, name=name, why="failed")
     else:
         telemetry.log("INFO", "a background migration is finished", name=name)

@@ -125,8 +125,8 @@ class Copier:
         self._is_over = is_over
 
     def run(self, entries: Iterable[Entry], note: Callable[[], None], lost: Callable[[Entry, Outcome], None]) -> bool:
-        """Whether all of the list was gone through. `note` is called every few seconds, with the progress up to date,
-        and at the end; `lost` for each that the source lacks. Raises BlobStoreUnavailable.
+        """Says whether all of the list was gone through. `note` is called every few seconds, with the progress up to
+        date, and at the end; `lost` for each that the source lacks. Raises BlobStoreUnavailable.
         """
         self._lost, self._noted_at, self._is_stopped = lost, time.monotonic(), False
         with workers() as pool:
@@ -157,7 +157,7 @@ class Copier:
             line.give(entry, lambda: self._copy(entry))
 
     def _take(self, line: InOrder[Entry, Outcome], note: Callable[[], None], seconds: float) -> bool:
-        """False where the line has stopped: behind what was stopped nothing is counted."""
+        """Returns False where the line has stopped: behind what was stopped nothing is counted."""
         for entry, outcome in line.take(seconds):
             self._is_stopped = self._is_stopped or outcome == "stopped"
             if self._is_stopped:

@@ -18,7 +18,7 @@ UNITS: Final[Mapping[str, Callable[[datetime], tuple[int, ...]]]] = {
 
 
 def kept(sealed: Sequence[str], keep: Mapping[str, int], now: datetime) -> set[str]:
-    """Of the names of sealed backups those that stay: by `keep`, the last one, and all that are young."""
+    """Returns, of the names of sealed backups, those that stay: by `keep`, the last one, and all that are young."""
     newest_first = sorted(sealed, reverse=True)
     found = {*newest_first[:1], *(name for name in sealed if is_young(name, now))}
     for unit, number in keep.items():

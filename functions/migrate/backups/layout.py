@@ -76,7 +76,7 @@ class Entry:
 
 
 def new_name(now: datetime | None = None) -> str:
-    """By the clock, so that they sort, and never the same twice."""
+    """Makes a name by the clock, so that they sort, and never the same twice."""
     return f"{now or datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
 
 
@@ -205,7 +205,7 @@ def write(store: Store, name: str, content: bytes) -> None:
 
 
 def names(store: Store) -> list[str]:
-    """Of all attempts there, sealed or not, the eldest first."""
+    """Returns the names of all attempts there, sealed or not, the eldest first."""
     found = (each.removeprefix(BACKUPS).rstrip("/") for each in store.folders(BACKUPS))
     return sorted(name for name in found if _is_name(name))
 

@@ -43,7 +43,7 @@ class Making:
         self._noted_at = time.monotonic()
 
     def go_on(self) -> bool:
-        """False if the time was over first. Raises LeaseLost, HoldEnded, TooMuchLost, BlobStoreUnavailable."""
+        """Returns False if the time was over first. Raises LeaseLost, HoldEnded, TooMuchLost, BlobStoreUnavailable."""
         if self._run.state == "waiting":
             self._take_rows()
         elif not self._has_hold():
@@ -55,7 +55,7 @@ class Making:
         return False
 
     def _has_hold(self) -> bool:
-        """False where only the row does not know yet that it was sealed: with a seal, all is there."""
+        """Returns False where only the row does not know yet that it was sealed: with a seal, all is there."""
         try:
             runs.advance(self._database, self._run)
         except HoldEnded:

@@ -54,7 +54,7 @@ class Pruning:
         self._noted_at = time.monotonic()
 
     def go_on(self) -> bool:
-        """False if the time was over first. Raises LeaseLost, BackupInvalid, BlobStoreUnavailable."""
+        """Returns False if the time was over first. Raises LeaseLost, BackupInvalid, BlobStoreUnavailable."""
         chosen = plan(self._store, self._run.options["keep"], self._now)
         if not self._run.cursor:
             self._run.counts = {"kept": len(chosen.kept), "backups": 0, "objects": 0, "bytes": 0, "refused": 0}
@@ -128,7 +128,7 @@ class Pruning:
                 self._renew()
 
     def _entries(self, name: str) -> Iterator[layout.Entry]:
-        """Of one that is being made there may be none yet: then it relies on nothing."""
+        """Reads what a backup relies on; of one that is being made there may be none yet: then it relies on nothing."""
         if self._store.find(layout.objects_name(name)) is None and not layout.is_sealed(self._store, name):
             return
         yield from layout.entries(self._store, name)

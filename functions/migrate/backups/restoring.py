@@ -100,7 +100,9 @@ class Restoring:
         return self._restored
 
     def _go_on(self, url: str) -> None:
-        """To this release's schema, as far as that does not wait for a background migration of the backup's time."""
+        """Goes on to this release's schema, as far as that does not wait for a background migration of the backup's
+        time.
+        """
         try:
             applied = upgrade(url, users=self._users())
         except NotFinished as waits:
@@ -129,7 +131,9 @@ class Restoring:
             yield Entry(entry.name, entry.size, entry.digest, is_damaged=entry.name in self._seal.missing)
 
     def _make_schema(self, url: str) -> None:
-        """As it was when the backup was made: what later revisions do to rows, they do to those of the backup."""
+        """Makes the schema as it was when the backup was made: what later revisions do to rows, they do to those of
+        the backup.
+        """
         current = schema_of(url)
         if sorted(current) == sorted(self._seal.revisions):
             return

@@ -46,13 +46,13 @@ class Store(Protocol):
     """Objects by name. All methods raise BlobStoreUnavailable, and AccessRefused where a right is missing."""
 
     def page(self, prefix: str, after: str = "", before: str = "") -> ObjectPage:
-        """In the order of their names: those that begin with `prefix`, after `after` and before `before`."""
+        """Returns, in the order of their names, those that begin with `prefix`, after `after` and before `before`."""
 
     def folders(self, prefix: str) -> list[str]:
         """The prefixes one slash deeper, under which something lies."""
 
     def find(self, name: str) -> StoredObject | None:
-        """As a listing would show it now."""
+        """Shows it as a listing would show it now."""
 
     def read(self, name: str) -> Iterator[bytes]:
         """All of it, in pieces. Raises ObjectMissing."""
@@ -78,7 +78,7 @@ class BucketStore:
 
     @cached_property
     def written(self) -> WrittenObjects:
-        """For copies within the store."""
+        """Is for copies within the store."""
         return WrittenObjects(self.bucket, self._settings.storage_timeout_seconds, AT_ONCE)
 
     def page(self, prefix: str, after: str = "", before: str = "") -> ObjectPage:

@@ -31,7 +31,7 @@ class Verifying:
         self._noted_at = time.monotonic()
 
     def go_on(self) -> bool:
-        """False if the time was over first. Raises BackupInvalid, LeaseLost, BlobStoreUnavailable."""
+        """Returns False if the time was over first. Raises BackupInvalid, LeaseLost, BlobStoreUnavailable."""
         seal = layout.read_seal(self._store, self._run.name)
         if not self._run.cursor:
             self._run.counts = {"objects": seal.objects.rows}

@@ -27,7 +27,7 @@ class _Work(Protocol):
 
 
 def ask_for_what_is_due(services: Services) -> None:
-    """By the clock, where a deployment has set one; and tells the log when the last backup is too old."""
+    """Asks by the clock, where a deployment has set one; and tells the log when the last backup is too old."""
     settings, database = services.settings, services.database
     if not (settings.backups and settings.backup_every_seconds):
         return

@@ -35,7 +35,7 @@ def opened(peppers: str, text: str) -> str:
 
 
 def sealed_header(peppers: str, value: str) -> str:
-    """Of the header Authorization, where a receiver asks for one."""
+    """Seals the value of the header Authorization, where a receiver asks for one."""
     return Seal(peppers).close(value.encode(), _SEALED_HEADER_FOR)
 
 

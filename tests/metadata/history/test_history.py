@@ -21,7 +21,7 @@ from functions.registry.metadata.history import bindings, deleted, ending, resto
 from functions.registry.metadata.history.restoring import NothingToRestore, Restored, Then, Wanted
 from functions.registry.metadata.lists.keyset import Walk
 from functions.registry.metadata.told import Told
-from functions.registry.metadata.usage import quotas, recount
+from functions.registry.metadata.usage import quotas, recount, untagged
 from functions.registry.metadata.usage.quotas import Quota
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.manifest import parse_manifest
@@ -320,6 +320,21 @@ def test_what_is_kept_is_paid_for_and_a_full_quota_takes_it_back(database: Datab
     assert restore(database).digest == image.digest
 
 
+def test_a_refused_push_is_told_how_much_can_be_purged(database: Database) -> None:
+    image = push_image(database, APP, "v1")
+    manifests.delete(database, APP, image.digest)
+    repository = value(database, "SELECT id FROM repositories")
+    assert untagged.scan(database, repository) is not None
+    bytes_ = len(image.manifest) + sum(map(len, image.blobs))
+    assert value(database, "SELECT restorable_bytes FROM repository_usage") == bytes_
+    quotas.put(database, Quota(APP.namespace, bytes_, None))
+    with pytest.raises(ChangeRefused, match=f"up to {bytes_} bytes of it are deleted or untagged, and can be purged"):
+        push_image(database, APP, "v2")
+    removal.remove(database, APP)
+    with pytest.raises(ChangeRefused, match=r"can be purged"):
+        push_image(database, OTHER, "v2")
+
+
 def test_a_repository_as_it_was(database: Database) -> None:
     kept, moved, lost = (
         push_image(database, APP, "kept"),
@@ -493,3 +508,15 @@ def test_a_connection_that_is_used_again_knows_nothing_of_it(database_url: str) 
             push_image(one, APP, "v1")
         tags.delete(one, APP, V1)
         assert history(one)[0]["actor"] == "unknown"
+
+
+def test_a_signature_s_tag_outlives_its_deleted_subject(database: Database) -> None:
+    """Cosign names it after the digest that it signs: it is there still when that comes back."""
+    image = push_image(database, APP, "v1")
+    tag = Tag(f"sha256-{image.digest.hex}.sig")
+    signature = push_image(database, APP, tag)
+    manifests.delete(database, APP, image.digest)
+    pass_time(database, 100)
+    collected(database)
+    assert restore(database).digest == image.digest
+    pulls_whole(database, APP, tag, signature)

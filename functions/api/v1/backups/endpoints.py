@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from functions.api.endpoint import Endpoint
+from functions.api.endpoint import Endpoint, Later
 from functions.api.permission import Administrator
 from functions.api.route import plain
-from functions.api.v1.backups import backups, paths, routes
+from functions.api.v1.backups import paths, routes
+
+if TYPE_CHECKING:
+    from functions.api.v1.backups import backups
+else:
+    backups = Later("functions.api.v1.backups.backups")
 
 ENDPOINTS: Final = (
     Endpoint(

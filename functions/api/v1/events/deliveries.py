@@ -50,7 +50,7 @@ def test(context: Context, route: routes.TestSubscription) -> Response:
 
 
 def redeliver(context: Context, route: routes.Redeliver) -> Response:
-    """At most some thousands at once: whoever has more asks again."""
+    """Asks for at most some thousands at once: whoever has more asks again."""
     found = known(context, route.subscription)
     fields = json_body.read(context, {}, {"events": _ids, "dead": flag})
     if ("events" in fields) == bool(fields.get("dead")):

@@ -14,7 +14,9 @@ from functions.registry.metadata.events import outbox
 
 
 def list_events(context: Context, route: ListEvents) -> Response:
-    """As CloudEvents. `next` is what to ask behind next; without `after` it is where to begin, and there are none."""
+    """Lists events as CloudEvents. `next` is what to ask behind next; without `after` it is where to begin, and
+    there are none.
+    """
     database, settings = context.services.database, context.services.settings
     if route.after is None:
         return answer({"events": [], "next": outbox.last_position(database)})

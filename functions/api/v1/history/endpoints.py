@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from functions.api.endpoint import Endpoint
+from functions.api.endpoint import Endpoint, Later
 from functions.api.permission import AdministratorOf, RightTo
 from functions.api.route import in_repository
-from functions.api.v1.history import lists, paths, purging, restoring, routes
+from functions.api.v1.history import paths, routes
+
+if TYPE_CHECKING:
+    from functions.api.v1.history import lists, purging, restoring
+else:
+    lists = Later("functions.api.v1.history.lists")
+    purging = Later("functions.api.v1.history.purging")
+    restoring = Later("functions.api.v1.history.restoring")
 
 ENDPOINTS: Final = (
     Endpoint(
@@ -27,6 +34,7 @@ ENDPOINTS: Final = (
         handler=restoring.restore,
         permission=RightTo("push"),
         action="tags.restore",
+        makes_events=True,
         leaves_garbage=True,
     ),
     Endpoint(
@@ -37,6 +45,7 @@ ENDPOINTS: Final = (
         handler=restoring.restore_repository,
         permission=RightTo("delete"),
         action="repository.restore",
+        makes_events=True,
     ),
     Endpoint(
         method="POST",
@@ -46,6 +55,7 @@ ENDPOINTS: Final = (
         handler=purging.purge,
         permission=RightTo("delete"),
         action="tags.purge",
+        makes_events=True,
         leaves_garbage=True,
     ),
     Endpoint(
@@ -56,6 +66,7 @@ ENDPOINTS: Final = (
         handler=restoring.purge_repository,
         permission=RightTo("delete"),
         action="repository.purge",
+        makes_events=True,
         leaves_garbage=True,
     ),
     Endpoint(

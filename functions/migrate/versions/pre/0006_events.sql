@@ -61,8 +61,9 @@ CREATE TABLE events (
     keep_until timestamptz NOT NULL DEFAULT now() + interval '7 days'
 ) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 500);
 CREATE INDEX events_new ON events (id) WHERE position IS NULL;
-CREATE UNIQUE INDEX events_position ON events (position);
-CREATE INDEX events_of_namespace ON events (namespace, position);
+-- A change pays for no more of them than it needs: these two are written by the fan-out.
+CREATE UNIQUE INDEX events_position ON events (position) WHERE position IS NOT NULL;
+CREATE INDEX events_of_namespace ON events (namespace, position) WHERE position IS NOT NULL;
 CREATE INDEX events_of_repository ON events (repository_id, id);
 CREATE INDEX events_kept ON events (keep_until);
 
@@ -106,52 +107,41 @@ CREATE TABLE lanes (
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 500);
 CREATE INDEX lanes_due ON lanes (subscription_id, next_at) WHERE waiting > 0;
 
--- Whether somebody who is subscribed now could want it. Where nobody is, asking that is all that a change costs.
-CREATE FUNCTION is_wanted(happened text, ids bigint[]) RETURNS boolean LANGUAGE plpgsql STABLE AS $$ BEGIN
-    IF NOT EXISTS (SELECT FROM subscriptions WHERE state = 'on') THEN RETURN false; END IF;
-    RETURN EXISTS (SELECT FROM repositories
-                     JOIN subscriptions ON subscriptions.namespace IN ('', split_part(repositories.name, '/', 1))
-                    WHERE repositories.id = ANY (ids) AND subscriptions.state = 'on'
-                      AND (kinds IS NULL OR happened = ANY (kinds)));
-END $$;
-
 -- What the transaction was told of itself; what it wasn't told is unknown.
 CREATE FUNCTION transaction_setting(setting text) RETURNS text LANGUAGE sql STABLE AS $$
     SELECT nullif(current_setting('slipway.' || setting, true), '')
 $$;
 
--- One event for each of the changes, which are of `ids`. A repository's figures are held first, whatever counting does:
--- they order the ids. What is set aside has a name that nobody can say, and is nobody's news.
-CREATE FUNCTION emit(happened text, ids bigint[], names text[], digests bytea[], before bytea[], types text[],
-                     sizes bigint[]) RETURNS void LANGUAGE plpgsql AS $$ BEGIN
-    IF NOT is_wanted(happened, ids) THEN RETURN; END IF;
-    PERFORM lock_usage(ids);
-    INSERT INTO events (kind, repository_id, repository, tag, digest, previous, media_type, size, actor, cause, request)
-    SELECT happened, repositories.id, repositories.name, change.tag, change.digest, change.previous, change.media_type,
-           change.size, transaction_setting('actor'), transaction_setting('cause'), transaction_setting('request')
-      FROM unnest(ids, names, digests, before, types, sizes)
-           WITH ORDINALITY AS change (id, tag, digest, previous, media_type, size, number)
-      JOIN repositories ON repositories.id = change.id
-     WHERE strpos(repositories.name, '@') = 0
-     ORDER BY change.number;
+-- Whether somebody who is subscribed now could want it.
+CREATE FUNCTION is_wanted(happened text, of_namespace text) RETURNS boolean LANGUAGE plpgsql STABLE AS $$ BEGIN
+    RETURN EXISTS (SELECT FROM subscriptions
+                    WHERE state = 'on' AND namespace IN ('', of_namespace)
+                      AND (kinds IS NULL OR happened = ANY (kinds)));
 END $$;
 
--- What an import takes over in bulk is no change that anybody made.
-CREATE FUNCTION emit_pushed_manifests() RETURNS trigger LANGUAGE plpgsql AS $$
-DECLARE ids bigint[];
-BEGIN
-    IF is_importing() OR NOT EXISTS (SELECT FROM subscriptions WHERE state = 'on') THEN RETURN NULL; END IF;
-    -- With its first manifest a repository is there for others: an upload that was begun has made its row before.
-    SELECT array_agg(pushed.repository_id ORDER BY pushed.repository_id) INTO ids
+-- Where nobody is subscribed, asking that is all that a change costs. What an import takes over in bulk is no change that
+-- anybody made; and what is set aside has a name that nobody can say, and is nobody's news. A repository's figures
+-- are held when ids are taken, which is their order: counting holds them, whose triggers come first by their names, and
+-- what it doesn't count is held here.
+CREATE FUNCTION is_anybody_told() RETURNS boolean LANGUAGE plpgsql STABLE AS $$ BEGIN
+    RETURN EXISTS (SELECT FROM subscriptions WHERE state = 'on') AND NOT is_importing();
+END $$;
+
+-- With its first manifest a repository is there for others: an upload that was begun has made its row before.
+CREATE FUNCTION emit_pushed_manifests() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF NOT is_anybody_told() THEN RETURN NULL; END IF;
+    INSERT INTO events (kind, repository_id, repository, actor, cause, request)
+    SELECT 'repository.created', here.id, here.name, transaction_setting('actor'), transaction_setting('cause'),
+           transaction_setting('request')
       FROM (SELECT repository_id, count(*) AS count FROM new_rows GROUP BY 1) AS pushed
-      JOIN repository_usage AS usage USING (repository_id)
-     WHERE usage.manifests = pushed.count;
-    IF ids IS NOT NULL THEN
-        PERFORM emit('repository.created', ids, NULL, NULL, NULL, NULL, NULL);
-    END IF;
-    PERFORM emit('manifest.pushed', array_agg(repository_id), NULL, array_agg(digest), NULL, array_agg(media_type),
-                 array_agg(length(payload)::bigint))
-       FROM new_rows HAVING count(*) > 0;
+      JOIN repository_usage AS usage ON usage.repository_id = pushed.repository_id AND usage.manifests = pushed.count
+      JOIN repositories AS here ON here.id = pushed.repository_id
+     WHERE is_wanted('repository.created', split_part(here.name, '/', 1));
+    INSERT INTO events (kind, repository_id, repository, digest, media_type, size, actor, cause, request)
+    SELECT 'manifest.pushed', here.id, here.name, new_rows.digest, new_rows.media_type, length(new_rows.payload),
+           transaction_setting('actor'), transaction_setting('cause'), transaction_setting('request')
+      FROM new_rows JOIN repositories AS here ON here.id = new_rows.repository_id
+     WHERE is_wanted('manifest.pushed', split_part(here.name, '/', 1));
     RETURN NULL;
 END $$;
 CREATE TRIGGER emit_inserted AFTER INSERT ON manifests REFERENCING NEW TABLE AS new_rows
@@ -159,33 +149,44 @@ CREATE TRIGGER emit_inserted AFTER INSERT ON manifests REFERENCING NEW TABLE AS 
 
 -- Pushed again; what else is written into manifests is about them, and no push.
 CREATE FUNCTION emit_manifests_pushed_again() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-    IF is_importing() OR NOT EXISTS (SELECT FROM subscriptions WHERE state = 'on') THEN RETURN NULL; END IF;
-    PERFORM emit('manifest.pushed', array_agg(new_rows.repository_id), NULL, array_agg(new_rows.digest), NULL,
-                 array_agg(new_rows.media_type), array_agg(length(new_rows.payload)::bigint))
-       FROM new_rows JOIN old_rows USING (id)
-      WHERE new_rows.pushed_at <> old_rows.pushed_at HAVING count(*) > 0;
+    IF NOT is_anybody_told() THEN RETURN NULL; END IF;
+    INSERT INTO events (kind, repository_id, repository, digest, media_type, size, actor, cause, request)
+    SELECT 'manifest.pushed', here.id, here.name, new_rows.digest, new_rows.media_type, length(new_rows.payload),
+           transaction_setting('actor'), transaction_setting('cause'), transaction_setting('request')
+      FROM new_rows JOIN old_rows USING (id) JOIN repositories AS here ON here.id = new_rows.repository_id
+     WHERE new_rows.pushed_at <> old_rows.pushed_at
+       AND is_wanted('manifest.pushed', split_part(here.name, '/', 1));
     RETURN NULL;
 END $$;
 CREATE TRIGGER emit_updated AFTER UPDATE ON manifests REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
     FOR EACH STATEMENT EXECUTE FUNCTION emit_manifests_pushed_again();
 
 CREATE FUNCTION emit_deleted_manifests() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-    IF is_importing() OR NOT EXISTS (SELECT FROM subscriptions WHERE state = 'on') THEN RETURN NULL; END IF;
-    PERFORM emit('manifest.deleted', array_agg(repository_id), NULL, array_agg(digest), NULL, array_agg(media_type),
-                 array_agg(length(payload)::bigint))
-       FROM old_rows HAVING count(*) > 0;
+    IF NOT is_anybody_told() THEN RETURN NULL; END IF;
+    INSERT INTO events (kind, repository_id, repository, digest, media_type, size, actor, cause, request)
+    SELECT 'manifest.deleted', here.id, here.name, old_rows.digest, old_rows.media_type, length(old_rows.payload),
+           transaction_setting('actor'), transaction_setting('cause'), transaction_setting('request')
+      FROM old_rows JOIN repositories AS here ON here.id = old_rows.repository_id
+     WHERE strpos(here.name, '@') = 0 AND is_wanted('manifest.deleted', split_part(here.name, '/', 1));
     RETURN NULL;
 END $$;
 CREATE TRIGGER emit_deleted AFTER DELETE ON manifests REFERENCING OLD TABLE AS old_rows
     FOR EACH STATEMENT EXECUTE FUNCTION emit_deleted_manifests();
 
-CREATE FUNCTION emit_created_tags() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-    IF is_importing() OR NOT EXISTS (SELECT FROM subscriptions WHERE state = 'on') THEN RETURN NULL; END IF;
-    PERFORM emit(CASE transaction_setting('cause') WHEN 'restore' THEN 'tag.restored' ELSE 'tag.created' END,
-                 array_agg(tag.repository_id ORDER BY tag.name), array_agg(tag.name ORDER BY tag.name),
-                 array_agg(named.digest ORDER BY tag.name), NULL, array_agg(named.media_type ORDER BY tag.name),
-                 array_agg(length(named.payload)::bigint ORDER BY tag.name))
-       FROM new_rows AS tag JOIN manifests AS named ON named.id = tag.manifest_id HAVING count(*) > 0;
+CREATE FUNCTION emit_created_tags() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    happened CONSTANT text := CASE transaction_setting('cause') WHEN 'restore' THEN 'tag.restored'
+                                                                ELSE 'tag.created' END;
+BEGIN
+    IF NOT is_anybody_told() THEN RETURN NULL; END IF;
+    INSERT INTO events (kind, repository_id, repository, tag, digest, media_type, size, actor, cause, request)
+    SELECT happened, here.id, here.name, new_rows.name, named.digest, named.media_type, length(named.payload),
+           transaction_setting('actor'), transaction_setting('cause'), transaction_setting('request')
+      FROM new_rows
+      JOIN repositories AS here ON here.id = new_rows.repository_id
+      JOIN manifests AS named ON named.id = new_rows.manifest_id
+     WHERE is_wanted(happened, split_part(here.name, '/', 1))
+     ORDER BY new_rows.repository_id, new_rows.name;
     RETURN NULL;
 END $$;
 CREATE TRIGGER emit_inserted AFTER INSERT ON tags REFERENCING NEW TABLE AS new_rows
@@ -194,34 +195,44 @@ CREATE TRIGGER emit_inserted AFTER INSERT ON tags REFERENCING NEW TABLE AS new_r
 -- Moved to another manifest, or pushed again as it was; pulls are counted in tags as well, and are no events.
 CREATE FUNCTION emit_updated_tags() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-    restored CONSTANT text := CASE transaction_setting('cause') WHEN 'restore' THEN 'tag.restored' END;
+    moved CONSTANT text := CASE transaction_setting('cause') WHEN 'restore' THEN 'tag.restored' ELSE 'tag.moved' END;
+    ids bigint[];
 BEGIN
-    IF is_importing() OR NOT EXISTS (SELECT FROM subscriptions WHERE state = 'on') THEN RETURN NULL; END IF;
-    PERFORM emit(happened, array_agg(id ORDER BY name), array_agg(name ORDER BY name), array_agg(digest ORDER BY name),
-                 array_agg(previous ORDER BY name), array_agg(media_type ORDER BY name), array_agg(size ORDER BY name))
-       FROM (SELECT CASE WHEN new_rows.manifest_id = old_rows.manifest_id THEN 'tag.pushed'
-                         ELSE coalesce(restored, 'tag.moved') END AS happened,
-                    new_rows.repository_id AS id, new_rows.name, named.digest,
-                    CASE WHEN new_rows.manifest_id <> old_rows.manifest_id THEN left_one.digest END AS previous,
-                    named.media_type, length(named.payload)::bigint AS size
-               FROM new_rows
-               JOIN old_rows USING (repository_id, name)
-               JOIN manifests AS named ON named.id = new_rows.manifest_id
-               JOIN manifests AS left_one ON left_one.id = old_rows.manifest_id
-              WHERE new_rows.manifest_id <> old_rows.manifest_id
-                 OR new_rows.updated_at <> old_rows.updated_at) AS changes
-      GROUP BY happened;
+    IF NOT is_anybody_told() THEN RETURN NULL; END IF;
+    ids := ARRAY(SELECT DISTINCT repository_id FROM new_rows JOIN old_rows USING (repository_id, name)
+                  WHERE new_rows.manifest_id <> old_rows.manifest_id OR new_rows.updated_at <> old_rows.updated_at);
+    IF ids = '{}' THEN RETURN NULL; END IF;
+    PERFORM lock_usage(ids);
+    INSERT INTO events (kind, repository_id, repository, tag, digest, previous, media_type, size, actor, cause, request)
+    SELECT change.kind, here.id, here.name, change.tag, named.digest, left_one.digest, named.media_type,
+           length(named.payload), transaction_setting('actor'), transaction_setting('cause'),
+           transaction_setting('request')
+      FROM (SELECT CASE WHEN new_rows.manifest_id = old_rows.manifest_id THEN 'tag.pushed' ELSE moved END AS kind,
+                   repository_id, name AS tag, new_rows.manifest_id,
+                   nullif(old_rows.manifest_id, new_rows.manifest_id) AS left_id
+              FROM new_rows JOIN old_rows USING (repository_id, name)
+             WHERE new_rows.manifest_id <> old_rows.manifest_id
+                OR new_rows.updated_at <> old_rows.updated_at) AS change
+      JOIN repositories AS here ON here.id = change.repository_id
+      JOIN manifests AS named ON named.id = change.manifest_id
+      LEFT JOIN manifests AS left_one ON left_one.id = change.left_id
+     WHERE is_wanted(change.kind, split_part(here.name, '/', 1))
+     ORDER BY change.repository_id, change.tag;
     RETURN NULL;
 END $$;
 CREATE TRIGGER emit_updated AFTER UPDATE ON tags REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
     FOR EACH STATEMENT EXECUTE FUNCTION emit_updated_tags();
 
 CREATE FUNCTION emit_deleted_tags() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-    IF is_importing() OR NOT EXISTS (SELECT FROM subscriptions WHERE state = 'on') THEN RETURN NULL; END IF;
-    PERFORM emit('tag.deleted', array_agg(tag.repository_id ORDER BY tag.name), array_agg(tag.name ORDER BY tag.name),
-                 array_agg(named.digest ORDER BY tag.name), NULL, array_agg(named.media_type ORDER BY tag.name),
-                 array_agg(length(named.payload)::bigint ORDER BY tag.name))
-       FROM old_rows AS tag JOIN manifests AS named ON named.id = tag.manifest_id HAVING count(*) > 0;
+    IF NOT is_anybody_told() THEN RETURN NULL; END IF;
+    INSERT INTO events (kind, repository_id, repository, tag, digest, media_type, size, actor, cause, request)
+    SELECT 'tag.deleted', here.id, here.name, old_rows.name, named.digest, named.media_type, length(named.payload),
+           transaction_setting('actor'), transaction_setting('cause'), transaction_setting('request')
+      FROM old_rows
+      JOIN repositories AS here ON here.id = old_rows.repository_id
+      JOIN manifests AS named ON named.id = old_rows.manifest_id
+     WHERE strpos(here.name, '@') = 0 AND is_wanted('tag.deleted', split_part(here.name, '/', 1))
+     ORDER BY old_rows.repository_id, old_rows.name;
     RETURN NULL;
 END $$;
 CREATE TRIGGER emit_deleted AFTER DELETE ON tags REFERENCING OLD TABLE AS old_rows
@@ -261,8 +272,9 @@ CREATE TRIGGER emit_deleted AFTER DELETE ON repositories FOR EACH ROW WHEN (strp
     EXECUTE FUNCTION emit_deleted_repository();
 
 -- Gives the oldest new events their positions and their deliveries, and says how many there were. Another that does so
--- is not waited for: it finds them too. In the forms of other registries a push is told once for each tag, so the
--- manifest's own event is left out where a tag of the same push tells it.
+-- is not waited for: it finds them too. Nobody is told of what was before the subscription. In the forms of other
+-- registries a push is told once for each tag, so the manifest's own event is left out where a tag of the same push
+-- tells it.
 CREATE FUNCTION fan_out(most int) RETURNS int LANGUAGE plpgsql AS $$
 DECLARE
     last bigint;
@@ -276,7 +288,7 @@ BEGIN
     ), placed AS (
         UPDATE events SET position = last + claimed.number FROM claimed WHERE events.id = claimed.id
         RETURNING events.id, events.kind, events.repository_id, events.repository, events.namespace, events.former,
-                  events.tag, events.digest, events.made_in, events.only_for
+                  events.at, events.tag, events.digest, events.made_in, events.only_for
     ), wanted AS (
         INSERT INTO deliveries (subscription_id, event_id, repository_id)
         SELECT subscriptions.id, placed.id, placed.repository_id
@@ -284,7 +296,7 @@ BEGIN
           JOIN subscriptions
             ON subscriptions.state = 'on' AND subscriptions.target <> 'poll'
            AND subscriptions.namespace IN ('', placed.namespace, split_part(placed.former, '/', 1))
-         WHERE placed.only_for IS NULL
+         WHERE placed.only_for IS NULL AND placed.at >= subscriptions.created_at
            AND (subscriptions.kinds IS NULL OR placed.kind = ANY (subscriptions.kinds))
            AND (subscriptions.tag_pattern = '*' OR placed.tag LIKE subscriptions.tag_like)
            AND EXISTS (SELECT FROM unnest(ARRAY[placed.repository, placed.former]) AS called (name)

@@ -201,7 +201,9 @@ def ask(db: Database, kind: RunKind, destination: str, name: str = "", **options
 
 
 def latest(db: Database, seconds: int) -> Latest:
-    """With whether a backup is due, and whether the last one is too old, if there is to be one every `seconds`."""
+    """Returns the latest, with whether a backup is due, and whether the last one is too old, if there is to be one
+    every `seconds`.
+    """
     return db.all(_LATEST(seconds=seconds))[0]
 
 

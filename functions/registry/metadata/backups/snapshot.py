@@ -68,7 +68,9 @@ class Snapshot:
         self._copy(compose(_COPY, table=quoted(table), columns=columns), sink)
 
     def copy_objects(self, sink: Sink) -> None:
-        """Of each blob the object's name, the size, the digest in hexadecimal, and whether it is marked as damaged."""
+        """Copies, of each blob, the object's name, the size, the digest in hexadecimal, and whether it is marked as
+        damaged.
+        """
         self._copy(OBJECTS, sink)
 
     def _copy(self, sql: str, sink: Sink) -> None:

@@ -76,7 +76,7 @@ def change(db: Database, repository: RepositoryName, change: SettingsChange) -> 
 
 
 def change_namespace(db: Database, namespace: str, undo_seconds: int | None) -> bool:
-    """How long what is deleted in its repositories can be put back, from the next deletion on; None is the registry's.
-    False if there is no such namespace.
+    """Sets how long what is deleted in its repositories can be put back, from the next deletion on; None is the
+    registry's. False if there is no such namespace.
     """
     return db.count(_CHANGE_NAMESPACE(namespace=namespace, undo_seconds=undo_seconds)) > 0

@@ -109,6 +109,26 @@ _FREED: Final = Statement(
     """,
 )
 
+# What only manifests hold that were deleted by their digests and can be put back, and those themselves.
+_RESTORABLE: Final = Statement(
+    "untagged_restorable",
+    int,
+    """
+    WITH gone AS MATERIALIZED (
+        SELECT octet_length(payload) AS size, blobs FROM withdrawn_manifests WHERE repository_id = :repository_id
+    )
+    SELECT CAST(coalesce((SELECT sum(size) FROM gone), 0) + coalesce((
+           SELECT sum(link.size)
+             FROM (SELECT DISTINCT unnest(blobs) AS digest FROM gone) AS named
+             JOIN repository_blobs AS link ON link.repository_id = :repository_id AND link.digest = named.digest
+            WHERE NOT EXISTS (SELECT FROM manifest_blobs AS other
+                               WHERE other.repository_id = :repository_id AND other.digest = named.digest)
+              AND NOT EXISTS (SELECT FROM sparse_references AS other
+                               WHERE other.repository_id = :repository_id AND other.digest = named.digest)), 0)
+           AS bigint)
+    """,
+)
+
 # The repository is locked before its figures, as by all who may end or move it.
 _NOTE: Final = Statement(
     "untagged_record",
@@ -118,7 +138,8 @@ _NOTE: Final = Statement(
         SELECT id FROM repositories WHERE id = :repository_id FOR KEY SHARE
     ), noted AS (
         UPDATE repository_usage AS usage
-           SET untagged = :untagged, untagged_bytes = :untagged_bytes, untagged_as_of = now(),
+           SET untagged = :untagged, untagged_bytes = :untagged_bytes, restorable_bytes = :restorable_bytes,
+               untagged_as_of = now(),
                untagged_scan_due = :stamp IS DISTINCT FROM
                    concat_ws(' ', tags, manifests, manifest_bytes, blobs, blob_bytes, pushed_at)
           FROM held WHERE usage.repository_id = held.id
@@ -154,7 +175,11 @@ def scan(db: Database, repository_id: int) -> int | None:
         reached = _reached(read)
         untagged = {id_: size for id_, size in zip(read.manifests, read.sizes, strict=True) if id_ not in reached}
         freed = session.one_or_none(_FREED(repository_id=repository_id, ids=list(untagged))) if untagged else 0
-        figures = {"untagged": len(untagged), "untagged_bytes": sum(untagged.values()) + (freed or 0)}
+        figures = {
+            "untagged": len(untagged),
+            "untagged_bytes": sum(untagged.values()) + (freed or 0),
+            "restorable_bytes": session.one_or_none(_RESTORABLE(repository_id=repository_id)) or 0,
+        }
         return session.one_or_none(_NOTE(repository_id=repository_id, stamp=read.stamp, **figures))
 
     return db.transaction(work)

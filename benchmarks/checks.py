@@ -1,0 +1,123 @@
+"""What a check of rows and objects costs, by itself and for those who pull meanwhile."""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import tempfile
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final
+from unittest import mock
+
+from benchmarks.measure import MEBIBYTE, PeakRss, Report, cpu_seconds, percentile, table, worker_of
+from benchmarks.pulling import pull_for, pull_while
+from benchmarks.registry_data import Registry
+from local import stack
+from local.guard import HOST
+from local.programs import BUCKET
+from local.stack import Options, Stack
+
+_NEVER_SECONDS: Final = 86_400
+_PULL_SECONDS: Final = 10.0
+_PUTS_AT_ONCE: Final = 8
+# As many that the first repository has as many as are pulled.
+_MANIFESTS: Final = 64_000
+_POLL_SECONDS: Final = 0.2
+
+
+def _fill(running: Stack, blobs: int) -> None:
+    """Blobs with objects of a byte each, none of which is collected."""
+    registry = Registry(running.environment["SLIPWAY_DATABASE"], running.ports.storage)
+    registry.grow(_MANIFESTS)
+    registry.tag()
+    registry.dangle(blobs, with_objects=True)
+    registry.execute("UPDATE link_reviews SET review_after = now() + interval '1 day'; UPDATE blobs SET size = 1")
+    registry.execute("VACUUM ANALYZE blobs")
+    _put(running.ports.storage, [f"bench/{number}" for number in range(_MANIFESTS // 5)])
+    registry.close()
+
+
+def _put(port: int, names: list[str]) -> None:
+    own = threading.local()
+
+    def put(name: str) -> None:
+        if not hasattr(own, "connection"):
+            own.connection = http.client.HTTPConnection(HOST, port, timeout=60)
+        path = f"/upload/storage/v1/b/{BUCKET}/o?uploadType=media&name={name}"
+        own.connection.request("POST", path, b"x", {"Content-Type": "application/octet-stream"})
+        own.connection.getresponse().read()
+
+    with ThreadPoolExecutor(_PUTS_AT_ONCE) as pool:
+        list(pool.map(put, names))
+
+
+def _ask(port: int, method: str, path: str) -> Any:
+    connection = http.client.HTTPConnection(HOST, port, timeout=60)
+    connection.request(method, path, b"{}" if method == "POST" else None, {"Content-Type": "application/json"})
+    answer = json.loads(connection.getresponse().read())
+    connection.close()
+    return answer
+
+
+def _check(port: int, ended: dict[str, Any]) -> None:
+    """From its beginning to its end, of which `ended` tells."""
+    started = _ask(port, "POST", "/api/v1/checks")
+    while (found := _ask(port, "GET", f"/api/v1/checks/{started['id']}"))["state"] == "running":
+        time.sleep(_POLL_SECONDS)
+    ended.update(found)
+
+
+def measure(running: Stack, report: Report, runs: int) -> None:
+    rows, port = [], running.ports.api
+    for number in range(runs):
+        idle = pull_for(port, _PULL_SECONDS)
+        worker, ended = worker_of("migrate/work.py"), dict[str, Any]()
+        before, started = cpu_seconds(worker), time.monotonic()
+        checking = threading.Thread(target=_check, args=(port, ended))
+        checking.start()
+        with PeakRss(worker) as memory:
+            beside = pull_while(port, checking.is_alive)
+        seconds, cpu = time.monotonic() - started, cpu_seconds(worker) - before
+        counts, quantiles = ended["counts"], (percentile(idle, 99), percentile(beside, 99))
+        print(f"{seconds:.1f} s, {cpu:.1f} s of CPU: {ended}", flush=True)
+        rows.append(
+            [
+                "first, with checksums noted" if number == 0 else "later",
+                f"{counts['blobs']:,}",
+                f"{seconds:.1f}",
+                f"{cpu:.1f}",
+                f"{memory.peak / MEBIBYTE:.0f}",
+                f"{quantiles[0]:.1f} → {quantiles[1]:.1f}",
+            ]
+        )
+    report.add(
+        table(["check", "blobs", "seconds", "its CPU, s", "memory, MiB", "p99 of pulls, ms"], rows),
+        "Client, api, database, store and `work` share the cores. The memory is that of the worker's process, which "
+        "had served before.",
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.checks", description=__doc__)
+    parser.add_argument(
+        "--blobs", type=int, default=87_200, help="blobs beside the 12,800 of what is pulled (default 87200)"
+    )
+    parser.add_argument("--runs", type=int, default=3, help="checks, one after the other (default 3)")
+    arguments = parser.parse_args()
+    report = Report("Checks of rows and objects", "benchmarks.checks")
+    with (
+        tempfile.TemporaryDirectory(prefix="slipway-bench-", ignore_cleanup_errors=True) as folder,
+        mock.patch.object(stack, "GC_SCHEDULE_SECONDS", _NEVER_SECONDS),
+        Stack(Options(port=0, data=Path(folder) / "data", ephemeral=True)) as running,
+    ):
+        _fill(running, arguments.blobs)
+        measure(running, report, arguments.runs)
+    report.write("checks")
+
+
+if __name__ == "__main__":
+    main()
