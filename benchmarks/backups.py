@@ -33,13 +33,13 @@ def run(tags: int) -> None:
         try:
             child = children.start(server.prepare())
             children.wait_until(child, server.is_ready, seconds=60)
-            for database in ("full", "empty"):
+            for database in ("stocked", "empty"):
                 _execute(server.url(), f"CREATE DATABASE {database}")
                 upgrade(server.url(database))
-            seed(server.url("full"), tags, max(tags // 100, 10), tags // 5)
+            seed(server.url("stocked"), tags, max(tags // 100, 10), tags // 5)
             store = FolderStore(Path(name) / "backups")
             started = time.monotonic()
-            seal = _rows(server.url("full"), store)
+            seal = _rows(server.url("stocked"), store)
             taken = time.monotonic() - started
             started = time.monotonic()
             rows.restore(server.url("empty"), store, seal, [], lambda _: None)
