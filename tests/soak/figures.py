@@ -16,6 +16,8 @@ GRACES: Final = {
     "upload": LEASE,
     "push": LEASE,
     "untag": 3,
+    # What can be put back would be kept for a minute longer than the soak waits.
+    "undo": 0,
     "cascade": 2,
     "lease": LEASE,
     "unlink": 0,

@@ -508,3 +508,15 @@ def test_a_connection_that_is_used_again_knows_nothing_of_it(database_url: str) 
             push_image(one, APP, "v1")
         tags.delete(one, APP, V1)
         assert history(one)[0]["actor"] == "unknown"
+
+
+def test_a_signature_s_tag_outlives_its_deleted_subject(database: Database) -> None:
+    """Cosign names it after the digest that it signs: it is there still when that comes back."""
+    image = push_image(database, APP, "v1")
+    tag = Tag(f"sha256-{image.digest.hex}.sig")
+    signature = push_image(database, APP, tag)
+    manifests.delete(database, APP, image.digest)
+    pass_time(database, 100)
+    collected(database)
+    assert restore(database).digest == image.digest
+    pulls_whole(database, APP, tag, signature)
