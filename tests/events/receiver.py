@@ -98,6 +98,9 @@ def receiving() -> Iterator[Receiver]:
         daemon_threads = True
         request_queue_size = 128
 
+        def handle_error(self, *_: object) -> None:
+            """Says nothing of senders that are gone."""
+
     server = Server((HOST, 0), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
