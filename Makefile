@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH PYTHONOPTIMIZE PYTHONWARNINGS PIP_USER PIP_TARGET PIP_PREFIX
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up reset seed cli check format test test-slow test-fuzz test-security test-clients test-clients-more test-browser test-terraform migrate-demo rehearsal conformance conformance-all soak starts schema api-tables bench bench-counters bench-fsck bench-gc bench-front bench-lists bench-moves bench-moving-in bench-neighbours bench-background lock screenshot drill
+.PHONY: help setup up reset seed cli check format test test-slow test-fuzz test-security test-clients test-clients-more test-browser test-terraform migrate-demo rehearsal conformance conformance-all soak starts schema api-tables bench bench-counters bench-events bench-fsck bench-gc bench-front bench-lists bench-moves bench-moving-in bench-neighbours bench-background bench-backups lock screenshot drill
 
 help:  ## Show what this Makefile can do
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*?## "} {printf "  make %-14s %s\n", $$1, $$2}'
@@ -188,6 +188,9 @@ bench-counters: $(VENV)/.made-dev  ## Measure what counting costs pushes and pul
 	@$(BIN)/python -m benchmarks.counters
 	@$(BIN)/python -m benchmarks.counting_pulls
 
+bench-events: $(VENV)/.made-dev  ## Measure what events cost a push, and how many webhooks are sent; writes benchmarks/results
+	@$(BIN)/python -m benchmarks.events
+
 bench-gc: $(VENV)/.made-dev  ## Measure the garbage collection; writes benchmarks/results
 	@$(BIN)/python -m benchmarks.gc
 
@@ -211,6 +214,9 @@ bench-neighbours: $(VENV)/.made-dev  ## Measure what one tenant at the bounds co
 
 bench-background: $(VENV)/.made-dev  ## Measure what a background migration does to pushes and pulls; writes benchmarks/results
 	@$(BIN)/python -m benchmarks.background $(ARGS)
+
+bench-backups: $(VENV)/.made-dev  ## Measure rows out to a folder and back; writes benchmarks/results (ARGS="--tags 100000")
+	@$(BIN)/python -m benchmarks.backups $(ARGS)
 
 lock: $(VENV)/.made-dev  ## Lock the dependencies of pyproject.toml again (needs uv)
 	@$(LOCK) --group functions -o functions/requirements.txt

@@ -26,7 +26,19 @@ _PULL_SECONDS: Final = 10.0
 _PUTS_AT_ONCE: Final = 8
 # As many that the first repository has as many as are pulled.
 _MANIFESTS: Final = 64_000
+# A statement may take half a minute.
+_TOGETHER: Final = 10_000
 _POLL_SECONDS: Final = 0.2
+
+
+# Manifests whose bytes have their digests, and that wait for a review, as pushed ones do.
+_WHOLE: Final = """
+    SET session_replication_role = replica;
+    UPDATE manifests SET payload = convert_to('{"schemaVersion": 2, "annotations": {"n": "' || id || '"}}', 'UTF8');
+    UPDATE manifests SET digest = '\\x01'::bytea || sha256(payload);
+    INSERT INTO manifest_reviews SELECT id, now() + interval '1 day', 'push' FROM manifests ON CONFLICT DO NOTHING;
+    SET session_replication_role = origin;
+"""
 
 
 def _fill(running: Stack, blobs: int) -> None:
@@ -34,8 +46,10 @@ def _fill(running: Stack, blobs: int) -> None:
     registry = Registry(running.environment["SLIPWAY_DATABASE"], running.ports.storage)
     registry.grow(_MANIFESTS)
     registry.tag()
-    registry.dangle(blobs, with_objects=True)
+    for first in range(0, blobs, _TOGETHER):
+        registry.dangle(min(_TOGETHER, blobs - first), with_objects=True)
     registry.execute("UPDATE link_reviews SET review_after = now() + interval '1 day'; UPDATE blobs SET size = 1")
+    registry.execute(_WHOLE)
     registry.execute("VACUUM ANALYZE blobs")
     _put(running.ports.storage, [f"bench/{number}" for number in range(_MANIFESTS // 5)])
     registry.close()

@@ -8,7 +8,7 @@ locals {
 
   # Of each the file that becomes main.py, and the files that it needs. Two of them share a folder.
   programs = {
-    api     = { main = "api/main.py", files = fileset(local.tree, "api/**/*.{py,sql,json}") }
+    api     = { main = "api/main.py", files = fileset(local.tree, "api/**/*.{py,sql,json,html,css,js,svg}") }
     deliver = { main = "deliver/main.py", files = fileset(local.tree, "deliver/**/*.{py,sql,json}") }
     gc      = { main = "gc/main.py", files = fileset(local.tree, "gc/**/*.{py,sql,json}") }
     migrate = { main = "migrate/main.py", files = setsubtract(fileset(local.tree, "migrate/**/*.{py,sql,json}"), local.of_work) }

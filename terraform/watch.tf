@@ -135,6 +135,11 @@ locals {
         message     = "a review fails again and again"
         labels      = ["level"]
       }
+      held_retention_runs = {
+        description = "Runs of retention policies that wait for somebody to look at them."
+        program     = "gc"
+        message     = "a retention run is held"
+      }
       stuck_background_migrations = {
         description = "Background migrations that failed, and runs that found one without a batch for an hour."
         message     = "a background migration is stuck"
@@ -173,6 +178,7 @@ locals {
     overdue             = { title = "Garbage collection can't keep up", severity = "WARNING", metric = "overdue_gc_runs", above = 0, minutes = 60 }
     failed_reviews      = { title = "Reviews fail", severity = "WARNING", metric = "failed_reviews", above = 0, minutes = 30 }
     poison_reviews      = { title = "A review fails again and again", severity = "ERROR", metric = "poison_reviews", above = 0, minutes = 0 }
+    held_retention_runs = { title = "A retention run is held", severity = "WARNING", metric = "held_retention_runs", above = 0, minutes = 0 }
     stuck_migrations    = { title = "A background migration is stuck", severity = "WARNING", metric = "stuck_background_migrations", above = 0, minutes = 0 }
     undeletable_objects = { title = "Objects can't be deleted", severity = "ERROR", metric = "undeletable_objects", above = 0, minutes = 0 }
   }

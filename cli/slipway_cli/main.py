@@ -43,6 +43,7 @@ COMMANDS: Final = {
     "trusted-publisher": Later(f"{_IN}.publishers", "publisher", "CI jobs that act as a robot without a secret."),
     "grant": Later(f"{_IN}.grants", "grant", "Who has which role in which repositories."),
     "rule": Later(f"{_IN}.rules", "rule", "Tags and repositories that are protected."),
+    "retention": Later(f"{_IN}.retention", "retention", "Which tags are kept, what would go, what went."),
     "explain": Later(f"{_IN}.explaining", "explain", "May somebody do something, and why (not)?"),
     "events": Later(f"{_IN}.events", "events", "Changes, told to whoever subscribed; and what became of that."),
     "import": Later(f"{_IN}.imports", "import_", "Move an existing registry in, and back."),

@@ -23,6 +23,7 @@ from functions.api.v1.history import endpoints as history
 from functions.api.v1.imports import endpoints as imports
 from functions.api.v1.insights import endpoints as insights
 from functions.api.v1.management import endpoints as management
+from functions.api.v1.retention import endpoints as retention
 from functions.api.v2 import endpoints as v2
 from functions.api.web import responses
 from functions.api.web.address import client_address
@@ -54,6 +55,7 @@ ENDPOINTS: Final = Endpoints(
         *insights.ENDPOINTS,
         *history.ENDPOINTS,
         *management.ENDPOINTS,
+        *retention.ENDPOINTS,
         *gitlab.ENDPOINTS,
     ]
 )

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from functions.gc import access, deletions, history, platforms, uploads, usage
+from functions.gc import access, deletions, history, platforms, retention, uploads, usage
 from functions.gc.reviews import BLOBS, LINKS, MANIFESTS
 from functions.registry import telemetry
 from functions.registry.metadata.gc import backlog
@@ -18,6 +18,8 @@ BUDGET_SECONDS: Final = 240.0
 
 # In the order in which garbage falls through them.
 _COLLECTORS: Final[dict[str, Callable[[Services, int], int]]] = {
+    # What it untags is queued for the next level.
+    "retention": retention.collect,
     "withdrawn": history.end_withdrawn,
     "deleted_repositories": history.end_repositories,
     "manifests": MANIFESTS.collect,

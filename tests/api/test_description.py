@@ -25,6 +25,7 @@ PARTS: Final = {
     "namespace": "a", "principal": "ci", "secret": "abcdefghijkl", "trusted_publisher": "1", "grant": "1", "rule": "1",
     "import": "1", "migration": "tag_subjects", "act": "pause", "check": "1", "backup": "1", "subscription": "1",
     "tag": "v1", "ranking": "largest", "id": "1",
+    "policy": "tidy", "run": "1", "decision": "apply",
 }  # fmt: skip
 
 # Parameters of a query without which it is refused.

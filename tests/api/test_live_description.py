@@ -62,6 +62,10 @@ TOKENS: Final = {
 FORM: Final = {"Content-Type": "application/x-www-form-urlencoded"}
 PASSWORD: Final = "correct horse battery"
 CLAIMS: Final = {"repository_id": "42"}
+TIDY: Final[dict[str, object]] = {
+    "repositories": "a/**",
+    "rules": [{"tags": "*", "keep": {"newest": 2, "pushed_within": "14d"}}],
+}
 # Sent with every answer, or by HTTP itself.
 EVERYWHERE: Final = {
     "Docker-Distribution-Api-Version", "Content-Type", "Content-Length", "Connection",
@@ -214,6 +218,23 @@ EXAMPLES: Final = {
     "GET /api/v1/imports/{import}/repositories": [Example(200, "/api/v1/imports/{import}/repositories?n=1")],
     "GET /api/v1/imports/{import}/problems": [Example(200, "/api/v1/imports/{import}/problems?n=1")],
     "POST /api/v1/imports/{import}/{act}": [Example(200, "/api/v1/imports/{import}/start", document={})],
+    "GET /api/v1/retention/policies": [Example(200, "/api/v1/retention/policies")],
+    "GET /api/v1/retention/policies/{policy}": [Example(200, "/api/v1/retention/policies/tidy")],
+    "PUT /api/v1/retention/policies/{policy}": [
+        Example(200, "/api/v1/retention/policies/tidy", document=TIDY),
+        Example(201, "/api/v1/retention/policies/new", document=TIDY),
+    ],
+    "DELETE /api/v1/retention/policies/{policy}": [Example(204, "/api/v1/retention/policies/tidy")],
+    "POST /api/v1/retention/plans": [
+        Example(201, "/api/v1/retention/plans", document={"policy": "tidy"}),
+    ],
+    "GET /api/v1/retention/runs": [Example(200, "/api/v1/retention/runs?n=1")],
+    "GET /api/v1/retention/runs/{run}": [Example(200, "/api/v1/retention/runs/{run}")],
+    "GET /api/v1/retention/runs/{run}/verdicts": [Example(200, "/api/v1/retention/runs/{run}/verdicts?n=1")],
+    "POST /api/v1/retention/runs/{run}/{decision}": [Example(200, "/api/v1/retention/runs/{run}/drop", document={})],
+    "GET /api/v1/repositories/{name}/-/tags/{tag}/retention": [
+        Example(200, "/api/v1/repositories/a/b/-/tags/v1/retention")
+    ],
     "GET /api/v1/quotas": [Example(200, "/api/v1/quotas?n=1")],
     "GET /api/v1/repositories": [Example(200, "/api/v1/repositories"), Example(200, "/api/v1/repositories?n=1")],
     "GET /api/v1/repositories/{name}": [Example(200, "/api/v1/repositories/a/b")],
@@ -363,6 +384,7 @@ def made(registry: Registry) -> dict[str, str]:
     passes.take_page(database, source.id, named, odd, None)
     register(database)
     return {
+        "run": _planned(registry),
         "backup": str(max(sealed(database), sealed(database))),
         "migration": "other",
         "check": _checked(database),
@@ -375,6 +397,14 @@ def made(registry: Registry) -> dict[str, str]:
         "rule": str(rules.add(database, NewRule("releases", 0, "immutable", "none/*"))),
         "subscription": str(_subscribed(database)),
     }
+
+
+def _planned(registry: Registry) -> str:
+    """A policy, and two plans of it."""
+    assert registry.request("PUT", "/api/v1/retention/policies/tidy", json=TIDY).status_code == 201
+    for _ in range(2):
+        planned = registry.request("POST", "/api/v1/retention/plans", json={"policy": "tidy"})
+    return str(planned.get_json()["id"])
 
 
 def _subscribed(database: Database) -> int:

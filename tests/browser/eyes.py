@@ -34,7 +34,7 @@ class Eyes:
         self.find("[name=name]").send_keys(name)
         self.find("[name=password]").send_keys(secret)
         self.find("form.sign-in button").click()
-        assert self.path == "/console/", self.driver.page_source
+        self.wait_for_path("/console/")
 
     def go(self, path: str) -> None:
         self.driver.get(f"{self.address}{path}")

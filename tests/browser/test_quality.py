@@ -17,6 +17,8 @@ PAGES: Final = {
     "repository": "/console/r/team/api",
     "repository-usage": "/console/r/team/api/-/usage",
     "tag": "/console/r/team/api/-/tags/1.14.2",
+    "history": "/console/r/team/api/-/history",
+    "lifecycle": "/console/lifecycle",
     "usage": "/console/usage",
     "access": "/console/access",
     "grants": "/console/access/grants",

@@ -19,7 +19,9 @@ SECRET: Final = re.compile(r"slp_[a-z0-9]{12}_[A-Za-z0-9_-]{43}_[A-Za-z0-9]{6}")
 def find_and_copy(eyes: Eyes) -> None:
     eyes.go("/console/")
     eyes.find("[name=q]").send_keys("pi", ENTER)
+    eyes.wait_for_path("/console/search?q=pi")
     eyes.link("team/api")
+    eyes.wait_for_path("/console/r/team/api")
     eyes.click("tr[data-row] .copy")
     assert re.fullmatch(r"docker pull 127\.0\.0\.1:\d+/team/api:1\.14\.2", eyes.copied())
 

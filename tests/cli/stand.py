@@ -7,6 +7,7 @@ import io
 import json
 import shlex
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -29,11 +30,15 @@ from functions.registry.metadata.events import subscriptions
 from functions.registry.metadata.events.subscriptions import NewSubscription
 from functions.registry.metadata.imports import sources
 from functions.registry.metadata.imports.sources import NewSource
+from functions.registry.metadata.retention import policies, runs
+from functions.registry.metadata.retention.policies import NewPolicy
+from functions.registry.metadata.retention.runs import NewPlan
 from functions.registry.metadata.usage import quotas
 from functions.registry.metadata.usage.quotas import Quota
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.media_type import OCI_MANIFEST
 from functions.registry.oci.name import RepositoryName, Tag
+from functions.registry.retention import applying, planning
 from slipway_cli.main import run
 from tests.background.building import register
 from tests.backups.rows import sealed
@@ -193,6 +198,13 @@ class Stand:
         grants.add(database, None, "**", "reader")
         grants.add(database, accounts.create(database, NewAccount("user", "dave")).id, "others/**", "admin")
         quotas.put(database, Quota("team", 10**12, None))
+        policies.put(database, _TIDY, "user:admin", 10, 0, is_seen=True)
+        self.names |= {"RETENTION-RUN": str(_planned(database)), "RETENTION-PLAN": str(_planned(database))}
+        self.names["RETENTION-DONE"] = str(_planned(database))
+        assert runs.apply(database, int(self.names["RETENTION-DONE"]), "user:admin")
+        assert applying.apply_until(database, 60, int(self.names["RETENTION-DONE"]), time.monotonic() + 60)
+        loaded = {"name": "others", "repositories": "others/**", "rules": _TIDY.rules}
+        (self.home / "retention.json").write_text(json.dumps({"policies": [loaded]}))
         (self.home / "secret.txt").write_text(f"{secret.text}\n")
         (self.home / "header.txt").write_text("a token that the receiver knows\n")
         (self.home / "password.txt").write_text("another good password\n")
@@ -243,6 +255,16 @@ def _moved_in(database: Database) -> int:
     return source.id
 
 
+def _planned(database: Database) -> int:
+    """A plan that is ready; it finds nothing, for what is there is new."""
+    document = {"name": "tidy", "repositories": "team/**", "position": 1, "rules": _TIDY.rules, "new_for": 3600}
+    known = policies.get(database, "tidy")
+    assert known is not None
+    plan = runs.make_plan(database, NewPlan(known.id, "tidy", "team", known.revision, document, None), "user:admin")
+    assert planning.make(database, 60, time.monotonic() + 60, plan)
+    return plan
+
+
 def _checked(database: Database) -> str:
     check = checks.start(database, None, {})
     checks.stop(database, check.id, "it is over")
@@ -253,6 +275,7 @@ def _named(database: Database) -> int:
     return sources.add(database, NewSource("registry", "https://older.example.com")).id
 
 
+_TIDY: Final = NewPolicy("tidy", 1, "team/**", "enforce", [{"tags": "*", "keep": {"newest": 1}}], 3600, 30, 5000)
 _ALL_HERE: Final = of_tests(
     "tests_all_here", int, "UPDATE import_sources SET state = 'open', listed_at = now() WHERE id = :id"
 )

@@ -110,10 +110,13 @@ def test_a_dry_run_asks_what_would_become(stand: Stand) -> None:
     ended = stand("import", "seal", new, "--dry-run")
     assert (ended.code, "it is added" in ended.err) == (1, True), ended
     ended = stand("import", "export", number, "--dry-run")
-    assert "1 repositories that came from there, and 2 that were made here" in ended.err
+    here = stand("ls", "-o", "name").out.split()
+    of_team = [name for name in here if name.startswith("team/")]
+    assert f"1 repositories that came from there, and {len(here)} that were made here" in ended.err
     ended = stand("import", "export", new, "--dry-run")
     assert (ended.code, "only what came from a bucket" in ended.err) == (1, True), ended
-    assert "0 repositories that came from there, and 2" in stand("import", "export", number, "team/*", "--dry-run").err
+    ended = stand("import", "export", number, "team/*", "--dry-run")
+    assert f"0 repositories that came from there, and {len(of_team)} that were made here" in ended.err
     assert stand("import", "hand-back", number, "nothing/*", "--dry-run").code == 3
     ended = stand("import", "rm", number, "--dry-run")
     assert (ended.code, "under way" in ended.err) == (1, True), ended

@@ -51,6 +51,9 @@ def understood(words: list[str]) -> None:
         "BACKUP-ID",
         "CHECK-ID",
         "RUNNING-CHECK-ID",
+        "RETENTION-RUN",
+        "RETENTION-PLAN",
+        "RETENTION-DONE",
     }
     filled = ["1" if word in ids else word.replace("@DIGEST", f"@sha256:{'0' * 64}") for word in rest]
     command.make_context(command.name, filled, parent=context)

@@ -33,7 +33,7 @@ from functions.registry.metadata.events.subscriptions import NewSubscription
 from functions.registry.oci.name import RepositoryName, Tag
 from local.postgres import Postgres
 from local.processes import Children
-from tests.events.receiver import HOST, Answer, Received, receiving
+from tests.events.receiver import HOST, Answer, Received, Receiver, receiving
 from tests.metadata.build import push_image, query
 from tests.support import Image
 
@@ -43,8 +43,9 @@ TAGS: Final = "abcde"
 _WAITS: Final = (0.05, 0.3, 1.2, 3.0)
 _LONGEST_WAIT: Final = 5.0
 _LEASE_SECONDS: Final = 16.0
-# For so long a delivery lives, from and to.
-_LIVES: Final = (1.5, 4.0)
+# For so long a delivery lives once it has sent something, from and to.
+_LIVES: Final = (0.0, 1.0)
+_PATIENCE_SECONDS: Final = 20
 _LEFT: Final = """
     SELECT (SELECT count(*) FROM events WHERE position IS NULL) + coalesce(sum(waiting), 0) FROM lanes
 """
@@ -121,6 +122,13 @@ def faults(accepted: list[Received], database: Database) -> dict[str, int]:
     return found
 
 
+def wait_for_life(receiver: Receiver) -> None:
+    """Until something comes, or long enough for nothing to be left."""
+    seen, patience = len(receiver.received), time.monotonic() + _PATIENCE_SECONDS
+    while len(receiver.received) == seen and time.monotonic() < patience:
+        time.sleep(0.01)
+
+
 def soak(url: str, changes: int, kills: int, repositories: int) -> dict[str, int]:
     upgrade(url)
     chance = random.Random(7)  # noqa: S311  # no secret
@@ -151,6 +159,7 @@ def soak(url: str, changes: int, kills: int, repositories: int) -> dict[str, int
         killed = 0
         while not work.is_over or killed < kills:
             process = subprocess.Popen([sys.executable, "-m", "tests.events.soak", "--deliver", url])
+            wait_for_life(receiver)
             time.sleep(chance.uniform(*_LIVES))
             process.send_signal(signal.SIGKILL)
             process.wait()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.events.conftest import deliver, states, subscribe
 from tests.events.receiver import Receiver
-from tests.metadata.build import value
+from tests.metadata.build import query, value
 from tests.support import Image, Registry
 
 
@@ -53,3 +53,21 @@ def test_a_refused_push_tells_nothing(registry: Registry, receiver: Receiver) ->
     answer = registry.put_manifest("team/app", "1", Image().manifest)
     assert answer.status_code == 404
     assert deliver(registry.services) == 0
+
+
+def test_a_repository_that_is_set_aside_is_told_as_deleted_and_its_return_as_restored(
+    registry: Registry, receiver: Receiver
+) -> None:
+    """Neither what it holds nor its end, weeks later, is anybody's news."""
+    query(registry.services.database, "UPDATE gc_settings SET grace = interval '7 days' WHERE event = 'undo'")
+    registry.push_image("team/app", "1")
+    subscribe(registry.services, receiver.address)
+    assert registry.request("DELETE", "/api/v1/repositories/team/app").status_code == 200
+    answer = registry.request("POST", "/api/v1/repositories/team/app/-/restore-repository", json={})
+    assert answer.status_code == 200, answer.text
+    registry.request("DELETE", "/v2/team/app/manifests/1")
+    answer = registry.request("POST", "/api/v1/repositories/team/app/-/restore", json={"tag": "1"})
+    assert answer.status_code == 200, answer.text
+    deliver(registry.services)
+    assert receiver.kinds() == ["repository.deleted", "repository.restored", "tag.deleted", "tag.restored"]
+    assert {each["data"]["repository"] for each in receiver.documents} == {"team/app"}

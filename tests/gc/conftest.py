@@ -32,7 +32,7 @@ def garbage(handled: Mapping[str, int]) -> dict[str, int]:
     return {
         name: count
         for name, count in handled.items()
-        if name not in {"usage", "untagged", "trends", "days", "platforms"}
+        if name not in {"retention", "usage", "untagged", "trends", "days", "platforms"}
     }
 
 

@@ -109,9 +109,9 @@ def test_out_of_time_it_stops_between_batches_and_sends_the_next_gc_trigger(
     ticks = count()
     monkeypatch.setattr(runs, "BATCH", 1)
     monkeypatch.setattr(runs, "time", SimpleNamespace(monotonic=lambda: float(next(ticks))))
-    # One tick starts the run, one finds no manifest, then one for each link.
+    # One tick starts the run, one finds no retention, one no manifest, then one for each link.
     left = {"manifests": 0, "blobs": 0, "uploads": 0, "deletions": 0, "access": 0}
-    assert garbage(run(services, 4.5)) == {"links": 3, **left}
+    assert garbage(run(services, 5.5)) == {"links": 3, **left}
     assert [is_gc_trigger(message.data) for message in pubsub.pull_until(subscription, 1)] == [True]
     [line] = logged(capsys, "gc run")
     assert line["out_of_time"] is True

@@ -39,6 +39,18 @@ def _metrics() -> dict[str, dict[str, Any]]:
     return metrics
 
 
+# A policy's first run, whose time is over.
+_HELD: Final = """
+    INSERT INTO retention_policies (name, position, repositories, mode, rules, new_for, brake_share, brake_tags,
+                                    held_because, changed_by)
+    VALUES ('tidy', 1, 'a/**', 'enforce', '[]', '1 day', 30, 5000, 'it is new', 'somebody');
+    INSERT INTO retention_runs (kind, state, policy_id, policy, namespace, revision, document, made_by, expires_at,
+                                waiting)
+    SELECT 'scheduled', 'open', id, name, namespace, revision, '{}', 'somebody', now() + interval '1 day', 1
+      FROM retention_policies;
+"""
+
+
 @pytest.fixture
 def lines(
     hasty: Registry, storage_address: str, bucket_name: str, capsys: pytest.CaptureFixture[str]
@@ -48,6 +60,7 @@ def lines(
     hasty.push_image("a/b")
     hasty.push_blob("a/b", b"loose")
     execute(hasty, _POISON)
+    execute(hasty, _HELD)
     store.fail("DELETE /storage/v1/b/", status=403)
     store.fail("POST /batch/", status=403)
     try:

@@ -139,6 +139,22 @@ SELECT 1, 'blobs', 'blobs/sha256/' || n FROM generate_series(100, 2000) AS n;
 INSERT INTO import_problems (source_id, repository, kind, key, reason)
 SELECT 1, path, 'tag', 'v' || n, 'conflict' FROM import_repositories, generate_series(1, 2) AS n;
 
+INSERT INTO retention_policies (name, position, repositories, mode, rules, new_for, brake_share, brake_tags, changed_by)
+SELECT 'p' || n, 1, 'n' || n % 20 || '/r' || n || '*', 'enforce', '[]', '1 day', 30, 5000, 'somebody'
+  FROM generate_series(1, 2000) AS n;
+INSERT INTO retention_scopes (repository_id, policy_id, new_for) SELECT id, id % 2000 + 1, '1 day' FROM repositories;
+INSERT INTO retention_reviews (repository_id, tag, due_at)
+SELECT repository_id, name, now() + repository_id * interval '1 second' FROM tags;
+INSERT INTO retention_runs (kind, state, policy_id, policy, namespace, revision, document, made_by, expires_at)
+SELECT kind, CASE WHEN n % 100 = 0 THEN 'held' ELSE 'done' END, n, 'p' || n, 'n' || n % 20, 1, '{}', 'somebody',
+       now() + n * interval '1 minute'
+  FROM generate_series(1, 2000) AS n, unnest(ARRAY['plan', 'scheduled']) AS kind;
+INSERT INTO retention_verdicts (run_id, repository_id, tag, manifest_id, digest, size, pushed_at, verdict, reason, why,
+                                outcome)
+SELECT run_id, tags.repository_id, tags.name, manifest_id, manifests.digest, 10, now(), 'remove', 'expired', '',
+       CASE WHEN run_id % 10 = 0 THEN 'waiting' ELSE 'removed' END
+  FROM generate_series(1, 4000) AS run_id
+  JOIN tags ON tags.repository_id = run_id % 2000 + 1 JOIN manifests ON manifests.id = tags.manifest_id;
 INSERT INTO subscriptions (name, pattern, pattern_regex, target, created_by, state)
 SELECT 's' || n, 'n' || n % 20 || '/**', '^n.*$', 'https://hooks.example.com', 'user:admin',
        CASE WHEN n % 50 = 0 THEN 'on' ELSE 'off' END

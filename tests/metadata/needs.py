@@ -15,7 +15,10 @@ LETTERS: Final = {"INSERT": "a", "UPDATE": "w", "DELETE": "d"}
 _TABLES: Final = """
     SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v')
 """
-_FUNCTIONS: Final = "SELECT proname, prosrc FROM pg_proc WHERE pronamespace = 'public'::regnamespace"
+# What one does with the rights of whoever made it takes none of those who call it.
+_FUNCTIONS: Final = """
+    SELECT proname, prosrc FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND NOT prosecdef
+"""
 _TRIGGERS: Final = """
     SELECT c.relname, p.proname, t.tgtype
       FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_proc p ON p.oid = t.tgfoid

@@ -24,7 +24,7 @@ NO_TERRAFORM: Final = "no terraform here: install it, or run make test-terraform
 _SCHEMAS: Final = ROOT / "tests" / "terraform" / "schemas"
 _IGNORED: Final = shutil.ignore_patterns("__pycache__", "build", ".terraform*", "*.tfstate*")
 _VARIABLES: Final = "-var-file=examples/tiny.tfvars"
-_DEPLOYED: Final = (".py", ".sql", ".json")
+_DEPLOYED: Final = (".py", ".sql", ".json", ".html", ".css", ".js", ".svg")
 _ENVIRONMENTS: Final = ROOT / "build" / "rehearsal"
 
 

@@ -18,6 +18,9 @@ from functions.registry.metadata.events import subscriptions
 from functions.registry.metadata.events.subscriptions import NewSubscription
 from functions.registry.metadata.imports import sources
 from functions.registry.metadata.imports.sources import NewSource
+from functions.registry.metadata.retention import policies, runs
+from functions.registry.metadata.retention.policies import NewPolicy
+from functions.registry.metadata.retention.runs import NewPlan
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.media_type import OCI_INDEX, OCI_MANIFEST
 from functions.registry.oci.name import RepositoryName
@@ -71,6 +74,19 @@ class World:
         """A registry that is to be moved in; its id."""
         return sources.add(self.registry.services.database, NewSource("registry", f"https://{_new()}.example.com")).id
 
+    def policy(self) -> str:
+        """A new retention policy of the namespace; its name."""
+        name = _new()
+        new = NewPolicy(name, 1, "team/**", "preview", [{"tags": "*", "keep": {"newest": 1}}], 86_400, 30, 5000)
+        policies.put(self.registry.services.database, new, "somebody", 10_000, 0, is_seen=False)
+        return name
+
+    def plan(self) -> int:
+        """A new plan of the namespace; its id."""
+        document = {"name": "tidy", "repositories": "team/**", "position": 1, "rules": [], "new_for": 86_400}
+        plan = NewPlan(None, "tidy", "team", 0, document, None)
+        return runs.make_plan(self.registry.services.database, plan, "somebody")
+
     def backup(self) -> int:
         """Of backups something that was done; its id."""
         return sealed(self.registry.services.database)
@@ -109,6 +125,9 @@ class World:
 
     def grant(self, repositories: str) -> int:
         return grants.add(self.registry.services.database, None, repositories, "reader")
+
+
+_TIDY: Final = {"rules": [{"tags": "*", "keep": {"newest": 2}}]}
 
 
 def _new() -> str:
@@ -202,6 +221,26 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "POST rule in the namespace": lambda world: world.add(
         "rules", name=_new(), kind="exempt", repositories="team/none", position=1
     ),
+    "GET retention policies of the namespace": lambda world: world.at(
+        "GET", "/api/v1/retention/policies?namespace=team"
+    ),
+    "PUT retention policy of the namespace": lambda world: world.at(
+        "PUT", f"/api/v1/retention/policies/{_new()}", json={**_TIDY, "repositories": "team/**", "position": 1}
+    ),
+    "GET retention policy of the namespace": lambda world: world.at(
+        "GET", f"/api/v1/retention/policies/{world.policy()}"
+    ),
+    "DELETE retention policy of the namespace": lambda world: world.at(
+        "DELETE", f"/api/v1/retention/policies/{world.policy()}"
+    ),
+    "POST retention plan of the namespace": lambda world: world.add("retention/plans", policy=world.policy()),
+    "GET retention runs of the namespace": lambda world: world.at("GET", "/api/v1/retention/runs?namespace=team"),
+    "GET retention run of the namespace": lambda world: world.at("GET", f"/api/v1/retention/runs/{world.plan()}"),
+    "GET verdicts of a retention run of the namespace": lambda world: world.at(
+        "GET", f"/api/v1/retention/runs/{world.plan()}/verdicts"
+    ),
+    "POST decision on a retention run of the namespace": lambda world: world.add(f"retention/runs/{world.plan()}/drop"),
+    "GET retention of a tag": lambda world: world.at("GET", f"/api/v1/repositories/{REPOSITORY}/-/tags/v1/retention"),
     "GET robots of the namespace": lambda world: world.at("GET", "/api/v1/principals?namespace=team"),
     "POST robot of the namespace": lambda world: world.add(
         "principals", kind="robot", name=f"team+{_new()}", namespace="team"
@@ -273,6 +312,11 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "POST rule beyond": lambda world: world.add(
         "rules", name=_new(), kind="exempt", repositories="**/none", position=1
     ),
+    "GET all retention policies": lambda world: world.at("GET", "/api/v1/retention/policies"),
+    "PUT retention policy beyond": lambda world: world.at(
+        "PUT", f"/api/v1/retention/policies/{_new()}", json={**_TIDY, "repositories": "**", "position": 1}
+    ),
+    "GET all retention runs": lambda world: world.at("GET", "/api/v1/retention/runs"),
     "GET all events": lambda world: world.at("GET", "/api/v1/events?after=0"),
     "GET all subscriptions": lambda world: world.at("GET", "/api/v1/subscriptions"),
     "POST subscription beyond": lambda world: world.add(

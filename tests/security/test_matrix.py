@@ -20,7 +20,7 @@ _LEAST = {
     **dict.fromkeys(
         ("GET /v2/", "GET catalog", "GET repositories with figures", "GET who asks", "GET search"), "anonymous"
     ),
-    **dict.fromkeys((*_PULLS, "GET gc of a repository", "GET tags with figures"), "reader"),
+    **dict.fromkeys((*_PULLS, "GET gc of a repository", "GET tags with figures", "GET retention of a tag"), "reader"),
     **dict.fromkeys(
         [name for name in OPERATIONS if name.startswith(("GET figures of a ", "GET days of a "))], "reader"
     ),

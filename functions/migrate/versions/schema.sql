@@ -849,6 +849,18 @@ CREATE FUNCTION public.media_type_essence(media_type text) RETURNS text
     SELECT lower(btrim(split_part(media_type, ';', 1)))
 $$;
 
+CREATE FUNCTION public.microseconds(moment timestamp with time zone) RETURNS bigint
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    SELECT CAST(extract(epoch FROM moment) * 1000000 AS bigint) WHERE isfinite(moment)
+$$;
+
+CREATE FUNCTION public.moment_of(microseconds bigint) RETURNS timestamp with time zone
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    SELECT timestamptz 'epoch' + microseconds * interval '1 microsecond'
+$$;
+
 CREATE FUNCTION public.move_trends() RETURNS trigger
     LANGUAGE plpgsql
     AS $$ BEGIN
@@ -1278,6 +1290,23 @@ BEGIN
     RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.retention_policies_in(of_namespace text) RETURNS bigint
+    LANGUAGE plpgsql
+    AS $$ BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended(of_namespace, 7));
+    RETURN (SELECT count(*) FROM retention_policies WHERE namespace = of_namespace);
+END $$;
+
+CREATE FUNCTION public.retention_policy_of(repository text) RETURNS bigint
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT id FROM retention_policies
+     WHERE strpos(repository, '@') = 0 AND namespace IN ('', split_part(repository, '/', 1)) AND repository LIKE repositories_like
+       AND glob_fits(repository, repositories, repositories_form, NULL)
+     ORDER BY position, id
+     LIMIT 1
+$$;
+
 CREATE FUNCTION public.review_children() RETURNS trigger
     LANGUAGE plpgsql
     AS $$ BEGIN
@@ -1342,11 +1371,32 @@ CREATE FUNCTION public.review_new_links() RETURNS trigger
     RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.review_new_tags() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$ BEGIN
+    INSERT INTO retention_reviews AS review (repository_id, tag, due_at)
+    SELECT new_rows.repository_id, new_rows.name, now() + scope.new_for * (1 + random() / 10)
+      FROM new_rows JOIN retention_scopes AS scope USING (repository_id)
+     ORDER BY 1, 2
+    ON CONFLICT (repository_id, tag) DO UPDATE SET due_at = excluded.due_at, attempts = 0, error = NULL;
+    RETURN NULL;
+END $$;
+
 CREATE FUNCTION public.review_pushed_manifests() RETURNS trigger
     LANGUAGE plpgsql
     AS $$ BEGIN
     IF is_importing() THEN RETURN NULL; END IF;
     PERFORM review_manifests(ARRAY(SELECT id FROM new_rows), 'push');
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.review_pushed_tag() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$ BEGIN
+    INSERT INTO retention_reviews AS review (repository_id, tag, due_at)
+    SELECT NEW.repository_id, NEW.name, now() + scope.new_for * (1 + random() / 10)
+      FROM retention_scopes AS scope WHERE scope.repository_id = NEW.repository_id
+    ON CONFLICT (repository_id, tag) DO UPDATE SET due_at = excluded.due_at, attempts = 0, error = NULL;
     RETURN NULL;
 END $$;
 
@@ -1426,6 +1476,32 @@ CREATE FUNCTION public.rules_in(of_namespace text) RETURNS bigint
     RETURN (SELECT count(*) FROM tag_rules WHERE namespace = of_namespace);
 END $$;
 
+CREATE FUNCTION public.scope_moved_repositories() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$ BEGIN
+    IF NOT EXISTS (SELECT FROM retention_policies WHERE namespace >= '') THEN RETURN NULL; END IF;
+    INSERT INTO retention_fills AS fill (lowest, highest)
+    SELECT min(new_rows.name), max(new_rows.name)
+      FROM new_rows JOIN old_rows USING (id)
+     WHERE new_rows.name <> old_rows.name
+    HAVING count(*) > 0
+    ON CONFLICT (lowest, highest)
+    DO UPDATE SET phase = 'asked', after_transaction = NULL, repository = '', tag = '', queued = 0;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.scope_repositories() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$ BEGIN
+    IF NOT EXISTS (SELECT FROM retention_policies WHERE namespace >= '') THEN RETURN NULL; END IF;
+    INSERT INTO retention_scopes (repository_id, policy_id, new_for)
+    SELECT new_rows.id, policy.id, policy.new_for
+      FROM new_rows JOIN retention_policies AS policy ON policy.id = retention_policy_of(new_rows.name)
+     ORDER BY new_rows.id
+    ON CONFLICT (repository_id) DO NOTHING;
+    RETURN NULL;
+END $$;
+
 CREATE FUNCTION public.slashes(name text) RETURNS integer
     LANGUAGE sql IMMUTABLE
     AS $$
@@ -1486,6 +1562,24 @@ CREATE FUNCTION public.tag_subject(tag text) RETURNS bytea
     SELECT CASE WHEN tag ~ '^sha256-[0-9a-f]{64}(\.(sig|att|sbom))?$'
                 THEN '\x01'::bytea || decode(substr(tag, 8, 64), 'hex') END
 $_$;
+
+CREATE FUNCTION public.tell_of_retention(run bigint, action text, outcome text) RETURNS void
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    INSERT INTO audit (action, outcome, principal, resource, address, details, namespace)
+    SELECT CASE tell_of_retention.action WHEN 'tags.restore' THEN 'tags.restore' ELSE 'tags.delete' END, 'success',
+           'policy:' || runs.policy, repositories.name, '',
+           jsonb_build_object('run', runs.id, 'tags', taken.tags, 'by', coalesce(runs.applied_by, '')),
+           CASE WHEN strpos(repositories.name, '/') > 0 THEN split_part(repositories.name, '/', 1) END
+      FROM retention_runs AS runs
+      JOIN (SELECT run_id, repository_id, count(*) AS tags FROM retention_verdicts AS verdict
+             WHERE verdict.run_id = tell_of_retention.run AND verdict.outcome = tell_of_retention.outcome
+             GROUP BY 1, 2) AS taken ON taken.run_id = runs.id
+      JOIN repositories ON repositories.id = taken.repository_id
+     WHERE runs.id = tell_of_retention.run
+     ORDER BY repositories.name
+$$;
 
 CREATE FUNCTION public.transaction_setting(setting text) RETURNS text
     LANGUAGE sql STABLE
@@ -2385,6 +2479,126 @@ CREATE TABLE public.repository_usage (
 )
 WITH (fillfactor='50');
 
+CREATE TABLE public.retention_clock (
+    is_only boolean DEFAULT true NOT NULL,
+    seen_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT retention_clock_is_only_check CHECK (is_only)
+);
+
+CREATE TABLE public.retention_fills (
+    lowest text NOT NULL COLLATE pg_catalog."C",
+    highest text NOT NULL COLLATE pg_catalog."C",
+    phase text DEFAULT 'asked'::text NOT NULL,
+    after_transaction xid8,
+    repository text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
+    tag text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
+    queued bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT retention_fills_phase_check CHECK ((phase = ANY (ARRAY['asked'::text, 'scopes'::text, 'tags'::text])))
+);
+
+CREATE TABLE public.retention_policies (
+    id bigint NOT NULL,
+    name text NOT NULL COLLATE pg_catalog."C",
+    "position" integer NOT NULL,
+    repositories text NOT NULL COLLATE pg_catalog."C",
+    repositories_like text GENERATED ALWAYS AS (public.glob_like(repositories)) STORED NOT NULL COLLATE pg_catalog."C",
+    repositories_form text GENERATED ALWAYS AS (public.glob_form(repositories)) STORED NOT NULL COLLATE pg_catalog."C",
+    namespace text GENERATED ALWAYS AS (public.pattern_namespace(repositories)) STORED NOT NULL COLLATE pg_catalog."C",
+    mode text NOT NULL,
+    rules jsonb NOT NULL,
+    new_for interval NOT NULL,
+    brake_share integer NOT NULL,
+    brake_tags integer NOT NULL,
+    held_because text,
+    revision bigint DEFAULT 1 NOT NULL,
+    changed_at timestamp with time zone DEFAULT now() NOT NULL,
+    changed_by text NOT NULL,
+    CONSTRAINT retention_policies_brake_share_check CHECK (((brake_share >= 1) AND (brake_share <= 100))),
+    CONSTRAINT retention_policies_brake_tags_check CHECK ((brake_tags > 0)),
+    CONSTRAINT retention_policies_mode_check CHECK ((mode = ANY (ARRAY['preview'::text, 'enforce'::text, 'paused'::text]))),
+    CONSTRAINT retention_policies_new_for_check CHECK (((new_for >= '01:00:00'::interval) AND (new_for <= '3660 days'::interval))),
+    CONSTRAINT retention_policies_position_check CHECK (("position" >= 0))
+);
+
+ALTER TABLE public.retention_policies ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.retention_policies_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.retention_reviews (
+    repository_id bigint NOT NULL,
+    tag text NOT NULL COLLATE pg_catalog."C",
+    due_at timestamp with time zone NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    error text
+)
+WITH (autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='500');
+
+CREATE TABLE public.retention_runs (
+    id bigint NOT NULL,
+    kind text NOT NULL,
+    state text NOT NULL,
+    reason text,
+    policy_id bigint,
+    policy text NOT NULL COLLATE pg_catalog."C",
+    namespace text NOT NULL COLLATE pg_catalog."C",
+    revision bigint NOT NULL,
+    document jsonb NOT NULL,
+    repositories text COLLATE pg_catalog."C",
+    repository text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
+    lease_until timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    made_at timestamp with time zone DEFAULT now() NOT NULL,
+    made_by text NOT NULL,
+    applied_at timestamp with time zone,
+    applied_by text,
+    expires_at timestamp with time zone NOT NULL,
+    waiting bigint DEFAULT 0 NOT NULL,
+    removed bigint DEFAULT 0 NOT NULL,
+    left_alone bigint DEFAULT 0 NOT NULL,
+    bytes bigint,
+    counts jsonb DEFAULT '{}'::jsonb NOT NULL,
+    CONSTRAINT retention_runs_kind_check CHECK ((kind = ANY (ARRAY['plan'::text, 'scheduled'::text]))),
+    CONSTRAINT retention_runs_state_check CHECK ((state = ANY (ARRAY['making'::text, 'ready'::text, 'open'::text, 'preview'::text, 'held'::text, 'applying'::text, 'done'::text, 'undoing'::text, 'undone'::text, 'dropped'::text, 'expired'::text, 'failed'::text])))
+);
+
+ALTER TABLE public.retention_runs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.retention_runs_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.retention_scopes (
+    repository_id bigint NOT NULL,
+    policy_id bigint NOT NULL,
+    new_for interval NOT NULL
+);
+
+CREATE TABLE public.retention_verdicts (
+    run_id bigint NOT NULL,
+    repository_id bigint NOT NULL,
+    tag text NOT NULL COLLATE pg_catalog."C",
+    manifest_id bigint NOT NULL,
+    digest bytea NOT NULL,
+    size bigint NOT NULL,
+    pushed_at timestamp with time zone NOT NULL,
+    pulled_at timestamp with time zone,
+    verdict text NOT NULL,
+    reason text NOT NULL,
+    rule integer,
+    why text NOT NULL,
+    outcome text,
+    note text,
+    CONSTRAINT retention_verdicts_outcome_check CHECK ((outcome = ANY (ARRAY['waiting'::text, 'removed'::text, 'changed'::text, 'gone'::text, 'kept'::text, 'restored'::text, 'taken'::text, 'lost'::text]))),
+    CONSTRAINT retention_verdicts_verdict_check CHECK ((verdict = ANY (ARRAY['keep'::text, 'remove'::text])))
+);
+
 CREATE TABLE public.secrets (
     id text NOT NULL COLLATE pg_catalog."C",
     principal_id bigint NOT NULL,
@@ -2550,8 +2764,7 @@ CREATE TABLE public.upload_objects (
     upload_id uuid NOT NULL,
     number integer,
     size bigint,
-    finished_at timestamp with time zone,
-    crc32c bigint
+    finished_at timestamp with time zone
 );
 
 CREATE TABLE public.uploads (
@@ -2782,6 +2995,30 @@ ALTER TABLE ONLY public.repository_trends
 
 ALTER TABLE ONLY public.repository_usage
     ADD CONSTRAINT repository_usage_pkey PRIMARY KEY (repository_id);
+
+ALTER TABLE ONLY public.retention_clock
+    ADD CONSTRAINT retention_clock_pkey PRIMARY KEY (is_only);
+
+ALTER TABLE ONLY public.retention_fills
+    ADD CONSTRAINT retention_fills_pkey PRIMARY KEY (lowest, highest);
+
+ALTER TABLE ONLY public.retention_policies
+    ADD CONSTRAINT retention_policies_name UNIQUE (name);
+
+ALTER TABLE ONLY public.retention_policies
+    ADD CONSTRAINT retention_policies_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.retention_reviews
+    ADD CONSTRAINT retention_reviews_pkey PRIMARY KEY (repository_id, tag);
+
+ALTER TABLE ONLY public.retention_runs
+    ADD CONSTRAINT retention_runs_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.retention_scopes
+    ADD CONSTRAINT retention_scopes_pkey PRIMARY KEY (repository_id);
+
+ALTER TABLE ONLY public.retention_verdicts
+    ADD CONSTRAINT retention_verdicts_pkey PRIMARY KEY (run_id, repository_id, tag);
 
 ALTER TABLE ONLY public.secrets
     ADD CONSTRAINT secrets_pkey PRIMARY KEY (id);
@@ -3027,6 +3264,22 @@ CREATE INDEX repository_usage_untagged ON public.repository_usage USING btree (u
 
 CREATE INDEX repository_usage_untagged_scan ON public.repository_usage USING btree (repository_id) WHERE untagged_scan_due;
 
+CREATE INDEX retention_policies_place ON public.retention_policies USING btree (namespace, "position", id);
+
+CREATE INDEX retention_reviews_due ON public.retention_reviews USING btree (due_at);
+
+CREATE INDEX retention_runs_applied ON public.retention_runs USING btree (policy_id, applied_at) WHERE (applied_at IS NOT NULL);
+
+CREATE UNIQUE INDEX retention_runs_current ON public.retention_runs USING btree (policy_id) WHERE ((kind = 'scheduled'::text) AND (state = ANY (ARRAY['open'::text, 'preview'::text, 'held'::text])));
+
+CREATE INDEX retention_runs_expiry ON public.retention_runs USING btree (expires_at);
+
+CREATE INDEX retention_runs_namespace ON public.retention_runs USING btree (namespace, id);
+
+CREATE INDEX retention_runs_state ON public.retention_runs USING btree (state, id);
+
+CREATE INDEX retention_verdicts_outcome ON public.retention_verdicts USING btree (run_id, outcome, repository_id, tag) WHERE (outcome IS NOT NULL);
+
 CREATE INDEX secrets_expiry ON public.secrets USING btree (expires_at) WHERE ((revoked_at IS NULL) AND (expires_at IS NOT NULL));
 
 CREATE INDEX secrets_principal ON public.secrets USING btree (principal_id, created_at);
@@ -3185,6 +3438,10 @@ CREATE TRIGGER review_released AFTER DELETE ON public.manifest_blobs REFERENCING
 
 CREATE TRIGGER review_released AFTER DELETE ON public.sparse_references REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.review_released_links();
 
+CREATE TRIGGER review_retention AFTER INSERT ON public.tags REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.review_new_tags();
+
+CREATE TRIGGER review_retention_of_pushed AFTER UPDATE OF updated_at ON public.tags FOR EACH ROW WHEN ((old.updated_at IS DISTINCT FROM new.updated_at)) EXECUTE FUNCTION public.review_pushed_tag();
+
 CREATE TRIGGER review_unlinked AFTER DELETE ON public.repository_blobs REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.review_unlinked_blobs();
 
 CREATE TRIGGER review_untagged AFTER DELETE ON public.tags REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.review_untagged();
@@ -3192,6 +3449,10 @@ CREATE TRIGGER review_untagged AFTER DELETE ON public.tags REFERENCING OLD TABLE
 CREATE TRIGGER review_updated AFTER UPDATE ON public.manifests REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT WHEN ((COALESCE(current_setting('slipway.describing'::text, true), ''::text) = ''::text)) EXECUTE FUNCTION public.review_pushed_manifests();
 
 CREATE TRIGGER review_updated AFTER UPDATE ON public.repository_blobs REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.review_new_links();
+
+CREATE TRIGGER scope_retention AFTER INSERT ON public.repositories REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.scope_repositories();
+
+CREATE TRIGGER scope_retention_of_moved AFTER UPDATE ON public.repositories REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.scope_moved_repositories();
 
 CREATE TRIGGER start_usage AFTER INSERT ON public.namespaces REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.start_namespace_usage();
 
@@ -3320,6 +3581,15 @@ ALTER TABLE ONLY public.repository_usage
 
 ALTER TABLE ONLY public.repository_usage
     ADD CONSTRAINT repository_usage_repository_id_fkey FOREIGN KEY (repository_id) REFERENCES public.repositories(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.retention_reviews
+    ADD CONSTRAINT retention_reviews_tag FOREIGN KEY (repository_id, tag) REFERENCES public.tags(repository_id, name) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.retention_scopes
+    ADD CONSTRAINT retention_scopes_repository_id_fkey FOREIGN KEY (repository_id) REFERENCES public.repositories(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.retention_verdicts
+    ADD CONSTRAINT retention_verdicts_run_id_fkey FOREIGN KEY (run_id) REFERENCES public.retention_runs(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.secrets
     ADD CONSTRAINT secrets_principal_id_fkey FOREIGN KEY (principal_id) REFERENCES public.principals(id) ON DELETE CASCADE;

@@ -51,7 +51,8 @@ WAIT_SECONDS: Final = 2
 # What may have to wait for the locks of others. Functions are named that write or lock, where the text alone does not
 # show it; a test asks the database for them.
 _BLOCKING: Final = re.compile(
-    r"\b(INSERT|UPDATE|DELETE|SHARE|LOCK|begin_push|claim_quota|fan_out|lock_deletions|pg_try_advisory_xact_lock)\b"
+    r"\b(INSERT|UPDATE|DELETE|SHARE|LOCK|begin_push|claim_quota|fan_out|lock_deletions|tell_of_retention"
+    r"|pg_try_advisory_xact_lock)\b"
 )
 # What is changed on somebody's behalf: triggers of these changes ask who it was, and why. A test asks the database for
 # those triggers.

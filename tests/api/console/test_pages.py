@@ -185,6 +185,8 @@ PAGES: Final = (
     "/console/repositories",
     "/console/r/team/api",
     "/console/r/team/api/-/usage",
+    "/console/r/team/api/-/history",
+    "/console/lifecycle",
     "/console/r/team/api/-/tags/v1",
     "/console/sessions",
     "/console/usage",

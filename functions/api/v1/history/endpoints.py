@@ -34,6 +34,7 @@ ENDPOINTS: Final = (
         handler=restoring.restore,
         permission=RightTo("push"),
         action="tags.restore",
+        makes_events=True,
         leaves_garbage=True,
     ),
     Endpoint(
@@ -44,6 +45,7 @@ ENDPOINTS: Final = (
         handler=restoring.restore_repository,
         permission=RightTo("delete"),
         action="repository.restore",
+        makes_events=True,
     ),
     Endpoint(
         method="POST",
@@ -53,6 +55,7 @@ ENDPOINTS: Final = (
         handler=purging.purge,
         permission=RightTo("delete"),
         action="tags.purge",
+        makes_events=True,
         leaves_garbage=True,
     ),
     Endpoint(
@@ -63,6 +66,7 @@ ENDPOINTS: Final = (
         handler=restoring.purge_repository,
         permission=RightTo("delete"),
         action="repository.purge",
+        makes_events=True,
         leaves_garbage=True,
     ),
     Endpoint(

@@ -3,7 +3,7 @@
 from functions.migrate.sql import execute
 
 revision = "pre_0008"
-down_revision = "pre_0006"
+down_revision = "pre_0007"
 
 
 def upgrade() -> None:

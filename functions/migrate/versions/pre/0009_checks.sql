@@ -2,7 +2,6 @@
 
 -- Of an object that is whole. Unsigned, so an int is too small. NULL until somebody has seen it.
 ALTER TABLE blobs ADD COLUMN crc32c bigint;
-ALTER TABLE upload_objects ADD COLUMN crc32c bigint;
 
 -- A manifest with `damaged_at` has other bytes than those of its digest: it is answered as if it were not there, until a
 -- push brings them again.

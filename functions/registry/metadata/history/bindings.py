@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from functions.registry.metadata.db import Database, Statement
+from functions.registry.metadata.db import Call, Database, Statement
 from functions.registry.metadata.lists.keyset import Column, Found, Rows, Walk, walk
 from functions.registry.metadata.lists.tags import written_digest
 from functions.registry.oci.digest import Digest
@@ -97,11 +97,15 @@ _AT: Final = Statement(
 
 def page(db: Database, repository: RepositoryName, tag: Tag | None, part: Walk) -> Found | None:
     """Returns bindings that ended, of one tag or of all; None if there is no such repository."""
+    return walk(db, paging(repository, tag, part), part.size)
+
+
+def paging(repository: RepositoryName, tag: Tag | None, part: Walk) -> Call[Rows]:
+    """Returns what `page` asks, for a batch."""
     values: dict[str, Any] = {"repository": repository}
     if tag is None:
-        return walk(db, _OF_REPOSITORY[part.descending](**values, **part.values(COLUMN)), part.size)
-    values |= {**part.values(_COLUMN_OF_TAG), "tag": tag}
-    return walk(db, _OF_TAG[part.descending](**values), part.size)
+        return _OF_REPOSITORY[part.descending](**values, **part.values(COLUMN))
+    return _OF_TAG[part.descending](**values, **part.values(_COLUMN_OF_TAG), tag=tag)
 
 
 def at(db: Database, repository: RepositoryName, tag: Tag, moment: datetime) -> Named | None:

@@ -112,15 +112,23 @@ _TAG_LISTS: Final = {
 
 def list_repositories(db: Database, namespace: str | None, part: Walk) -> Found:
     """Returns repositories that are set aside, in the registry or in one namespace."""
+    return walk(db, paging_repositories(namespace, part), part.size) or Found([], [], None)
+
+
+def paging_repositories(namespace: str | None, part: Walk) -> Call[Rows]:
+    """Returns what `list_repositories` asks, for a batch."""
     values: dict[str, Any] = {} if namespace is None else {"namespace": namespace}
-    statement = _LISTS[namespace is not None, part.descending]
-    return walk(db, statement(**values, **part.values(_DELETED)), part.size) or Found([], [], None)
+    return _LISTS[namespace is not None, part.descending](**values, **part.values(_DELETED))
 
 
 def list_tags(db: Database, namespace: str | None, part: Walk) -> Found:
     """Returns tags of repositories that are there, by when they were deleted."""
-    values = {"namespace": namespace, **part.values(_ENDED)}
-    return walk(db, _TAG_LISTS[part.descending](**values), part.size) or Found([], [], None)
+    return walk(db, paging_tags(namespace, part), part.size) or Found([], [], None)
+
+
+def paging_tags(namespace: str | None, part: Walk) -> Call[Rows]:
+    """Returns what `list_tags` asks, for a batch."""
+    return _TAG_LISTS[part.descending](namespace=namespace, **part.values(_ENDED))
 
 
 # What sorts between `NAME@` and `NAMEA` is what was set aside under that name.
