@@ -100,7 +100,7 @@ def clear(database: Database) -> None:
 
 def test_as_delivered_every_event_has_a_grace_and_an_object_outlives_the_urls_to_it(database: Database) -> None:
     hours = dict(query(database, "SELECT event, CAST(extract(epoch FROM grace) / 3600 AS float8) FROM gc_settings"))
-    assert set(hours) == {*GRACES, "unlink", "import", "orphan"}
+    assert set(hours) == {*GRACES, "unlink", "import", "orphan", "undo"}
     assert hours["delete"] > 1, "signed URLs live for up to an hour"
     assert hours["cascade"] >= hours["lease"] / 2, "a HEAD promises half a lease"
     assert hours["unlink"] == 0
