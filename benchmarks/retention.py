@@ -39,8 +39,7 @@ _PUSHES: Final = 600
 _TURN: Final = 25
 
 # Straight into the tables, without triggers: a million pushes would take an hour.
-_CROWD: Final = """
-    SET statement_timeout = 0;
+_REPOSITORIES: Final = """
     SET session_replication_role = replica;
     INSERT INTO namespaces (name) SELECT 'n' || n FROM generate_series(1, 20) AS n;
     INSERT INTO namespace_usage (namespace_id) SELECT id FROM namespaces;
@@ -48,21 +47,33 @@ _CROWD: Final = """
     SELECT namespaces.id, namespaces.name || '/r' || n FROM namespaces, generate_series(1, {repositories} / 20) AS n;
     INSERT INTO repository_usage (repository_id, namespace_id, manifests, tags, untagged_scan_due)
     SELECT id, namespace_id, {tags}, {tags}, false FROM repositories;
-    INSERT INTO manifests (repository_id, digest, media_type, payload)
-    SELECT id, '\\x01' || sha256(int8send(id * 1000000 + n)), 'application/vnd.oci.image.manifest.v1+json', '{{}}'
-      FROM repositories, generate_series(1, {tags}) AS n;
-    INSERT INTO tags (repository_id, name, manifest_id, updated_at)
-    SELECT repository_id, 't' || id, id, now() - interval '40 days' - id % 100000 * interval '1 minute' FROM manifests;
     INSERT INTO retention_scopes (repository_id, policy_id, new_for)
     SELECT id, 1, interval '1 day' FROM repositories;
+    SET session_replication_role = origin;
+"""
+_TAGS: Final = """
+    SET session_replication_role = replica;
+    INSERT INTO manifests (repository_id, digest, media_type, payload)
+    SELECT id, '\\x01' || sha256(int8send(id * 1000000 + n)), 'application/vnd.oci.image.manifest.v1+json', '{{}}'
+      FROM repositories, generate_series(1, {tags}) AS n WHERE id BETWEEN {first} AND {last};
+    INSERT INTO tags (repository_id, name, manifest_id, updated_at)
+    SELECT repository_id, 't' || id, id, now() - interval '40 days' - id % 100000 * interval '1 minute'
+      FROM manifests WHERE repository_id BETWEEN {first} AND {last};
     INSERT INTO retention_reviews (repository_id, tag, due_at)
-    SELECT repository_id, name, now() + interval '1 hour' + manifest_id * interval '1 second' FROM tags;
+    SELECT repository_id, name, now() + interval '1 hour' + manifest_id * interval '1 second'
+      FROM tags WHERE repository_id BETWEEN {first} AND {last};
+    SET session_replication_role = origin;
+"""
+_DUE: Final = """
     UPDATE retention_reviews SET due_at = now() - interval '1 hour'
      WHERE (repository_id, tag) IN (
            SELECT DISTINCT ON (repository_id) repository_id, name FROM tags
             WHERE repository_id <= {due} ORDER BY repository_id, updated_at);
-    SET session_replication_role = origin;
-    VACUUM ANALYZE;
+    ANALYZE tags;
+    ANALYZE manifests;
+    ANALYZE retention_reviews;
+    ANALYZE repositories;
+    ANALYZE repository_usage;
 """
 _READ: Final = """
     SELECT pg_stat_force_next_flush(),
@@ -105,6 +116,15 @@ def run_sql(made: Database, sql: str) -> Any:
     return None
 
 
+def fill(made: Database, repositories: int, tags: int, due: int) -> None:
+    """Some repositories at a time, so that no statement takes long."""
+    run_sql(made, _REPOSITORIES.format(repositories=repositories, tags=tags))
+    together = max(1, 20_000 // tags)
+    for first in range(1, repositories + 1, together):
+        run_sql(made, _TAGS.format(tags=tags, first=first, last=first + together - 1))
+    run_sql(made, _DUE.format(due=due))
+
+
 def put_policy(made: Database, name: str = "tidy", repositories: str = "**") -> None:
     new = NewPolicy(name, 1, repositories, "enforce", _RULES, 86_400, 100, 1_000_000)
     policies.put(made, new, "somebody", 1000, None, is_seen=True)
@@ -131,7 +151,7 @@ def _until_done(services: Services) -> None:
 def of_due(postgres: Postgres, repositories: int, due: int) -> list[str]:
     with database(postgres, f"crowd{repositories}") as made:
         put_policy(made)
-        run_sql(made, _CROWD.format(repositories=repositories, tags=_TAGS_OF_ONE, due=due))
+        fill(made, repositories, _TAGS_OF_ONE, due)
         idle = collect_nothing(made)
         judged = collect(made)
         run_sql(made, "UPDATE retention_runs SET made_at = now() - interval '2 hours'")
@@ -162,8 +182,7 @@ def collect_nothing(made: Database) -> tuple[float, int]:
 def of_plan(postgres: Postgres) -> list[str]:
     with database(postgres, "planned") as made:
         put_policy(made)
-        crowd = _CROWD.format(repositories=20, tags=_PLANNED // 20, due=0)
-        run_sql(made, crowd)
+        fill(made, 20, _PLANNED // 20, 0)
         known = policies.get(made, "tidy")
         if known is None:
             raise RuntimeError("the policy is gone")
