@@ -9,8 +9,9 @@ locals {
     deliver  = "${var.name}-deliver"
   }
 
-  # Made from the programs' own log lines (docs/operations.md lists them): lines with this message, of this program
-  # (of all, if none is named), of which `where` holds. With a `value` a metric is the distribution of that field.
+  # Made from the programs' own log lines (docs/operations.md lists them): lines with this message, or one of these,
+  # of this program (of all, if none is named), of which `where` holds. With a `value` a metric is the distribution of
+  # that field.
   log_metrics = {
     for name, metric in {
       requests = {
@@ -54,40 +55,22 @@ locals {
         where       = "jsonPayload.status=401 AND jsonPayload.account:*"
       }
       faults = {
-        description = "Faults of the program, with a trace in the log."
-        message     = "unexpected error"
+        description = "Faults of the program, with a trace in the log; and events of the audit trail that could not be written."
+        message     = ["unexpected error", "audit event lost"]
       }
-      damaged_blobs = {
-        description = "Blobs whose object is missing, or not what it was."
-        message     = "a blob is damaged"
+      damage = {
+        description = "Blobs whose object is missing, or not what it was; and checks that found such, or could not look at all."
+        message     = ["a blob is damaged", "a check has ended"]
+        where       = "(NOT jsonPayload.state:* OR jsonPayload.damage>0 OR jsonPayload.state!=\"done\")"
       }
       failed_backups = {
-        description = "Backups, verifications and prunes that failed."
-        message     = "a backup failed"
+        description = "Backups, verifications and prunes that failed; and looks that found the last backup too old."
+        message     = ["a backup failed", "the last backup is too old"]
       }
-      late_backups = {
-        description = "Looks at the clock that found the last backup too old."
-        message     = "the last backup is too old"
-      }
-      damaged_registry = {
-        description = "Checks that found damage, or could not look at all of it."
-        message     = "a check has ended"
-        where       = "(jsonPayload.damage>0 OR jsonPayload.state!=\"done\")"
-      }
-      audit_events_lost = {
-        description = "Events of the audit trail that could not be written."
-        program     = "registry"
-        message     = "audit event lost"
-      }
-      given_up_deliveries = {
-        description = "Lanes of a subscription in which events were given up, after a day of trying."
+      undelivered_events = {
+        description = "Lanes of a subscription in which events were given up, and subscriptions that were paused or switched off."
         program     = "deliver"
-        message     = "deliveries were given up"
-      }
-      stopped_subscriptions = {
-        description = "Subscriptions that were paused or switched off."
-        program     = "deliver"
-        message     = "a subscription was stopped"
+        message     = ["deliveries were given up", "a subscription was stopped"]
       }
       front_errors = {
         description = "Requests that nginx answered, or saw fail."
@@ -170,13 +153,10 @@ locals {
     waits               = { title = "Requests wait for a connection", severity = "WARNING", metric = "waits_for_connection", above = 20, minutes = 5 }
     faults              = { title = "Faults of the program", severity = "ERROR", metric = "faults", above = 0, minutes = 0 }
     refused_sign_ins    = { title = "Many refused sign-ins", severity = "WARNING", metric = "refused_sign_ins", above = 300, minutes = 10 }
-    damaged_blobs       = { title = "A blob is damaged", severity = "ERROR", metric = "damaged_blobs", above = 0, minutes = 0 }
-    failed_backups      = { title = "A backup failed", severity = "WARNING", metric = "failed_backups", above = 0, minutes = 0 }
-    late_backups        = { title = "The last backup is too old", severity = "ERROR", metric = "late_backups", above = 0, minutes = 0 }
-    damaged_registry    = { title = "The registry is damaged", severity = "ERROR", metric = "damaged_registry", above = 0, minutes = 0 }
-    audit_events_lost   = { title = "Audit events lost", severity = "ERROR", metric = "audit_events_lost", above = 0, minutes = 0 }
+    failed_backups      = { title = "A backup failed or is too old", severity = "ERROR", metric = "failed_backups", above = 0, minutes = 0 }
+    undelivered_events  = { title = "Events are not delivered", severity = "WARNING", metric = "undelivered_events", above = 0, minutes = 0 }
+    damage              = { title = "Content is damaged", severity = "ERROR", metric = "damage", above = 0, minutes = 0 }
     overdue             = { title = "Garbage collection can't keep up", severity = "WARNING", metric = "overdue_gc_runs", above = 0, minutes = 60 }
-    failed_reviews      = { title = "Reviews fail", severity = "WARNING", metric = "failed_reviews", above = 0, minutes = 30 }
     poison_reviews      = { title = "A review fails again and again", severity = "ERROR", metric = "poison_reviews", above = 0, minutes = 0 }
     held_retention_runs = { title = "A retention run is held", severity = "WARNING", metric = "held_retention_runs", above = 0, minutes = 0 }
     stuck_migrations    = { title = "A background migration is stuck", severity = "WARNING", metric = "stuck_background_migrations", above = 0, minutes = 0 }
@@ -306,7 +286,7 @@ resource "google_logging_metric" "this" {
   filter = join(" AND ", compact([
     "resource.type=\"cloud_run_revision\"",
     each.value.program == null ? null : "resource.labels.service_name=\"${local.services[each.value.program]}\"",
-    "jsonPayload.message=\"${each.value.message}\"",
+    "jsonPayload.message=(${join(" OR ", [for message in flatten([each.value.message]) : "\"${message}\""])})",
     each.value.where,
   ]))
 
