@@ -90,7 +90,7 @@ def _apply(session: Session, leeway: int, run_id: int | None) -> Applied | None:
 
 
 def _decide(session: Session, run: Run, leeway: int, repository_id: int, shown: dict[str, tuple[int, int]]) -> _Ended:
-    """By what holds now, which nobody changes until the end of the transaction."""
+    """Decides by what holds now, which nobody changes until the end of the transaction."""
     situation = facts.situations(session, [repository_id]).get(repository_id)
     if situation is None:
         return dict.fromkeys(shown, ("gone", "the repository is gone"))

@@ -81,7 +81,9 @@ def _decide(key: Key, known: Known, judge: Judge, situation: Situation, rows: li
 
 
 def _judges(situations: dict[int, Situation], deciding: dict[int, StoredPolicy], leeway: int) -> dict[int, Judge]:
-    """Of a repository that another registry decides about there is none, nor under a policy that rests."""
+    """Returns the judges; of a repository that another registry decides about there is none, nor under a policy that
+    rests.
+    """
     judges = {}
     for each in situations.values():
         policy = None if each.policy_id is None else deciding.get(each.policy_id)
@@ -91,6 +93,6 @@ def _judges(situations: dict[int, Situation], deciding: dict[int, StoredPolicy],
 
 
 def _add(session: Session, policy: StoredPolicy, rows: list[NewVerdict]) -> None:
-    """To the policy's run, unless the policy was changed meanwhile: then all is looked at again anyway."""
+    """Adds to the policy's run, unless the policy was changed meanwhile: then all is looked at again anyway."""
     for run_id in session.all(runs.current(policy.id, policy.revision, judging.written(policy))):
         session.batch([verdicts.adding(run_id, rows), runs.counting_waiting(run_id)])

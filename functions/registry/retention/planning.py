@@ -84,7 +84,7 @@ def _judge_page(session: Session, run: Run, repository_id: int, leeway: int, so_
 
 
 def _judge(session: Session, run: Run, repository_id: int, leeway: int) -> Judge | None:
-    """None for a repository that another registry decides about, or that is gone."""
+    """Returns None for a repository that another registry decides about, or that is gone."""
     situation = facts.situations(session, [repository_id]).get(repository_id)
     if situation is None or situation.is_followed:
         return None

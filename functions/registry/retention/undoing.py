@@ -65,7 +65,7 @@ def _find(session: Session, repository_id: int, tags: list[str]) -> _Here:
 
 
 def _restore(db: Database, repository_id: int, name: RepositoryName | None, tag: str, digest: Digest) -> _Ended:
-    """As one that must not be there yet, so that no push that comes first is overwritten."""
+    """Restores a tag as one that must not be there yet, so that no push that comes first is overwritten."""
     if name is None:
         return _GONE
     try:

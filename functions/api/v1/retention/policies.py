@@ -62,8 +62,8 @@ OPTIONAL: Final[Mapping[str, Reader]] = {
 
 
 def list_policies(context: Context, route: routes.ListPolicies) -> Response:
-    """In the order in which they are asked, namespace by namespace; not those for a repository that has the very name
-    of the namespace, which lies in none.
+    """Lists them in the order in which they are asked, namespace by namespace; not those for a repository that has
+    the very name of the namespace, which lies in none.
     """
     found = policies.list_all(context.services.database, route.namespace)
     return answer({"policies": [shown(each) for each in found if each.repositories != route.namespace]})
@@ -117,7 +117,7 @@ def known(context: Context, name: str) -> StoredPolicy:
 
 
 def require_authority_over(context: Context, repositories: str | None) -> None:
-    """None where there is nothing of that name. Raises Denied."""
+    """Passes None where there is nothing of that name. Raises Denied."""
     authority = context.caller.authority
     if not authority.over_all and (repositories is None or not authority.over_pattern(repositories)):
         raise Denied("you administer only what begins with your namespace and a slash, such as team/**")

@@ -31,7 +31,7 @@ _OF_PLANNED: Final = {"name", "repositories", "rules", "new_for", "position"}
 
 
 def make_plan(context: Context, _: routes.MakePlan) -> Response:
-    """Of a policy that is saved, or of one that the body has whole; a small plan is there at once."""
+    """Plans by a policy that is saved, or by of one that the body has whole; a small plan is there at once."""
     optional = {**policies.REQUIRED, **policies.OPTIONAL, "within": repositories}
     fields = json_body.read(context, {"policy": text(_LONGEST_NAME)}, optional)
     name, within = fields.pop("policy"), fields.pop("within", None)

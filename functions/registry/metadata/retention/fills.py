@@ -160,7 +160,7 @@ def _decide(session: Session, fill: _Fill) -> int:
 
 
 def _queue(session: Session, fill: _Fill) -> int:
-    """Of several small repositories at once, or of a part of a large one."""
+    """Queues tags of several small repositories at once, or of a part of a large one."""
     page = _page(session, fill)
     if not page:
         return session.count(_END(lowest=fill.lowest, highest=fill.highest))
