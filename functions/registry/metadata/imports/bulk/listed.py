@@ -208,12 +208,15 @@ _CLAIM_RANGE: Final = Statement(
     "imports_claim_range",
     Range,
     """
+    WITH due AS MATERIALIZED (
+        SELECT id FROM import_ranges
+         WHERE source_id = :source_id AND lease_until <= now()
+         ORDER BY lease_until, id LIMIT 1
+           FOR UPDATE SKIP LOCKED
+    )
     UPDATE import_ranges AS piece
        SET lease = piece.lease + 1, lease_until = now() + interval '5 minutes', attempts = piece.attempts + 1
-      FROM (SELECT id FROM import_ranges
-             WHERE source_id = :source_id AND lease_until <= now()
-             ORDER BY lease_until, id LIMIT 1
-               FOR UPDATE SKIP LOCKED) AS due
+      FROM due
      WHERE piece.id = due.id
     RETURNING piece.id, piece.source_id, piece.tree, piece.start, piece.stop, piece.cursor, piece.lease,
               piece.attempts
