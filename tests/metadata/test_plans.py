@@ -168,6 +168,12 @@ def test_a_statement_finds_its_rows_by_an_index(crowded: str, leading: dict[str,
     assert scattered(plan, leading) == [], json.dumps(plan, indent=1)
 
 
+def test_rows_to_claim_are_chosen_once() -> None:
+    """A sub-query in FROM may be run anew for each row of the outer table, and then claims more than its limit."""
+    chosen = re.compile(r"SKIP LOCKED\s*\)\s*AS\b")
+    assert [name for name, it in STATEMENTS.items() if chosen.search(it.sql) and "MATERIALIZED" not in it.sql] == []
+
+
 def test_a_statement_without_an_index_is_noticed(crowded: str) -> None:
     assert read_whole(explain(crowded, "SELECT FROM tags WHERE created_at < now()")) == ["tags"]
     assert read_whole(explain(crowded, "SELECT name FROM repositories ORDER BY name")) == ["repositories_name_key"]

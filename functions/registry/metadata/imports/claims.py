@@ -133,13 +133,16 @@ _TAKE_PLACE: Final = Statement(
     "imports_take_place",
     Place,
     """
+    WITH free AS MATERIALIZED (
+        SELECT place.source_id, place.number
+          FROM import_sources AS source JOIN import_places AS place ON place.source_id = source.id
+         WHERE source.id = :source_id AND place.number <= source.workers AND place.lease_until <= now()
+         ORDER BY place.number LIMIT 1
+           FOR UPDATE OF place SKIP LOCKED
+    )
     UPDATE import_places AS place
        SET lease = place.lease + 1, lease_until = now() + make_interval(secs => :seconds)
-      FROM (SELECT place.source_id, place.number
-              FROM import_sources AS source JOIN import_places AS place ON place.source_id = source.id
-             WHERE source.id = :source_id AND place.number <= source.workers AND place.lease_until <= now()
-             ORDER BY place.number LIMIT 1
-               FOR UPDATE OF place SKIP LOCKED) AS free
+      FROM free
      WHERE place.source_id = free.source_id AND place.number = free.number
     RETURNING place.source_id, place.number, place.lease
     """,

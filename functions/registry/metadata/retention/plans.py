@@ -32,11 +32,14 @@ _TAKE: Final = Statement(
     "retention_plans_take",
     Making,
     """
+    WITH chosen AS MATERIALIZED (
+        SELECT id FROM retention_runs
+         WHERE state = 'making' AND (CAST(:id AS bigint) IS NULL OR id = :id) AND lease_until < now()
+         ORDER BY id LIMIT 1
+           FOR UPDATE SKIP LOCKED
+    )
     UPDATE retention_runs AS run SET lease_until = now() + make_interval(secs => :seconds)
-      FROM (SELECT id FROM retention_runs
-             WHERE state = 'making' AND (CAST(:id AS bigint) IS NULL OR id = :id) AND lease_until < now()
-             ORDER BY id LIMIT 1
-               FOR UPDATE SKIP LOCKED) AS chosen
+      FROM chosen
      WHERE run.id = chosen.id
     RETURNING run.id, run.repository
     """,
