@@ -2559,6 +2559,7 @@ CREATE TABLE public.retention_runs (
     waiting bigint DEFAULT 0 NOT NULL,
     removed bigint DEFAULT 0 NOT NULL,
     left_alone bigint DEFAULT 0 NOT NULL,
+    gone_through bigint DEFAULT 0 NOT NULL,
     bytes bigint,
     counts jsonb DEFAULT '{}'::jsonb NOT NULL,
     CONSTRAINT retention_runs_kind_check CHECK ((kind = ANY (ARRAY['plan'::text, 'scheduled'::text]))),

@@ -43,7 +43,7 @@ def test_tags_tell_what_they_point_at(registry: Registry) -> None:
     assert item == {
         "name": "v1", "digest": str(image.digest), "kind": "image", "media_type": OCI_MANIFEST, "size": size,
         "artifact_type": "application/vnd.oci.image.config.v1+json", "config_digest": str(Digest.of(image.config)),
-        "platforms": None, "pulled_at": None, "pulls": 0, "referrers": {"signature": 1},
+        "platforms": None, "pulled_at": None, "pulls": 0, "referrers": {"signature": 1}, "subject": None,
     }  # fmt: skip
     shown = registry.get(f"{REPOSITORIES}/team/app/-/tags/v1").get_json()
     config, *layers = [{"digest": str(Digest.of(blob)), "bytes": len(blob)} for blob in image.blobs]

@@ -66,7 +66,8 @@ CREATE TABLE retention_clock (
 );
 
 -- A plan is made when somebody asks; a scheduled run is what a policy found due. `document` is the policy as it was
--- then, and `repository` how far a plan has come.
+-- then, and `repository` how far a plan has come. What is applied or undone goes through the repositories by their ids;
+-- it has come as far as `gone_through`.
 CREATE TABLE retention_runs (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     kind text NOT NULL CHECK (kind IN ('plan', 'scheduled')),
@@ -89,6 +90,7 @@ CREATE TABLE retention_runs (
     waiting bigint NOT NULL DEFAULT 0,
     removed bigint NOT NULL DEFAULT 0,
     left_alone bigint NOT NULL DEFAULT 0,
+    gone_through bigint NOT NULL DEFAULT 0,
     bytes bigint,
     counts jsonb NOT NULL DEFAULT '{}'
 );

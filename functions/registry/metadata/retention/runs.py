@@ -220,7 +220,7 @@ _SET_STATE: Final = Statement(
     "retention_runs_set_state",
     int,
     """
-    UPDATE retention_runs SET state = :state, reason = :reason
+    UPDATE retention_runs SET state = :state, reason = :reason, gone_through = 0
      WHERE id = :id AND state = ANY (CAST(:states AS text[]))
     """,
 )

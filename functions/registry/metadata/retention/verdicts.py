@@ -94,6 +94,9 @@ _END: Final = Statement(
     "retention_verdicts_end",
     int,
     """
+    WITH come AS (
+        UPDATE retention_runs SET gone_through = :repository_id WHERE id = :run
+    )
     UPDATE retention_verdicts AS known SET outcome = ended.outcome, note = ended.note
       FROM unnest(CAST(:tags AS text[]), CAST(:outcomes AS text[]), CAST(:notes AS text[]))
            AS ended (tag, outcome, note)
@@ -119,6 +122,7 @@ _LIST: Final = Statement(
     """,
 )
 
+# Behind those that were gone through, whose entries in the index are read until they are vacuumed.
 _WAITING: Final = Statement(
     "retention_verdicts_waiting",
     list,
@@ -126,6 +130,7 @@ _WAITING: Final = Statement(
     WITH chosen AS MATERIALIZED (
         SELECT repository_id FROM retention_verdicts
          WHERE run_id = :run AND outcome = :outcome
+           AND repository_id >= (SELECT gone_through FROM retention_runs WHERE id = :run)
          ORDER BY repository_id, tag LIMIT 1
     )
     SELECT coalesce(json_agg(json_build_array(repository_id, tag, manifest_id, microseconds(pushed_at),
