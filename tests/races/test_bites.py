@@ -104,7 +104,8 @@ def test_settling_a_review_that_was_queued_meanwhile_is_noticed(arena: Arena, br
 
 def test_a_commit_that_does_not_lock_the_blob_it_finds_is_noticed(arena: Arena, breaking: Break) -> None:
     update = (
-        "DO UPDATE SET object_name = excluded.object_name, damaged_at = NULL\n     WHERE blobs.damaged_at IS NOT NULL"
+        "DO UPDATE\n       SET object_name = excluded.object_name, crc32c = excluded.crc32c, damaged_at = NULL\n"
+        "     WHERE blobs.damaged_at IS NOT NULL"
     )
     breaking(update, "DO NOTHING")
     with pytest.raises(AssertionError, match=r"repository_blobs_blob|blob commit succeeded, and link \S+ \S+ is gone"):

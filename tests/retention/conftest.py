@@ -84,11 +84,15 @@ def services(database: Database) -> Services:
 
 @pytest.fixture
 def collect(services: Services, database: Database) -> Callable[[], None]:
-    """Runs the collector until it finds nothing to do, and no fill waits for the transactions of others."""
+    """Runs the collector until it finds nothing to do, and neither fill nor review waits for the next moment."""
+    waiting = """
+        SELECT FROM retention_fills
+        UNION ALL SELECT FROM retention_reviews WHERE due_at < now() + interval '10 seconds'
+    """
 
     def work() -> None:
         deadline = time.monotonic() + _PATIENCE_SECONDS
-        while retention.collect(services, 500) or query(database, "SELECT FROM retention_fills"):
+        while retention.collect(services, 500) or query(database, waiting):
             assert time.monotonic() < deadline, "a fill does not end"
 
     return work
