@@ -42,6 +42,7 @@ from functions.registry.retention import applying, planning
 from slipway_cli.main import run
 from tests.background.building import register
 from tests.backups.rows import sealed
+from tests.conftest import ROOT
 from tests.metadata import build
 from tests.security.people import Guarded
 from tests.statements import of_tests
@@ -205,6 +206,8 @@ class Stand:
         assert applying.apply_until(database, 60, int(self.names["RETENTION-DONE"]), time.monotonic() + 60)
         loaded = {"name": "others", "repositories": "others/**", "rules": _TIDY.rules}
         (self.home / "retention.json").write_text(json.dumps({"policies": [loaded]}))
+        page = (ROOT / "docs" / "lifecycle.md").read_text()
+        (self.home / "retention.toml").write_text(page.split("```toml\n")[1].split("```")[0])
         (self.home / "secret.txt").write_text(f"{secret.text}\n")
         (self.home / "header.txt").write_text("a token that the receiver knows\n")
         (self.home / "password.txt").write_text("another good password\n")

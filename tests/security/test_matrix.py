@@ -27,7 +27,7 @@ _LEAST = {
     **dict.fromkeys(
         ("DELETE tag", "DELETE manifest", "DELETE blob", "POST delete-tags", "DELETE repository"), "maintainer"
     ),
-    "GET history": "reader",
+    **dict.fromkeys(("GET history", "GET config of a manifest"), "reader"),
     **dict.fromkeys(("POST purge", "POST restore-repository", "POST purge-repository"), "maintainer"),
     **dict.fromkeys(("PATCH repository", "POST move"), "administrator"),
     **dict.fromkeys([name for name in OPERATIONS if " quota" in name], "administrator"),

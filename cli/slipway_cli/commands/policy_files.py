@@ -1,8 +1,9 @@
-"""Files of retention policies, in JSON or YAML."""
+"""Files of retention policies, in JSON or TOML."""
 
 from __future__ import annotations
 
 import json
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +24,13 @@ def read_policies(file: Path) -> list[dict[str, Any]]:
 
 
 def _parsed(file: Path) -> Any:
-    content = file.read_text()
     try:
-        return json.loads(content)
+        content = file.read_text()
+        return tomllib.loads(content) if file.suffix == ".toml" else json.loads(content)
+    except OSError as error:
+        raise Failed(f"{file} can't be read: {error.strerror}") from error
     except ValueError as error:
-        if file.suffix == ".json":
-            raise Failed(f"{file} is not JSON: {error}") from error
-    try:
-        import yaml  # noqa: PLC0415  # only for files that are written in it
-    except ModuleNotFoundError:
-        raise Failed(f"{file} is not JSON", "YAML takes PyYAML: pip install pyyaml") from None
-    try:
-        return yaml.safe_load(content)
-    except yaml.YAMLError as error:
-        raise Failed(f"{file} is neither JSON nor YAML: {error}") from error
+        form = "TOML" if file.suffix == ".toml" else "JSON"
+        raise Failed(
+            f"{file} is not {form}: {error}", "a file is TOML if it is called so, and JSON otherwise"
+        ) from error

@@ -158,14 +158,14 @@ def set_(
 @command(
     retention,
     "load",
-    "slipway retention load retention.json --dry-run",
+    "slipway retention load retention.toml --dry-run",
     "slipway retention load retention.json",
 )
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--confirmed", is_flag=True, help="Their first runs are not held.")
 @click.option("--dry-run", is_flag=True, help="Plan each of them, and set nothing.")
 def load(file: Path, confirmed: bool, dry_run: bool) -> None:
-    """Set the policies of a YAML or JSON file, each in place of the one of its name. A dry run plans them instead."""
+    """Set the policies of a TOML or JSON file, each in place of the one of its name. A dry run plans them instead."""
     policies = read_policies(file)
     client = connect()
     for each in policies:
