@@ -12,8 +12,9 @@ locals {
     deliver = { main = "deliver/main.py", files = fileset(local.tree, "deliver/**/*.{py,sql,json}") }
     gc      = { main = "gc/main.py", files = fileset(local.tree, "gc/**/*.{py,sql,json}") }
     migrate = { main = "migrate/main.py", files = setsubtract(fileset(local.tree, "migrate/**/*.{py,sql,json}"), local.of_work) }
-    work    = { main = "migrate/work.py", files = setunion(local.of_work, ["migrate/__init__.py"]) }
+    work    = { main = "migrate/work.py", files = setunion(local.of_work, local.of_both, ["migrate/__init__.py"]) }
   }
+  of_both = fileset(local.tree, "migrate/backups/**/*.{py,sql,json}")
   of_work = setunion(fileset(local.tree, "migrate/{background,checks,imports}/**/*.{py,sql,json}"), ["migrate/work.py"])
 
   files = {

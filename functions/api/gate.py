@@ -63,6 +63,8 @@ def permitted(services: Services, caller: Caller, permission: Permission, route:
     match permission:
         case Administrator() | SomeAdministrator() | AdministratorOf():
             return _administrator(services, caller, permission, route)
+        case AnyToken() if permission.is_of_somebody and caller.kind == "anonymous":
+            raise Unauthorized("sign in first: nobody in particular asks", _challenge(services, scopes))
         case RightTo() if isinstance(route, InRepository):
             _require(services, caller, route.repository, permission.action, scopes)
             _require_mentioned(services, caller, permission.source(route), scopes)

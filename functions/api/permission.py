@@ -16,9 +16,13 @@ class Anybody:
 
 @dataclass(frozen=True, slots=True)
 class AnyToken:
-    """A valid token is asked for, which may be an anonymous one. `scopes` are what a client is told to ask for."""
+    """A valid token is asked for, which may be an anonymous one unless it has to be somebody's.
+
+    `scopes` are what a client is told to ask for.
+    """
 
     scopes: tuple[Scope, ...] = ()
+    is_of_somebody: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count
@@ -109,9 +110,8 @@ def test_out_of_time_it_stops_between_batches_and_sends_the_next_gc_trigger(
     ticks = count()
     monkeypatch.setattr(runs, "BATCH", 1)
     monkeypatch.setattr(runs, "time", SimpleNamespace(monotonic=lambda: float(next(ticks))))
-    # One tick starts the run, one finds no retention, one no manifest, then one for each link.
-    left = {"manifests": 0, "blobs": 0, "uploads": 0, "deletions": 0, "access": 0}
-    assert garbage(run(services, 5.5)) == {"links": 3, **left}
+    # One tick starts the run, one each finds nothing for the four collectors before links, then one is for each link.
+    assert +Counter(garbage(run(services, 7.5))) == {"links": 3}
     assert [is_gc_trigger(message.data) for message in pubsub.pull_until(subscription, 1)] == [True]
     [line] = logged(capsys, "gc run")
     assert line["out_of_time"] is True
@@ -148,7 +148,7 @@ def test_several_runs_at_once_handle_each_thing_once(hasty: Registry, storage_ad
         hasty.push_blob("a/b", b"%d" % number)
     handled = run_at_once(hasty, 4)
     handled.update(run(hasty.services))
-    assert garbage(handled) == {"manifests": 0, "links": 40, "blobs": 40, "uploads": 0, "deletions": 40, "access": 0}
+    assert +Counter(garbage(handled)) == {"links": 40, "blobs": 40, "deletions": 40}
     assert select(hasty, "SELECT level, rows FROM collected ORDER BY level") == [
         ["blob", 40],
         ["link", 40],

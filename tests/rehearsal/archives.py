@@ -107,11 +107,11 @@ def lay_out(program: str, folder: Path, tree: Path = ROOT / "functions") -> Path
 
 
 def _files_of(program: str, tree: Path) -> list[Path]:
-    """Two functions share the folder `migrate`."""
-    rooms = [tree / "migrate" / name for name in ("background", "imports")]
+    """Two functions share the folder `migrate`, and both have what is in `backups`."""
+    rooms = [tree / "migrate" / name for name in ("background", "checks", "imports")]
     of_work = [tree / "migrate" / "work.py", *(path for room in rooms for path in _deployed(room))]
     if program == "work":
-        return [tree / "migrate" / "__init__.py", *of_work]
+        return [tree / "migrate" / "__init__.py", *of_work, *_deployed(tree / "migrate" / "backups")]
     return [path for path in _deployed(tree / program) if path not in of_work]
 
 

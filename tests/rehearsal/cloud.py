@@ -11,7 +11,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, unquote, urlsplit
@@ -177,7 +177,7 @@ class Cloud:
 def running_cloud(folder: Path, connections: int) -> Iterator[Cloud]:
     """With a database that takes as many connections as the planned one."""
     data = Data(folder)
-    ports = Ports(*(choose_port(0) for _ in range(6)))
+    ports = Ports(*(choose_port(0) for _ in fields(Ports)))
     postgres = Postgres(data.postgres, ephemeral=True, connections=connections)
     data.signing_secret()
     children = Children()

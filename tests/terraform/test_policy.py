@@ -25,8 +25,13 @@ _UPTIME: Final = "google_monitoring_uptime_check_config"
 # Which program reads which, by who issues the tokens.
 _SECRETS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
     "open": {},
-    "external": {"api": ("pepper",), "deliver": ("pepper",)},
-    "token": {"api": ("pepper", "token-keys"), "deliver": ("pepper",), "migrate": ("pepper", "admin-secret")},
+    "external": {"api": ("pepper",), "deliver": ("pepper",), "work": ("pepper",)},
+    "token": {
+        "api": ("pepper", "token-keys"),
+        "deliver": ("pepper",),
+        "migrate": ("pepper", "admin-secret"),
+        "work": ("pepper",),
+    },
 }
 _EVERYBODY: Final = {"allUsers", "allAuthenticatedUsers"}
 _DEPLOY: Final = (ROOT / "docs" / "deploy.md").read_text()

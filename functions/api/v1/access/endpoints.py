@@ -205,7 +205,7 @@ ENDPOINTS: Final = (
         route=routes.AddConsoleLink,
         parse=plain(routes.AddConsoleLink),
         handler=console_links.add,
-        permission=AnyToken((CATALOG,)),
+        permission=AnyToken((CATALOG,), is_of_somebody=True),
         action="console.link",
     ),
 )
