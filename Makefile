@@ -75,6 +75,7 @@ test: $(VENV)/.made-dev  ## Run the tests (ARGS="-x tests/api")
 
 # What the table of docs/security.md names; a test compares the two.
 SECURITY_TESTS := tests/api/test_browsers.py \
+	tests/api/v1/test_history.py \
 	tests/api/v1/test_insights_access.py \
 	tests/api/v2/test_bad_input.py \
 	tests/api/v2/test_manifest_types.py \
@@ -93,8 +94,10 @@ SECURITY_TESTS := tests/api/test_browsers.py \
 	tests/metadata/access/test_trusted_publishers.py \
 	tests/metadata/content/test_manifest_races.py \
 	tests/metadata/content/test_referrers.py \
+	tests/metadata/history/test_purging.py \
 	tests/metadata/test_rights.py \
 	tests/metadata/usage/test_quotas.py \
+	tests/races/test_undo.py \
 	tests/security \
 	tests/unit/test_address.py \
 	tests/unit/test_body.py \

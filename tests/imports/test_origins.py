@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from unittest import mock
@@ -11,7 +12,6 @@ from unittest import mock
 import pytest
 import requests
 
-from functions.registry.config import Settings
 from functions.registry.imports import names, throttle
 from functions.registry.metadata.imports import sources
 from functions.registry.oci.digest import Digest
@@ -134,7 +134,7 @@ def test_a_name_that_is_no_text_is_told(registry: Registry, tmp_path: Path) -> N
 
 def test_a_folder_is_refused_where_none_may_be_read(registry: Registry, tmp_path: Path) -> None:
     services = registry.services
-    refusing: Settings = mock.Mock(wraps=services.settings, import_folders="refuse")
+    refusing = replace(services.settings, import_folders="refuse")
     source = add(services, str(tmp_path))
     with mock.patch.object(Services, "settings", refusing):
         run(services)

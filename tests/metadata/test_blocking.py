@@ -28,6 +28,11 @@ _HARMLESS = {"refuse", "set_config", "random", "clock_timestamp"}
 # They write, but nothing that is held for long; each has a reason to be as quick as a read.
 _BRIEF = {
     "audit_write",
+    "console_links_add",
+    "console_links_take",
+    "console_sessions_close",
+    "console_sessions_open",
+    "console_sessions_use",
     "credentials_add_refresh_token",
     "credentials_find_secret",
     "credentials_use_token",

@@ -15,6 +15,7 @@ from functions.registry.metadata.access import audit, grants, rules
 from functions.registry.metadata.access.rules import NewRule
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.media_type import OCI_MANIFEST
+from tests.api.test_description import PARTS
 from tests.conftest import ROOT
 from tests.security.conftest import REALM
 from tests.security.people import Guarded, basic
@@ -22,7 +23,7 @@ from tests.support import Image, Registry
 
 ALL: Final = "pull,push,delete"
 _DESCRIBED: Final = json.loads((ROOT / "functions" / "api" / "v1" / "openapi.json").read_text())["paths"]
-_PLACES: Final = {"name": "a/b", "principal": "root", "namespace": "a", "import": "1", "act": "start"}
+_PLACES: Final = {**PARTS, "principal": "root"}
 # What changes something by a method that a page may send unasked, or with a body.
 CHANGES: Final = {
     re.sub(r"{(\w+)}", lambda place: _PLACES[place[1]], path): [
