@@ -31,14 +31,13 @@ from functions.api.web.body import Body, Pace
 from functions.api.web.context import Context
 from functions.api.web.errors import ParameterInvalid
 from functions.api.web.limit import require_within_limit
-from functions.registry import telemetry
+from functions.registry import telemetry, told
 from functions.registry.auth.caller import Caller, IssuerUnavailable
 from functions.registry.blobs.errors import BlobStoreUnavailable
-from functions.registry.metadata import told
 from functions.registry.metadata.db import ChangeRefused, Followed, MetadataUnavailable
-from functions.registry.metadata.told import Told
 from functions.registry.oci.errors import Denied, OciError, WritesElsewhere
 from functions.registry.room import NoRoom
+from functions.registry.told import Told
 from functions.registry.wiring import Services
 
 ENDPOINTS: Final = Endpoints(

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Generic
 
-from functions.registry import telemetry
-from functions.registry.metadata import told
+from functions.registry import telemetry, told
 from functions.registry.metadata.db import Database, Session
 from functions.registry.metadata.gc import collected, reviews
 from functions.registry.metadata.gc.collected import Outcome

@@ -20,9 +20,8 @@ from functions.migrate.imports.exporting.work import export_one
 from functions.migrate.imports.layouts import Layouts
 from functions.migrate.imports.remote.work import Remotes
 from functions.migrate.imports.wishes import seal_wished
-from functions.registry import telemetry
+from functions.registry import telemetry, told
 from functions.registry.events.gc_trigger import WORK, is_gc_trigger, message_data
-from functions.registry.metadata import told
 from functions.registry.metadata.checks import checks
 from functions.registry.metadata.db import MetadataUnavailable, NotMigrated
 from functions.registry.metadata.imports.remote import passes

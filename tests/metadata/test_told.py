@@ -9,13 +9,12 @@ import re
 
 import pytest
 
-from functions.registry import metadata, telemetry
-from functions.registry.metadata import told
+from functions.registry import metadata, telemetry, told
 from functions.registry.metadata.content import manifests, moves, removal, repository_settings, tags
 from functions.registry.metadata.content.repository_settings import SettingsChange
 from functions.registry.metadata.db import STATEMENTS, Database
-from functions.registry.metadata.told import Request, Told
 from functions.registry.oci.name import RepositoryName, Tag
+from functions.registry.told import Request, Told
 from tests.metadata.build import APP, push_image, put, query, value
 
 for _module in pkgutil.walk_packages(metadata.__path__, f"{metadata.__name__}."):

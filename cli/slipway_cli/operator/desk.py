@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
+from functions.registry import told
 from functions.registry.config import SettingInvalid, Settings
-from functions.registry.metadata import told
 from functions.registry.metadata.access import audit
 from functions.registry.metadata.access.audit import Event
 from functions.registry.metadata.db import Database, MetadataUnavailable

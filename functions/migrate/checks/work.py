@@ -12,11 +12,10 @@ from functions.migrate.checks import digests, objects, repair, rows
 from functions.migrate.checks.plan import plan
 from functions.migrate.checks.repair import TooMuchIsGone
 from functions.migrate.checks.working import PieceLost, Work
-from functions.registry import telemetry
+from functions.registry import telemetry, told
 from functions.registry.blobs.errors import BlobStoreUnavailable
 from functions.registry.blobs.objects import StoredObjects
 from functions.registry.imports.places import Place
-from functions.registry.metadata import told
 from functions.registry.metadata.checks import checks, findings, pieces
 from functions.registry.metadata.checks.checks import Check
 from functions.registry.metadata.checks.pieces import NewPiece, Piece

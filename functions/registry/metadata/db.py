@@ -15,8 +15,7 @@ from functools import cached_property
 from string import Template
 from typing import Any, Final, Generic, TypeVar, get_type_hints
 
-from functions.registry import telemetry
-from functions.registry.metadata import told
+from functions.registry import telemetry, told
 from functions.registry.metadata.connections.opening import LOCK_SECONDS, PATIENT_LOCK_SECONDS
 from functions.registry.metadata.connections.pool import NoConnection, Pool
 from functions.registry.metadata.driver import (

@@ -10,16 +10,16 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 
-from functions.registry.metadata import told
+from functions.registry import told
 from functions.registry.metadata.db import ChangeRefused, Database, Followed, Session
 from functions.registry.metadata.retention import facts, policies, removing, runs, verdicts
 from functions.registry.metadata.retention.facts import Situation
 from functions.registry.metadata.retention.runs import Run
 from functions.registry.metadata.retention.verdicts import Ending
-from functions.registry.metadata.told import Told
 from functions.registry.retention import judging
 from functions.registry.retention.judging import Known
 from functions.registry.retention.verdicts import Judge
+from functions.registry.told import Told
 
 # Tags that are locked, and removed, in one transaction; pushes of them wait so long.
 MOST_TAGS: Final = 500

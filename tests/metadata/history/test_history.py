@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from functions.registry.metadata import told
+from functions.registry import told
 from functions.registry.metadata.access import rules
 from functions.registry.metadata.access.rules import NewRule
 from functions.registry.metadata.content import blobs, manifests, moves, pushes, removal, repositories, tags
@@ -20,13 +20,13 @@ from functions.registry.metadata.gc.reviews import LINKS, MANIFESTS
 from functions.registry.metadata.history import bindings, deleted, ending, restoring
 from functions.registry.metadata.history.restoring import NothingToRestore, Restored, Then, Wanted
 from functions.registry.metadata.lists.keyset import Walk
-from functions.registry.metadata.told import Told
 from functions.registry.metadata.usage import quotas, recount, untagged
 from functions.registry.metadata.usage.quotas import Quota
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.manifest import parse_manifest
 from functions.registry.oci.name import RepositoryName, Tag
 from functions.registry.oci.page import Page
+from functions.registry.told import Told
 from tests.metadata.build import (
     APP,
     OTHER,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from functions.registry.metadata import told
+from functions.registry import told
 from functions.registry.metadata.content import removal, repositories
 from functions.registry.metadata.content.removal import Removed
 from functions.registry.metadata.db import Call, Conflict, Database, Session, Statement

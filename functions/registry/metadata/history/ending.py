@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from functions.registry.metadata import told
+from functions.registry import told
 from functions.registry.metadata.db import Database, Session, Statement
 
 HISTORY_DAYS: Final = 400

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from functions.registry.metadata import told
+from functions.registry import told
 from functions.registry.metadata.access import rules
 from functions.registry.metadata.db import Call, Database, Session, Statement, ranked
 from functions.registry.oci.digest import Digest

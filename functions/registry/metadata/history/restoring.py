@@ -13,7 +13,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
-from functions.registry.metadata import told
+from functions.registry import told
 from functions.registry.metadata.content import limits, pushes
 from functions.registry.metadata.content.pushes import Push
 from functions.registry.metadata.db import Call, Conflict, Database, Session, Statement

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from functions.registry.metadata import told
+from functions.registry import told
 from functions.registry.metadata.db import Call, Database, Statement, compose
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.name import RepositoryName, Tag
