@@ -28,7 +28,7 @@ def test_every_metric_of_the_delivery_is_of_a_line_that_it_writes(
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
     written = {line["message"]: line for line in lines}
     watch = (ROOT / "terraform" / "watch.tf").read_text()
-    watched = re.findall(r'program +?= "deliver"\n +message +?= "([^"]+)"', watch)
+    (watched,) = (json.loads(found) for found in re.findall(r'program +?= "deliver"\n +message +?= (.+)', watch))
     assert len(watched) == 2
     assert set(watched) <= written.keys()
     assert written["deliveries were given up"]["subscription"] == "all"
