@@ -45,7 +45,7 @@ up: $(VENV)/.made  ## Run the whole registry on this machine (PORT=5000 DATA=.sl
 reset: $(VENV)/.made  ## Empty the data folder
 	@$(BIN)/python -m local reset --data "$$DATA"
 
-seed: $(VENV)/.made  ## Fill the running registry with made-up content (N=10000 tags, ARGS="--repositories 100 --largest 2000")
+seed: $(VENV)/.made  ## Fill the running registry with made-up content, for lists and figures: its layers are in no bucket (N=10000 tags, ARGS="--repositories 100 --largest 2000")
 	@$(BIN)/python -m local seed --data "$$DATA" $(if $(N),--tags "$$N") --words "$$ARGS"
 
 # Wheels for any machine, and none of the operator's commands, which need the database's driver.

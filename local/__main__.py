@@ -127,7 +127,7 @@ def _seed(arguments: argparse.Namespace) -> int:
         seeded = seed(url, tags, repositories, largest)
     except ConnectionFailed as error:
         raise StartRefused(
-            f"no registry runs on {arguments.data}: start one with make up, or name its folder with --data"
+            f"no registry runs on {arguments.data}: start one with make up, or name its folder: make seed DATA=FOLDER"
         ) from error
     except DriverError as error:
         raise StartRefused(f"the registry on {arguments.data} can't be filled: {error}") from error
@@ -137,6 +137,7 @@ def _seed(arguments: argparse.Namespace) -> int:
         f"{seeded.tags:,} tags and {seeded.manifests:,} manifests in {seeded.repositories:,} repositories and "
         f"{seeded.namespaces:,} namespaces, in {seeded.seconds:.0f} s; the largest is {seeded.largest}"
     )
+    print("It is for lists and figures: its layers are in no bucket, so no image of it can be pulled or backed up.")
     return 0
 
 

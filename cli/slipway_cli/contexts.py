@@ -113,7 +113,8 @@ def find_registry(asked: str | None) -> Registry:
     if near is None:
         raise Failed(
             "which registry? None is named, and none runs here",
-            "`slipway login HOST`, --registry HOST, or SLIPWAY_REGISTRY=HOST; or `make up` beside the sources",
+            "`slipway login HOST`, --registry HOST, or SLIPWAY_REGISTRY=HOST; or `make up` beside the sources"
+            " (with DATA=FOLDER, say SLIPWAY_DATA=FOLDER here)",
         )
     return Registry(near.registry, f"{near.folder}, which `make up` runs on", near.folder)
 

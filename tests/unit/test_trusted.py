@@ -278,6 +278,7 @@ def test_a_trusted_publisher_that_names_a_tenant_is_good(issuer: str, claims: di
         (GITHUB, {"sub": "repo:octo/app:ref:refs/heads/main"}, "repository_owner_id or repository_id"),
         (GITHUB, {"project_id": "1"}, "repository_owner_id, repository_visibility"),
         (GITHUB, {"repository_id": "2", "reff": "refs/heads/main"}, "did you mean ref?"),
+        (GITHUB, {"repository_id": "2", "ref": "main"}, "a ref as GitHub has it: refs/heads/main"),
         (GITHUB, {"repositoryid": "2"}, "did you mean repository_id?"),
         (GITLAB, {"project_id": "2", "ref-protected": "true"}, "did you mean ref_protected?"),
         (GOOGLE, {"sub": "1", "e-mail": "robot@example.com"}, "did you mean email?"),

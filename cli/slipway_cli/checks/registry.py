@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import uuid
 from collections.abc import Iterator
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -96,7 +97,8 @@ def check_wall(client: Client) -> Check:
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = kind(parts.netloc, timeout=_SECONDS)
     try:
-        connection.putrequest("POST", "/v2/doctor/none/blobs/uploads/")
+        # An upload that nobody began: where it is let through, nothing is made.
+        connection.putrequest("PATCH", f"/v2/doctor/none/blobs/uploads/{uuid.uuid4()}")
         connection.putheader("Content-Length", str(_WALL_BYTES + 1))
         connection.endheaders()
         status = connection.getresponse().status

@@ -56,7 +56,7 @@ _COLUMNS: Final = (
 def audit(form: Form, follow: bool, principal: str | None, **filters: Any) -> None:
     """Who did what, and what was refused: the latest first, or with --follow as it happens.
 
-    Who deleted a tag? --resource REPOSITORY:TAG: it was tags.delete, or manifest.delete by a client such as skopeo.
+    Who deleted a tag? `slipway history REPOSITORY:TAG` says it, also where its manifest was deleted, as skopeo does.
     """
     client = connect()
     if principal is not None:

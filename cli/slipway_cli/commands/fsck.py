@@ -139,7 +139,7 @@ def _bring(client: Client, source: Source, found: Sequence[dict[str, Any]]) -> l
 def _line(check: dict[str, Any], whole: int) -> tuple[str, bool]:
     counts = check["counts"]
     parts = [f"{counts.get('blobs', 0)}/{whole} blobs", f"{counts.get('objects', 0)} objects"]
-    parts += [f"{counts[name]} {name}" for name in ("manifests", "hashed", "repairs") if name in counts]
+    parts += [f"{counts[name]} {name}" for name in ("manifests", "hashed") if name in counts]
     shown = (check["state"], bar(min(counts.get("blobs", 0), whole), whole), *parts)
     return "  ".join(shown), check["state"] != "running"
 

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from functions.migrate.administrator import AdministratorRefused, make_administrator
 from functions.migrate.backups.layout import BackupInvalid, Seal
 from functions.migrate.backups.restoring import Restored, RestoreRefused, Restoring, bring_back_objects, choose
-from functions.migrate.backups.rows import NotEmpty, settle
+from functions.migrate.backups.rows import NotEmpty, require_empty, settle
 from functions.migrate.backups.stores import DestinationInvalid, Store, open_destination
 from functions.migrate.schema import SchemaNewer
 from functions.registry.blobs.errors import AccessRefused, BlobStoreUnavailable
@@ -57,6 +57,7 @@ def restore_backup(source: str, name: str | None, objects_only: bool, force: boo
             f"restore {seal.name}, of {seal.snapshot_at:%Y-%m-%d %H:%M} UTC, with {seal.tables['tags'].rows} tags and"
             f" {seal.objects.rows} objects"
         )
+        require_empty(settings.database)
         if not goes_on(what, yes=yes, dry_run=dry_run):
             return
         restored = Restoring(settings, store, seal, say).run(is_forced=force)

@@ -125,6 +125,9 @@ def validate_trusted_publisher(issuer: str, claims: Mapping[str, str], configure
     ids = tenant_claims(issuer, configured)
     if claims.keys().isdisjoint(ids):
         raise ValueError(f"must have {' or '.join(ids)}: all else is shared by many at {issuer}")
+    ref = claims.get("ref", "*")
+    if issuer == GITHUB and not ref.startswith(("refs/", "*")):
+        raise ValueError(f"must have a ref as GitHub has it: refs/heads/{ref}, or refs/tags/{ref}")
     for name in claims.keys() & _NUMBERS.intersection(() if issuer in configured else ids):
         if not (claims[name].isascii() and claims[name].isdecimal()):
             raise ValueError(f"must have a number for {name}: names can be given again to somebody else")
