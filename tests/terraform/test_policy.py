@@ -73,6 +73,9 @@ def _expected_grants(deployment: Deployment) -> set[tuple[str, str, str]]:
         for program, names in secrets.items()
         for secret in names
     }
+    if deployment.backs_up():
+        # Older backups are pruned.
+        expected.add((member["work"], "storage.objectUser", "example-registry-backups"))
     if not deployment.has_front():
         expected.add(("allUsers", "run.invoker", "slipway-api"))
     return expected
