@@ -73,7 +73,7 @@ def add(robot: str, issuer: str, claims: tuple[str, ...], form: Form) -> None:
         example = _EXAMPLES.get(issuer)
         raise type(failed)(str(failed), failed.advice or (f"such as {example}" if example else "")) from failed
     show_one(made, _COLUMNS, form, "id")
-    say(f"a job signs in as oidc+{robot}, with its identity token for a password; `slipway` does so by itself")
+    say(f"a job signs in as oidc+{robot}, with its identity token for a password: docs/clients.md has the workflow")
 
 
 @command(
