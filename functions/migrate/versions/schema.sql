@@ -299,6 +299,13 @@ CREATE FUNCTION public.drop_imported() RETURNS trigger
     RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.drop_withdrawn() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$ BEGIN
+    DELETE FROM withdrawn_manifests WHERE repository_id = OLD.id;
+    RETURN OLD;
+END $$;
+
 CREATE FUNCTION public.emit_created_tags() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -3366,6 +3373,8 @@ CREATE TRIGGER describe BEFORE INSERT OR UPDATE ON public.manifests FOR EACH ROW
 CREATE TRIGGER describe BEFORE INSERT OR UPDATE OF manifest_id ON public.tags FOR EACH ROW EXECUTE FUNCTION public.describe_tag();
 
 CREATE TRIGGER drop_imported AFTER DELETE ON public.repositories REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.drop_imported();
+
+CREATE TRIGGER drop_withdrawn BEFORE DELETE ON public.repositories FOR EACH ROW EXECUTE FUNCTION public.drop_withdrawn();
 
 CREATE TRIGGER emit_deleted AFTER DELETE ON public.manifests REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.emit_deleted_manifests();
 

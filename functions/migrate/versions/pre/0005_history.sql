@@ -282,6 +282,13 @@ CREATE TRIGGER count_inserted AFTER INSERT ON withdrawn_manifests REFERENCING NE
 CREATE TRIGGER count_deleted AFTER DELETE ON withdrawn_manifests REFERENCING OLD TABLE AS changed
     FOR EACH STATEMENT EXECUTE FUNCTION count_withdrawn();
 
+-- The release before deletes a repository with its manifests, and knows nothing of what that leaves here.
+CREATE FUNCTION drop_withdrawn() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    DELETE FROM withdrawn_manifests WHERE repository_id = OLD.id;
+    RETURN OLD;
+END $$;
+CREATE TRIGGER drop_withdrawn BEFORE DELETE ON repositories FOR EACH ROW EXECUTE FUNCTION drop_withdrawn();
+
 -- Why what was deleted can't be put back any more, or NULL if it can: what it held then has to be here, or to be put
 -- back itself. Asked, never stored.
 CREATE FUNCTION restore_refusal(repository bigint, wanted bytea) RETURNS text STABLE LANGUAGE plpgsql AS $$
