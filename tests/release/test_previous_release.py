@@ -1,6 +1,7 @@
 """Code can go back after *pre*: the previous release passes its own tests on the schema that this one expands.
 
-Which release that is stands in the file `previous`, as a commit; before the first one it is the baseline's.
+Which release that is stands in the file `previous`, as a commit; before the first one it is a
+commit that has the baseline, whose data is carried on.
 """
 
 from __future__ import annotations
