@@ -15,7 +15,7 @@ from typing import Final
 
 from benchmarks.measure import timed
 from benchmarks.registry_data import TAGS
-from functions.registry.events import gc_trigger
+from functions.registry.events import trigger
 from local.guard import HOST
 from local.programs import LOWEST_PRIORITY
 
@@ -62,7 +62,7 @@ def _pull(connection: http.client.HTTPConnection, path: str) -> None:
 
 def _wake(port: int) -> None:
     """Returns when garbage collection is over."""
-    message = {"messageId": "1", "data": base64.b64encode(gc_trigger.encode()).decode()}
+    message = {"messageId": "1", "data": base64.b64encode(trigger.encode()).decode()}
     connection = http.client.HTTPConnection(HOST, port, timeout=_FUNCTION_PATIENCE)
     body = json.dumps({"message": message, "subscription": "projects/p/subscriptions/s"})
     connection.request("POST", "/projects/p/topics/t", body, {"Content-Type": "application/json"})

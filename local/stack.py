@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from functions.registry.config import SettingInvalid, Settings
-from functions.registry.events import gc_trigger
+from functions.registry.events import trigger
 from local import programs
 from local.data_lock import locked
 from local.guard import HOST, StartRefused, require_loopback, require_writable
@@ -33,9 +33,9 @@ READY_SECONDS: Final = 300
 GC_SCHEDULE_SECONDS: Final = 60
 # What wakes each function, should every message be lost.
 _SCHEDULED: Final = {
-    programs.TOPIC: gc_trigger.COLLECT,
-    programs.WORK_TOPIC: gc_trigger.WORK,
-    programs.EVENTS_TOPIC: gc_trigger.DELIVER,
+    programs.TOPIC: trigger.COLLECT,
+    programs.WORK_TOPIC: trigger.WORK,
+    programs.EVENTS_TOPIC: trigger.DELIVER,
 }
 # For what is left of a run that was killed.
 _PORT_SECONDS: Final = 10
@@ -192,7 +192,7 @@ class Stack:
             raise ChildFailed(failure) from error
         for topic, kind in _SCHEDULED.items():
             publish = partial(messages.publish, topic)
-            message = gc_trigger.encode(kind)
+            message = trigger.encode(kind)
             self._resources.enter_context(Scheduler(GC_SCHEDULE_SECONDS, publish, message, {"kind": "schedule"}))
 
     def __enter__(self) -> Self:

@@ -94,7 +94,7 @@ resource "google_cloud_scheduler_job" "gc" {
 
   pubsub_target {
     topic_name = google_pubsub_topic.gc_trigger.id
-    # What functions/registry/events/gc_trigger.py sends: a message without data would not reach the function.
+    # What functions/registry/events/trigger.py sends: a message without data would not reach the function.
     data       = base64encode(jsonencode({ collect = 1 }))
     attributes = { kind = "schedule" }
   }

@@ -14,7 +14,7 @@ from cloudevents.http import CloudEvent
 from functions.deliver.parts import parts
 from functions.deliver.run import run
 from functions.registry import telemetry
-from functions.registry.events.gc_trigger import DELIVER, is_gc_trigger, message_data
+from functions.registry.events.trigger import DELIVER, is_trigger, message_data
 from functions.registry.metadata.db import MetadataUnavailable, NotMigrated
 from functions.registry.metadata.schema_version import SchemaUnknown
 
@@ -24,7 +24,7 @@ telemetry.take_logging()
 @functions_framework.cloud_event
 def deliver(event: CloudEvent) -> None:
     """Acknowledges what is no trigger of ours, for sending it again would not make it one; and what comes too early."""
-    if not is_gc_trigger(message_data(event.data), DELIVER):
+    if not is_trigger(message_data(event.data), DELIVER):
         telemetry.log("WARNING", "not a trigger of the delivery", event_id=event["id"], source=event["source"])
         return
     try:

@@ -13,7 +13,7 @@ from cloudevents.http import CloudEvent
 
 from functions.gc.run import run
 from functions.registry import telemetry
-from functions.registry.events.gc_trigger import is_gc_trigger, message_data
+from functions.registry.events.trigger import is_trigger, message_data
 from functions.registry.metadata.db import MetadataUnavailable, NotMigrated
 from functions.registry.metadata.schema_version import SchemaUnknown
 from functions.registry.wiring import services
@@ -24,7 +24,7 @@ telemetry.take_logging()
 @functions_framework.cloud_event
 def collect(event: CloudEvent) -> None:
     """Acknowledges what is no trigger of ours, for sending it again would not make it one; and what comes too early."""
-    if not is_gc_trigger(message_data(event.data)):
+    if not is_trigger(message_data(event.data)):
         telemetry.log("WARNING", "not a GC trigger", event_id=event["id"], source=event["source"])
         return
     try:

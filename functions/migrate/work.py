@@ -21,7 +21,7 @@ from functions.migrate.imports.layouts import Layouts
 from functions.migrate.imports.remote.work import Remotes
 from functions.migrate.imports.wishes import seal_wished
 from functions.registry import telemetry, told
-from functions.registry.events.gc_trigger import WORK, is_gc_trigger, message_data
+from functions.registry.events.trigger import WORK, is_trigger, message_data
 from functions.registry.metadata.checks import checks
 from functions.registry.metadata.db import MetadataUnavailable, NotMigrated
 from functions.registry.metadata.imports.remote import passes
@@ -35,7 +35,7 @@ BUDGET_SECONDS: Final = 240.0
 @functions_framework.cloud_event
 def work(event: CloudEvent) -> None:
     """Acknowledges what is no trigger of ours, for sending it again would not make it one; and what comes too early."""
-    if not is_gc_trigger(message_data(event.data), WORK):
+    if not is_trigger(message_data(event.data), WORK):
         telemetry.log("WARNING", "not a trigger of work", event_id=event["id"], source=event["source"])
         return
     try:

@@ -15,8 +15,8 @@ from functions.registry.blobs.gcs import Bucket
 from functions.registry.blobs.signing import SignedUrls, signer_from
 from functions.registry.config import Settings
 from functions.registry.events.deliver_trigger import DeliverTrigger
-from functions.registry.events.gc_trigger import WORK, GcTrigger
 from functions.registry.events.pulls_and_pushes import PullsAndPushes
+from functions.registry.events.trigger import WORK, Trigger
 from functions.registry.imports.sources import OpenSources
 from functions.registry.imports.touch import Touching
 from functions.registry.memory import give_back_memory
@@ -41,8 +41,8 @@ class Services:
     schema: SchemaCheck
     bucket: Bucket
     signed_urls: SignedUrls
-    gc_trigger: GcTrigger
-    work_trigger: GcTrigger
+    gc_trigger: Trigger
+    work_trigger: Trigger
     deliver_trigger: DeliverTrigger
     pulls_and_pushes: PullsAndPushes
     guard: Guard
@@ -65,8 +65,8 @@ def build(settings: Settings) -> Services:
         schema=SchemaCheck(database),
         bucket=Bucket(settings),
         signed_urls=SignedUrls(settings, signer_from(settings)),
-        gc_trigger=GcTrigger(settings.topic, settings.gc_trigger_interval_seconds),
-        work_trigger=GcTrigger(settings.work_topic, settings.gc_trigger_interval_seconds, WORK),
+        gc_trigger=Trigger(settings.topic, settings.gc_trigger_interval_seconds),
+        work_trigger=Trigger(settings.work_topic, settings.gc_trigger_interval_seconds, WORK),
         deliver_trigger=DeliverTrigger(settings.events_topic, database),
         pulls_and_pushes=PullsAndPushes(database, settings.pulls_and_pushes_interval_seconds),
         guard=Guard(settings, database),

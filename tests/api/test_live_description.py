@@ -14,7 +14,7 @@ from functions.registry import wiring
 from functions.registry.auth import accounts, webhook_secrets
 from functions.registry.auth.accounts import NewAccount
 from functions.registry.auth.federation import GITHUB
-from functions.registry.events.gc_trigger import GcTrigger
+from functions.registry.events.trigger import Trigger
 from functions.registry.metadata.access import audit, grants, rules
 from functions.registry.metadata.access.audit import Event
 from functions.registry.metadata.access.rules import NewRule
@@ -345,7 +345,7 @@ HEADER_EFFECTS: Final = {
 @pytest.fixture
 def stocked(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> Registry:
     monkeypatch.setattr(referrers, "PAGE_SIZE", 1)
-    monkeypatch.setattr(GcTrigger, "publish", lambda *_: True)
+    monkeypatch.setattr(Trigger, "publish", lambda *_: True)
     registry.push_image("z", "v1")
     registry.push_image("a/z", "v1")
     registry.push_image("a/b", "v1", IMAGE)

@@ -12,7 +12,7 @@ from werkzeug.test import Client
 
 from functions.migrate.checks.work import Checks
 from functions.registry import wiring
-from functions.registry.events.gc_trigger import GcTrigger
+from functions.registry.events.trigger import Trigger
 from tests.cli.stand import Server, Stand, serve
 from tests.forgotten import forget_services
 from tests.gc.conftest import hasty
@@ -60,7 +60,7 @@ def guarded_environment(environment: dict[str, str], access_secrets: dict[str, s
     }
 
 
-def _publish(trigger: GcTrigger, *_: int) -> bool:
+def _publish(trigger: Trigger, *_: int) -> bool:
     """What wakes `work` finds it at its checks, at once; nothing else comes to anybody."""
     services = wiring.services()
     if trigger is services.work_trigger:
@@ -83,7 +83,7 @@ def bare(
     server.asked.clear()
     for name, value in guarded_environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(GcTrigger, "publish", _publish)
+    monkeypatch.setattr(Trigger, "publish", _publish)
     forget_services()
     yield Stand(Guarded(api_function, wiring.services()), server, home, capsys, monkeypatch)
     wiring.services().database.close()

@@ -17,7 +17,7 @@ from werkzeug.test import Client, TestResponse
 from functions.deliver import parts
 from functions.registry.events import deliver_trigger
 from functions.registry.events.deliver_trigger import DeliverTrigger
-from functions.registry.events.gc_trigger import DELIVER, encode
+from functions.registry.events.trigger import DELIVER, encode
 from functions.registry.metadata.db import NotMigrated
 from functions.registry.metadata.schema_version import SchemaCheck
 from tests.conftest import ROOT

@@ -17,7 +17,7 @@ from google.pubsub_v1 import PublisherClient
 
 from functions.registry import idle
 from functions.registry.blobs.gcs import Bucket, new_object_name
-from functions.registry.events.gc_trigger import GcTrigger
+from functions.registry.events.trigger import Trigger
 from functions.registry.metadata.content import repositories
 from functions.registry.metadata.db import Database
 from functions.registry.oci.name import RepositoryName
@@ -117,7 +117,7 @@ def test_the_topic(monkeypatch: pytest.MonkeyPatch) -> None:
             topic = "projects/idle/topics/gc-trigger"
             with PublisherClient(credentials=AnonymousCredentials()) as client:
                 client.create_topic(name=topic)
-            trigger = GcTrigger(topic, 0)
+            trigger = Trigger(topic, 0)
             assert trigger.publish()
             assert trigger.publish()
             network.forget()

@@ -17,8 +17,8 @@ from werkzeug.serving import make_server
 from werkzeug.test import Client, TestResponse
 
 from functions.registry import wiring
-from functions.registry.events import gc_trigger
-from functions.registry.events.gc_trigger import GcTrigger, encode, is_gc_trigger
+from functions.registry.events import trigger
+from functions.registry.events.trigger import Trigger, encode, is_trigger
 from functions.registry.oci.digest import Digest
 from local.guard import choose_port
 from local.postgres import Postgres
@@ -205,7 +205,7 @@ class Sending:
         self.set_gc_trigger(self.topic, interval)
 
     def set_gc_trigger(self, topic: str, interval: float = 0) -> None:
-        object.__setattr__(self.registry.services, "gc_trigger", GcTrigger(topic, interval))
+        object.__setattr__(self.registry.services, "gc_trigger", Trigger(topic, interval))
 
     def received(self, count: int) -> list[bytes]:
         return [message.data for message in self._project.pull_until(self._subscription, count)]
@@ -254,7 +254,7 @@ def test_a_gc_trigger_is_sent_after(sending: Sending, what: str) -> None:
     act(registry, what)
     [data] = sending.received(1)
     assert data
-    assert is_gc_trigger(data)
+    assert is_trigger(data)
 
 
 def test_no_gc_trigger_is_sent_after_reads_nor_after_refusals(sending: Sending) -> None:
@@ -311,7 +311,7 @@ def test_a_gc_trigger_that_can_t_be_sent_neither_fails_nor_slows_a_request(
     registry = sending.registry
     sending.set_gc_trigger("")
     registry.push_blob("a/b", b"{}")
-    monkeypatch.setattr(gc_trigger, "PUBLISH_SECONDS", 1.0)
+    monkeypatch.setattr(trigger, "PUBLISH_SECONDS", 1.0)
     with hole() as silent:
         if trouble != "no topic":
             address = silent if trouble == "silent" else f"127.0.0.1:{choose_port(0)}"
@@ -319,11 +319,11 @@ def test_a_gc_trigger_that_can_t_be_sent_neither_fails_nor_slows_a_request(
         sending.set_gc_trigger("projects/nowhere/topics/none")
         assert quickest_push(registry) < 0.1
         eventually(lambda: not any(thread.name == "gc-trigger" for thread in threading.enumerate()), timeout=30)
-    warnings = logged(capsys, "a GC trigger could not be sent")
+    warnings = logged(capsys, "a trigger could not be sent")
     assert len(warnings) == 8
     assert {line["severity"] for line in warnings} == {"WARNING"}
 
 
 def test_a_gc_trigger_always_has_data_of_a_version() -> None:
     assert json.loads(encode()) == {"collect": 1}
-    assert is_gc_trigger(encode())
+    assert is_trigger(encode())

@@ -13,7 +13,7 @@ import pytest
 
 from functions.gc import run as runs
 from functions.gc.run import run
-from functions.registry.events.gc_trigger import GcTrigger, is_gc_trigger
+from functions.registry.events.trigger import Trigger, is_trigger
 from functions.registry.metadata.db import Database, MetadataUnavailable
 from functions.registry.oci.digest import Digest
 from local.guard import choose_port
@@ -104,7 +104,7 @@ def test_out_of_time_it_stops_between_batches_and_sends_the_next_gc_trigger(
 ) -> None:
     topic = pubsub.topic()
     subscription = pubsub.subscription(topic)
-    services = replace(hasty.services, gc_trigger=GcTrigger(topic, 0))
+    services = replace(hasty.services, gc_trigger=Trigger(topic, 0))
     for number in range(5):
         hasty.push_blob("a/b", b"%d" % number)
     ticks = count()
@@ -112,7 +112,7 @@ def test_out_of_time_it_stops_between_batches_and_sends_the_next_gc_trigger(
     monkeypatch.setattr(runs, "time", SimpleNamespace(monotonic=lambda: float(next(ticks))))
     # One tick starts the run, one each finds nothing for the four collectors before links, then one is for each link.
     assert +Counter(garbage(run(services, 7.5))) == {"links": 3}
-    assert [is_gc_trigger(message.data) for message in pubsub.pull_until(subscription, 1)] == [True]
+    assert [is_trigger(message.data) for message in pubsub.pull_until(subscription, 1)] == [True]
     [line] = logged(capsys, "gc run")
     assert line["out_of_time"] is True
     run(services, 1000)
@@ -124,7 +124,7 @@ def test_without_any_time_nothing_is_done_but_to_send_the_gc_trigger(hasty: Regi
     topic = pubsub.topic()
     subscription = pubsub.subscription(topic)
     hasty.push_blob("a/b", b"1")
-    assert not any(run(replace(hasty.services, gc_trigger=GcTrigger(topic, 0)), 0).values())
+    assert not any(run(replace(hasty.services, gc_trigger=Trigger(topic, 0)), 0).values())
     assert len(pubsub.pull_until(subscription, 1)) == 1
     assert rows(hasty, "blobs") == 1
 
@@ -135,9 +135,9 @@ def test_out_of_time_without_pubsub_is_no_failure(
     """The scheduled run comes anyway. Nor does it wait: the client alone would try for ten minutes."""
     monkeypatch.setenv("PUBSUB_EMULATOR_HOST", f"127.0.0.1:{choose_port(0)}")
     started = time.monotonic()
-    run(replace(hasty.services, gc_trigger=GcTrigger("projects/p/topics/t", 0)), 0)
+    run(replace(hasty.services, gc_trigger=Trigger("projects/p/topics/t", 0)), 0)
     assert time.monotonic() - started < 10
-    assert len(logged(capsys, "a GC trigger could not be sent")) == 1
+    assert len(logged(capsys, "a trigger could not be sent")) == 1
 
 
 # ---- several at once

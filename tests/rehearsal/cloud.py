@@ -23,7 +23,7 @@ from google.pubsub_v1.services.publisher.transports import PublisherGrpcTranspor
 from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
 from google.pubsub_v1.types import PubsubMessage, PushConfig, Subscription
 
-from functions.registry.events import gc_trigger
+from functions.registry.events import trigger
 from functions.registry.metadata.driver import Connection
 from local import programs
 from local.access import make_access_secrets
@@ -131,7 +131,7 @@ class Cloud:
 
     def publish(self, topic: str) -> None:
         """A trigger message, as the clock sends one."""
-        message = PubsubMessage(data=gc_trigger.encode(), attributes={"kind": "schedule"})
+        message = PubsubMessage(data=trigger.encode(), attributes={"kind": "schedule"})
         self._publisher().publish(topic=topic, messages=[message])
 
     def rows(self, sql: str) -> list[list[Any]]:

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from functions.api import dispatch, route
-from functions.registry.events.gc_trigger import GcTrigger
+from functions.registry.events.trigger import Trigger
 from tests.conftest import ROOT
 from tests.security.matrix import OPERATIONS, PEOPLE, outcomes_of, table
 from tests.security.people import Guarded
@@ -51,7 +51,7 @@ def woken(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     """There is a topic, and whatever is published arrives."""
     environment["SLIPWAY_TOPIC"] = "a-topic"
     environment["SLIPWAY_BACKUPS"] = "gs://elsewhere"
-    monkeypatch.setattr(GcTrigger, "publish", lambda *_: True)
+    monkeypatch.setattr(Trigger, "publish", lambda *_: True)
 
 
 @pytest.mark.usefixtures("woken")

@@ -12,7 +12,7 @@ import pytest
 
 from functions.api.web import startup
 from functions.gc.run import BUDGET_SECONDS
-from functions.registry.events.gc_trigger import is_gc_trigger
+from functions.registry.events.trigger import is_trigger
 from local.programs import BUCKET_CORS
 from tests.terraform.conftest import EXAMPLES, NewTerraform
 from tests.terraform.core import ROOT, Terraform
@@ -363,7 +363,7 @@ def test_messages_come_again_slowly_and_end_as_dead_letters(deployment: Deployme
 def test_the_clock_sends_a_gc_trigger(deployment: Deployment) -> None:
     target = deployment.one("google_cloud_scheduler_job", "gc").block("pubsub_target")
     assert target["topic_name"] == deployment.environment("api")["SLIPWAY_TOPIC"]
-    assert is_gc_trigger(base64.b64decode(target["data"]))
+    assert is_trigger(base64.b64decode(target["data"]))
 
 
 def test_every_alert_has_a_section_that_says_what_to_do(deployment: Deployment) -> None:

@@ -7,8 +7,8 @@ import time
 from typing import Final
 
 from functions.registry import telemetry
-from functions.registry.events.gc_trigger import DELIVER, PUBLISH_SECONDS, encode
 from functions.registry.events.publishing import Message, Publisher, PublishFailed
+from functions.registry.events.trigger import DELIVER, PUBLISH_SECONDS, encode
 from functions.registry.metadata.db import Database, MetadataUnavailable
 
 # A run stays a little longer than this, so that what changes in between is found by it.

@@ -9,7 +9,7 @@ import pytest
 
 from functions.registry.auth import accounts
 from functions.registry.auth.accounts import NewAccount
-from functions.registry.events.gc_trigger import GcTrigger
+from functions.registry.events.trigger import Trigger
 from functions.registry.metadata.access import grants, principals, rules
 from functions.registry.metadata.access.rules import NewRule
 from functions.registry.metadata.lists import searches
@@ -210,11 +210,11 @@ def triggers(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> li
     environment["SLIPWAY_TOPIC"] = "a-topic"
     outcomes: list[bool] = []
 
-    def publish(_: GcTrigger) -> bool:
+    def publish(_: Trigger) -> bool:
         outcomes.append(True)
         return outcomes[-1]
 
-    monkeypatch.setattr(GcTrigger, "publish", publish)
+    monkeypatch.setattr(Trigger, "publish", publish)
     return outcomes
 
 
@@ -231,7 +231,7 @@ def test_garbage_collection_is_woken_once_a_minute(triggers: list[bool], registr
 def test_a_gc_trigger_that_is_lost_is_told_of(
     triggers: list[bool], registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(GcTrigger, "publish", lambda _: False)
+    monkeypatch.setattr(Trigger, "publish", lambda _: False)
     assert registry.request("POST", "/api/v1/gc/runs", json={}).status_code == 503
     assert registry.get("/api/v1/audit").get_json()["entries"] == []
     assert triggers == []

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from functions.registry.events.gc_trigger import GcTrigger
+from functions.registry.events.trigger import Trigger
 from tests.background.building import register
 from tests.metadata.build import query
 from tests.support import Registry
@@ -44,7 +44,7 @@ def test_a_total_is_an_estimate(registry: Registry) -> None:
 
 def test_one_is_paused_and_goes_on(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
     woken: list[str] = []
-    monkeypatch.setattr(GcTrigger, "publish", lambda trigger, *_: woken.append(trigger._kind))
+    monkeypatch.setattr(Trigger, "publish", lambda trigger, *_: woken.append(trigger._kind))
     register(registry.services.database)
     for asked, state in (("pause", "paused"), ("pause", "paused"), ("resume", "active"), ("finish", "active")):
         status, shown = act(registry, asked)

@@ -29,7 +29,7 @@ def encode(kind: str = COLLECT) -> bytes:
     return json.dumps({kind: VERSION}).encode()
 
 
-def is_gc_trigger(data: bytes, kind: str = COLLECT) -> bool:
+def is_trigger(data: bytes, kind: str = COLLECT) -> bool:
     """Says whether a message is one of ours, of that kind and a version that we know."""
     return read_stored(data).get(kind) == VERSION
 
@@ -44,7 +44,7 @@ def message_data(payload: Any) -> bytes:
         return b""
 
 
-class GcTrigger:
+class Trigger:
     """At most one in `interval_seconds` from each process. Without a topic nothing is sent."""
 
     def __init__(self, topic: str, interval_seconds: float, kind: str = COLLECT) -> None:
@@ -84,6 +84,6 @@ class GcTrigger:
                     timeout=PUBLISH_SECONDS,
                 )
         except Exception as error:  # noqa: BLE001  # nothing that goes wrong with a trigger message may go further
-            telemetry.log("WARNING", "a GC trigger could not be sent", reason=type(error).__name__)
+            telemetry.log("WARNING", "a trigger could not be sent", of=self._kind, reason=type(error).__name__)
             return False
         return True
