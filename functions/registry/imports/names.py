@@ -16,8 +16,6 @@ from functions.registry.oci.errors import DigestInvalid
 
 BLOBS: Final = "blobs/"
 REPOSITORIES: Final = "repositories/"
-# Written by GitLab's registry once a database leads: the layout beside it is stale from then on.
-DATABASE_IN_USE: Final = "docker/registry/lockfiles/database-in-use"
 
 # The repository that keeps the older registry's collection from deleting; none of anybody's.
 GUARD: Final = "0-slipway-guard"
@@ -157,11 +155,6 @@ def current_link_name(repository: str, tag: str) -> str:
 
 def history_link_name(repository: str, tag: str, digest: Digest) -> str:
     return f"{REPOSITORIES}{repository}/_manifests/tags/{tag}/index/{digest.algorithm}/{digest.hex}/link"
-
-
-def after_repository(repository: str) -> str:
-    """Returns the first name that can come after all that lies in the repository's own folders."""
-    return f"{REPOSITORIES}{repository}/`"
 
 
 def shown(name: str) -> str:

@@ -44,9 +44,6 @@ Reason = Literal[
     "unreadable",
 ]
 REASONS: Final[tuple[Reason, ...]] = get_args(Reason)
-# What is here all the same, in full or but for what the source itself lacks; all other reasons are refusals.
-IMPORTED_WITH: Final[frozenset[Reason]] = frozenset({"child_missing", "blob_missing", "blob_size", "conflict", "stray"})
-REPAIRED: Final[frozenset[Reason]] = frozenset({"link_repaired", "tag_repaired"})
 
 # Where a layout begins in its bucket or folder, behind the source's own prefix.
 LAYOUT_ROOT: Final = "docker/registry/v2/"
@@ -72,20 +69,6 @@ class Source:
     def is_open(self) -> bool:
         """It is held, and what is missed is asked for in it, also while nobody works at it."""
         return self.state not in ("added", "sealed")
-
-
-@dataclass(frozen=True, slots=True)
-class ImportedRepository:
-    """`path` is its name in the source, `name` the one here, `repository_id` its row here once there is one."""
-
-    id: int
-    source_id: int
-    path: str
-    name: str | None
-    repository_id: int | None
-    state: RepositoryState
-    cursor: str
-    lease: int
 
 
 @dataclass(frozen=True, slots=True)
