@@ -77,7 +77,7 @@ def test_batches_find_their_size(database: Database, database_url: str, monkeypa
     ]
 
 
-def test_it_rests_as_long_as_it_worked_but_for_somebody_who_waits(database: Database, database_url: str) -> None:
+def test_it_rests_after_a_batch_but_for_somebody_who_waits(database: Database, database_url: str) -> None:
     old_tags(database_url)
     assert Runner(database).work(time.monotonic() + 30)
     assert migration(database, "due_at > worked_at") == (True,)

@@ -9,6 +9,8 @@ from functions.registry.metadata.background.batches import Look
 # What a batch should take, in seconds; it is given up after twice as long.
 AIM_SECONDS: Final = 0.2
 _FAST_SECONDS: Final = 0.3 * AIM_SECONDS
+# How many times as long as its last batch it leaves the database to others.
+_REST: Final = 2.0
 MOST_ROWS: Final = 50_000
 # More sessions than this wait for locks.
 _MANY_WAITING: Final = 4
@@ -23,6 +25,11 @@ def next_size(size: int, seconds: float) -> int:
     if seconds < _FAST_SECONDS:
         return min(size + size // 4 + 1, MOST_ROWS)
     return size
+
+
+def rest_after(seconds: float) -> float:
+    """Returns how long to rest after a batch that took `seconds`, in seconds."""
+    return _REST * seconds
 
 
 def half(size: int) -> int:

@@ -125,7 +125,7 @@ class Runner:
         job.fill(session, attempt.after, attempt.upto)
         seconds = time.monotonic() - started
         size = pace.next_size(claim.size, seconds)
-        rest = 0.0 if self._hurries or not claim.rests else seconds
+        rest = 0.0 if self._hurries or not claim.rests else pace.rest_after(seconds)
         batches.advance(session, claim, part, size, seconds, rest)
         return True
 
