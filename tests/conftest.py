@@ -15,7 +15,6 @@ import requests
 from werkzeug.test import Client
 
 from functions.migrate.schema import upgrade
-from functions.registry import wiring
 from functions.registry.metadata.db import Database
 from functions.registry.metadata.driver import Connection, ConnectionFailed, DriverError
 from functions.registry.wiring import Services
@@ -23,7 +22,8 @@ from local.postgres import Postgres
 from local.processes import Children
 from local.storage.testing import serve
 from tests import surroundings
-from tests.forgotten import forget_services
+from tests.forgotten import forget_services, made_services
+from tests.sessions import SESSIONS
 from tests.support import Registry
 
 surroundings.make_plain()
@@ -33,9 +33,11 @@ SIGNER: Final = "GOOGTESTSIGNER"
 SECRET: Final = "a secret that the fake store knows too"
 _TEMPLATE: Final = "slipway_template"
 _SHARED: Final = "slipway_shared"
-_END_OTHER_SESSIONS: Final = """
+# Those with this database, and of those with others what has a transaction open: an import waits for all older ones.
+_END_SESSIONS: Final = """
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-     WHERE datname = current_database() AND pid <> pg_backend_pid();
+     WHERE pid <> pg_backend_pid() AND pid <> ALL ('{%s}')
+       AND (datname = current_database() OR state LIKE 'idle in transaction%%');
 """
 # Without triggers and foreign keys: everything goes, in any order, and nothing is queued for garbage collection.
 _EMPTY: Final = """
@@ -88,21 +90,27 @@ class SharedDatabase:
 
     def __init__(self, url: str) -> None:
         self.url = url
+        SESSIONS.keep(url)
         self._broom = Connection(url)
         self._broom.simple("CREATE SCHEMA kept")
         for table in ("gc_settings", "background_migrations"):
             self._broom.simple(f"CREATE TABLE kept.{table} AS TABLE {table}")
 
     def empty(self) -> None:
-        """Over a connection that stays: it takes 3 ms, a new one 30, and a new database 200."""
+        """Over a connection that stays: it takes 3 ms, a new one 30, and a new database 200.
+
+        Whatever a test has left open, most of all one that failed, holds up none of the next.
+        """
+        steps = _END_SESSIONS % ",".join(map(str, SESSIONS.processes(self.url))) + _EMPTY
         try:
-            self._broom.simple(_END_OTHER_SESSIONS + _EMPTY)
+            self._broom.simple(steps)
         except (DriverError, *ConnectionFailed):  # a test has ended this session too
             self._broom.close()
             self._broom = Connection(self.url)
-            self._broom.simple(_END_OTHER_SESSIONS + _EMPTY)
+            self._broom.simple(steps)
 
     def close(self) -> None:
+        SESSIONS.drop(self.url)
         self._broom.close()
 
 
@@ -124,8 +132,9 @@ def database_url(_shared_database: SharedDatabase) -> Iterator[str]:
 def database(database_url: str) -> Iterator[Database]:
     # More patient than the product: nothing is to fail because the machine has other work.
     database = Database(database_url, size=12, wait_seconds=30, lock_seconds=10)
+    SESSIONS.lend(database)
     yield database
-    database.close()
+    SESSIONS.close(database)
 
 
 @pytest.fixture(scope="session")
@@ -164,9 +173,7 @@ def environment(database_url: str, bucket_name: str, storage_address: str) -> di
 def services(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Services]:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    forget_services()
-    yield wiring.services()
-    wiring.services().database.close()
+    yield made_services()
     forget_services()
 
 

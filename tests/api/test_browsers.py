@@ -12,7 +12,6 @@ import requests
 from werkzeug.test import Client, TestResponse
 
 from functions.api.web.browsers import EXPOSED, PROTECTION
-from functions.registry import wiring
 from functions.registry.metadata.content import blobs
 from functions.registry.metadata.driver import Connection
 from functions.registry.oci.digest import Digest
@@ -22,7 +21,7 @@ from local.processes import Children
 from tests.api.description import OPERATIONS, Operation
 from tests.api.test_description import PARTS
 from tests.faults.conftest import serve
-from tests.forgotten import forget_services
+from tests.forgotten import forget_services, made_services
 from tests.support import Image, Registry
 
 ORIGIN: Final = "https://images.example.com"
@@ -66,9 +65,7 @@ def opened(
     def open_with(origins: str = f"{ORIGIN} http://localhost:8080", **chosen: str) -> Registry:
         for name, value in {**access_secrets, **chosen, "SLIPWAY_CORS_ORIGINS": origins}.items():
             monkeypatch.setenv(name, value)
-        wiring.services().database.close()
-        forget_services()
-        return Registry(api_function, wiring.services())
+        return Registry(api_function, made_services())
 
     return open_with
 

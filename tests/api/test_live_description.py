@@ -10,7 +10,6 @@ from werkzeug.test import TestResponse
 
 from functions.api.v2 import referrers
 from functions.api.web.browsers import PROTECTION
-from functions.registry import wiring
 from functions.registry.auth import accounts, webhook_secrets
 from functions.registry.auth.accounts import NewAccount
 from functions.registry.auth.federation import GITHUB
@@ -445,7 +444,6 @@ def ask(
     for name, value in example.settings.items():
         monkeypatch.setenv(name, value)
     if example.settings:
-        wiring.services().database.close()
         forget_services()
     path = example.path.format(upload=upload, **ids)
     body = {"data": example.body} if example.document is None else {"json": example.document}

@@ -23,7 +23,7 @@ from functions.registry.metadata.backups.vocabulary import Run, RunKind
 from functions.registry.metadata.db import Database
 from local.postgres import Postgres
 from tests.conftest import _TEMPLATE, administer
-from tests.forgotten import forget_services
+from tests.forgotten import made_services
 from tests.support import Registry
 
 _numbers: Final = itertools.count(1)
@@ -112,8 +112,7 @@ def there(
         wiring.services().database.close()
         monkeypatch.setenv("SLIPWAY_DATABASE", elsewhere.database)
         monkeypatch.setenv("SLIPWAY_BUCKET", elsewhere.bucket)
-        forget_services()
-        return Registry(api_function, wiring.services())
+        return Registry(api_function, made_services())
 
     yield switch
     wiring.services().database.close()

@@ -14,7 +14,7 @@ from functions.migrate.checks.work import Checks
 from functions.registry import wiring
 from functions.registry.events.trigger import Trigger
 from tests.cli.stand import Server, Stand, serve
-from tests.forgotten import forget_services
+from tests.forgotten import forget_services, made_services
 from tests.gc.conftest import hasty
 from tests.security.conftest import access_secrets
 from tests.security.people import Guarded
@@ -84,9 +84,7 @@ def bare(
     for name, value in guarded_environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(Trigger, "publish", _publish)
-    forget_services()
-    yield Stand(Guarded(api_function, wiring.services()), server, home, capsys, monkeypatch)
-    wiring.services().database.close()
+    yield Stand(Guarded(api_function, made_services()), server, home, capsys, monkeypatch)
     forget_services()
 
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from functions.registry import wiring
 from functions.registry.auth import accounts
 from functions.registry.metadata.access import grants, principals
 from slipway_cli.client import Client
@@ -17,7 +16,7 @@ from slipway_cli.contexts import Registry
 from slipway_cli.failures import Away
 from slipway_cli.tokens import Challenge
 from tests.cli.stand import Server, Stand
-from tests.forgotten import forget_services
+from tests.forgotten import made_services
 from tests.issuer import Issuer, serve
 from tests.security.people import Guarded
 
@@ -131,13 +130,10 @@ def issuer() -> Any:
 @pytest.fixture
 def job(issuer: Issuer, bare: Stand) -> Stand:
     """Within a GitHub job: what it is given, and a robot that trusts it."""
-    services = bare.registry.services
     bare.monkeypatch.setenv("SLIPWAY_OIDC_ISSUERS", issuer.address)
     bare.monkeypatch.setenv("SLIPWAY_PRIVATE_ISSUERS", "127.0.0.1")
     bare.monkeypatch.setenv("SLIPWAY_TENANT_CLAIMS", f"{issuer.address}=repository_id")
-    services.database.close()
-    forget_services()
-    bare.registry = Guarded(bare.registry.client, wiring.services())
+    bare.registry = Guarded(bare.registry.client, made_services())
     database = bare.registry.services.database
     robot = accounts.create(database, accounts.NewAccount("robot", "ci"))
     claims = {"repository_id": "42"}

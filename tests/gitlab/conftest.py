@@ -7,8 +7,7 @@ from collections.abc import Iterator
 import pytest
 from werkzeug.test import Client
 
-from functions.registry import wiring
-from tests.forgotten import forget_services
+from tests.forgotten import forget_services, made_services
 from tests.gitlab.rails import ISSUER, KEY, SERVICE
 from tests.issuer import certificate_of
 from tests.security.conftest import access_secrets, guarded, token_services
@@ -31,9 +30,7 @@ def external(environment: dict[str, str], api_function: Client, monkeypatch: pyt
     }
     for name, value in chosen.items():
         monkeypatch.setenv(name, value)
-    forget_services()
-    yield Registry(api_function, wiring.services())
-    wiring.services().database.close()
+    yield Registry(api_function, made_services())
     forget_services()
 
 

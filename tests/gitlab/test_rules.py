@@ -9,7 +9,6 @@ import pytest
 import requests
 
 from functions.api.gitlab.repositories import moment
-from functions.registry import wiring
 from functions.registry.oci.digest import Digest
 from tests.background.building import register
 from tests.forgotten import forget_services
@@ -61,7 +60,6 @@ def test_the_probe_with_and_without_one_of_gitlabs(external: Registry) -> None:
 def test_what_gitlab_finds_a_registry_by_is_never_too_much(external: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
     """A 429 would be taken for a registry without the API."""
     monkeypatch.setenv("SLIPWAY_REQUESTS_PER_MINUTE", "1")
-    wiring.services().database.close()
     forget_services()
     rails = Rails(external, token(access("statistics", "*"), access("team/app", "*")))
     listed = [rails.ask("GET", "/v2/team/app/tags/list").status_code for _ in range(3)]
@@ -80,7 +78,6 @@ def test_the_headers_that_tell_gitlab_whom_it_talks_to(registry: Registry, monke
     assert {name: response.headers.get(name) for name in HEADERS} == HEADERS
     assert response.get_json() == {}
     monkeypatch.setenv("SLIPWAY_GITLAB_VERSION", "4.40.1")
-    wiring.services().database.close()
     forget_services()
     assert registry.get("/v2/").headers["Gitlab-Container-Registry-Version"] == "4.40.1"
 
@@ -260,7 +257,6 @@ def test_an_upload_goes_on_at_an_address_with_a_query(
 ) -> None:
     """One of GitLab's two ways to upload takes it as it is, and adds `&digest=`."""
     monkeypatch.setenv("SLIPWAY_TRUSTED_PROXIES", proxies)
-    wiring.services().database.close()
     forget_services()
     rails = Rails(external, token(access("team/app", "*")))
     started = rails.ask("POST", "/v2/team/app/blobs/uploads/", headers={"Host": "registry.example", **headers})

@@ -152,16 +152,22 @@ def artifact_of(subject: bytes, **more: Any) -> bytes:
     return encode({"schemaVersion": 2, "subject": descriptor(subject), **more})
 
 
+_END_OTHERS: Final = f"""
+    SELECT pg_terminate_backend(pid, {1000 * _PATIENCE_SECONDS}) FROM pg_stat_activity
+     WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""  # noqa: S608  # a number
+
+
 @contextmanager
 def setting(url: str, name: str, to: str) -> Iterator[None]:
-    """Holds for the sessions on that database that begin in the block."""
+    """Holds for the sessions on that database in the block: those before it are ended, and so are those in it."""
     database = url.partition("@/")[2].partition("?")[0]
     connection = Connection(url)
-    connection.simple(f"ALTER DATABASE {database} SET {name} = '{to}'")
+    connection.simple(f"ALTER DATABASE {database} SET {name} = '{to}'; {_END_OTHERS}")
     try:
         yield
     finally:
-        connection.simple(f"ALTER DATABASE {database} RESET {name}")
+        connection.simple(f"ALTER DATABASE {database} RESET {name}; {_END_OTHERS}")
         connection.close()
 
 

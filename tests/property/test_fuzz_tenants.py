@@ -20,12 +20,11 @@ from typing import Any, Final
 import pytest
 from werkzeug.test import Client
 
-from functions.registry import wiring
 from functions.registry.metadata.access import grants, principals, rules
 from functions.registry.metadata.access.rules import NewRule
 from functions.registry.metadata.driver import Connection
 from functions.registry.oci.digest import Digest
-from tests.forgotten import forget_services
+from tests.forgotten import forget_services, made_services
 from tests.property.requests import Answer, Judge, Request
 from tests.property.stranger import Stranger
 from tests.security.conftest import REALM, access_secrets  # noqa: F401  # a fixture
@@ -67,9 +66,7 @@ def guarded(
 ) -> Iterator[Guarded]:
     for name, value in {**environment, **access_secrets, **SETTINGS}.items():
         monkeypatch.setenv(name, value)
-    forget_services()
-    yield Guarded(api_function, wiring.services())
-    wiring.services().database.close()
+    yield Guarded(api_function, made_services())
     forget_services()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Final
@@ -91,6 +91,8 @@ class Stage:
             with self._changed:
                 self._is_abandoned = True
                 self._changed.notify_all()
+            # Whoever was stopped undoes what it had begun: no transaction stays open behind a race that failed.
+            wait(endings, _PATIENCE_SECONDS)
             for database in self._databases:
                 database.gate.step = lambda _: None
         return told

@@ -7,10 +7,9 @@ from collections.abc import Iterator
 import pytest
 from werkzeug.test import Client
 
-from functions.registry import wiring
 from functions.registry.wiring import Services
 from local.access import make_access_secrets
-from tests.forgotten import forget_services
+from tests.forgotten import forget_services, made_services
 from tests.security.people import Guarded
 
 REALM = "https://registry.example/token"
@@ -28,9 +27,7 @@ def token_services(
     chosen = {**environment, **access_secrets, "SLIPWAY_ACCESS": "token", "SLIPWAY_TOKEN_REALM": REALM}
     for name, value in chosen.items():
         monkeypatch.setenv(name, value)
-    forget_services()
-    yield wiring.services()
-    wiring.services().database.close()
+    yield made_services()
     forget_services()
 
 

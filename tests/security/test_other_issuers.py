@@ -10,13 +10,12 @@ import jwt
 import pytest
 from werkzeug.test import Client, TestResponse
 
-from functions.registry import wiring
 from functions.registry.auth.keys import VerificationKey
 from functions.registry.metadata.access import grants, principals, trusted_publishers
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.media_type import OCI_MANIFEST
 from functions.registry.wiring import Services
-from tests.forgotten import forget_services
+from tests.forgotten import forget_services, made_services
 from tests.issuer import Issuer, public_pem, rsa_key, serve
 from tests.security.people import Guarded, basic, claims
 from tests.support import Image, Registry
@@ -140,10 +139,8 @@ def external(environment: dict[str, str], api_function: Client, monkeypatch: pyt
     }
     for name, value in chosen.items():
         monkeypatch.setenv(name, value)
-    forget_services()
-    services: Services = wiring.services()
+    services: Services = made_services()
     yield Registry(api_function, services)
-    services.database.close()
     forget_services()
 
 

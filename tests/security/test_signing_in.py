@@ -10,7 +10,6 @@ from typing import Final
 import pytest
 from werkzeug.test import TestResponse
 
-from functions.registry import wiring
 from functions.registry.auth.secrets import hash_password
 from functions.registry.metadata.access import credentials, grants, principals
 from tests.forgotten import forget_services
@@ -77,7 +76,6 @@ def test_a_pepper_is_changed_while_secrets_are_in_use(guarded: Guarded, monkeypa
 
     def restart(pepper: str) -> None:
         monkeypatch.setenv("SLIPWAY_PEPPER", pepper)
-        wiring.services().database.close()
         forget_services()
 
     restart(f"{old}\na new one\n")

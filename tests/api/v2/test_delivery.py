@@ -10,12 +10,11 @@ import pytest
 import requests
 from werkzeug.test import Client
 
-from functions.registry import wiring
 from functions.registry.blobs import gcs
 from functions.registry.blobs.errors import BlobStoreUnavailable
 from functions.registry.oci.digest import Digest
 from functions.registry.wiring import Services
-from tests.forgotten import forget_services
+from tests.forgotten import made_services
 from tests.support import Registry
 
 CONTENT = bytes(range(100))
@@ -29,8 +28,7 @@ def streaming(
     """A registry that streams. `services` has set the environment up."""
     assert environment["SLIPWAY_BUCKET"] == services.settings.bucket
     monkeypatch.setenv("SLIPWAY_BLOB_DELIVERY", "streaming")
-    forget_services()
-    return Registry(api_function, wiring.services())
+    return Registry(api_function, made_services())
 
 
 def test_a_redirect_carries_a_url_that_the_store_accepts(registry: Registry) -> None:

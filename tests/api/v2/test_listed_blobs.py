@@ -7,12 +7,11 @@ from typing import Any, Final
 import pytest
 from werkzeug.test import Client
 
-from functions.registry import wiring
 from functions.registry.metadata.content import blobs as metadata
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.media_type import DOCKER_LIST, OCI_INDEX, OCI_MANIFEST
 from functions.registry.wiring import Services
-from tests.forgotten import forget_services
+from tests.forgotten import made_services
 from tests.gc.conftest import collect, execute, rows
 from tests.support import LAYER_TYPE, Image, Registry, descriptor, encode, index_of
 
@@ -248,8 +247,7 @@ def test_a_foreign_layer_that_never_comes_is_missed_by_nobody(hasty: Registry) -
 def accepting(api_function: Client, services: Services, monkeypatch: pytest.MonkeyPatch) -> Registry:
     assert services.settings.sparse_manifests == "refuse"
     monkeypatch.setenv("SLIPWAY_SPARSE_MANIFESTS", "accept")
-    forget_services()
-    registry = Registry(api_function, wiring.services())
+    registry = Registry(api_function, made_services())
     execute(registry, "UPDATE gc_settings SET grace = '0'")
     return registry
 

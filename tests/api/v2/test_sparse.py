@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 from werkzeug.test import Client
 
-from functions.registry import wiring
 from functions.registry.oci.digest import Digest
 from functions.registry.wiring import Services
-from tests.forgotten import forget_services
+from tests.forgotten import made_services
 from tests.gc.conftest import collect, execute, rows
 from tests.support import Image, Registry, index_of
 
@@ -18,8 +17,7 @@ def accepting(api_function: Client, services: Services, monkeypatch: pytest.Monk
     """A registry with `services`' database and bucket."""
     assert services.settings.sparse_manifests == "refuse"
     monkeypatch.setenv("SLIPWAY_SPARSE_MANIFESTS", "accept")
-    forget_services()
-    return Registry(api_function, wiring.services())
+    return Registry(api_function, made_services())
 
 
 def test_a_manifest_without_its_layers_is_accepted_with_a_warning(accepting: Registry) -> None:
