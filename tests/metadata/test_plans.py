@@ -145,11 +145,17 @@ def leading(crowded: str) -> dict[str, str]:
     return {name: re.findall(r"\w+", column)[-1] for name, column in rows}
 
 
-def explain(url: str, sql: str) -> dict[str, Any]:
-    """As planned for whatever parameters come, with sequential scans only where there is no other way."""
-    with closing(Connection(url)) as connection:
+@pytest.fixture(scope="module")
+def planner(crowded: str) -> Iterator[Connection]:
+    """A session in which all are planned: one for each would read the catalog anew."""
+    with closing(Connection(crowded)) as connection:
         connection.simple("SET enable_seqscan = off")
-        ((document,),) = connection._driver.execute_simple(f"EXPLAIN (GENERIC_PLAN, FORMAT JSON) {sql}").rows
+        yield connection
+
+
+def explain(planner: Connection, sql: str) -> dict[str, Any]:
+    """As planned for whatever parameters come, with sequential scans only where there is no other way."""
+    ((document,),) = planner._driver.execute_simple(f"EXPLAIN (GENERIC_PLAN, FORMAT JSON) {sql}").rows
     plan: dict[str, Any] = document[0]["Plan"]
     return plan
 
@@ -161,9 +167,9 @@ def test_the_statements_of_all_packages_are_looked_at() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(STATEMENTS.keys() - REPORTS))
-def test_a_statement_finds_its_rows_by_an_index(crowded: str, leading: dict[str, str], name: str) -> None:
+def test_a_statement_finds_its_rows_by_an_index(planner: Connection, leading: dict[str, str], name: str) -> None:
     numbered, _ = to_statement(STATEMENTS[name].sql)
-    plan = explain(crowded, numbered)
+    plan = explain(planner, numbered)
     assert read_whole(plan) == [], json.dumps(plan, indent=1)
     assert scattered(plan, leading) == [], json.dumps(plan, indent=1)
 
@@ -174,17 +180,17 @@ def test_rows_to_claim_are_chosen_once() -> None:
     assert [name for name, it in STATEMENTS.items() if chosen.search(it.sql) and "MATERIALIZED" not in it.sql] == []
 
 
-def test_a_statement_without_an_index_is_noticed(crowded: str) -> None:
-    assert read_whole(explain(crowded, "SELECT FROM tags WHERE created_at < now()")) == ["tags"]
-    assert read_whole(explain(crowded, "SELECT name FROM repositories ORDER BY name")) == ["repositories_name_key"]
+def test_a_statement_without_an_index_is_noticed(planner: Connection) -> None:
+    assert read_whole(explain(planner, "SELECT FROM tags WHERE created_at < now()")) == ["tags"]
+    assert read_whole(explain(planner, "SELECT name FROM repositories ORDER BY name")) == ["repositories_name_key"]
 
 
 @pytest.mark.parametrize("name", ["uploads_get", "uploads_name_object", "uploads_advance"])
-def test_a_chunk_costs_the_same_however_many_came_before(crowded: str, name: str) -> None:
+def test_a_chunk_costs_the_same_however_many_came_before(planner: Connection, name: str) -> None:
     """None of its statements reads the parts that are there; the one that ends the upload does."""
 
     def reads(statement: str) -> list[dict[str, Any]]:
-        plan = explain(crowded, to_statement(STATEMENTS[statement].sql)[0])
+        plan = explain(planner, to_statement(STATEMENTS[statement].sql)[0])
         return [node for node in nodes(plan) if node.get("Index Name") == "upload_objects_upload"]
 
     assert not reads(name)
