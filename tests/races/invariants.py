@@ -139,6 +139,9 @@ _WRONG: Final = {
     """,
 }
 
+# After every schedule: so they are prepared.
+_LOOKED_AT: Final = (_MANIFESTS, _HELD, _LINKS, _OBJECTS, _NEEDED_OBJECTS, _BLOBS, *_WRONG.values())
+
 
 @dataclass(frozen=True, slots=True)
 class _Manifest:
@@ -163,8 +166,8 @@ def look(connection: Connection, written: frozenset[str], deleted: set[str], los
 
     Those that are `lost` are gone from the bucket, although nobody was to delete them.
     """
-    statements = [_MANIFESTS, _HELD, _LINKS, _OBJECTS, _NEEDED_OBJECTS, _BLOBS, *_WRONG.values()]
-    answers: list[list[list[Any]]] = [outcome.rows for outcome in connection.run([(sql, {}) for sql in statements])]
+    outcomes = connection.run([(sql, {}) for sql in _LOOKED_AT], kept=_LOOKED_AT)
+    answers: list[list[list[Any]]] = [outcome.rows for outcome in outcomes]
     manifests = [_Manifest(row[0], Digest.from_bytes(row[1]), *row[2:]) for row in answers[0]]
     held = {(manifest, Digest.from_bytes(digest)) for manifest, digest in answers[1]}
     named, needed = ({name for (name,) in rows} for rows in answers[3:5])

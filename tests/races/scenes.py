@@ -145,6 +145,11 @@ SCENES: Final = {
 }
 
 _COPY: Final = "INSERT INTO {table} ({columns}) OVERRIDING SYSTEM VALUE SELECT {columns} FROM scene_{scene}.{table}"
+# As it was, without triggers and foreign keys: nothing more is queued. A function, whose statements are planned once.
+_PUT_BACK: Final = """
+    CREATE FUNCTION scene_{scene}.put_back() RETURNS void LANGUAGE plpgsql SET session_replication_role = replica
+        AS $$ BEGIN {steps}; END $$
+"""
 _ANY: Final = "SELECT 1 FROM {} LIMIT 1"
 _COUNT_DUE: Final = """
     SELECT (SELECT count(*) FROM manifest_reviews WHERE review_after < now()),
@@ -172,7 +177,6 @@ class Scenery:
         self._database = Database(url, size=1)
         tables = self._connection.run([(_TABLES, {})])[0].rows
         self._columns: dict[str, str] = dict(tables)
-        self._filled: dict[str, list[str]] = {}
         self._props: dict[str, Props] = {}
         self._keep("empty")
 
@@ -211,10 +215,10 @@ class Scenery:
         copies = [f"CREATE TABLE scene_{scene}.{table} AS TABLE public.{table}" for table in self._columns]
         self._connection.simple("; ".join([f"CREATE SCHEMA scene_{scene}", *copies]))
         found = {table: self._connection.run([(_ANY.format(table), {})])[0].rows for table in self._columns}
-        self._filled[scene] = [table for table, rows in found.items() if rows]
+        filled = [table for table, rows in found.items() if rows]
+        steps = [f"DELETE FROM {table}" for table in self._columns]  # noqa: S608
+        steps += [_COPY.format(table=table, columns=self._columns[table], scene=scene) for table in filled]
+        self._connection.simple(_PUT_BACK.format(scene=scene, steps="; ".join(steps)))
 
     def _put_back(self, scene: str) -> None:
-        """Without triggers and foreign keys: as it was, and nothing more is queued."""
-        steps = ["SET session_replication_role = replica", *(f"DELETE FROM {table}" for table in self._columns)]  # noqa: S608
-        steps += [_COPY.format(table=table, columns=self._columns[table], scene=scene) for table in self._filled[scene]]
-        self._connection.simple("; ".join([*steps, "RESET session_replication_role"]))
+        self._connection.simple(f"SELECT scene_{scene}.put_back()")
