@@ -49,8 +49,8 @@ class KeptSessions:
 
     def close(self, database: Database) -> None:
         pool = database._pool
-        kept = self._kept[_kind(pool)] if pool._url in self._urls else {}
-        while not pool._idle.empty() and len(kept) < _MOST:
+        kept = self._kept[_kind(pool)]
+        while pool._url in self._urls and not pool._idle.empty() and len(kept) < _MOST:
             connection = pool._idle.get_nowait()
             try:
                 connection.simple(_FORGET)
