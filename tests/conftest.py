@@ -23,6 +23,8 @@ from local.processes import Children
 from local.storage.testing import serve
 from tests import surroundings
 from tests.forgotten import forget_services, made_services
+from tests.kept_rows import keep, put_back, putting_back
+from tests.scenes import Scenes
 from tests.sessions import SESSIONS
 from tests.support import Registry
 
@@ -38,19 +40,6 @@ _END_SESSIONS: Final = """
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity
      WHERE pid <> pg_backend_pid() AND pid <> ALL ('{%s}')
        AND (datname = current_database() OR state LIKE 'idle in transaction%%');
-"""
-_TABLES: Final = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
-# Without triggers and foreign keys: everything goes, in any order, and nothing is queued for garbage collection. A
-# function, whose statements are planned once.
-_MAKE_EMPTY: Final = """
-    CREATE FUNCTION kept.make_empty() RETURNS void LANGUAGE plpgsql SET session_replication_role = replica AS $$ BEGIN
-        {deletes};
-        INSERT INTO gc_settings TABLE kept.gc_settings;
-        INSERT INTO background_migrations OVERRIDING SYSTEM VALUE TABLE kept.background_migrations;
-        INSERT INTO registry_usage (repositories, tags, manifests, manifest_bytes, blobs, blob_bytes)
-        VALUES (0, 0, 0, 0, 0, 0);
-        INSERT INTO event_fan_out (position) VALUES (0);
-    END $$
 """
 _WITHOUT_UNDO: Final = "UPDATE gc_settings SET grace = '0' WHERE event = 'undo'"
 _numbers = itertools.count(1)
@@ -91,24 +80,26 @@ class SharedDatabase:
         self.url = url
         SESSIONS.keep(url)
         self._broom = Connection(url)
-        self._broom.simple("CREATE SCHEMA kept")
-        for table in ("gc_settings", "background_migrations"):
-            self._broom.simple(f"CREATE TABLE kept.{table} AS TABLE {table}")
-        deletes = [f"DELETE FROM {table}" for (table,) in self._broom.run([(_TABLES, {})])[0].rows]  # noqa: S608  # ours
-        self._broom.simple(_MAKE_EMPTY.format(deletes="; ".join(deletes)))
+        keep(self._broom, "empty")
 
     def empty(self) -> None:
         """Over a connection that stays: it takes 3 ms, a new one 30, and a new database 200.
 
         Whatever a test has left open, most of all one that failed, holds up none of the next.
         """
-        steps = _END_SESSIONS % ",".join(map(str, SESSIONS.processes(self.url))) + "SELECT kept.make_empty()"
+        steps = _END_SESSIONS % ",".join(map(str, SESSIONS.processes(self.url))) + putting_back("empty")
         try:
             self._broom.simple(steps)
         except (DriverError, *ConnectionFailed):  # a test has ended this session too
             self._broom.close()
             self._broom = Connection(self.url)
             self._broom.simple(steps)
+
+    def keep(self, name: str) -> None:
+        keep(self._broom, name)
+
+    def put_back(self, name: str) -> None:
+        put_back(self._broom, name)
 
     def close(self) -> None:
         SESSIONS.drop(self.url)
@@ -120,6 +111,20 @@ def _shared_database(postgres: Postgres) -> Iterator[SharedDatabase]:
     administer(postgres, f"CREATE DATABASE {_SHARED} TEMPLATE {_TEMPLATE}")
     with closing(SharedDatabase(postgres.url(_SHARED))) as database:
         yield database
+
+
+@pytest.fixture(scope="session")
+def _scenes(_shared_database: SharedDatabase, storage_address: str) -> Iterator[Scenes]:
+    with closing(Scenes(_shared_database, storage_address)) as scenes:
+        yield scenes
+
+
+@pytest.fixture
+def scenes(_scenes: Scenes, database_url: str, bucket_name: str) -> Scenes:
+    """What is set is gone with the test, as all that is in its database and in its bucket."""
+    assert _scenes.url == database_url
+    _scenes.bucket = bucket_name
+    return _scenes
 
 
 @pytest.fixture
@@ -144,13 +149,17 @@ def storage_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield address
 
 
-@pytest.fixture
-def bucket_name(storage_address: str) -> str:
-    """A bucket of this test's own."""
+def make_bucket(storage_address: str) -> str:
     name = f"bucket-{next(_numbers)}"
     answer = requests.post(f"{storage_address}/storage/v1/b?project=test", json={"name": name}, timeout=10)
     answer.raise_for_status()
     return name
+
+
+@pytest.fixture
+def bucket_name(storage_address: str) -> str:
+    """A bucket of this test's own."""
+    return make_bucket(storage_address)
 
 
 @pytest.fixture

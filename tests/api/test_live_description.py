@@ -34,8 +34,10 @@ from local.access import make_access_secrets
 from tests.api.description import OPERATIONS, Operation
 from tests.background.building import register
 from tests.backups.rows import sealed
+from tests.conftest import make_bucket
 from tests.forgotten import forget_services
 from tests.metadata.build import query, set_grace
+from tests.scenes import Scenes
 from tests.security.people import basic
 from tests.support import Image, Registry, descriptor
 
@@ -341,10 +343,38 @@ HEADER_EFFECTS: Final = {
 }
 
 
+@pytest.fixture(scope="module")
+def _bucket(storage_address: str) -> str:
+    return make_bucket(storage_address)
+
+
 @pytest.fixture
-def stocked(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> Registry:
+def bucket_name(_bucket: str) -> str:
+    """One for all: they take nothing out of it."""
+    return _bucket
+
+
+@pytest.fixture
+def stocked(registry: Registry, scenes: Scenes, monkeypatch: pytest.MonkeyPatch) -> Registry:
     monkeypatch.setattr(referrers, "PAGE_SIZE", 1)
     monkeypatch.setattr(Trigger, "publish", lambda *_: True)
+    scenes.set("described", lambda: stock(registry))
+    return registry
+
+
+@pytest.fixture
+def made(registry: Registry, scenes: Scenes, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """The ids of what is in it beside."""
+    monkeypatch.setattr(Trigger, "publish", lambda *_: True)
+
+    def build() -> dict[str, str]:
+        stock(registry)
+        return make(registry)
+
+    return scenes.set("described_and_made", build)
+
+
+def stock(registry: Registry) -> None:
     registry.push_image("z", "v1")
     registry.push_image("a/z", "v1")
     registry.push_image("a/b", "v1", IMAGE)
@@ -353,7 +383,6 @@ def stocked(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> Registry:
     for attached in ATTACHED:
         registry.put_manifest("a/b", attached.digest, attached.manifest)
     delete(registry)
-    return registry
 
 
 def delete(registry: Registry) -> None:
@@ -366,8 +395,7 @@ def delete(registry: Registry) -> None:
             assert registry.request("DELETE", path).status_code < 300
 
 
-@pytest.fixture
-def made(registry: Registry) -> dict[str, str]:
+def make(registry: Registry) -> dict[str, str]:
     """One of everything that administrators make, two where lists come in pages; the ids."""
     database = registry.services.database
     robot = accounts.create(database, NewAccount("robot", "ci"))
@@ -467,11 +495,12 @@ def has_content_as_told(response: TestResponse, method: str, told: dict[str, Any
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=str)
 def test_an_endpoint_answers_with_the_statuses_and_headers_that_are_told(
-    stocked: Registry, made: dict[str, str], operation: Operation, monkeypatch: pytest.MonkeyPatch
+    registry: Registry, made: dict[str, str], operation: Operation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(referrers, "PAGE_SIZE", 1)
     sent: dict[int, set[str]] = {status: set() for status in operation.successes}
     for example in examples_of(operation):
-        response = ask(stocked, operation.method, example, made, monkeypatch)
+        response = ask(registry, operation.method, example, made, monkeypatch)
         names = set(response.headers.keys())
         told = operation.headers(example.status)
         assert {name for name, header in told.items() if header.get("required")} <= names

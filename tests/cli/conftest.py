@@ -13,9 +13,10 @@ from werkzeug.test import Client
 from functions.migrate.checks.work import Checks
 from functions.registry import wiring
 from functions.registry.events.trigger import Trigger
-from tests.cli.stand import Server, Stand, serve
+from tests.cli.stand import Server, Stand, Stocked, serve
 from tests.forgotten import forget_services, made_services
 from tests.gc.conftest import hasty
+from tests.scenes import Scenes
 from tests.security.conftest import access_secrets
 from tests.security.people import Guarded
 
@@ -89,10 +90,15 @@ def bare(
 
 
 @pytest.fixture
-def stand(bare: Stand) -> Stand:
+def stand(bare: Stand, scenes: Scenes) -> Stand:
     """One with people, and with what they pushed."""
-    bare.stock()
-    bare.push()
+
+    def build() -> Stocked:
+        bare.stock()
+        bare.push()
+        return bare.stocked()
+
+    bare.put_back(scenes.set("stand", build))
     folder = bare.home / ".config" / "slipway"
     folder.mkdir(parents=True)
     contexts = {"current": None, "contexts": {"production": bare.server.address}}

@@ -108,6 +108,15 @@ class Ended:
         return json.loads(self.out)
 
 
+@dataclass(frozen=True)
+class Stocked:
+    """What stands for ids that nobody knows before, the administrator's secret, and the files at home."""
+
+    names: dict[str, str]
+    admin_secret: str = field(repr=False)
+    files: dict[str, bytes] = field(repr=False)
+
+
 @dataclass
 class Stand:
     registry: Guarded
@@ -211,6 +220,17 @@ class Stand:
         (self.home / "secret.txt").write_text(f"{secret.text}\n")
         (self.home / "header.txt").write_text("a token that the receiver knows\n")
         (self.home / "password.txt").write_text("another good password\n")
+
+    def stocked(self) -> Stocked:
+        """All that has been made so far, beside what is in the registry."""
+        files = {str(each.relative_to(self.home)): each.read_bytes() for each in self.home.rglob("*") if each.is_file()}
+        return Stocked(self.names, self.admin_secret, files)
+
+    def put_back(self, stocked: Stocked) -> None:
+        self.names, self.admin_secret = stocked.names, stocked.admin_secret
+        for name, content in stocked.files.items():
+            (self.home / name).parent.mkdir(parents=True, exist_ok=True)
+            (self.home / name).write_bytes(content)
 
     def push(self) -> None:
         """Repositories with tags, a signature, and something that no tag names."""

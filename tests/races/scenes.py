@@ -10,6 +10,7 @@ from functions.registry.metadata.content import blobs, uploads
 from functions.registry.metadata.content.uploads import Upload
 from functions.registry.metadata.db import Database
 from functions.registry.metadata.driver import Connection
+from tests.kept_rows import keep, put_back
 from tests.metadata.build import APP, OTHER, push_blob, put, query, start_upload, write_part
 from tests.races.props import (
     CONFIG,
@@ -144,13 +145,6 @@ SCENES: Final = {
     )
 }
 
-_COPY: Final = "INSERT INTO {table} ({columns}) OVERRIDING SYSTEM VALUE SELECT {columns} FROM scene_{scene}.{table}"
-# As it was, without triggers and foreign keys: nothing more is queued. A function, whose statements are planned once.
-_PUT_BACK: Final = """
-    CREATE FUNCTION scene_{scene}.put_back() RETURNS void LANGUAGE plpgsql SET session_replication_role = replica
-        AS $$ BEGIN {steps}; END $$
-"""
-_ANY: Final = "SELECT 1 FROM {} LIMIT 1"
 _COUNT_DUE: Final = """
     SELECT (SELECT count(*) FROM manifest_reviews WHERE review_after < now()),
            (SELECT count(*) FROM link_reviews WHERE review_after < now()),
@@ -159,26 +153,17 @@ _COUNT_DUE: Final = """
 _OBJECTS: Final = """
     SELECT object_name FROM blobs UNION SELECT object_name FROM upload_objects UNION SELECT object_name FROM deletions
 """
-_TABLES: Final = """
-    SELECT tablename, string_agg(quote_ident(column_name), ', ' ORDER BY ordinal_position)
-      FROM pg_tables
-      JOIN information_schema.columns ON table_schema = schemaname AND table_name = tablename
-     WHERE schemaname = 'public' AND tablename <> 'alembic_version' AND is_generated = 'NEVER'
-     GROUP BY tablename ORDER BY tablename
-"""
 
 
 class Scenery:
-    """Keeps each scene that was built in a schema of its own, beside the tables of the registry."""
+    """Keeps each scene that was built."""
 
     def __init__(self, url: str, scenes: Mapping[str, Scene] = SCENES) -> None:
         self._scenes = scenes
         self._connection = Connection(url)
         self._database = Database(url, size=1)
-        tables = self._connection.run([(_TABLES, {})])[0].rows
-        self._columns: dict[str, str] = dict(tables)
         self._props: dict[str, Props] = {}
-        self._keep("empty")
+        keep(self._connection, "empty")
 
     def close(self) -> None:
         self._database.close()
@@ -187,11 +172,11 @@ class Scenery:
     def set(self, scene: str) -> Props:
         """The registry holds that scene, and nothing else."""
         if scene not in self._props:
-            self._put_back("empty")
+            put_back(self._connection, "empty")
             self._props[scene] = self._build(self._scenes[scene])
-            self._keep(scene)
+            keep(self._connection, scene)
         else:
-            self._put_back(scene)
+            put_back(self._connection, scene)
         return self._props[scene]
 
     def _build(self, scene: Scene) -> Props:
@@ -210,15 +195,3 @@ class Scenery:
         layers = query(db, _LAYERS_OBJECT, layer=LAYER_DIGEST.to_bytes())
         lost = frozenset(name for (name,) in layers if scene.is_lossy)
         return Props(open_uploads, dict(zip(("manifest", "link", "blob"), due, strict=True)), objects, lost)
-
-    def _keep(self, scene: str) -> None:
-        copies = [f"CREATE TABLE scene_{scene}.{table} AS TABLE public.{table}" for table in self._columns]
-        self._connection.simple("; ".join([f"CREATE SCHEMA scene_{scene}", *copies]))
-        found = {table: self._connection.run([(_ANY.format(table), {})])[0].rows for table in self._columns}
-        filled = [table for table, rows in found.items() if rows]
-        steps = [f"DELETE FROM {table}" for table in self._columns]  # noqa: S608
-        steps += [_COPY.format(table=table, columns=self._columns[table], scene=scene) for table in filled]
-        self._connection.simple(_PUT_BACK.format(scene=scene, steps="; ".join(steps)))
-
-    def _put_back(self, scene: str) -> None:
-        self._connection.simple(f"SELECT scene_{scene}.put_back()")
