@@ -22,7 +22,7 @@ from functions.registry.metadata.content import moves, repositories
 from functions.registry.metadata.driver import Connection
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.name import RepositoryName
-from tests.conftest import _EMPTY
+from tests.kept_rows import put_back
 from tests.metadata.build import pass_time
 from tests.property.model import REPOSITORIES, Observed
 from tests.support import Registry
@@ -74,9 +74,7 @@ class Backstage:
     def reset(self) -> None:
         """The database is as new, but for the repositories."""
         self.troubles.clear()
-        self._connection.simple(_EMPTY)
-        # Triggers again, for all that is run here later.
-        self._connection.simple("RESET session_replication_role")
+        put_back(self._connection, "empty")
         for name in REPOSITORIES:
             self.services.database.batch(repositories.creating(RepositoryName(name)))
 
