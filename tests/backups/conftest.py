@@ -6,6 +6,7 @@ import itertools
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -59,7 +60,7 @@ class Backups:
     def database(self) -> Database:
         return self.registry.services.database
 
-    @property
+    @cached_property
     def store(self) -> Store:
         return open_destination(self.registry.services.settings, self.destination)
 

@@ -150,13 +150,16 @@ def kill_at(step: int, backups: Backups) -> bool:
 
 
 @pytest.mark.timeout(300)
-def test_a_backup_that_is_killed_at_any_step_is_whole_or_none(backups: Backups, registry: Registry) -> None:
-    """And the next who comes goes on with it, or begins it anew."""
+@pytest.mark.parametrize("stride", [9, pytest.param(1, marks=pytest.mark.slow)], ids=["some", "all"])
+def test_a_backup_that_is_killed_at_any_step_is_whole_or_none(
+    backups: Backups, registry: Registry, stride: int
+) -> None:
+    """And the next who comes goes on with it, or begins it anew. All steps take a minute."""
     registry.push_image("a/b", "v1")
     runs.ask(backups.database, "backup", backups.destination)
     step = 0
     while True:
-        step += 3
+        step += stride
         was_killed = kill_at(step, backups)
         for name in layout.names(backups.store):
             if layout.is_sealed(backups.store, name):

@@ -134,9 +134,11 @@ def test_what_is_written_back_is_no_news_to_an_import(registry: Registry, old: O
     assert problems(registry) == []
 
 
+@pytest.mark.parametrize("stride", [12, pytest.param(1, marks=pytest.mark.slow)], ids=["some", "all"])
 def test_killed_at_any_write_it_comes_to_the_same_end(
-    registry: Registry, old: OldRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    registry: Registry, old: OldRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stride: int
 ) -> None:
+    """All writes take half a minute."""
     source, expected = changed_everywhere(registry, old)
     real = WrittenObjects._ask
     count, limit = 0, 0
@@ -149,7 +151,7 @@ def test_killed_at_any_write_it_comes_to_the_same_end(
         return real(self, *given)
 
     monkeypatch.setattr(WrittenObjects, "_ask", dying)
-    for limit in range(0, 60, 4):  # noqa: B007  # `dying` reads it
+    for limit in range(0, 60, stride):  # noqa: B007  # `dying` reads it
         count = 0
         export(registry, source)
         seen = contents(old, tmp_path / "layout")

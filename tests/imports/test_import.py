@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from typing import Final
 from urllib.parse import quote
@@ -14,6 +15,7 @@ from functions.registry.metadata.usage import recount
 from tests.imports.importing import add, files, problems, requests_counted, run, states, upload
 from tests.imports.truth import Layout
 from tests.metadata.build import query
+from tests.scenes import Scenes
 from tests.support import Registry
 
 # What is expected of each breakage, as the files beside the layouts word it.
@@ -54,10 +56,14 @@ def bucket_name(bucket: str, storage_address: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def imported(registry: Registry) -> Registry:
+def imported(layout: Layout, registry: Registry, scenes: Scenes) -> Registry:
     """A registry into which the layout was imported."""
-    add(registry.services)
-    run(registry.services)
+
+    def build() -> None:
+        add(registry.services)
+        run(registry.services)
+
+    scenes.set(re.sub(r"\W", "_", f"imported_{layout.name}"), build)
     return registry
 
 
