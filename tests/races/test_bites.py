@@ -10,8 +10,10 @@ from functions.registry.metadata.content import manifests
 from tests.metadata.build import APP
 from tests.races import schedules
 from tests.races.operations import OPERATIONS, Cast, Operation
-from tests.races.pairs import Arena, Pair
+from tests.races.pairs import Arena, Pair, Schedules
 from tests.races.props import IMAGE, manifest
+from tests.races.schedules import Perform
+from tests.races.stage import Performance
 
 Break = Callable[[str, str], None]
 
@@ -70,9 +72,15 @@ def test_a_head_that_does_not_lock_the_link_is_noticed(arena: Arena, breaking: B
         race(arena, "HEAD, then PUT", "collect links", "linked")
 
 
+def a_few(perform: Perform, seed: str) -> Iterator[Performance]:
+    return schedules.sample(perform, 20, seed)
+
+
+@pytest.mark.parametrize("within", [a_few, pytest.param(schedules.bounded, marks=pytest.mark.slow)], ids=["few", "all"])
 @pytest.mark.parametrize("scene", HEAD.scenes)
-def test_a_manifest_that_a_head_found_stays(arena: Arena, scene: str) -> None:
-    arena.race(Pair(HEAD, OPERATIONS["collect manifests"]), scene, schedules.bounded)
+def test_a_manifest_that_a_head_found_stays(arena: Arena, scene: str, within: Schedules) -> None:
+    """All schedules of a scene take four seconds."""
+    arena.race(Pair(HEAD, OPERATIONS["collect manifests"]), scene, within)
 
 
 def test_a_head_that_does_not_lock_the_manifest_is_noticed(arena: Arena, breaking: Break) -> None:

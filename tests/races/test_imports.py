@@ -33,21 +33,23 @@ def arena(postgres: Postgres) -> Iterator[ImportArena]:
 
 @pytest.mark.parametrize("pair", IMPORT_PAIRS, ids=str)
 def test_a_sample_of_schedules_breaks_nothing(arena: ImportArena, pair: Pair) -> None:
-    _race(arena, pair, _SAMPLE)
+    """In every other of its scenes, by turns: all of them take a minute."""
+    scenes = pair.scenes[IMPORT_PAIRS.index(pair) % 2 :: 2] or pair.scenes
+    _race(arena, pair, scenes, _SAMPLE)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("pair", IMPORT_PAIRS, ids=str)
 def test_many_schedules_break_nothing(arena: ImportArena, pair: Pair) -> None:
-    _race(arena, pair, _MANY)
+    _race(arena, pair, pair.scenes, _MANY)
 
 
-def _race(arena: ImportArena, pair: Pair, count: int) -> None:
+def _race(arena: ImportArena, pair: Pair, scenes: list[str], count: int) -> None:
     def sample(perform: Perform, seed: str) -> Iterator[Performance]:
         return schedules.sample(perform, count, seed)
 
-    for scene in pair.scenes:
+    for scene in scenes:
         arena.race(pair, scene, sample)
 
 
@@ -79,6 +81,6 @@ def test_the_arena_notices_what_is_broken(postgres: Postgres, broken: str) -> No
         with ImportArena(postgres.url("broken_arena")) as arena:
             arena.break_statements(rewrite)
             with pytest.raises(AssertionError):
-                _race(arena, pair, _MANY)
+                _race(arena, pair, pair.scenes, _MANY)
     finally:
         administer(postgres, "DROP DATABASE broken_arena WITH (FORCE)")
