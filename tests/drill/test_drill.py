@@ -10,6 +10,7 @@ from tests.drill.disasters import Drill
 from tests.drill.stand import Stand
 
 
+@pytest.mark.slow  # the registry is started three times; tests/backups restores within one process
 @pytest.mark.timeout(600)
 def test_everything_gone_comes_back_from_the_last_backup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLIPWAY_BACKUPS", str(tmp_path / "backups"))

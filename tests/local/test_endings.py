@@ -43,7 +43,15 @@ def test_words_that_can_not_be_read_are_refused() -> None:
     assert refused("seed", "--words", '"').startswith("slipway: ARGS can't be read")
 
 
-@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGTERM,
+        # As SIGTERM is handled: one line of the program names all three.
+        pytest.param(signal.SIGHUP, marks=pytest.mark.slow),
+        pytest.param(signal.SIGINT, marks=pytest.mark.slow),
+    ],
+)
 def test_a_signal_in_the_middle_of_a_start_leaves_nothing_running(tmp_path: Path, number: signal.Signals) -> None:
     """Just when a program is being started, too: its log is opened a moment before."""
     data = tmp_path / "data"
