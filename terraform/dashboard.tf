@@ -12,7 +12,7 @@ locals {
     { title = "GC runs, by whether the time was enough", filter = local.of_logs["gc_runs"], aligner = "ALIGN_RATE", reducer = "REDUCE_SUM", by = ["metric.label.out_of_time"] },
     { title = "Oldest garbage that is due, s", filter = local.of_logs["oldest_seconds"], aligner = "ALIGN_DELTA", reducer = "REDUCE_PERCENTILE_99", by = [] },
     { title = "Reviews that failed, by level", filter = local.of_logs["failed_reviews"], aligner = "ALIGN_RATE", reducer = "REDUCE_SUM", by = ["metric.label.level"] },
-    { title = "Oldest GC trigger, s", filter = "resource.type = \"pubsub_subscription\" AND resource.labels.subscription_id = \"${google_pubsub_subscription.gc_trigger.name}\" AND metric.type = \"pubsub.googleapis.com/subscription/oldest_unacked_message_age\"", aligner = "ALIGN_MAX", reducer = "REDUCE_MAX", by = [] },
+    { title = "Oldest GC trigger, s", filter = "resource.type = \"pubsub_subscription\" AND resource.labels.subscription_id = \"${google_pubsub_subscription.trigger["gc"].name}\" AND metric.type = \"pubsub.googleapis.com/subscription/oldest_unacked_message_age\"", aligner = "ALIGN_MAX", reducer = "REDUCE_MAX", by = [] },
     { title = "Bytes in the bucket", filter = "resource.type = \"gcs_bucket\" AND resource.labels.bucket_name = \"${google_storage_bucket.blobs.name}\" AND metric.type = \"storage.googleapis.com/storage/v2/total_bytes\"", aligner = "ALIGN_MEAN", reducer = "REDUCE_SUM", by = ["metric.label.type"] },
     { title = "Refused sign-ins", filter = local.of_logs["refused_sign_ins"], aligner = "ALIGN_RATE", reducer = "REDUCE_SUM", by = [] },
   ]

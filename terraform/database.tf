@@ -1,8 +1,3 @@
-moved {
-  from = google_sql_database_instance.this
-  to   = google_sql_database_instance.this[0]
-}
-
 locals {
   # Who logs in, each with the account that it runs as: there are no passwords.
   database_users = {

@@ -241,7 +241,7 @@ resource "google_cloud_run_v2_service_iam_member" "anyone_calls_api" {
 }
 
 resource "google_cloud_run_v2_service_iam_member" "push_calls" {
-  for_each = toset(["deliver", "gc", "work"])
+  for_each = local.triggers
 
   name     = google_cloudfunctions2_function.this[each.key].name
   location = var.region

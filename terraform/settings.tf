@@ -35,9 +35,9 @@ locals {
     {
       SLIPWAY_DATABASE           = local.database_urls["api"]
       SLIPWAY_BUCKET             = google_storage_bucket.blobs.name
-      SLIPWAY_TOPIC              = google_pubsub_topic.gc_trigger.id
-      SLIPWAY_WORK_TOPIC         = google_pubsub_topic.work.id
-      SLIPWAY_EVENTS_TOPIC       = google_pubsub_topic.deliver.id
+      SLIPWAY_TOPIC              = google_pubsub_topic.trigger["gc"].id
+      SLIPWAY_WORK_TOPIC         = google_pubsub_topic.trigger["work"].id
+      SLIPWAY_EVENTS_TOPIC       = google_pubsub_topic.trigger["deliver"].id
       SLIPWAY_PUBLIC_HOST        = local.host
       SLIPWAY_PROJECT            = var.project_id
       SLIPWAY_SIGNER             = "iam"
@@ -75,7 +75,7 @@ locals {
         # Nobody waits for a GC run: it may wait longer than a push.
         SLIPWAY_DATABASE_LOCK_SECONDS = "10"
         SLIPWAY_BUCKET                = google_storage_bucket.blobs.name
-        SLIPWAY_TOPIC                 = google_pubsub_topic.gc_trigger.id
+        SLIPWAY_TOPIC                 = google_pubsub_topic.trigger["gc"].id
       },
     )
     work = merge(
@@ -88,7 +88,7 @@ locals {
         SLIPWAY_DATABASE_CONNECTIONS  = tostring(local.size.work_connections)
         SLIPWAY_DATABASE_LOCK_SECONDS = "10"
         SLIPWAY_BUCKET                = google_storage_bucket.blobs.name
-        SLIPWAY_WORK_TOPIC            = google_pubsub_topic.work.id
+        SLIPWAY_WORK_TOPIC            = google_pubsub_topic.trigger["work"].id
       },
       local.backup_environment,
       # The schedule that wakes it looks at this clock.
@@ -103,7 +103,7 @@ locals {
         SLIPWAY_DATABASE              = local.database_urls["deliver"]
         SLIPWAY_DATABASE_CONNECTIONS  = tostring(local.size.deliver_connections)
         SLIPWAY_DATABASE_LOCK_SECONDS = "10"
-        SLIPWAY_EVENTS_TOPIC          = google_pubsub_topic.deliver.id
+        SLIPWAY_EVENTS_TOPIC          = google_pubsub_topic.trigger["deliver"].id
         SLIPWAY_PUBLIC_HOST           = local.host
         # It has no right to it, but the settings are read as a whole.
         SLIPWAY_BUCKET = google_storage_bucket.blobs.name

@@ -208,7 +208,7 @@ locals {
     gc_triggers_wait = {
       title    = "GC triggers wait"
       severity = "WARNING"
-      filter   = "resource.type = \"pubsub_subscription\" AND resource.labels.subscription_id = \"${google_pubsub_subscription.gc_trigger.name}\" AND metric.type = \"pubsub.googleapis.com/subscription/oldest_unacked_message_age\""
+      filter   = "resource.type = \"pubsub_subscription\" AND resource.labels.subscription_id = \"${google_pubsub_subscription.trigger["gc"].name}\" AND metric.type = \"pubsub.googleapis.com/subscription/oldest_unacked_message_age\""
       aligner  = "ALIGN_MAX"
       reducer  = "REDUCE_MAX"
       above    = 1800

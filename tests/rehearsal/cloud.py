@@ -120,7 +120,7 @@ class Cloud:
         requests.post(address, json={"name": bucket}, timeout=10).raise_for_status()
         topic = deployment.environment("registry")["SLIPWAY_TOPIC"]
         self._publisher().create_topic(name=topic)
-        self._subscribe(deployment.one("google_pubsub_subscription", "gc_trigger").values, topic)
+        self._subscribe(deployment.one("google_pubsub_subscription", "trigger", "gc").values, topic)
         self._administer("CREATE ROLE cloudsqlsuperuser NOLOGIN CREATEROLE CREATEDB")
         for user in deployment.all("google_sql_user"):
             roles = user.values["database_roles"] or []
@@ -135,7 +135,7 @@ class Cloud:
         self._publisher().publish(topic=topic, messages=[message])
 
     def rows(self, sql: str) -> list[list[Any]]:
-        """As the database's owner of everything."""
+        """Asks as the database's owner of everything."""
         connection = Connection(self.postgres.url(_DATABASE))
         try:
             return connection.run([(sql, {})])[0].rows
@@ -175,7 +175,7 @@ class Cloud:
 
 @contextmanager
 def running_cloud(folder: Path, connections: int) -> Iterator[Cloud]:
-    """With a database that takes as many connections as the planned one."""
+    """Runs it with a database that takes as many connections as the planned one."""
     data = Data(folder)
     ports = Ports(*(choose_port(0) for _ in fields(Ports)))
     postgres = Postgres(data.postgres, ephemeral=True, connections=connections)
@@ -196,7 +196,7 @@ def running_cloud(folder: Path, connections: int) -> Iterator[Cloud]:
 
 
 def most_connections(deployment: Deployment) -> int:
-    """Of the planned database."""
+    """Returns what the planned database takes."""
     flags = deployment.one("google_sql_database_instance").block("settings")["database_flags"]
     return int(next(flag["value"] for flag in flags if flag["name"] == "max_connections"))
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 PROGRAMS: Final = ("api", "deliver", "gc", "migrate", "work")
+# Those that messages wake.
+TRIGGERED: Final = ("deliver", "gc", "work")
 _IAM_MEMBER: Final = "_iam_member"
 # What a grant is on, by the type's argument that names it.
 _TARGETS: Final = (
@@ -77,7 +79,7 @@ class Deployment:
         return found
 
     def shares(self) -> bool:
-        """Whether pages of other origins may read the registry."""
+        """Says whether pages of other origins may read the registry."""
         return "SLIPWAY_CORS_ORIGINS" in self.environment("api")
 
     def backs_up(self) -> bool:

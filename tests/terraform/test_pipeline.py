@@ -161,6 +161,7 @@ class Pipeline:
         (folder / "deploy").mkdir(parents=True)
         (folder / "terraform").mkdir()
         shutil.copy(_SCRIPT, folder / "deploy" / "pipeline")
+        shutil.copy(ROOT / "terraform" / "moved.tf", folder / "terraform")
 
     def run(self, step: str, **variables: str) -> subprocess.CompletedProcess[str]:
         environment = {
@@ -228,6 +229,7 @@ def test_the_schema_is_expanded_before_new_code_serves_and_contracted_after(pipe
     assert pipeline.commands() == [
         "terraform -chdir=./terraform init -input=false -backend-config=bucket=state -backend-config=prefix=slipway",
         _PLAN,
+        "terraform -chdir=./terraform state list",
         f"{_PLAN} -out=./build/pipeline/migrate.plan -target={_ONE}",
         _APPLY.format("migrate"),
         _OUTPUT.format("migrate_url"),
@@ -262,7 +264,7 @@ def test_an_identity_is_never_an_argument(pipeline: Pipeline) -> None:
 
 @pytest.fixture
 def iam() -> Iterator[tuple[str, list[Any]]]:
-    """As IAM answers an account that may have identity tokens of itself alone; and what it was asked."""
+    """Answers as IAM does an account that may have identity tokens of itself alone; and tells what it was asked."""
     asked: list[Any] = []
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -289,7 +291,7 @@ def iam() -> Iterator[tuple[str, list[Any]]]:
 def test_an_identity_is_had_with_the_right_that_the_account_has(
     account: str, expected: int, tmp_path: Path, iam: tuple[str, list[Any]]
 ) -> None:
-    """With the real curl: only the one call that the narrow right is for."""
+    """The real curl makes only the one call that the narrow right is for."""
     if shutil.which("curl") is None:
         pytest.skip("install curl: apt-get install curl")
     programs = SimulatedPrograms(tmp_path, "gcloud")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -12,11 +11,10 @@ import pytest
 
 from functions.api.web import startup
 from functions.gc.run import BUDGET_SECONDS
-from functions.registry.events.trigger import is_trigger
 from local.programs import BUCKET_CORS
 from tests.terraform.conftest import EXAMPLES, NewTerraform
 from tests.terraform.core import ROOT, Terraform
-from tests.terraform.deployment import PROGRAMS, Deployment, Grant
+from tests.terraform.deployment import PROGRAMS, TRIGGERED, Deployment, Grant
 from tests.terraform.simulated.project import without_zeros
 
 _PROJECT_AGENT: Final = "serviceAccount:service-123456789012@gcp-sa-pubsub.iam.gserviceaccount.com"
@@ -134,7 +132,7 @@ def test_what_tests_a_commit_may_say_so_and_nothing_else(terraform: Terraform) -
 
 
 def _rows(page: str, head: str) -> list[str]:
-    """Of the table with that head."""
+    """Returns those of the table with that head."""
     return page.split(head, 1)[1].split("\n\n", 1)[0].splitlines()[1:]
 
 
@@ -311,8 +309,9 @@ def test_threads_and_memory_follow_concurrency(deployment: Deployment) -> None:
 
 
 def test_whoever_waits_waits_longer_than_whoever_works(deployment: Deployment) -> None:
-    subscription = deployment.one("google_pubsub_subscription", "gc_trigger").values
-    assert BUDGET_SECONDS < deployment.function("gc")["timeout_seconds"] <= subscription["ack_deadline_seconds"]
+    for program in TRIGGERED:
+        subscription = deployment.one("google_pubsub_subscription", "trigger", program).values
+        assert BUDGET_SECONDS < deployment.function(program)["timeout_seconds"] <= subscription["ack_deadline_seconds"]
     if deployment.has_front():
         timeout = int(deployment.one("google_cloud_run_v2_service").block("template")["timeout"].removesuffix("s"))
         configuration = _nginx_conf(deployment)
@@ -344,26 +343,6 @@ def test_the_front_takes_the_requests_and_waits_for_the_app(deployment: Deployme
     assert f"server 127.0.0.1:{port} " in _nginx_conf(deployment)
     assert len(_nginx_conf(deployment)) < 32 * 1024, "what a variable may hold"
     assert app["image"].startswith("europe-west1-docker.pkg.dev/example-registry/"), "what the function's build made"
-
-
-def test_messages_come_again_slowly_and_end_as_dead_letters(deployment: Deployment) -> None:
-    subscription = deployment.one("google_pubsub_subscription", "gc_trigger")
-    assert subscription.block("retry_policy") == {"minimum_backoff": "10s", "maximum_backoff": "600s"}
-    dead = deployment.one("google_pubsub_topic", "dead").values["id"]
-    assert subscription.block("dead_letter_policy")["dead_letter_topic"] == dead
-    assert deployment.one("google_pubsub_subscription", "dead").values["topic"] == dead
-    for one in deployment.all("google_pubsub_subscription"):
-        assert one.block("expiration_policy")["ttl"] == ""
-    endpoint = subscription.block("push_config")["push_endpoint"]
-    token = subscription.block("push_config", "oidc_token")
-    assert token == {"audience": endpoint, "service_account_email": deployment.account("push")}
-    assert endpoint == deployment.function("gc")["uri"]
-
-
-def test_the_clock_sends_a_gc_trigger(deployment: Deployment) -> None:
-    target = deployment.one("google_cloud_scheduler_job", "gc").block("pubsub_target")
-    assert target["topic_name"] == deployment.environment("api")["SLIPWAY_TOPIC"]
-    assert is_trigger(base64.b64decode(target["data"]))
 
 
 def test_every_alert_has_a_section_that_says_what_to_do(deployment: Deployment) -> None:

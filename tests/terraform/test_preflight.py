@@ -171,7 +171,7 @@ def test_the_constraints_know_the_buckets_and_the_clock(chosen: tuple[Choice, De
         assert not bucket.values["retention_policy"]
     source = next(one for one in deployment.all("google_storage_bucket") if one.values["name"].endswith("-source"))
     assert source.block("soft_delete_policy")["retention_duration_seconds"] == 0
-    assert deployment.one("google_cloud_scheduler_job", "gc").block("pubsub_target")
+    assert deployment.one("google_cloud_scheduler_job", "trigger", "gc").block("pubsub_target")
 
 
 @pytest.mark.parametrize("constraint", _REFUSING)

@@ -94,8 +94,8 @@ def test_every_variable_is_described_typed_and_of_use() -> None:
 @pytest.mark.parametrize(
     ("file", "old", "new", "expected"),
     [
-        ("events.tf", "ack_deadline_seconds =", "ack_deadline_second =", "ack_deadline_second"),
-        ("events.tf", "schedule    = var.gc_schedule", "schedule    = []", "schedule"),
+        ("triggers.tf", "ack_deadline_seconds =", "ack_deadline_second =", "ack_deadline_second"),
+        ("triggers.tf", "schedule    = each.value.schedule", "schedule    = []", "schedule"),
         ("blobs.tf", "google_project_iam_custom_role.api_blobs.id", "google_project_iam_custom_role.other.id", "other"),
         ("registry.tf", "INGRESS_TRAFFIC_ALL", "INGRESS_ALL", "ingress takes one of"),
         ("registry.tf", '"${local.registry_seconds}s"', '"${local.registry_seconds}"', "seconds with an s"),
@@ -103,7 +103,7 @@ def test_every_variable_is_described_typed_and_of_use() -> None:
         ("secrets.tf", "secret_data_wo_version = 1", "", "secret_data_wo_version"),
         ("database.tf", "settings {", 'connection_name = "mine"\n  settings {', "connection_name"),
         ("accounts.tf", '"${var.name}-${each.key}"', '"${var.name}-${each.key}-of-the-registry-itself"', "not match"),
-        ("events.tf", "base64encode(jsonencode({ collect = 1 }))", '"{}"', "not base64"),
+        ("triggers.tf", "base64encode(jsonencode({ (each.value.message) = 1 }))", '"{}"', "not base64"),
     ],
 )
 def test_the_simulated_provider_refuses_what_the_real_one_would(
