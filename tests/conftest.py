@@ -41,7 +41,7 @@ _END_SESSIONS: Final = """
      WHERE pid <> pg_backend_pid() AND pid <> ALL ('{%s}')
        AND (datname = current_database() OR state LIKE 'idle in transaction%%');
 """
-_WITHOUT_UNDO: Final = "UPDATE gc_settings SET grace = '0' WHERE event = 'undo'"
+WITHOUT_UNDO: Final = "UPDATE gc_settings SET grace = '0' WHERE event = 'undo'"
 _numbers = itertools.count(1)
 
 
@@ -61,7 +61,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
         administer(server, f"CREATE DATABASE {_TEMPLATE}")
         upgrade(server.url(_TEMPLATE))
         # What a test deletes goes by the graces that it sets; those of undo switch it on.
-        administer(server, _WITHOUT_UNDO, _TEMPLATE)
+        administer(server, WITHOUT_UNDO, _TEMPLATE)
         yield server
     finally:
         children.stop()

@@ -82,7 +82,7 @@ class Cast:
 
     @property
     def services(self) -> Services:
-        """As much of them as is used here."""
+        """Returns as much of them as is used here."""
         return cast(Services, _Services(self.database, self.bucket))
 
 

@@ -41,7 +41,7 @@ class _Path:
 
 
 def _in_order(order: Sequence[int]) -> Choose:
-    """By a list of turns; the turns of one who waits or is done are passed over."""
+    """Follows a list of turns; the turns of one who waits or is done are passed over."""
     turns = iter(order)
 
     def choose(ready: Sequence[int]) -> int:
@@ -77,7 +77,7 @@ def bounded(perform: Perform, seed: str) -> Iterator[Performance]:
 
 
 def _lengths(first: Performance, second: Performance) -> tuple[int, int]:
-    """How many steps each takes where it goes first."""
+    """Returns how many steps each takes where it goes first."""
     return sum(who == 0 for who, _ in first.steps), sum(who == 1 for who, _ in second.steps)
 
 

@@ -14,8 +14,10 @@ from functions.registry.metadata.driver import Connection
 from tests.races.gate import GatedDatabase
 
 _PATIENCE_SECONDS: Final = 30
-# An unhindered step takes about a millisecond; only one that takes longer is asked after.
+# An unhindered step takes about a millisecond; only one that takes longer is asked after, and then less and less often:
+# on a busy machine the questions would take most of the time.
 _GLANCE_SECONDS: Final = 0.002
+_LONGEST_GLANCE_SECONDS: Final = 0.05
 _BLOCKED: Final = """
     SELECT pid FROM unnest(CAST(:pids AS int[])) AS pid WHERE pg_blocking_pids(pid) && CAST(:pids AS int[])
 """
@@ -115,11 +117,11 @@ class Stage:
         return [who for who in range(2) if self._states[who] is state]
 
     def _settle(self, told: Performance) -> None:
-        """Until everyone has stopped, is done, or waits for a lock of one who stands still."""
-        deadline = time.monotonic() + _PATIENCE_SECONDS
+        """Waits until everyone has stopped, is done, or waits for a lock of one who stands still."""
+        deadline, glance = time.monotonic() + _PATIENCE_SECONDS, _GLANCE_SECONDS
         while time.monotonic() < deadline:
             with self._changed:
-                if self._changed.wait_for(lambda: not self._those(State.MOVING), _GLANCE_SECONDS):
+                if self._changed.wait_for(lambda: not self._those(State.MOVING), glance):
                     return
                 moving = self._those(State.MOVING)
             blocked = self._blocked()
@@ -127,9 +129,10 @@ class Stage:
             # Where both wait, the server ends one of them.
             if blocked.issuperset(moving) and self._those(State.STOPPED):
                 return
+            glance = min(2 * glance, _LONGEST_GLANCE_SECONDS)
         raise AssertionError("neither came to its next step")
 
     def _blocked(self) -> set[int]:
         pids = [database.gate.pid for database in self._databases]
-        rows = self._observer.run([(_BLOCKED, {"pids": pids})])[0].rows
+        rows = self._observer.run([(_BLOCKED, {"pids": pids})], kept=(_BLOCKED,))[0].rows
         return {pids.index(pid) for (pid,) in rows}
