@@ -20,9 +20,9 @@ from functions.migrate.schema import upgrade
 from functions.registry import telemetry
 from functions.registry.metadata.db import Database
 from functions.registry.metadata.driver import Connection
-from functions.registry.metadata.retention import policies, runs
+from functions.registry.metadata.retention import plans, policies, runs
+from functions.registry.metadata.retention.plans import NewPlan
 from functions.registry.metadata.retention.policies import NewPolicy
-from functions.registry.metadata.retention.runs import NewPlan
 from functions.registry.oci.name import RepositoryName
 from functions.registry.retention import judging, planning
 from functions.registry.wiring import Services
@@ -170,7 +170,7 @@ def of_due(postgres: Postgres, repositories: int, due: int) -> list[str]:
 
 
 def collect_nothing(made: Database) -> tuple[float, int]:
-    """With what is due put off: seconds and statements, the second time."""
+    """Returns seconds and statements of the second collection, with what is due put off."""
     later = "UPDATE retention_reviews SET due_at = due_at + interval '1 year' WHERE due_at < now()"
     run_sql(made, later)
     collect(made)
@@ -187,7 +187,7 @@ def of_plan(postgres: Postgres) -> list[str]:
         if known is None:
             raise RuntimeError("the policy is gone")
         plan = NewPlan(known.id, "tidy", "", known.revision, judging.written(known), None)
-        run = runs.make_plan(made, plan, "somebody")
+        run = plans.add(made, plan, "somebody")
         planning.make(made, 70, time.monotonic() + 0.2, run)
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         seconds = timed(lambda: planning.make(made, 70, time.monotonic() + 600, run))
@@ -199,7 +199,7 @@ def of_plan(postgres: Postgres) -> list[str]:
 
 
 def of_pushes(postgres: Postgres) -> list[list[str]]:
-    """Of a new tag each, through the metadata alone, in turns."""
+    """Pushes a new tag each time, through the metadata alone, in turns."""
     pushers: dict[str, Pusher] = {}
     with (
         database(postgres, "none") as without,

@@ -7,7 +7,7 @@ from typing import Final
 
 from functions.registry import telemetry
 from functions.registry.metadata.db import MetadataUnavailable
-from functions.registry.metadata.retention import clock, fills, reviews, runs
+from functions.registry.metadata.retention import clock, fills, reviews, runs, scheduled
 from functions.registry.metadata.retention.reviews import Key
 from functions.registry.retention import applying, gathering, judging, planning
 from functions.registry.wiring import Services
@@ -68,7 +68,7 @@ def _put_off(services: Services, key: Key, error: Exception) -> None:
 
 
 def _close(services: Services) -> bool:
-    closed = runs.close(services.database)
+    closed = scheduled.close(services.database)
     if closed is None:
         return False
     fields = {"run": closed.id, "policy": closed.policy, "tags": closed.waiting, "reason": closed.reason}

@@ -30,9 +30,9 @@ from functions.registry.metadata.events import subscriptions
 from functions.registry.metadata.events.subscriptions import NewSubscription
 from functions.registry.metadata.imports import sources
 from functions.registry.metadata.imports.sources import NewSource
-from functions.registry.metadata.retention import policies, runs
+from functions.registry.metadata.retention import plans, policies, progress
+from functions.registry.metadata.retention.plans import NewPlan
 from functions.registry.metadata.retention.policies import NewPolicy
-from functions.registry.metadata.retention.runs import NewPlan
 from functions.registry.metadata.usage import quotas
 from functions.registry.metadata.usage.quotas import Quota
 from functions.registry.oci.digest import Digest
@@ -157,7 +157,7 @@ class Stand:
         return ended
 
     def sign_in(self, name: str, secret: str) -> None:
-        """As `docker login` stores it."""
+        """Stores the secret as `docker login` does."""
         auth = base64.b64encode(f"{name}:{secret}".encode()).decode()
         folder = self.home / ".docker"
         folder.mkdir(exist_ok=True)
@@ -211,7 +211,7 @@ class Stand:
         policies.put(database, _TIDY, "user:admin", 10, 0, is_seen=True)
         self.names |= {"RETENTION-RUN": str(_planned(database)), "RETENTION-PLAN": str(_planned(database))}
         self.names["RETENTION-DONE"] = str(_planned(database))
-        assert runs.apply(database, int(self.names["RETENTION-DONE"]), "user:admin")
+        assert progress.begin(database, int(self.names["RETENTION-DONE"]), "user:admin")
         assert applying.apply_until(database, 60, int(self.names["RETENTION-DONE"]), time.monotonic() + 60)
         loaded = {"name": "others", "repositories": "others/**", "rules": _TIDY.rules}
         (self.home / "retention.json").write_text(json.dumps({"policies": [loaded]}))
@@ -283,7 +283,7 @@ def _planned(database: Database) -> int:
     document = {"name": "tidy", "repositories": "team/**", "position": 1, "rules": _TIDY.rules, "new_for": 3600}
     known = policies.get(database, "tidy")
     assert known is not None
-    plan = runs.make_plan(database, NewPlan(known.id, "tidy", "team", known.revision, document, None), "user:admin")
+    plan = plans.add(database, NewPlan(known.id, "tidy", "team", known.revision, document, None), "user:admin")
     assert planning.make(database, 60, time.monotonic() + 60, plan)
     return plan
 

@@ -77,7 +77,7 @@ def all_runs(database: Database) -> list[Run]:
 
 @pytest.fixture
 def services(database: Database) -> Services:
-    """As much of them as retention asks for."""
+    """Gives as much of them as retention asks for."""
     settings = SimpleNamespace(pulls_and_pushes_interval_seconds=10)
     return cast(Services, SimpleNamespace(database=database, settings=settings))
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from functions.registry.metadata.content import moves
 from functions.registry.metadata.db import Database
-from functions.registry.metadata.retention import policies, runs, verdicts
+from functions.registry.metadata.retention import policies, progress, verdicts
 from functions.registry.metadata.retention.verdicts import Wanted
 from functions.registry.oci.name import RepositoryName
 from tests.metadata.build import APP, push_image, query, value
@@ -50,7 +50,7 @@ def test_the_first_run_is_held_until_somebody_applies_it(database: Database, col
     [run] = all_runs(database)
     assert (run.state, run.reason, run.waiting) == ("held", policies.UNSEEN, 3)
     assert len(tag_names(database)) == 5
-    assert runs.apply(database, run.id, "user:someone")
+    assert progress.begin(database, run.id, "user:someone")
     collect()
     assert tag_names(database) == ["4", "5"]
     _push(database, 2)

@@ -12,9 +12,10 @@ from functions.registry.metadata.access import rules as tag_rules
 from functions.registry.metadata.access.rules import NewRule
 from functions.registry.metadata.content import removal, tags
 from functions.registry.metadata.db import Database
-from functions.registry.metadata.retention import clock, policies, runs, verdicts
+from functions.registry.metadata.retention import clock, plans, policies, progress, runs, verdicts
+from functions.registry.metadata.retention.plans import NewPlan
 from functions.registry.metadata.retention.policies import PolicyChanged
-from functions.registry.metadata.retention.runs import NewPlan, Run
+from functions.registry.metadata.retention.runs import Run
 from functions.registry.metadata.retention.verdicts import Shown, Wanted
 from functions.registry.oci.name import Tag
 from functions.registry.retention import applying, judging, planning
@@ -38,13 +39,13 @@ def _plan(database: Database) -> int:
     known = policies.get(database, "tidy")
     assert known is not None
     plan = NewPlan(known.id, "tidy", "team", known.revision, judging.written(known), None)
-    run = runs.make_plan(database, plan, "somebody")
+    run = plans.add(database, plan, "somebody")
     assert planning.make(database, LEEWAY, time.monotonic() + 60, run)
     return run
 
 
 def _apply(database: Database, run: int) -> Run:
-    assert runs.apply(database, run, "user:someone")
+    assert progress.begin(database, run, "user:someone")
     assert applying.apply_until(database, LEEWAY, run, time.monotonic() + 60)
     found = runs.get(database, run)
     assert found is not None
@@ -153,11 +154,11 @@ def test_a_plan_of_a_policy_that_was_changed_is_not_applied(database: Database, 
     held = all_runs(database)[0]
     assert held.state == "held"
     put_policy(database, rules=[{"tags": "*", "keep": {"newest": 1}}])
-    assert not runs.apply(database, run, "user:someone")
+    assert not progress.begin(database, run, "user:someone")
     ended = runs.get(database, held.id)
     assert ended is not None
     assert (ended.state, ended.reason) == ("expired", "the policy was changed")
-    assert not runs.apply(database, held.id, "user:someone")
+    assert not progress.begin(database, held.id, "user:someone")
 
 
 def test_two_editors_do_not_overwrite_each_other(database: Database) -> None:

@@ -11,8 +11,8 @@ import pytest
 from functions.registry.metadata.access import rules as tag_rules
 from functions.registry.metadata.access.rules import NewRule
 from functions.registry.metadata.db import Database
-from functions.registry.metadata.retention import policies, runs, verdicts
-from functions.registry.metadata.retention.runs import NewPlan
+from functions.registry.metadata.retention import plans, policies, runs, verdicts
+from functions.registry.metadata.retention.plans import NewPlan
 from functions.registry.metadata.retention.verdicts import Wanted
 from functions.registry.retention import judging, planning
 from functions.registry.retention.policies import Policy, read_rules
@@ -102,7 +102,7 @@ def _planned(database: Database, name: str) -> dict[str, str | None]:
     known = policies.get(database, name)
     assert known is not None
     plan = NewPlan(known.id, name, "team", known.revision, judging.written(known), None)
-    run = runs.make_plan(database, plan, "somebody")
+    run = plans.add(database, plan, "somebody")
     assert planning.make(database, LEEWAY, time.monotonic() + 60, run)
     found = runs.get(database, run)
     assert found is not None

@@ -19,7 +19,7 @@ NAMES = [f"b{number:02}" for number in range(12)]
 
 
 def _removed(database: Database, collect: Collect) -> int:
-    """Of twelve tags the oldest four go; the run's id."""
+    """Removes the oldest four of twelve tags, and returns the run's id."""
     for name in NAMES:
         push_image(database, APP, name, image=Image(config=name.encode()))
         age(database, 2)

@@ -18,9 +18,9 @@ from functions.registry.metadata.events import subscriptions
 from functions.registry.metadata.events.subscriptions import NewSubscription
 from functions.registry.metadata.imports import sources
 from functions.registry.metadata.imports.sources import NewSource
-from functions.registry.metadata.retention import policies, runs
+from functions.registry.metadata.retention import plans, policies
+from functions.registry.metadata.retention.plans import NewPlan
 from functions.registry.metadata.retention.policies import NewPolicy
-from functions.registry.metadata.retention.runs import NewPlan
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.media_type import OCI_INDEX, OCI_MANIFEST
 from functions.registry.oci.name import RepositoryName
@@ -85,14 +85,14 @@ class World:
         """A new plan of the namespace; its id."""
         document = {"name": "tidy", "repositories": "team/**", "position": 1, "rules": [], "new_for": 86_400}
         plan = NewPlan(None, "tidy", "team", 0, document, None)
-        return runs.make_plan(self.registry.services.database, plan, "somebody")
+        return plans.add(self.registry.services.database, plan, "somebody")
 
     def backup(self) -> int:
-        """Of backups something that was done; its id."""
+        """Makes a backup that is sealed, and returns its id."""
         return sealed(self.registry.services.database)
 
     def deleted(self, act: str) -> TestResponse:
-        """Of a repository that was deleted, and that whoever may delete it may put back or purge."""
+        """Deletes a repository, which whoever may delete it may then put back or purge."""
         database = self.registry.services.database
         build.set_grace(database, undo=1)
         removal.remove(database, RepositoryName(REPOSITORY))
@@ -365,7 +365,7 @@ def outcomes_of(registry: Guarded) -> dict[tuple[str, str], int]:
 
 
 def _headers(registry: Guarded, secrets: dict[str, str], person: str) -> dict[str, str]:
-    """With a token for everything that can be asked for: what isn't granted is missing in it."""
+    """Makes a token for everything that can be asked for: what isn't granted is missing in it."""
     name = person.replace(" ", "-")
     token = registry.token(name if person in secrets else None, secrets.get(person), _ALL, "registry:catalog:*")
     return registry.as_bearer(token)
@@ -383,7 +383,7 @@ def people(registry: Guarded) -> dict[str, str]:
 
 
 def table(outcomes: dict[tuple[str, str], int]) -> Iterator[str]:
-    """As Markdown."""
+    """Writes it as Markdown."""
     yield "| operation | " + " | ".join(PEOPLE) + " |"
     yield "|---|" + "---|" * len(PEOPLE)
     for operation in OPERATIONS:

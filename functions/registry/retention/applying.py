@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from functions.registry import told
 from functions.registry.metadata.db import ChangeRefused, Database, Followed, Session
-from functions.registry.metadata.retention import facts, policies, removing, runs, verdicts
+from functions.registry.metadata.retention import facts, policies, progress, removing, verdicts
 from functions.registry.metadata.retention.facts import Situation
 from functions.registry.metadata.retention.runs import Run
 from functions.registry.metadata.retention.verdicts import Ending
@@ -45,7 +45,7 @@ def apply_some(db: Database, leeway: int, run_id: int | None = None) -> Applied 
 
     What is deleted tells which policy and which run did it, and who let it if somebody did.
     """
-    run = runs.unfinished(db, run_id)
+    run = progress.unfinished(db, run_id)
     if run is None:
         return None
     actor = f"policy:{run.policy}"
@@ -69,12 +69,12 @@ def apply_until(db: Database, leeway: int, run_id: int, deadline: float) -> bool
 
 
 def _apply(session: Session, leeway: int, run_id: int | None) -> Applied | None:
-    run = runs.lock(session, "applying", run_id)
+    run = progress.lock(session, run_id)
     if run is None:
         return None
     waiting: list[list[Any]] = session.one_or_none(verdicts.waiting(run.id, MOST_TAGS)) or []
     if not waiting:
-        session.batch(runs.finishing(run.id, "done", "tags.delete", "removed"))
+        session.batch(progress.finishing(run.id, "done", "tags.delete", "removed"))
         return Applied(run.id, run.policy, 0, 0, is_done=True)
     repository_id = waiting[0][0]
     shown = {tag: (manifest_id, pushed_at) for _, tag, manifest_id, pushed_at, _ in waiting}
@@ -84,7 +84,7 @@ def _apply(session: Session, leeway: int, run_id: int | None) -> Applied | None:
     left_alone = len(ended) - len(going)
     calls: list[Any] = [removing.removing(repository_id, going)] if going else []
     calls.append(verdicts.ending(run.id, repository_id, ended))
-    calls.append(runs.adding_outcomes(run.id, removed=len(going), left_alone=left_alone))
+    calls.append(progress.adding_outcomes(run.id, removed=len(going), left_alone=left_alone))
     session.batch(calls)
     return Applied(run.id, run.policy, len(going), left_alone, is_done=False)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from functions.registry.metadata.db import Database, Session
-from functions.registry.metadata.retention import facts, policies, reviews, runs, verdicts
+from functions.registry.metadata.retention import facts, policies, reviews, scheduled, verdicts
 from functions.registry.metadata.retention.facts import Situation
 from functions.registry.metadata.retention.policies import StoredPolicy
 from functions.registry.metadata.retention.reviews import Key
@@ -94,5 +94,5 @@ def _judges(situations: dict[int, Situation], deciding: dict[int, StoredPolicy],
 
 def _add(session: Session, policy: StoredPolicy, rows: list[NewVerdict]) -> None:
     """Adds to the policy's run, unless the policy was changed meanwhile: then all is looked at again anyway."""
-    for run_id in session.all(runs.current(policy.id, policy.revision, judging.written(policy))):
-        session.batch([verdicts.adding(run_id, rows), runs.counting_waiting(run_id)])
+    for run_id in session.all(scheduled.current(policy.id, policy.revision, judging.written(policy))):
+        session.batch([verdicts.adding(run_id, rows), scheduled.counting_waiting(run_id)])

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from functions.registry.metadata.db import ChangeRefused, Database, Followed, Session
 from functions.registry.metadata.history import restoring
 from functions.registry.metadata.history.restoring import NothingToRestore, Wanted
-from functions.registry.metadata.retention import facts, runs, verdicts
+from functions.registry.metadata.retention import facts, progress, verdicts
 from functions.registry.metadata.retention.verdicts import Ending
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.name import RepositoryName, Tag
@@ -40,7 +40,7 @@ def undo_until(db: Database, run_id: int, deadline: float) -> bool:
     while time.monotonic() < deadline:
         removed: list[list[Any]] = db.one_or_none(verdicts.waiting(run_id, _TOGETHER, "removed")) or []
         if not removed:
-            db.batch(runs.finishing(run_id, "undone", "tags.restore", "restored"))
+            db.batch(progress.finishing(run_id, "undone", "tags.restore", "restored"))
             return True
         repository_id = removed[0][0]
         tags = {tag: Digest.parse(digest) for _, tag, _, _, digest in removed}

@@ -18,9 +18,10 @@ from functions.api.web.pages import cut, link
 from functions.api.web.responses import answer
 from functions.api.web.rows import plain, rows
 from functions.registry.metadata.access.patterns import namespace_of
-from functions.registry.metadata.retention import runs, verdicts
+from functions.registry.metadata.retention import plans, progress, runs, verdicts
+from functions.registry.metadata.retention.plans import NewPlan
 from functions.registry.metadata.retention.policies import namespace_of as place_of
-from functions.registry.metadata.retention.runs import NewPlan, Run
+from functions.registry.metadata.retention.runs import Run
 from functions.registry.retention import applying, judging, planning, spans, undoing
 
 _LONGEST_NAME: Final = 64
@@ -52,7 +53,7 @@ def make_plan(context: Context, _: routes.MakePlan) -> Response:
         "new_for": planned.new_for,
     }
     plan = NewPlan(policy_id, planned.name, place_of(planned.repositories), revision, document, within)
-    made = runs.make_plan(context.services.database, plan, context.caller.label)
+    made = plans.add(context.services.database, plan, context.caller.label)
     planning.make(context.services.database, _leeway(context), time.monotonic() + _SECONDS, made)
     registry_changed(context, "retention.plan", name, namespace_of(planned.repositories), run=made)
     run = _known(context, made)
@@ -108,7 +109,7 @@ def decide(context: Context, route: routes.DecideRun) -> Response:
 
 def _apply(context: Context, run: Run) -> None:
     database = context.services.database
-    if not runs.apply(database, run.id, context.caller.label):
+    if not progress.begin(database, run.id, context.caller.label):
         raise ResourceExists(_refusal(run))
     if not applying.apply_until(database, _leeway(context), run.id, time.monotonic() + _SECONDS):
         context.services.gc_trigger.send()

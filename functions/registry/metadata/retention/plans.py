@@ -1,15 +1,28 @@
-"""What the making of a plan reads and writes: the repositories in order, and how far it has come."""
+"""The making of a plan: the repositories in order, and how far it has come."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any, Final
 
 from functions.registry.metadata.access.patterns import repository_regex
-from functions.registry.metadata.db import Call, Session, Statement
-from functions.registry.metadata.retention.runs import Run
+from functions.registry.metadata.db import Call, Database, Session, Statement
+from functions.registry.metadata.retention.runs import GOOD_FOR_DAYS, Run
 
 _LEASE_SECONDS: Final = 60
+
+
+@dataclass(frozen=True, slots=True)
+class NewPlan:
+    """`policy_id` is None for a policy that isn't saved; `repositories` narrows it down."""
+
+    policy_id: int | None
+    policy: str
+    namespace: str
+    revision: int
+    document: dict[str, Any]
+    repositories: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +38,18 @@ class Next:
     id: int
     name: str
 
+
+_ADD: Final = Statement(
+    "retention_plans_add",
+    int,
+    """
+    INSERT INTO retention_runs (kind, state, policy_id, policy, namespace, revision, document, repositories, made_by,
+                                expires_at)
+    VALUES ('plan', 'making', :policy_id, :policy, :namespace, :revision, CAST(:document AS jsonb), :repositories,
+            :author, now() + make_interval(days => :days))
+    RETURNING id
+    """,
+)
 
 # A lease, for verdicts are committed page by page; who finds one whose time is over goes on behind the last repository
 # that was finished.
@@ -108,6 +133,20 @@ _FINISH: Final = Statement(
      WHERE run.id = :id
     """,
 )
+
+
+def add(db: Database, plan: NewPlan, author: str) -> int:
+    call = _ADD(
+        policy_id=plan.policy_id,
+        policy=plan.policy,
+        namespace=plan.namespace,
+        revision=plan.revision,
+        document=json.dumps(plan.document),
+        repositories=plan.repositories,
+        author=author,
+        days=GOOD_FOR_DAYS,
+    )
+    return db.all(call)[0]
 
 
 def take(run_id: int | None) -> Call[Making]:
