@@ -1,14 +1,11 @@
 """The function `work`: woken by Pub/Sub, it goes on with what takes long: moving a registry in, migrations of large
 tables in the background, and checks.
-
-A message may be lost, doubled or late: the database knows what is to be done.
 """
 
 from __future__ import annotations
 
 import time
-from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 
 import functions_framework
 from cloudevents.http import CloudEvent
@@ -21,29 +18,23 @@ from functions.migrate.imports.layouts import Layouts
 from functions.migrate.imports.remote.work import Remotes
 from functions.migrate.imports.wishes import seal_wished
 from functions.registry import telemetry, told
-from functions.registry.events.trigger import WORK, is_trigger, message_data
+from functions.registry.events.trigger import WORK
+from functions.registry.events.triggered import answer_failures, is_to_run
 from functions.registry.metadata.checks import checks
-from functions.registry.metadata.db import MetadataUnavailable, NotMigrated
 from functions.registry.metadata.imports.remote import passes
-from functions.registry.metadata.schema_version import SchemaUnknown
 from functions.registry.wiring import Services, services
 
 # Well below the ten minutes after which a message is delivered again.
 BUDGET_SECONDS: Final = 240.0
 
 
+answer_failures(WORK)
+
+
 @functions_framework.cloud_event
 def work(event: CloudEvent) -> None:
-    """Acknowledges what is no trigger of ours, for sending it again would not make it one; and what comes too early."""
-    if not is_trigger(message_data(event.data), WORK):
-        telemetry.log("WARNING", "not a trigger of work", event_id=event["id"], source=event["source"])
-        return
-    try:
-        services().schema.require()
-    except (SchemaUnknown, NotMigrated) as error:
-        telemetry.log("WARNING", "no work without the schema", reason=str(error))
-        return
-    run(services())
+    if is_to_run(event, WORK, services().schema):
+        run(services())
 
 
 def run(services: Services, budget_seconds: float = BUDGET_SECONDS) -> int:
@@ -88,26 +79,3 @@ def run(services: Services, budget_seconds: float = BUDGET_SECONDS) -> int:
                 out_of_time=is_out_of_time,
             )
     return done
-
-
-# A message that has no data, or is no message at all, never comes to the function: the framework refuses it. It would
-# come again and again, and end as a dead letter that nobody can use.
-@functions_framework.errorhandler(400)  # type: ignore[untyped-decorator]  # the framework has no types
-def unreadable(error: Any) -> tuple[str, int]:
-    telemetry.log("WARNING", "not a message", error=type(error).__name__, characters=len(str(error.description)))
-    return "", 204
-
-
-# All else, so that no answer is a page for people: an event that can't be carried out now comes again.
-@functions_framework.errorhandler(500)  # type: ignore[untyped-decorator]  # as above
-@functions_framework.errorhandler(Exception)  # type: ignore[untyped-decorator]  # as above
-def failed(error: Exception) -> tuple[dict[str, str], int]:
-    error = getattr(error, "original_exception", None) or error
-    status = getattr(error, "code", HTTPStatus.INTERNAL_SERVER_ERROR)
-    if status < HTTPStatus.INTERNAL_SERVER_ERROR:
-        return {"error": "POST an event to /"}, max(status, HTTPStatus.NOT_FOUND)
-    if isinstance(error, MetadataUnavailable):
-        telemetry.log("ERROR", "no work", reason=str(error))
-        return {"error": "temporarily unavailable: send it again"}, 503
-    telemetry.log_exception("unexpected error", error)
-    return {"error": "unknown error"}, 500

@@ -92,7 +92,7 @@ def test_what_is_no_gc_trigger_is_acknowledged_and_told_and_nothing_is_collected
     garbage: Registry, function: Any, form: str, data: bytes, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert deliver(function, form, data).status_code == 200
-    assert [line["severity"] for line in logged(capsys, "not a GC trigger")] == ["WARNING"]
+    assert [line["severity"] for line in logged(capsys, "not a trigger")] == ["WARNING"]
     assert rows(garbage, "blobs") == 1
 
 
@@ -144,7 +144,7 @@ def test_a_message_that_comes_before_the_first_migration_is_acknowledged(
         wiring.services().database.close()
     forget_services()
     administer(postgres, "DROP DATABASE not_migrated")
-    assert len(logged(capsys, "no GC run without the schema")) == 1
+    assert len(logged(capsys, "no run without the schema")) == 1
 
 
 def test_without_a_database_the_message_comes_again(
@@ -295,7 +295,7 @@ def hole() -> Iterator[str]:
 
 
 def quickest_push(registry: Registry) -> float:
-    """Of several: what else the machine does is of no account."""
+    """Takes the quickest of several: what else the machine does is of no account."""
     seconds = []
     for number in range(8):
         started = time.monotonic()

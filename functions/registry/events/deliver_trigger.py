@@ -40,7 +40,7 @@ class DeliverTrigger:
         threading.Thread(target=self._send, name="deliver-trigger", daemon=True).start()
 
     def publish(self) -> bool:
-        """Now, waiting for the answer; False if it can't be done, which is logged."""
+        """Publishes now, waiting for the answer; returns False if it can't be done, which is logged."""
         if not self._topic:
             return False
         try:
