@@ -59,7 +59,7 @@ class ArchivedApi:
             children.stop()
 
     def compile(self) -> None:
-        """As a build may do it: the packages' code is compiled when they are installed."""
+        """Compiles the packages' code, as a build may do when they are installed."""
         python = self._packages / "bin" / "python"
         subprocess.run([str(python), "-m", "compileall", "-q", str(self._source)], check=True)
 
@@ -72,7 +72,7 @@ class ArchivedApi:
 
 
 def _cpu_seconds_of(child: Child) -> float:
-    """With the workers that it forked."""
+    """Returns the time of a process, with the workers that it forked."""
     if child.process is None:
         raise LookupError(f"{child.name} was not started")
     pid = child.process.pid
@@ -80,7 +80,7 @@ def _cpu_seconds_of(child: Child) -> float:
 
 
 def _cpu_seconds_of_children() -> float:
-    """Of those that have ended."""
+    """Returns the time of those that have ended."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
 

@@ -61,7 +61,7 @@ class Pushes:
             answer.raise_for_status()
 
     def milliseconds(self) -> float:
-        """How long one took that moves the tag."""
+        """Returns how long one push took that moves the tag."""
         self._number += 1
         image = self._images[self._number % 2]
         started = time.perf_counter()
@@ -126,7 +126,7 @@ def _receive(addresses: Any) -> None:
 
 
 def webhooks(stack: Stack, events: int) -> str:
-    """Of 200 repositories to two receivers, all of them due at once."""
+    """Measures how those of 200 repositories reach two receivers, all of them due at once."""
     environment = {**stack.environment, "SLIPWAY_PRIVATE_RECEIVERS": "127.0.0.1", "SLIPWAY_EVENTS_TOPIC": ""}
     made = parts.build(Settings.from_environment(environment))
     rows = []

@@ -109,7 +109,7 @@ def _with_size(path: str, size: int) -> str:
 
 
 def _sorted(path: str, orders: Sequence[str], size: int, total: str, **more: str) -> Iterator[List]:
-    """By name from the beginning; by all else from the largest on, or the latest."""
+    """Gives the list in each order: by name from the beginning, by all else from the largest on, or the latest."""
     for order in orders:
         query = urlencode({"sort": order if order == "name" else f"-{order}", **more}, safe="{}")
         yield List(f"{path}?{query}", size, total)

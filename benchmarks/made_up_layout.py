@@ -37,7 +37,7 @@ def _blob(text: str) -> Digest:
 
 @lru_cache(maxsize=256)
 def _images(number: int) -> tuple[tuple[Digest, bytes, tuple[Digest, ...]], ...]:
-    """Of each tag the digest, the payload and the blobs."""
+    """Gives of each tag the digest, the payload and the blobs."""
     bases = [_blob(f"base {number // NEIGHBOURS} {(number + each) % BASES}") for each in range(3)]
     made = []
     for tag in range(TAGS):

@@ -132,7 +132,7 @@ def _pulling(url: str) -> Iterator[list[float]]:
 
 
 def _server_cpu(pid: int) -> float:
-    """Of the server with all its sessions, those that are over too."""
+    """Returns the seconds of the server with all its sessions, those that are over too."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     over = (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
     return cpu_seconds(pid) + over + sum(cpu_seconds(child) for child in children_of(pid))

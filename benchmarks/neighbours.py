@@ -82,7 +82,7 @@ def worst_pattern(number: int, starred: int, repositories: list[str]) -> str:
 
 
 def fill(database: Database, outsider: Tenant, repositories: list[str], settings: Settings) -> None:
-    """As much as a namespace's administrator may make."""
+    """Makes as much as a namespace's administrator may."""
     each, starred = settings.grants_per_grantee, settings.starred_characters_per_grantee
     for grantee in (None, outsider.robot.id):
         for number in range(each):

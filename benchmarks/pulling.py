@@ -29,20 +29,20 @@ def pull_for(port: int, seconds: float) -> list[float]:
 
 
 def pull_while_computing(port: int, seconds: float) -> list[float]:
-    """Beside one process of lowest priority that asks for nothing but a core."""
+    """Pulls beside one process of lowest priority that asks for nothing but a core."""
     with _computing():
         return pull_for(port, seconds)
 
 
 def pull_while_collecting(api_port: int, gc_port: int) -> list[float]:
-    """Until the gc function has collected everything that is due."""
+    """Pulls until the gc function has collected everything that is due."""
     collecting = threading.Thread(target=_wake, args=(gc_port,))
     collecting.start()
     return pull_while(api_port, collecting.is_alive)
 
 
 def pull_while(port: int, goes_on: Callable[[], bool]) -> list[float]:
-    """By tag, over one connection; milliseconds of each pull."""
+    """Pulls by tag, over one connection, and returns the milliseconds of each pull."""
     connection = http.client.HTTPConnection(HOST, port, timeout=60)
     taken: list[float] = []
     while goes_on():

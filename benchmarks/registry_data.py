@@ -104,7 +104,7 @@ class Registry:
         self._connection.close()
 
     def grow(self, manifests: int) -> None:
-        """To so many, a multiple of 320."""
+        """Grows the registry to so many, a multiple of 320."""
         while self._manifests < manifests:
             first, last = self._manifests, min(self._manifests + _AT_ONCE // 320 * 320, manifests) - 1
             blobs = {"first_blob": first // 320 * 64, "last_blob": (last // 320 + 1) * 64 - 1}

@@ -97,7 +97,7 @@ class Network:
 def forgetful(
     target: str | tuple[str, int], *, idle_seconds: float = math.inf, closed_seconds: float = 0
 ) -> Iterator[Network]:
-    """On the way to a unix socket, or to a host and port."""
+    """Gives the way to a unix socket, or to a host and port."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         network = Network(target, listener, idle_seconds, closed_seconds)

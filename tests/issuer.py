@@ -49,7 +49,7 @@ def rsa_key(number: int = 0, bits: int = 2048) -> rsa.RSAPrivateKey:  # noqa: AR
 
 
 def private_pem(*keys: PrivateKey) -> str:
-    """As a deployment gives them: one after the other."""
+    """Writes the keys as a deployment gives them: one after the other."""
     return "".join(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode() for key in keys)
 
 
@@ -61,7 +61,7 @@ def public_pem(*keys: PrivateKey) -> str:
 
 @cache
 def certificate_of(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> str:
-    """Of `localhost`, by itself."""
+    """Makes one of `localhost`, signed by itself."""
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
     now = datetime.now(UTC)
     builder = x509.CertificateBuilder(

@@ -113,7 +113,7 @@ class Registry:
         return image
 
     def pull_blob(self, repository: str, digest: Digest) -> bytes:
-        """As clients do: to the registry, then to where it points."""
+        """Pulls as clients do: from the registry, then from where it points."""
         response = self.get(f"/v2/{repository}/blobs/{digest}")
         if response.status_code == 307:
             answer = requests.get(response.headers["Location"], timeout=10)
@@ -123,7 +123,7 @@ class Registry:
         return bytes(response.data)
 
     def error_code(self, response: TestResponse) -> str:
-        """Of an answer that must be an OCI error."""
+        """Returns the code of an answer that must be an OCI error."""
         assert response.content_type == "application/json", response.text
         errors = response.get_json()["errors"]
         assert len(errors) == 1

@@ -24,7 +24,7 @@ _TOLD: Final = ("SLIPWAY_TEST_", "SLIPWAY_FUZZ_", "SLIPWAY_MACHINE_", "SLIPWAY_T
 
 
 def is_foreign(name: str) -> bool:
-    """Whether an environment variable could change what a test finds."""
+    """Says whether an environment variable could change what a test finds."""
     upper = name.upper()
     return (upper in _NAMES or upper.startswith(_SETTINGS)) and not upper.startswith(_TOLD)
 

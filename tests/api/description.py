@@ -88,7 +88,7 @@ class Operation:
         return {parameter["name"]: parameter for parameter in found if parameter["in"] == where}
 
     def describes(self, status: int, code: str | None) -> bool:
-        """Whether an answer is one of those that are told of. The answer to HEAD has no code."""
+        """Says whether an answer is one of those that are told of. The answer to HEAD has no code."""
         if status < 400:
             return status in self.successes
         refusals = self.refusals | ANYWHERE

@@ -69,7 +69,7 @@ def migration(database: Database, columns: str, name: str = "tag_subjects") -> t
 
 
 def pending(database: Database) -> int:
-    """How many tags don't say what they belong to."""
+    """Returns how many tags don't say what they belong to."""
     return int(value(database, PENDING))
 
 

@@ -120,7 +120,7 @@ def there(
 
 
 def delete_object(storage_address: str, bucket: str, name: str) -> None:
-    """Behind the registry's back."""
+    """Deletes it behind the registry's back."""
     url = f"{storage_address}/storage/v1/b/{bucket}/o/{quote(name, safe='')}"
     requests.delete(url, timeout=10).raise_for_status()
 

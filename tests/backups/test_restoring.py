@@ -221,7 +221,7 @@ def test_a_backup_of_a_later_release_is_refused(backups: Backups, elsewhere: Set
 
 
 def _reseal(backups: Backups, name: str, revisions: list[str]) -> None:
-    """As a release would have sealed it whose last revisions these are."""
+    """Seals it as a release would have done whose last revisions these are."""
     seal = layout.read_seal(backups.store, name)
     backups.store.delete([layout.seal_name(name)])
     seal.revisions[:] = revisions

@@ -59,7 +59,7 @@ def _image() -> Image:
 
 
 def _parts(stock: Stock, count: int) -> Iterator[Stock]:
-    """As many stocks, one for each repository."""
+    """Makes as many stocks, one for each repository."""
     for number in range(count):
         yield Stock(stock.images[number::count], stock.untagged[number::count], stock.loose[number::count])
 

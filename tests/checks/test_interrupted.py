@@ -28,7 +28,7 @@ class Killed(BaseException):
 
 @contextmanager
 def killed_at(number: int) -> Iterator[None]:
-    """Before it asks the database, or the store, for that time."""
+    """Kills the check before its question of that number, to the database or to the store."""
     steps = itertools.count(1)
     run, get = Database._run, StoredObjects._get
 

@@ -10,7 +10,7 @@ from tests.api.description import DOCUMENT, resolve, template_of
 
 
 def schema_of(method: str, path: str, status: int) -> dict[str, Any]:
-    """Of an answer's content; empty where there is none."""
+    """Returns the schema of an answer's content; empty where there is none."""
     template = template_of(path)
     assert template is not None, path
     responses = DOCUMENT["paths"][template][method.lower()]["responses"]
@@ -26,7 +26,7 @@ def faults(value: Any, schema: dict[str, Any]) -> list[str]:
 
 
 def faults_of_output(output: Any, method: str, path: str, status: int) -> list[str]:
-    """Of what a command gave: the API's document, or the array that it has."""
+    """Finds what is wrong with a command's output: the API's document, or the array that it has."""
     schema = schema_of(method, path, status)
     assert schema, path
     if isinstance(output, dict):

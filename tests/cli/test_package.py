@@ -24,7 +24,7 @@ MOST_BYTES: Final = 5_000_000
 
 @pytest.fixture(scope="session")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """As `make cli` makes it; of what is installed here, so that nothing is fetched."""
+    """Makes it as `make cli` does, of what is installed here, so that nothing is fetched."""
     folder = tmp_path_factory.mktemp("cli")
     made = folder / "slipway.pyz"
     locked = re.findall(r"^([a-z0-9-]+)==", (ROOT / "requirements" / "cli.txt").read_text(), re.MULTILINE)

@@ -65,7 +65,7 @@ def site(request: pytest.FixtureRequest) -> Iterator[Site]:
 
 
 def _filled(page: Page, repository: Repository) -> Site:
-    """With content that tells the page's site of it where a browser takes it for more than data."""
+    """Fills it with content that tells the page's site of it where a browser takes it for more than data."""
     visit = f"fetch('{page.origin}/visited')"
     contents = [
         "a blob that pages may read",

@@ -102,7 +102,7 @@ def check(
 
 
 def token_of(account: Account) -> str:
-    """For a client that can't ask for a token itself."""
+    """Asks for a token in the name of a client that can't do it itself."""
     query = {"service": "slipway", "scope": f"repository:{account.repository.name}:pull,push"}
     answer = requests.get(
         f"http://{account.address}/token", query, auth=(account.name, account.secret), timeout=_SECONDS

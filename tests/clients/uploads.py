@@ -40,7 +40,7 @@ def next_location(answer: requests.Response) -> str:
 
 
 def offset_of(location: str) -> tuple[int, str]:
-    """How many bytes the registry has, and where to send the rest."""
+    """Returns how many bytes the registry has, and where to send the rest."""
     answer = requests.get(location, timeout=_SECONDS)
     assert answer.status_code == 204, answer.text
     last = int(answer.headers["Range"].rpartition("-")[2])

@@ -241,7 +241,7 @@ class Wire:
 
 
 def _is_large(request: Head, stream: IO[bytes]) -> bool:
-    """By its length, or by its first chunk."""
+    """Says whether the body is, by its length or by its first chunk."""
     if not request.is_chunked:
         return int(request.get("content-length") or 0) > _LARGE
     size = stream.peek(1).partition(b"\r\n")[0]  # type: ignore[attr-defined]

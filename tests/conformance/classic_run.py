@@ -59,7 +59,7 @@ def put(run: Run, reference: str, content: Content) -> Callable[[], None]:
 
 
 def ask(run: Run, method: str, rest: str, *statuses: int, digest: str = "") -> Callable[[], None]:
-    """With `digest`, an answer that tells one must tell this."""
+    """Returns a step that asks; with `digest`, an answer that tells one must tell this."""
 
     def act() -> None:
         answer = run.client.ask(method, rest, headers={"Accept": IMAGE} if "manifests" in rest else {})

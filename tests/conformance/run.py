@@ -115,7 +115,7 @@ def trials(delivery: str, access: str = "open") -> Iterator[Trial]:
 
 
 def chosen_trials(only: str | None) -> dict[tuple[str, str], list[Trial]]:
-    """Of each mode that has some; all if no name is given."""
+    """Returns those of each mode that has some; all if no name is given."""
     chosen = {mode: [trial for trial in trials(*mode) if only in {None, trial.name}] for mode in MODES}
     return {mode: of_mode for mode, of_mode in chosen.items() if of_mode}
 

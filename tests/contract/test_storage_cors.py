@@ -19,7 +19,7 @@ _RULES: Final = [
 
 @pytest.fixture
 def url(bucket: Any, signer: Signer) -> str:
-    """Of an object in a bucket with rules, set as the client library sets them."""
+    """Gives that of an object in a bucket with rules, set as the client library sets them."""
     bucket.cors = _RULES
     bucket.patch()
     return signer.url()

@@ -140,7 +140,7 @@ class Drill:
             raise StepFailed(f"fsck has found {wrong[:5]}")
 
     def _judge(self, disaster: str, truth: dict[str, Pulled], point_seconds: float, started: float) -> None:
-        """By what can be pulled: at once, and after collections that have waited for nothing."""
+        """Judges by what can be pulled: at once, and after collections that have waited for nothing."""
         there = self._client.pull_all()
         seconds = time.monotonic() - started
         for _ in range(2):

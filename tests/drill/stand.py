@@ -195,7 +195,7 @@ class Stand:
         return [each["name"] for each in self._store("GET", f"/storage/v1/b/{BUCKET}/o?prefix=blobs/").get("items", [])]
 
     def bring_back_deleted(self, moment: datetime) -> int:
-        """As `gcloud storage restore gs://BUCKET/** --deleted-after-time=T` does. Returns how many."""
+        """Does what `gcloud storage restore gs://BUCKET/** --deleted-after-time=T` does. Returns how many."""
         path = f"/storage/v1/b/{BUCKET}/o"
         deleted = self._store("GET", f"{path}?softDeleted=true").get("items", [])
         late = [each for each in deleted if datetime.fromisoformat(each["softDeleteTime"]) >= moment]
@@ -207,7 +207,7 @@ class Stand:
         return len(restored)
 
     def destroy_objects(self, chance: random.Random) -> None:
-        """Behind everybody's back: one of twenty goes, one of a hundred is cut."""
+        """Deletes one of twenty and cuts one of a hundred, behind everybody's back."""
         names = self.objects()
         chance.shuffle(names)
         gone = max(2, len(names) // 20)

@@ -66,7 +66,7 @@ class Receiver:
         return [each.document for each in self.received]
 
     def kinds(self) -> list[str]:
-        """Of CloudEvents: `tag.moved`, …"""
+        """Returns the types of CloudEvents: `tag.moved`, …"""
         return [each["type"].removeprefix("dev.slipway.").removesuffix(".v1") for each in self.documents]
 
 

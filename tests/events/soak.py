@@ -123,7 +123,7 @@ def faults(accepted: list[Received], database: Database) -> dict[str, int]:
 
 
 def wait_for_life(receiver: Receiver) -> None:
-    """Until something comes, or long enough for nothing to be left."""
+    """Waits until something comes, or long enough for nothing to be left."""
     seen, patience = len(receiver.received), time.monotonic() + _PATIENCE_SECONDS
     while len(receiver.received) == seen and time.monotonic() < patience:
         time.sleep(0.01)

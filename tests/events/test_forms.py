@@ -157,7 +157,7 @@ def test_a_signature_is_that_of_the_specification() -> None:
 
 
 def is_signed_by(secret: str, headers: Any, body: bytes) -> bool:
-    """As a receiver's library checks it."""
+    """Checks it as a receiver's library does."""
     key = base64.b64decode(secret.removeprefix("whsec_"))
     signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
     expected = base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()

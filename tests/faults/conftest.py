@@ -36,7 +36,7 @@ class Server:
         return answer.headers["Location"]
 
     def uploaded(self, path: str) -> int:
-        """How many bytes the upload has."""
+        """Returns how many bytes the upload has."""
         answer = requests.get(self.url + path, timeout=10)
         assert answer.status_code == 204
         last = int(answer.headers["Range"].rpartition("-")[2])

@@ -129,7 +129,7 @@ def mount(registry: Registry, seed: int) -> None:
 
 @_operation(an_image, "old")
 def move_a_tag(registry: Registry, seed: int) -> None:
-    """To an index over a new image, which gets a referrer."""
+    """Moves the tag to an index over a new image, which gets a referrer."""
     pushed = registry.push_image(repository(seed), image=image(seed, 1))
     registry.put_manifest(repository(seed), "old", index_of(pushed.manifest))
     subject = descriptor(pushed.manifest, "application/vnd.oci.image.manifest.v1+json")
@@ -183,6 +183,6 @@ def garbage(registry: Registry, seed: int) -> None:
 
 @_operation(garbage, "kept")
 def collect(registry: Registry, _: int) -> None:
-    """Until nothing is due."""
+    """Collects until nothing is due."""
     while any(run(registry.services).values()):
         pass

@@ -163,7 +163,7 @@ class Crashes:
         return outcome.steps
 
     def crash(self, deadly: int, fate: str) -> None:
-        """At the boundary with that number; then what `fate` says, and an end that leaves nothing."""
+        """Crashes at the boundary with that number; then comes what `fate` says, and an end that leaves nothing."""
         assert self._carry_out(deadly, deadly, fate).has_died
 
     def _carry_out(self, seed: int, deadly: int, fate: str) -> Outcome:

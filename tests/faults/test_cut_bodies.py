@@ -97,7 +97,7 @@ def test_a_whole_blob_cut_short_cannot_be_pulled(server: Server) -> None:
 
 
 def resident_bytes(pid: int) -> int:
-    """Of the process and its children, where the work is done."""
+    """Returns the memory of the process and its children, where the work is done."""
     total = 0
     for status in Path("/proc").glob("[0-9]*/status"):
         try:

@@ -62,7 +62,7 @@ def test_the_database(database_url: str) -> None:
 
 @pytest.fixture
 def network(services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Network]:
-    """On the way to a store that keeps connections, as the real one does; with this test's bucket."""
+    """Gives the way to a store that keeps connections, as the real one does; with this test's bucket."""
     keys = tmp_path / "keys.json"
     keys.write_text("{}")
     with StorageProcess(tmp_path / "root", keys) as store:

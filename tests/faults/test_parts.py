@@ -39,7 +39,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 def push(address: str, repository: str, image: Image) -> bool:
-    """Whether all of it was acknowledged; what was refused said that it may be tried again."""
+    """Says whether all of it was acknowledged; what was refused said that it may be tried again."""
     with requests.Session() as session:
         answers = [
             session.post(

@@ -14,7 +14,7 @@ from tests.support import Registry
 
 
 def execute(registry: Registry, sql: str) -> None:
-    """For settings and for looking inside; tests change what the registry holds through its api."""
+    """Runs SQL for settings and for looking inside; tests change what the registry holds through its api."""
     connection = Connection(registry.services.settings.database)
     connection.simple(sql)
     connection.close()
@@ -46,7 +46,7 @@ def run_at_once(registry: Registry, runs: int) -> Counter[str]:
 
 
 def collect(registry: Registry) -> dict[str, int]:
-    """Until nothing is left to do: what one run queues without grace, it may not see itself."""
+    """Collects until nothing is left to do: what one run queues without grace, it may not see itself."""
     total: dict[str, int] = {}
     while any((handled := run(registry.services)).values()):
         for name, count in handled.items():

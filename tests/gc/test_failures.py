@@ -105,7 +105,7 @@ def test_each_failure_waits_longer_and_is_reported_in_the_end_but_never_given_up
 def test_a_store_that_is_in_trouble_as_a_whole(
     hasty: Registry, pending: list[str], store: Store, action: str, status: int
 ) -> None:
-    """Also where it did what it was asked and nobody heard of it."""
+    """It may have done what it was asked, too, and nobody heard of it."""
     store.fail("POST /batch/", action, status=status)
     started = time.monotonic()
     assert run(hasty.services)["deletions"] == 3

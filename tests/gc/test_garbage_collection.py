@@ -84,7 +84,7 @@ def make_due(registry: Registry) -> None:
 
 
 def test_referrers_live_with_their_subject(hasty: Registry) -> None:
-    """Also in a chain, and also untagged."""
+    """They do so in a chain, too, and untagged."""
     execute(hasty, "UPDATE gc_settings SET grace = '1 hour'")
     image = hasty.push_image("a/b", "v1")
     signed = hasty.push_image("a/b", image=signature(image.manifest))
@@ -126,7 +126,7 @@ def test_an_index_with_a_subject_that_it_lists_in_a_circle_goes(hasty: Registry)
 
 
 def test_an_untagged_referrer_lives_as_long_as_its_untagged_subject_is_in_grace(registry: Registry) -> None:
-    """Also in a chain; and the children of an index likewise."""
+    """It does so in a chain, too; and the children of an index likewise."""
     image = registry.push_image("a/b", "v1")
     signed = registry.push_image("a/b", image=signature(image.manifest))
     attested = registry.push_image("a/b", image=signature(signed.manifest))
@@ -147,7 +147,7 @@ def test_an_untagged_referrer_lives_as_long_as_its_untagged_subject_is_in_grace(
 
 @pytest.mark.parametrize("last", [0, 1, 2])
 def test_a_circle_of_which_one_is_in_grace_is_kept_by_it_and_then_goes(registry: Registry, last: int) -> None:
-    """As above: A lists B; X lists A and has the subject B. None has a tag, and each is in grace once, alone."""
+    """A lists B; X lists A and has the subject B. None has a tag, and each is in grace once, alone."""
     b = registry.push_image("a/b")
     a = index_of(b.manifest)
     x = index_of(a, subject=descriptor(b.manifest))
@@ -244,7 +244,7 @@ def test_totals_tell_what_was_collected(hasty: Registry) -> None:
 
 
 def test_a_kept_repository_keeps_what_lost_its_tag_until_the_rule_goes(hasty: Registry) -> None:
-    """Also what lost it before there was a rule; elsewhere it goes as ever."""
+    """It keeps what lost its tag before there was a rule, too; elsewhere that goes as ever."""
     database = hasty.services.database
     images = {name: hasty.push_image(name, "latest") for name in ("a/b", "other/b")}
     for name in images:

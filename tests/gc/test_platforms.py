@@ -42,7 +42,7 @@ def amd64() -> Image:
 
 
 def listed(registry: Registry) -> dict[str, list[str] | None]:
-    """By tag; the list and the details tell the same."""
+    """Returns them by tag; the list and the details tell the same."""
     found = {tag["name"]: tag["platforms"] for tag in registry.get(f"{TAGS}?n=1000").get_json()["tags"]}
     for name, told in found.items():
         shown = registry.get(f"{TAGS}/{name}").get_json()
@@ -53,7 +53,7 @@ def listed(registry: Registry) -> dict[str, list[str] | None]:
 
 
 def look_again(registry: Registry) -> None:
-    """As if the wait were over."""
+    """Lets the wait be over."""
     execute(registry, "UPDATE platforms SET look_after = now() WHERE look_after IS NOT NULL")
 
 

@@ -55,7 +55,7 @@ _HELD: Final = """
 def lines(
     hasty: Registry, storage_address: str, bucket_name: str, capsys: pytest.CaptureFixture[str]
 ) -> dict[str, list[dict[str, Any]]]:
-    """By message: a GC run with a manifest that can't go, an object that can't, and a review of long ago."""
+    """Gives, by message, the lines of a GC run with a manifest and an object that can't go, and an old review."""
     store = Store(storage_address, bucket_name)
     hasty.push_image("a/b")
     hasty.push_blob("a/b", b"loose")

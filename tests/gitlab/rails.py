@@ -39,7 +39,7 @@ def access(name: str, *actions: str, **meta: Any) -> dict[str, Any]:
 
 
 def token(*granted: dict[str, Any], audience: Any = SERVICE, **claims: Any) -> str:
-    """As JWT::Builder of GitLab's token service makes them: RS256, libtrust's key id, a signed user inside."""
+    """Makes one as JWT::Builder of GitLab's token service does: RS256, libtrust's key id, a signed user inside."""
     now, kid = int(time.time()), VerificationKey.of(KEY.public_key()).fingerprint
     user = jwt.encode({"user_info": {"username": "root"}}, "a secret of GitLab's own, of 32 bytes or more")
     document = {

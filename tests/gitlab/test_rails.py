@@ -62,7 +62,7 @@ def find_out(anyone: Rails, statistics: Rails) -> None:
 
 
 def push(owner: Rails) -> Image:
-    """As its replication does: an upload, a PUT to where it points, a manifest; then to be read the same way."""
+    """Pushes as its replication does: an upload, a PUT to where it points, a manifest; then to be read the same way."""
     image = Image(config=encode({"architecture": "amd64", "os": "linux"}), layers=(b"layer" * 100,))
     for content in image.blobs:
         digest = Digest.of(content)
@@ -94,7 +94,7 @@ def sizes(group: Rails, descendants: Rails, owner: Rails, image: Image) -> None:
 
 
 def lists(owner: Rails, image: Image) -> None:
-    """For the page of a repository, its API, and the cleanup."""
+    """Checks the answers to what the page of a repository, its API, and the cleanup ask."""
     for sort, expected in [("name", "latest multi v1"), ("-name", "v1 multi latest"),
                            ("published_at", "latest v1 multi"), ("-published_at", "multi v1 latest")]:  # fmt: skip
         for n in ("1", "2", "100"):

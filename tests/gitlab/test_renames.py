@@ -26,7 +26,7 @@ def stock(registry: Registry, *names: str) -> None:
 
 
 def mover(registry: Registry, *more: dict[str, Any], path: str = APP, **meta: Any) -> Rails:
-    """With the token that GitLab makes for a rename; by `more` for a move."""
+    """Asks with the token that GitLab makes for a rename; with `more`, for a move."""
     claim = meta or {"project_path": path, "project_id": 1, "root_namespace_id": 2}
     return Rails(registry, token(access(path, "pull", "push", **claim), access(f"{path}/*", "pull"), *more))
 

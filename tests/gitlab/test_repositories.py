@@ -125,7 +125,7 @@ def test_a_size_with_descendants_counts_a_shared_layer_once(database: Database) 
 
 @pytest.mark.parametrize("most", [0, 1, 2, 4])
 def test_a_size_that_takes_too_long_to_look_at_is_an_estimate(database: Database, most: int) -> None:
-    """Of all blobs, configs and untagged ones too."""
+    """It is the sum of all blobs, configs and untagged ones too."""
     image = push_image(database, APP, "v1", image=Image(layers=(b"12345", b"6789")))
     push_blob(database, APP, b"loose")
     all_bytes = len(image.config) + 5 + 4 + 5

@@ -34,7 +34,7 @@ def names(response: TestResponse) -> str:
 
 
 def marker(registry: Registry, tag: str) -> str:
-    """As GitLab gets it from the link after this tag."""
+    """Returns what GitLab gets from the link after this tag."""
     [[moment]] = query(
         registry.services.database,
         "SELECT to_char(updated_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') FROM tags WHERE name = :n",
@@ -140,7 +140,7 @@ def test_a_marker_of_a_time_with_a_plus_sign_that_was_not_escaped(tagged: Regist
 
 
 def test_a_marker_that_is_no_time_is_a_name(tagged: Registry) -> None:
-    """As it may look: base64 of something else, or of a time that is none."""
+    """It may look like one: base64 of something else, or of a time that is none."""
     for odd in ("bWFzdGVy", base64.b64encode(b"yesterday|b").decode(), base64.b64encode(b"2023-02-01|").decode()):
         assert ask(tagged, last=odd).status_code == 200
         assert ask(tagged, last=odd, sort="published_at").status_code == 200
@@ -290,7 +290,7 @@ def test_a_tag_that_moved_was_updated(registry: Registry) -> None:
 
 
 def test_what_a_list_shows_of_an_index(registry: Registry) -> None:
-    """With the true sum of its images, where GitLab's registry says 0."""
+    """It shows the true sum of its images, where GitLab's registry says 0."""
     image = registry.push_image("team/app")
     index = index_of(image.manifest)
     registry.put_manifest("team/app", "multi", index)

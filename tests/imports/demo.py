@@ -64,7 +64,7 @@ def main() -> int:
 
 
 def fill(address: str, folder: Path) -> list[str]:
-    """With whatever clients are installed, and with plain requests for the crowd. Returns who took part."""
+    """Fills it with whatever clients are installed, and with plain requests for the crowd. Returns who took part."""
     environment = isolated_environment(folder / "home")
     layout = Layout(folder / "layout")
     for tag in ("first", "second"):
@@ -213,7 +213,7 @@ class Busy:
     phase: str = "before"
 
     def pull_own(self) -> None:
-        """Of an image that was never anywhere else: how long it takes is measured."""
+        """Pulls an image that was never anywhere else: how long it takes is measured."""
         begun = time.monotonic()
         self.ask("/v2/own/app/manifests/v1")
         self.pulls.setdefault(self.phase, []).append(time.monotonic() - begun)

@@ -50,7 +50,7 @@ def add(services: Services, address: str | None = None, **options: Any) -> Sourc
 
 
 def run(services: Services) -> int:
-    """Until there is nothing left to do."""
+    """Works until there is nothing left to do."""
     done = 0
     while pieces := work.run(services):
         done += pieces

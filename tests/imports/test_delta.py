@@ -47,7 +47,7 @@ def named(registry: Registry, tag: str, repository: str = APP) -> str | None:
 
 
 def untag(old: OldRegistry, tag: str, repository: str = APP) -> None:
-    """As the old registry does it: with the tag's history."""
+    """Deletes a tag as the old registry does: with the tag's history."""
     digest = old.tags[repository][tag]
     old.untag(repository, tag)
     old.remove(names.history_link_name(repository, tag, digest))

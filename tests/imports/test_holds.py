@@ -140,7 +140,7 @@ def known_objects(database: Database) -> set[str]:
 
 
 def imported(database: Database, source: int, repository: RepositoryName, image: Image) -> None:
-    """As the last step of its import leaves it."""
+    """Leaves the repository as the last step of its import does."""
     listed(database, source, repository)
     assert touch(database, source, repository, image)
     query(database, "UPDATE import_repositories SET state = 'imported' WHERE name = :n", n=str(repository))
@@ -274,7 +274,7 @@ def test_nothing_is_taken_over_before_the_last_deletion_from_before_is_over(data
 
 
 def test_a_source_opens_after_a_claim_that_doesn_t_know_it(database: Database, database_url: str) -> None:
-    """By a snapshot from before the source a claim would take its objects: it is waited for."""
+    """The claim has a snapshot from before the source, and would take the source's objects: it is waited for."""
     source = sources.add(database, NewSource("layout", "gs://old", ROOT))
     blob = found(b"a layer")
     query(database, "INSERT INTO deletions VALUES (:n, 1, now())", n=blob.object_name)

@@ -68,7 +68,7 @@ def write(folder: Path, name: str, content: bytes | str = b"") -> Path:
 
 
 def write_tag(folder: Path, repository: str, tag: str, *history: Digest, current: bytes | None = None) -> None:
-    """As a registry does: the history first, then what the tag names; `current` is other content of that link."""
+    """Writes the history first, then what the tag names, as registries do; `current` is other content of that link."""
     for digest in history:
         write(folder, names.history_link_name(repository, tag, digest), str(digest))
     write(folder, names.current_link_name(repository, tag), str(history[-1]) if current is None else current)
@@ -126,7 +126,7 @@ def test_what_was_broken_on_purpose_is_noticed(tmp_path: Path) -> None:
 
 
 def test_a_folder_is_listed_as_a_bucket_is(tmp_path: Path) -> None:
-    """By the bytes of whole names, in which a slash counts: `a-b` and `a.b` come before what is below `a`."""
+    """The order is by the bytes of whole names, in which a slash counts: `a-b`, `a.b`, then what is below `a`."""
     expected = sorted(
         f"{ROOT}repositories/{name}/_layers/x{number}/link"
         for name in ("a", "a-b", "a.b", "a/b")

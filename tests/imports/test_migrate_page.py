@@ -53,7 +53,7 @@ def registry_stand(bare: Stand) -> Stand:
 
 @contextmanager
 def worked_at(stand: Stand) -> Iterator[None]:
-    """As the function `work` does all the time."""
+    """Works as the function `work` does all the time."""
     is_over = threading.Event()
 
     def go_on() -> None:

@@ -305,7 +305,7 @@ def test_a_repository_that_only_the_older_registry_has_is_deleted_and_stays_so(
 def test_a_touch_asks_the_store_twice_however_many_tags_there_are(
     registry: Registry, old: OldRegistry, source: int
 ) -> None:
-    """For the link that gives the right and for the manifest's bytes: of the blobs the listing has told."""
+    """It asks for the link that gives the right and for the manifest's bytes: of the blobs the listing has told."""
     image, repository = Image(), RepositoryName("team/app")
     old.push(repository, image, "v1")
     database = registry.services.database

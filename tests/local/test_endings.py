@@ -23,7 +23,7 @@ _ODD = "".join(ODD_NAMES[:-3]) + "*"
 
 
 def test_a_run_ends_with_make_whatever_its_folder_is_called(tmp_path: Path) -> None:
-    """Also by a kill that make can't pass on. Everything that make was given came to the programs as it was typed."""
+    """It ends by a kill that make can't pass on, too. What make was given came to the programs as it was typed."""
     data = tmp_path / _ODD
     variables = [f"DATA={data}", "PORT=0", "ACCESS=token"]
     with up(data, command=["make", "--no-print-directory", "up", *variables]) as run:

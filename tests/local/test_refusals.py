@@ -46,7 +46,7 @@ def test_a_folder_below_a_file_is_told_in_one_line(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["postgres", "logs", "storage-keys.json", "access.json", ".lock"])
 def test_something_else_in_the_place_of_ours_is_told_in_one_line(tmp_path: Path, name: str) -> None:
-    """As good as what may not be read or written, which root may always."""
+    """It stands for what may not be read or written, which root always may."""
     (tmp_path / "data").mkdir()
     if name in ("postgres", "logs"):
         (tmp_path / "data" / name).touch()

@@ -20,7 +20,7 @@ FOLDERS = ("postgres", "postgres.abc.new", "storage", "logs")
 
 
 def fill(folder: Path) -> Path:
-    """As a run leaves it."""
+    """Leaves what a run leaves."""
     for name in FOLDERS:
         (folder / name / "deep").mkdir(parents=True)
         (folder / name / "deep" / "file").write_text("x")

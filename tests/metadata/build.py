@@ -47,7 +47,7 @@ def value(database: Database, sql: str, **values: Any) -> Any:
 
 
 def deadlocks(database: Database) -> int:
-    """How many the server has ended in this database; sessions tell of theirs as soon as they are idle."""
+    """Returns how many the server has ended in this database; sessions tell of theirs as soon as they are idle."""
     query(database, "SELECT pg_stat_force_next_flush()")
     return int(value(database, "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"))
 
@@ -114,7 +114,7 @@ def push_blob(database: Database, repository: RepositoryName, content: bytes) ->
 
 
 def commit_part(database: Database, repository: RepositoryName, upload: Upload, digest: Digest) -> bool:
-    """As the registry does it for an upload of one part, in a bucket from which nothing is ever lost."""
+    """Commits an upload of one part as the registry does, in a bucket from which nothing is ever lost."""
     (object_name,) = parts_of(upload)
     committed = commits.commit(database, repository, upload, digest, object_name)
     if not committed.is_done and committed.object_name is not None:
@@ -199,7 +199,7 @@ class OpenTransaction(Database):
 
 
 def wait_until_blocked(database: Database, sessions: int = 1) -> None:
-    """Until so many sessions of clients wait for a lock."""
+    """Waits until so many sessions of clients wait for a lock."""
     waiting = """SELECT count(*) FROM pg_stat_activity
                   WHERE datname = current_database() AND backend_type = 'client backend' AND wait_event_type = 'Lock'"""
     wait_until(lambda: value(database, waiting) == sessions)

@@ -67,7 +67,7 @@ class Proxy:
             self._exchange(client, server)
 
     def _exchange(self, client: socket.socket, server: socket.socket) -> None:
-        """Until one side hangs up, or an answer is to be cut: then only its first byte arrives."""
+        """Passes on until one side hangs up, or an answer is to be cut: then only its first byte arrives."""
         is_answered, answers = True, b""
         while True:
             readable, _, _ = select.select([client, server], [], [], _quiet_seconds(answers))

@@ -43,13 +43,13 @@ _BRIEF = {
 
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
-    """As the product has it."""
+    """Gives the database as the product has it."""
     with closing(Database(database_url, size=8)) as database:
         yield database
 
 
 def test_a_statement_that_writes_or_locks_is_not_taken_for_a_read(database: Database) -> None:
-    """By what the database knows of the functions that it calls: none that isn't volatile can write or lock."""
+    """The database knows the functions that it calls: none that isn't volatile can write or lock."""
     volatile = {name for (name,) in query(database, "SELECT DISTINCT proname FROM pg_proc WHERE provolatile = 'v'")}
     for name, statement in STATEMENTS.items():
         if not statement.may_block and name not in _BRIEF:

@@ -53,7 +53,7 @@ def test_a_statement_is_one_trip_whatever_its_parameters(proxy: Proxy) -> None:
 
 
 def peak_of(work: Callable[[], object]) -> int:
-    """How many bytes Python took for it at most."""
+    """Returns how many bytes Python took for it at most."""
     tracemalloc.start()
     try:
         work()

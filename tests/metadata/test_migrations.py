@@ -39,7 +39,7 @@ def tables(url: str) -> set[str]:
 
 
 def tuned(url: str) -> bool:
-    """Whether the second line was applied: it says how early to vacuum."""
+    """Says whether the second line was applied: it says how early to vacuum."""
     return run(url, "SELECT reloptions IS NOT NULL FROM pg_class WHERE relname = 'link_reviews'") == [[True]]
 
 

@@ -33,7 +33,7 @@ def fill(places: Places, *, may_block: bool) -> int:
 
 
 def waiting(pool: ThreadPoolExecutor, places: Places, *, may_block: bool) -> Callable[[], bool]:
-    """Whether one that comes now has been let in."""
+    """Lets one come, and returns what says whether it has been let in."""
     line = len(places._line)
     entering = pool.submit(places.enter, may_block=may_block)
     wait_until(lambda: len(places._line) > line)

@@ -154,7 +154,7 @@ def planner(crowded: str) -> Iterator[Connection]:
 
 
 def explain(planner: Connection, sql: str) -> dict[str, Any]:
-    """As planned for whatever parameters come, with sequential scans only where there is no other way."""
+    """Returns the plan for whatever parameters come, with sequential scans only where there is no other way."""
     ((document,),) = planner._driver.execute_simple(f"EXPLAIN (GENERIC_PLAN, FORMAT JSON) {sql}").rows
     plan: dict[str, Any] = document[0]["Plan"]
     return plan

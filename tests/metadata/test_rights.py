@@ -116,7 +116,7 @@ def test_each_function_may_run_its_statements(granted: Postgres, program: str) -
 
 
 def test_all_that_may_happen_to_a_repository_may_be_done_by_the_api(granted: Postgres) -> None:
-    """With rows in every table, so that every trigger does its work."""
+    """There are rows in every table, so that every trigger does its work."""
     administer(granted, "CREATE DATABASE granted_crowd OWNER cloudsqlsuperuser")
     upgrade(_url(granted, _MIGRATE, "granted_crowd"), users=_USERS)
     with closing(Connection(granted.url("granted_crowd"))) as connection:

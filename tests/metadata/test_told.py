@@ -47,7 +47,7 @@ def settings(database: Database) -> str:
 
 
 def test_whatever_changes_content_is_told(database: Database) -> None:
-    """By text, and by what the database knows of the functions that statements call."""
+    """It is found by text, and by what the database knows of the functions that statements call."""
     for name, statement in STATEMENTS.items():
         if re.search(_CHANGED, statement.sql):
             assert statement.is_change, name

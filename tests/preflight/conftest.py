@@ -24,7 +24,7 @@ class Outcome:
     error: str
 
     def states(self) -> dict[str, set[str]]:
-        """By subject, from its JSON."""
+        """Returns the states in its JSON, by subject."""
         found: dict[str, set[str]] = {}
         for one in self.findings():
             found.setdefault(one["subject"], set()).add(one["state"])
@@ -51,7 +51,7 @@ def serve() -> Iterator[Callable[[GoogleProject], FakeGoogle]]:
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """With pauses and patience of a test's length."""
+    """Gives a run with pauses and patience of a test's length."""
     quick = functools.partial(Google, seconds=0.5, pauses=(0.01, 0.01))
     monkeypatch.setattr(program, "Google", quick)
     monkeypatch.setenv(TOKEN_VARIABLE, TOKEN)

@@ -23,7 +23,7 @@ _READING: Final = {
 
 
 def permissions_of(choice: Choice, *, without: tuple[str, ...] = ()) -> set[str]:
-    """Of whoever has the roles that the choice takes, but for some."""
+    """Returns those of whoever has the roles that the choice takes, but for some."""
     return _READING | {one for role, ones in by_role(choice).items() if role not in without for one in ones}
 
 
@@ -57,6 +57,6 @@ class GoogleProject:
 
 
 def new_project() -> GoogleProject:
-    """As `gcloud projects create` leaves it, with an account to bill."""
+    """Makes what `gcloud projects create` leaves, with an account to bill."""
     enabled = {f"{name}.googleapis.com" for name in ("serviceusage", "logging", "monitoring", "storage")}
     return GoogleProject(parent="", enabled=enabled, agents=set())

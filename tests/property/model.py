@@ -144,7 +144,7 @@ class Model:
             self.tags[repository, tag] = document
 
     def is_complete(self, repository: str, document: Document) -> bool:
-        """Whether all is there that a push of the manifest needs."""
+        """Says whether all is there that a push of the manifest needs."""
         return all((repository, digest) in self.links for digest in document.blob_digests) and all(
             (repository, child) in self.manifests for child in document.children
         )
@@ -238,7 +238,7 @@ class Model:
         self.links = set(observed.links)
 
     def adopt(self, observed: Observed, repository: str, document: Document, tag: str | None) -> None:
-        """After a push that was broken off: what it did, it did whole."""
+        """Takes over what a push did that was broken off: what it did, it did whole."""
         is_tagged = tag is not None and observed.tags.get((repository, tag)) == document.digest
         if tag is not None and (repository, document) not in self.manifests:
             assert is_tagged == ((repository, document.digest) in observed.manifests), "half a push was kept"
@@ -255,7 +255,7 @@ def other(repository: str) -> str:
 
 
 def _trees(manifests: Iterable[tuple[str, Document]]) -> set[tuple[str, Document]]:
-    """With all that they list."""
+    """Returns them with all that they list."""
     return {(repository, part) for repository, document in manifests for part in document.tree()}
 
 

@@ -79,7 +79,7 @@ class Backstage:
             self.services.database.batch(repositories.creating(RepositoryName(name)))
 
     def swap(self) -> None:
-        """By way of a third name, in another namespace."""
+        """Exchanges two names by way of a third, in another namespace."""
         first, second = map(RepositoryName, REPOSITORIES)
         for old, new in ((first, _PARKED), (second, first), (_PARKED, second)):
             moves.move(self.services.database, old, new, with_below=True, dry_run=False)
@@ -150,7 +150,7 @@ class Backstage:
         return findings.list_open(database, None, 0, 100)
 
     def settle(self) -> None:
-        """Until nothing waits for anything, however long that takes."""
+        """Collects until nothing waits for anything, however long that takes."""
         for _ in range(_MOST_ROUNDS):
             self.pass_time(_LONG_HOURS)
             while any(gc_run.run(self.services).values()):

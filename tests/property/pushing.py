@@ -107,7 +107,7 @@ class PushingMachine(RuleBasedStateMachine):
         way=WAY,
     )
     def refer(self, repository: str, subject: Document, config: int, tag: str | None, way: Way) -> Document:
-        """Whether or not the subject was pushed."""
+        """Pushes a referrer, whether or not the subject was pushed."""
         document = model.referrer(subject, config)
         self.client.push(repository, document, tag, way)
         return document

@@ -34,7 +34,7 @@ class Request:
     length: str | None = None
 
     def environ(self) -> dict[str, Any]:
-        """As a server hands it over: the path percent-decoded, in Latin-1."""
+        """Makes it as a server hands it over: the path percent-decoded, in Latin-1."""
         environ = EnvironBuilder(method="GET").get_environ()
         environ["REQUEST_METHOD"] = self.method
         environ["PATH_INFO"] = _decoded(self.path)

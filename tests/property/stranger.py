@@ -122,7 +122,7 @@ class Stranger:
         return self.random.choice([*CONTENTS, self.random.randbytes(20)])
 
     def _manifest(self) -> bytes:
-        """Of what the repository may well hold; now and then cut, or with one field that is anything."""
+        """Makes one of what the repository may well hold; now and then cut, or with one field that is anything."""
         known = [{"digest": digest, "size": 1, "mediaType": self._type()} for digest in self.digests]
         document = {
             "schemaVersion": 2,

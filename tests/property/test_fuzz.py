@@ -56,7 +56,7 @@ def test_a_hundred_thousand_requests_find_no_fault(judge: Judge) -> None:
 
 
 def harass(judge: Judge, seed: int, count: int) -> dict[int, int]:
-    """How many answers had each status. Both a success and a refusal of every kind should be among them."""
+    """Returns how many answers had each status. Both a success and a refusal of every kind should be among them."""
     stranger = Stranger(random.Random(seed))  # noqa: S311  # repeatable, not secret
     statuses: dict[int, int] = {}
     for number in range(count):

@@ -91,7 +91,7 @@ def statuses(answer: bytes) -> set[int]:
 
 
 def is_in_json(answer: bytes) -> bool:
-    """Whether the last answer is an OCI error, if it is a refusal; also one by the server beneath."""
+    """Says whether the last answer is an OCI error, if it is a refusal; also one by the server beneath."""
     head, _, body = answer.rpartition(b"\r\n\r\n")
     if not head or max(statuses(head[head.rfind(b"HTTP/1.1 ") :]), default=0) < 400:
         return True

@@ -103,7 +103,7 @@ class Tenant:
         return replace(request, headers=(*request.headers, *chance.choice(identities).items()))
 
     def _document(self, chance: random.Random) -> dict[str, Any]:
-        """For whichever endpoint: a few of all the fields there are."""
+        """Makes one for whichever endpoint: a few of all the fields there are."""
         names = [*self.stranger.names, "theirs/**", "ours/**", "**", "*"]
         fields: dict[str, Any] = {
             "principal": chance.choice(ROBOTS),

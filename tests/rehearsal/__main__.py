@@ -79,7 +79,7 @@ class Rehearsal:
         self.promise(front.kills == 1, f"instances killed during that push: {front.kills}")
 
     def meet_the_limit(self) -> None:
-        """At the function: what it says itself, while the platform lets it, and what the platform says."""
+        """Asks the function: it says no itself, while the platform lets it, and then the platform does."""
         client = self.stage.client(_REPOSITORY, "api")
         host = self.release.deployment.outputs["registry_host"]
         piece = os.urandom(_MEBIBYTE)

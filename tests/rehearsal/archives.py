@@ -48,7 +48,7 @@ class Tree:
         self.variables: list[str] = []
 
     def apply(self, *targets: str) -> Release:
-        """Of everything, or of `targets` and what they need."""
+        """Applies everything, or `targets` and what they need."""
         options = ["-input=false", "-no-color", "-auto-approve", _VARIABLES, *self.variables]
         self._terraform.run("apply", *options, *(f"-target={target}" for target in targets))
         shown = json.loads(self._terraform.run("show", "-json").stdout)
@@ -64,7 +64,7 @@ class Tree:
 
 @contextmanager
 def copied_tree(folder: Path) -> Iterator[Tree]:
-    """With simulated providers, which end with the block. Raises LookupError if there is no Terraform."""
+    """Gives a tree with simulated providers, which end with the block. Raises LookupError if there is no Terraform."""
     command = find_terraform()
     if command is None:
         raise LookupError(NO_TERRAFORM)
@@ -85,7 +85,7 @@ def copied_tree(folder: Path) -> Iterator[Tree]:
 
 
 def _newest_schemas() -> list[ProviderSchema]:
-    """Of each provider, the highest version that there is: `google-8.json`."""
+    """Returns of each provider the highest version that there is: `google-8.json`."""
     newest = {path.stem.partition("-")[0]: path for path in sorted(_SCHEMAS.glob("*.json"), key=_version)}
     return [ProviderSchema.load(path) for path in newest.values()]
 

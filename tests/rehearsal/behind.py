@@ -55,7 +55,7 @@ class Behind:
         return Http2Connection(self.port)
 
     def request(self, method: str, path: str, body: bytes = b"", *headers: tuple[str, str]) -> Answer:
-        """On a connection of its own, signed in."""
+        """Asks on a connection of its own, signed in."""
         with self.connect() as connection:
             return connection.request(method, path, body, (self.authorization, *headers))
 
@@ -65,7 +65,7 @@ class Behind:
         return answer.header("location")
 
     def uploaded(self, location: str) -> int:
-        """How many bytes the upload has."""
+        """Returns how many bytes the upload has."""
         answer = self.request("GET", location)
         assert answer.status == 204, answer
         last = int(answer.header("range").partition("-")[2])

@@ -40,7 +40,7 @@ class Client:
         self._session = requests.Session()
 
     def sign_in(self) -> None:
-        """As Docker's clients do: the service is the one that the registry's challenge names."""
+        """Signs in as Docker's clients do: the service is the one that the registry's challenge names."""
         self._session.headers.pop("Authorization", None)
         challenge = self.request("GET", urljoin(self._base, "/v2/"), hoped=401).headers["WWW-Authenticate"]
         service = re.search(r'service="([^"]+)"', challenge)
@@ -53,7 +53,7 @@ class Client:
         self._session.headers["Authorization"] = f"Bearer {answer.json()['token']}"
 
     def elsewhere(self, address: str) -> Client:
-        """At another address of the same registry, signed in already."""
+        """Returns one at another address of the same registry, signed in already."""
         client = Client(address, self._credentials, self._repository)
         client._session.headers.update(self._session.headers)
         return client
@@ -78,7 +78,7 @@ class Client:
         return {"digest": digest, "size": len(content), "mediaType": "application/octet-stream"}
 
     def stream(self, location: str, pieces: Iterable[bytes]) -> requests.Response:
-        """As docker sends a layer: one PATCH without a length. Whatever the answer is."""
+        """Sends a layer as docker does: one PATCH without a length. Whatever the answer is."""
         try:
             return self._session.patch(urljoin(self._base, location), data=iter(pieces), timeout=_SECONDS)
         except requests.RequestException as error:

@@ -34,6 +34,6 @@ def behind(stack: Stack, nginx: Path, tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.fixture
 def own_behind(stack: Stack, nginx: Path, tmp_path: Path) -> Iterator[Behind]:
-    """For a test that stops it."""
+    """Gives one to a test that stops it."""
     with running_behind(stack, nginx, tmp_path) as behind:
         yield behind

@@ -127,7 +127,7 @@ class Faults:
         self._told(f"instances frozen between requests: {frozen}", pulls.failures, pulls.count, also=frozen > 0)
 
     def changed_keys(self, apply: Callable[[str], Release]) -> None:
-        """As docs/operations.md changes the signing key; a version is read by the instances that start with it."""
+        """Changes the signing key as docs/operations.md does; a version is read by the instances that start with it."""
         secrets, kind = self.stage.cloud.secrets, KINDS["signing-key"]
         read = []
         with self._pulling() as pulls:

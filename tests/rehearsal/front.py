@@ -79,7 +79,7 @@ class Front:
             self._connections.discard(connection)
 
     def _pass(self, head: Head, source: IO[bytes], client: socket.socket) -> bool:
-        """Whether the connection can take another request."""
+        """Says whether the connection can take another request."""
         method = head.words[0]
         announced = int(head.get("content-length") or 0)
         limit = self._service.limits.request_bytes

@@ -174,7 +174,7 @@ class Http1Hop(Hop):
 
 
 def _passed_on(head: Head) -> list[tuple[str, str]]:
-    """With what the platform's front adds: one entry with the client's address."""
+    """Adds what the platform's front adds: one entry with the client's address."""
     pairs = [(name.strip().lower(), value.strip()) for name, _, value in (line.partition(":") for line in head.lines)]
     seen = [value for name, value in pairs if name == "x-forwarded-for"]
     kept = [(name, value) for name, value in pairs if name not in (*_NOT_PASSED_ON, "x-forwarded-for")]

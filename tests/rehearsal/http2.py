@@ -65,7 +65,7 @@ class Stream:
         self._connection.end(self)
 
     def reset(self) -> None:
-        """As a client that goes away."""
+        """Goes away as a client does."""
         self._connection.reset(self)
 
     def answer(self, seconds: float = SECONDS) -> Answer:

@@ -64,7 +64,7 @@ class Container:
         return self.process is not None and self.process.poll() is None
 
     def signal_first(self, number: signal.Signals) -> None:
-        """To the container's first process alone: what the platform's SIGTERM reaches."""
+        """Signals the container's first process alone, which is what the platform's SIGTERM reaches."""
         if self.process is not None:
             with suppress(ProcessLookupError):
                 self.process.send_signal(number)
@@ -75,7 +75,7 @@ class Container:
                 os.killpg(self.process.pid, number)
 
     def wait(self, seconds: float) -> bool:
-        """False if it has not ended by then."""
+        """Waits so long at most; returns False if it has not ended by then."""
         if self.process is None:
             return True
         try:
@@ -85,7 +85,7 @@ class Container:
         return True
 
     def memory_bytes(self) -> int:
-        """Of all its processes, each shared page counted once: what counts against the container's limit."""
+        """Adds up all its processes, each shared page counted once: what counts against the container's limit."""
         return sum(_proportional_bytes(pid) for pid in self._processes())
 
     def cpu_seconds(self) -> float:

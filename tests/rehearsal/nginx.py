@@ -44,7 +44,7 @@ def adapted(configuration: str, nginx: Path, front_port: int, app_port: int, fol
 
 
 def front_container(nginx: Path, front_port: int, app_port: int, folder: Path, seconds: int = 3600) -> Container:
-    """As terraform/ has it, without asking Terraform."""
+    """Makes it as terraform/ has it, without asking Terraform."""
     values = {
         "front_port": front_port,
         "app_port": app_port,

@@ -72,7 +72,7 @@ class Programs:
         return Instance([self._framework(release, program, told, self._folder(program))], port)
 
     def _framework(self, release: Release, program: str, told: dict[str, str], folder: Path) -> Container:
-        """As the functions buildpack starts it, in the folder that the archive was unpacked into."""
+        """Starts it as the functions buildpack does, in the folder that the archive was unpacked into."""
         environment = {**told, "HOST": HOST, "PYTHONDONTWRITEBYTECODE": "1"}
         command = [self.packages / "bin" / "functions-framework"]
         return Container("app", command, environment, release.folders[program], int(told["PORT"]), folder / "app.log")

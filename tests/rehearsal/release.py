@@ -32,7 +32,7 @@ _NEXT_ANSWER: Final = 'json_response({"release": "next"}'
 
 
 def make_next(tree: Tree) -> None:
-    """Not the newest migration undone: the code of this release need not serve the schema before it."""
+    """Adds a migration. The newest is not undone instead, for this release need not serve the schema before it."""
     versions = tree.functions / "migrate" / "versions" / "pre"
     (versions / "rehearsal.sql").write_text(_SQL)
     (versions / "rehearsal.py").write_text(_REVISION.format(revision=MIGRATION, before=_newest(versions)))
@@ -54,7 +54,7 @@ def release_next(stage: Stage, tree: Tree) -> list[str]:
 
 
 def is_next(stage: Stage) -> bool:
-    """Whether all that answers is the next release."""
+    """Says whether all that answers is the next release."""
     client = stage.client("rehearsal/release")
     answers: list[requests.Response] = [client.request("GET", "/v2/", hoped=200) for _ in range(5 * INSTANCES)]
     return all(answer.json() == {"release": "next"} for answer in answers)

@@ -62,7 +62,7 @@ def test_a_large_layer_passes_in_flat_memory(behind: Behind, mebibytes: int) -> 
 
 
 def test_many_streams_share_one_connection(behind: Behind) -> None:
-    """As the platform's front has it: whoever waits for whom, each gets its own answer."""
+    """The platform's front has it so: whoever waits for whom, each gets its own answer."""
     locations = [behind.start_upload() for _ in range(16)]
     bodies = [os.urandom(_MEBIBYTE) for _ in locations]
     with behind.connect() as connection, ThreadPoolExecutor(48) as threads:
@@ -108,7 +108,7 @@ def test_aborted_uploads_leave_nothing_behind(behind: Behind, monkeypatch: pytes
 
 
 def _cut(behind: Behind) -> int:
-    """How many PATCHes the api has logged whose client went away."""
+    """Returns how many PATCHes the api has logged whose client went away."""
     lines = behind.log_lines()
     return sum(line.get("route") == "PatchUpload" and line["status"] == 400 for line in lines)
 
@@ -161,7 +161,7 @@ def test_a_manifest_that_is_too_large_is_refused_likewise(behind: Behind) -> Non
 
 
 def _send_until_answered(stream: Stream) -> None:
-    """Up to 64 MiB, of which the api throws half away before it gives up waiting for the end."""
+    """Sends up to 64 MiB, of which the api throws half away before it gives up waiting for the end."""
     try:
         for _ in range(64):
             if not stream.send(_BLOCK):
@@ -232,7 +232,7 @@ def test_an_upload_that_outlasts_the_stop_can_be_resumed_at_another_instance(
 
 
 def _send_slowly(stream: Stream, most: int) -> int:
-    """How many blocks went out before the connection was cut."""
+    """Returns how many blocks went out before the connection was cut."""
     for number in range(most):
         time.sleep(0.5)
         try:

@@ -268,7 +268,7 @@ def test_a_crowd_that_is_refused_is_stopped_where_it_comes_from(
 
 @pytest.fixture
 def few_uploads(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Before the registry, which reads of it in its settings."""
+    """Comes before the registry, which reads of it in its settings."""
     monkeypatch.setenv("SLIPWAY_UPLOADS_PER_PRINCIPAL", "2")
 
 

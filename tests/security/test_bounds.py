@@ -28,7 +28,7 @@ PASSWORD: Final = "a long enough password"
 
 @pytest.fixture(autouse=True)
 def bounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Before the registry, which reads of them in its settings."""
+    """Comes before the registry, which reads of them in its settings."""
     for name, most in (("GRANTS", 5), ("RULES", 3), ("TRUSTED_PUBLISHERS", 2)):
         monkeypatch.setenv(f"SLIPWAY_{name}_PER_NAMESPACE", str(most))
     monkeypatch.setenv("SLIPWAY_GRANTS_PER_GRANTEE", "3")
@@ -152,7 +152,7 @@ def test_of_guesses_at_once_no_more_are_looked_at_than_one_after_the_other(guard
 
 
 def test_a_push_over_a_tag_of_a_kept_repository_takes_what_its_deletion_takes(guarded: Guarded) -> None:
-    """Also the empty image that regctl pushes where a tag can't be deleted."""
+    """So does a push of the empty image, which is what regctl does where a tag can't be deleted."""
     secret = guarded.robot("w", ("team/**", "writer"))
     head = guarded.as_bearer(guarded.token("w", secret, "repository:team/app:pull,push"))
 

@@ -22,7 +22,7 @@ EXCHANGE: Final = {
 
 @pytest.fixture
 def issuer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Issuer]:
-    """Before the registry, which reads of it in its settings."""
+    """Comes before the registry, which reads of it in its settings."""
     with serve() as running:
         monkeypatch.setenv("SLIPWAY_OIDC_ISSUERS", running.address)
         monkeypatch.setenv("SLIPWAY_TENANT_CLAIMS", f"{running.address}=repository_id,repository_owner_id")

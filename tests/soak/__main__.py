@@ -53,7 +53,7 @@ def kill_worker(running: Stack, name: str) -> None:
 
 
 def disturb(running: Stack, figures: Figures, seconds: float) -> None:
-    """For so long, every now and then."""
+    """Disturbs for so long, every now and then."""
     deadline = time.monotonic() + seconds
     for name in itertools.cycle(("gc", "gc", "api")):
         if time.monotonic() + SECONDS_BETWEEN_KILLS > deadline:
@@ -66,7 +66,7 @@ def disturb(running: Stack, figures: Figures, seconds: float) -> None:
 
 
 def disturb_in_every_way(running: Stack, figures: Figures, seconds: float) -> None:
-    """As `disturb`, with every kind of fault in turn, in an order that chance shuffles."""
+    """Disturbs with every kind of fault in turn, in an order that chance shuffles."""
     deadline, chance = time.monotonic() + seconds, random.Random(0)  # noqa: S311  # chance, not secrecy
     while time.monotonic() + SECONDS_BETWEEN_FAULTS < deadline:
         for name in chance.sample(sorted(FAULTS), len(FAULTS)):

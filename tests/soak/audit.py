@@ -75,7 +75,7 @@ class Audit:
             self._figures.find("miscounted", str(difference))
 
     def collected(self) -> dict[str, int]:
-        """By level."""
+        """Returns how many rows were, by level."""
         found = self._connection.run([("SELECT level, CAST(sum(rows) AS bigint) FROM collected GROUP BY level", {})])
         return {level: int(rows) for level, rows in found[0].rows}
 

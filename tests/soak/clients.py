@@ -20,7 +20,7 @@ _NOT_FOUND: Final = HTTPStatus.NOT_FOUND
 
 
 def shared_layer(number: int) -> bytes:
-    """Of between 1 and 40 KB; the same everywhere."""
+    """Returns one of between 1 and 40 KB; the same everywhere."""
     return random.Random(number).randbytes(1000 + number * 1700)  # noqa: S311  # contents
 
 
@@ -144,7 +144,7 @@ class Pusher(Worker):
         self.delete(f"/v2/{repository}/manifests/{self.chance.choice(MOVING_TAGS)}", 202, 404)
 
     def delete_manifest(self, repository: str) -> None:
-        """With all its tags; refused while an index lists it."""
+        """Deletes it with all its tags; it is refused while an index lists it."""
         found = self.client.resolve(repository, self.chance.choice(MOVING_TAGS))
         if found is not None:
             self.delete(f"/v2/{repository}/manifests/{found[0]}", 202, 404, 405)

@@ -57,7 +57,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def prepared_project() -> Project:
-    """As the preflight leaves one, with the quota that it says to ask for."""
+    """Makes one as the preflight leaves it, with the quota that it says to ask for."""
     vcpus, gibibytes = footprint(Choice("example-registry", "europe-west1", "large")).to_ask_for()
     return Project(
         agents=set(AGENTS.values()),
@@ -115,7 +115,7 @@ def _all_but_entries(folder: str, names: list[str]) -> set[str]:
 
 @pytest.fixture(scope="session")
 def terraform(new_terraform: NewTerraform) -> Terraform:
-    """For what leaves no state behind."""
+    """Gives one that is shared by all that leaves no state behind."""
     return new_terraform()
 
 

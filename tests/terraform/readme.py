@@ -19,7 +19,7 @@ _TABLE: Final = "<!-- {name} -->\n{table}\n<!-- end -->"
 
 
 def blocks(kind: str, pattern: str) -> dict[str, str]:
-    """By name, in the order of the files."""
+    """Returns them by name, in the order of the files."""
     found: dict[str, str] = {}
     for path in sorted(_FOLDER.glob(pattern)):
         found |= _blocks(kind, path)

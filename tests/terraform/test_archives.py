@@ -96,7 +96,7 @@ def test_an_archive_holds_what_its_function_needs(program: str, unpacked: dict[s
     ],
 )
 def test_an_archive_starts_by_itself(program: str, target: str, answer: str, unpacked: dict[str, Path]) -> None:
-    """As the platform starts it: main.py at the root, and no PYTHONPATH."""
+    """The platform starts it so: main.py at the root, and no PYTHONPATH."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | make_access_secrets()
     environment |= {
         "SLIPWAY_DATABASE": "cloudsql://nobody@/registry?instance=example:europe-west1:slipway",

@@ -22,7 +22,7 @@ def test_a_size_costs_at_most(size: str, most: float) -> None:
 
 
 def test_the_page_says_what_quota_each_size_takes() -> None:
-    """Of vCPU and GiB; those above a new project's have to be asked for."""
+    """It says vCPU and GiB; those above a new project's have to be asked for."""
     (row,) = (line for line in _DEPLOY.splitlines() if line.startswith("| all instances at once"))
     figures = [tuple(map(float, cell.split(", "))) for cell in row.strip("| ").split(" | ")[1:]]
     assert figures == [_all_at_once(size) for size in SIZES]

@@ -43,7 +43,7 @@ def test_an_example_is_planned_applied_stable_and_destroyed(
 
 
 def _destroy(terraform: Terraform, *variables: str) -> None:
-    """As docs/deploy.md has it: a network that was made here is let go two hours after the rest."""
+    """Destroys as docs/deploy.md has it: a network that was made here is let go two hours after the rest."""
     first = terraform.run("destroy", *_UNATTENDED, *variables, allowed=(0, 1))
     if first.returncode:
         assert first.stderr.count("Error:") == first.stderr.count("is already being used by serverless-ipv4") == 1
@@ -137,7 +137,7 @@ def test_the_state_holds_no_secret(new_terraform: NewTerraform) -> None:
 
 
 def _changes(terraform: Terraform, *arguments: str) -> dict[str, list[str]]:
-    """By address: what the plan would do, but for reading."""
+    """Returns, by address, what the plan would do, but for reading."""
     changes = terraform.plan(_TINY, *arguments)["resource_changes"]
     return {
         change["address"]: change["change"]["actions"]

@@ -39,7 +39,7 @@ def release(deployments: Mapping[str, Deployment], tmp_path_factory: pytest.Temp
 
 @pytest.fixture(scope="module")
 def stage(release: Release, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """With the packages of this run: they are those that the archives lock."""
+    """Sets it with the packages of this run: they are those that the archives lock."""
     nginx = find_nginx()
     if nginx is None:
         pytest.skip(MISSING)

@@ -107,7 +107,7 @@ class Cloud:
         return Peppers((self.folder / "versions" / version).read_text())
 
     def tokens(self, version: str) -> Tokens:
-        """As an instance has them that reads this version."""
+        """Makes them as an instance has them that reads this version."""
         ring = KeyRing((self.folder / "versions" / version).read_text())
         return Tokens(ring, "slipway", "https://registry.example.com/token", 300)
 

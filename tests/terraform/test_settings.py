@@ -39,7 +39,7 @@ _BY_MODE: Final = {
 
 
 def _told(deployment: Deployment, program: str) -> dict[str, str]:
-    """As the program sees it; secrets are stood in for."""
+    """Returns what the program sees; secrets are stood in for."""
     secrets = dict.fromkeys(deployment.secrets(program), "a secret")
     return {**deployment.environment(program), **secrets}
 

@@ -87,7 +87,7 @@ def media_types() -> SearchStrategy[str]:
 
 
 def manifest_types() -> SearchStrategy[str]:
-    """Of which clients read manifests."""
+    """Gives types of which clients read manifests."""
     known = st.sampled_from((OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DOCKER_LIST))
     return known | st.builds("application/{}+json".format, st.from_regex(_TYPE_NAME, fullmatch=True))
 

@@ -58,7 +58,7 @@ class Socket:
 
 
 def body_of(stream: Stream, announced: int | None = None, **environ: Any) -> Body:
-    """With a length, or sent in chunks, as the server hands it over."""
+    """Hands it over as the server does, with a length, or sent in chunks."""
     return Body(request_of(stream, announced, **environ), ADDRESS, PACE)
 
 

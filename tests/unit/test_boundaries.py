@@ -137,7 +137,7 @@ def test_what_is_deployed_knows_nothing_of_this_machine_or_of_tests() -> None:
 
 
 def test_the_environment_is_read_in_one_place() -> None:
-    """Beside it only the Google client's own switch is set."""
+    """Only the Google client's own switch is set beside it."""
     allowed = {"functions/registry/config.py", "functions/registry/blobs/gcs.py"}
     assert {place(path) for path in files("functions") if _knows_the_environment(path)} <= allowed
 

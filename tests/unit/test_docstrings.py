@@ -11,7 +11,7 @@ from typing import Final
 import pytest
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-FOLDERS: Final = ("functions", "cli", "deploy", "local")
+FOLDERS: Final = ("functions", "cli", "deploy", "local", "benchmarks", "tests")
 # What begins so is no sentence: what is given back, and when, is to be said with a verb.
 FRAGMENT: Final = re.compile(
     r"(Whether|Which of|Of|By|With|At|On|To|Also|Not|Or|Up to|Until|Behind|Around|Beside|Under|After|Before)\b"

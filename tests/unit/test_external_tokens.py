@@ -42,7 +42,7 @@ def external(keys: str | None = None) -> ExternalTokens:
 
 
 def claims(*access: Any, **more: Any) -> dict[str, Any]:
-    """As Rails makes them; None takes one away."""
+    """Makes them as Rails does; None takes one away."""
     now = int(time.time())
     everything = {
         "iss": ISSUER,

@@ -44,7 +44,7 @@ def google(issuer: Issuer, clock: Clock) -> GoogleAccessTokens:
 
 
 def info(**more: str | None) -> dict[str, str]:
-    """As tokeninfo answers: numbers and booleans are texts. None takes a field away."""
+    """Answers as tokeninfo does: numbers and booleans are texts. None takes a field away."""
     fields = {
         "aud": CLIENT,
         "azp": CLIENT,

@@ -303,7 +303,7 @@ def test_no_other_host_is_let_in_by_it(url: str, monkeypatch: pytest.MonkeyPatch
 def test_the_keys_of_a_private_issuer_are_where_a_host_is_named(
     secure: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As if loopback were a private network, and nothing public."""
+    """The test takes loopback for a private network, and nothing for public."""
     monkeypatch.setattr(outgoing, "is_public", lambda _: False)
     monkeypatch.setattr(outgoing, "is_of_a_network", lambda _: True)
     assert KeySets(private_hosts={"localhost"}).key(secure.address, own_key(secure))
@@ -340,7 +340,7 @@ def test_a_slow_answer_is_cut_off_in_time(issuer: Issuer) -> None:
 
 @pytest.fixture
 def secure(monkeypatch: pytest.MonkeyPatch) -> Iterator[Issuer]:
-    """As if it were a public host that has a certificate."""
+    """Serves as a public host does that has a certificate."""
     require_localhost()
     with serve(is_secure=True) as running:
         monkeypatch.setattr(outgoing, "is_public", lambda _: True)

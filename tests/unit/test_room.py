@@ -110,7 +110,7 @@ def test_one_that_is_larger_than_a_share_or_than_the_room_comes_in_as_well(guest
 
 
 def test_a_crowd_of_one_tenant_leaves_places_in_line_for_others(guests: Guests) -> None:
-    """Of eight places: four, two and one, and one is still left."""
+    """The first takes four of eight places, those after it two and one, and one is still left."""
     for tenant in ("a", "b", "c"):
         for number in range(7):
             guests.come(f"{tenant}{number}")

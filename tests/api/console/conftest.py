@@ -12,11 +12,11 @@ from tests.support import Registry
 
 @pytest.fixture
 def browser(registry: Registry) -> Browser:
-    """At an open registry."""
+    """Gives a browser at an open registry."""
     return Browser(Client(registry.client.application), registry.services)
 
 
 @pytest.fixture
 def visitor(guarded: Guarded) -> Browser:
-    """At a guarded registry; nobody is signed in yet."""
+    """Gives a browser at a guarded registry, where nobody is signed in yet."""
     return Browser(Client(guarded.client.application), guarded.services)

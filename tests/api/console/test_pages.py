@@ -161,7 +161,7 @@ def test_what_is_not_there_is_said_on_a_page(browser: Browser, registry: Registr
 
 
 def test_every_page_is_one_round_trip(visitor: Browser, guarded: Guarded) -> None:
-    """For an administrator and for somebody with a grant; the session is asked for in the same trip."""
+    """The session is asked for in the same trip, for an administrator and for somebody with a grant."""
     boss = guarded.robot("boss", is_admin=True)
     owner = guarded.token("boss", boss, "repository:team/api:pull,push")
     pushed = Image()

@@ -56,7 +56,7 @@ def test_a_deleted_tag_is_undone_by_one_request(undo: Registry) -> None:
 
 
 def test_a_manifest_deleted_by_digest_is_undone_by_one_request(undo: Registry) -> None:
-    """As skopeo deletes: by what the tag names."""
+    """Skopeo deletes so: by what the tag names."""
     image = undo.push_image("team/app", "v1")
     undo.request("DELETE", f"{MANY}/{image.digest}")
     assert undo.get(f"{MANY}/{image.digest}").status_code == 404

@@ -26,7 +26,7 @@ def test_the_status_of_an_upload(registry: Registry) -> None:
 def test_a_client_tells_an_empty_upload_from_one_of_a_byte_by_going_on_at_0(
     registry: Registry, received: bytes
 ) -> None:
-    """As docs/api.md has it: the header itself is the same for both, in every answer."""
+    """The header itself is the same for both, in every answer: docs/api.md says so."""
     location, content = registry.start_upload("a/b"), b"1234567890"
     if received:
         assert registry.request("PATCH", location, data=received).headers["Range"] == "0-0"

@@ -32,7 +32,7 @@ CACHE_INDEX: Final = listing(*ENTRIES)
 
 @pytest.fixture
 def stocked(hasty: Registry) -> Registry:
-    """With the blobs of a cache, and no grace for anything."""
+    """Gives a registry with the blobs of a cache, and no grace for anything."""
     for content in CACHE:
         hasty.push_blob("a/b", content)
     return hasty
@@ -70,7 +70,7 @@ def test_a_cache_as_an_image_is_kept_as_well(stocked: Registry) -> None:
 
 
 def test_a_checkpoint_lists_a_manifest_and_blobs(stocked: Registry) -> None:
-    """As containerd makes it: the image, then the archive and the configuration of a container."""
+    """Containerd makes it so: the image, then the archive and the configuration of a container."""
     base = stocked.push_image("a/b")
     entries = [
         descriptor(base.manifest, OCI_MANIFEST, platform={"os": "linux", "architecture": "amd64"}),

@@ -135,7 +135,7 @@ def test_a_damaged_blob_is_not_there_for_those_who_ask(registry: Registry) -> No
 @pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
 @pytest.mark.parametrize("which", [0, -1])
 def test_an_upload_that_lost_a_part_ends(registry: Registry, count: int, algorithm: str, which: int) -> None:
-    """Whether parts are joined, or read once more because the algorithm is another than was thought."""
+    """It ends where parts are joined, and where they are read once more for another algorithm than was thought."""
     chunks = [os.urandom(10) for _ in range(count)]
     location = registry.start_upload("a/b")
     for chunk in chunks:

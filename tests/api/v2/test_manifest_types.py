@@ -110,7 +110,7 @@ def put(registry: Registry, reference: object, payload: bytes, content_type: str
 
 
 def served(registry: Registry, reference: object) -> tuple[str | None, ...]:
-    """By GET and HEAD, as tags and as digests, and as all else shows it."""
+    """Returns the types that GET and HEAD tell."""
     path = f"/v2/a/b/manifests/{reference}"
     return tuple(registry.request(method, path).headers.get("Content-Type") for method in ("GET", "HEAD"))
 

@@ -56,7 +56,7 @@ def test_parameters_of_a_content_type_are_left_out(registry: Registry) -> None:
 
 @pytest.mark.parametrize("accept", [[OCI_INDEX, OCI_MANIFEST], [OCI_INDEX], ["nonsense"], []])
 def test_a_manifest_is_given_as_it_is_whatever_is_accepted(stocked: Registry, accept: list[str]) -> None:
-    """Also where Accept comes as several headers: there is one form of a manifest, and no other to choose."""
+    """Accept may come as several headers, too: there is one form of a manifest, and no other to choose."""
     response = stocked.get("/v2/a/b/manifests/v1", headers=[("Accept", media_type) for media_type in accept])
     assert (response.status_code, response.data) == (200, IMAGE.manifest)
 

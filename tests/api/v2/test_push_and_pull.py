@@ -87,7 +87,7 @@ def test_pushing_a_blob_again_keeps_the_first_object(registry: Registry) -> None
 def test_digests_of_both_algorithms_in_chunks(
     registry: Registry, algorithm: str, is_resumable: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also where the client names its algorithm only at the end, and where a hash can't be taken up again."""
+    """The client names its algorithm only at the end; there are machines where a hash can't be taken up again."""
     if not is_resumable:
         monkeypatch.setattr("functions.registry.blobs.hashing._library", lambda: None)
     chunks = [os.urandom(1000), os.urandom(1001)]

@@ -31,7 +31,7 @@ def loose(**more: Any) -> bytes:
 
 @pytest.fixture
 def environment(environment: dict[str, str]) -> dict[str, str]:
-    """With a bound of its own: by default a manifest may consist of annotations."""
+    """Gives the settings with a bound of its own: by default a manifest may consist of annotations."""
     return {**environment, "SLIPWAY_LARGEST_ANNOTATIONS_BYTES": "262144"}
 
 
@@ -189,7 +189,7 @@ def test_annotations_beyond_the_bound_are_refused(stocked: Registry) -> None:
 
 
 def test_annotations_of_layers_are_bounded_by_the_manifest_alone(stocked: Registry) -> None:
-    """As cosign's are, which keep certificates and bundles there."""
+    """Cosign keeps certificates and bundles there."""
     most = stocked.services.settings.largest_annotations_bytes
     layers = [descriptor(b"{}", annotations={"dev.sigstore.cosign/bundle": "x" * 30_000}) for _ in range(40)]
     assert len(layers) * 30_000 > most

@@ -223,7 +223,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
 
     def flood(self) -> None:
-        """As much as anybody takes."""
+        """Sends as much as anybody takes."""
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.end_headers()

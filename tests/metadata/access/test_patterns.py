@@ -82,7 +82,7 @@ def test_a_pattern_of_repositories(database: Database, glob: str, text: str) -> 
 @given(parts=st.lists(st.sampled_from(["a", "*", "**", "b*", "_", "/", "/", "***", "x*y"]), min_size=1, max_size=8),
        names=st.lists(st.text("abxy_-/", max_size=9), min_size=1, max_size=4))  # fmt: skip
 def test_a_pattern_made_of_parts(database: Database, parts: list[str], names: list[str]) -> None:
-    """Also of those that are no longer taken, of which there may be some: they are expressions."""
+    """Some may be of those that are no longer taken: they are expressions."""
     glob = "".join(parts)
     regex = None if is_taken(glob) else _anchored(glob, one_star="[^/]*")
     for text in [*names, glob.replace("*", ""), glob.replace("*", "x"), glob.replace("*", "/")]:

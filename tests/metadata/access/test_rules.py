@@ -51,7 +51,7 @@ def tagged(database: Database, tag: Tag = V1) -> Digest | None:
 
 
 def is_refused(database: Database, payload: bytes, rank: int, tag: str = "v1") -> bool:
-    """Whether a push is; a refused one leaves nothing."""
+    """Says whether a push is; a refused one leaves nothing."""
     before = tagged(database, Tag(tag)), value(database, "SELECT count(*) FROM manifests")
     try:
         put(database, APP, payload, tag, rank=rank)
@@ -233,7 +233,7 @@ def test_an_exception_before_a_rule_that_keeps(database: Database) -> None:
 
 
 def race(database: Database, *payloads: bytes, rank: int = WRITER) -> list[bool]:
-    """Whether each push of v1 came through, all begun at once."""
+    """Says of each push of v1, all begun at once, whether it came through."""
 
     def push(payload: bytes) -> bool:
         try:

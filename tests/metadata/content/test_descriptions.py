@@ -23,7 +23,7 @@ HUGE: Final = (1 << 63) - 1
 
 
 def manifest(config: str | None, *layers: str, media_type: str = OCI_MANIFEST, **more: Any) -> dict[str, Any]:
-    """By the types of its parts."""
+    """Makes one from the types of its parts."""
     return {
         "schemaVersion": 2,
         "mediaType": media_type,

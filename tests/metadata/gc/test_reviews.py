@@ -69,7 +69,7 @@ def look(database: Database, queue: str, digest: Digest) -> Review | None:
 
 
 def is_due(review: Review | None, event: str, hours: float, jitter: int = JITTER) -> bool:
-    """Whether the review is that of the event, and waits for its grace and the jitter."""
+    """Says whether the review is that of the event, and waits for its grace and the jitter."""
     if review is None or review.event != event:
         return False
     return hours * HOUR - SLACK <= review.seconds <= hours * HOUR + jitter

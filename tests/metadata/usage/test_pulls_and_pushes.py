@@ -230,7 +230,7 @@ class _Chance:
         self.pulls = 0
 
     def act(self, times: int) -> int:
-        """How many pulls were added."""
+        """Acts so many times, and returns how many pulls were added."""
         acts: list[Callable[[], object]] = [self.add, self.add, self.push, self.untag, self.settle]
         for _ in range(times):
             self.random.choice(acts)()

@@ -260,7 +260,7 @@ def test_far_from_the_limit_a_push_waits_for_no_other(database: Database, databa
 
 
 def test_a_push_that_waited_for_a_giant_sees_what_it_left(database: Database, database_url: str) -> None:
-    """As it began there was enough left for all at once; as it may go on, there isn't."""
+    """There was enough left for all at once as it began; as it may go on, there isn't."""
     image = Image(layers=())
     push_blob(database, APP, image.config)
     giant = write_part(database, start_upload(database), 2 * GIB)
@@ -307,7 +307,7 @@ def test_a_push_that_finds_little_left_beside_another_begins_anew_and_goes_alone
 
 @pytest.mark.parametrize("is_settled", [False, True])
 def test_sixteen_that_push_into_the_last_bytes_all_get_an_answer(crowd: Database, is_settled: bool) -> None:
-    """Whether they begin side by side, for what is settled is old, or one by one."""
+    """They do, whether they begin side by side, for what is settled is old, or one by one."""
     places = [RepositoryName(f"team/app{number}") for number in range(CROWD)]
     images = [Image(layers=()) for _ in range(CROWD)]
     for image, place in zip(images, places, strict=True):
@@ -340,7 +340,7 @@ def test_a_push_adds_up_once_what_is_used_near_the_limit_twice(
 
 
 def sums(database: Database) -> int:
-    """How often a session that is watched has added up."""
+    """Returns how often a session that is watched has added up."""
     query(database, "SELECT pg_stat_force_next_flush()")
     calls = "SELECT coalesce(sum(calls), 0) FROM pg_stat_user_functions WHERE funcname = 'used_bytes'"
     return int(value(database, calls))

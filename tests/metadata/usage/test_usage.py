@@ -267,7 +267,7 @@ def test_counters_stay_exact_whatever_eight_clients_do_at_once(impatient_databas
 
 
 def settled(database: Database) -> int:
-    """How many changes waited; none does now."""
+    """Returns how many changes waited; none does now."""
     total = 0
     while count := figures.settle(database, 3):
         total += count

@@ -101,7 +101,7 @@ class Project:
             return found
 
     def read(self, type_name: str, state: Values) -> Values:
-        """As the cloud gives it back."""
+        """Returns what the cloud gives back."""
         if type_name != "google_monitoring_dashboard" or "no zeros" not in self.rules:
             return state
         board = json.loads(state["dashboard_json"])
@@ -113,7 +113,7 @@ class Project:
             self.agents.add("gs-project-accounts")
 
     def find(self, type_name: str, identity: str) -> Values | None:
-        """By what is imported: the name comes last, and the instance that something is in before it."""
+        """Finds by what is imported: the name comes last, and the instance that something is in before it."""
         parts = identity.split("/")
         for values in self.there(type_name):
             if values["name"] == parts[-1] and values.get("instance", parts[-1]) in parts:

@@ -29,7 +29,7 @@ class SimulatedProvider:
         self._region = "simulated-region1"
 
     def methods(self) -> dict[str, tuple[str, Callable[[Any], Any]]]:
-        """By name: the class of the request, and what answers it."""
+        """Returns, by name, the class of the request, and what answers it."""
         resources, data, ephemeral = self._schema.resources, self._schema.data_sources, self._schema.ephemeral
         return {
             "GetProviderSchema": ("Empty", lambda _: self._rendered),

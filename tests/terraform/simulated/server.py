@@ -21,7 +21,7 @@ from tests.terraform.simulated.schema import ProviderSchema
 
 @contextmanager
 def serving(schemas: Iterable[ProviderSchema], folder: Path, project: Project) -> Iterator[str]:
-    """For a Terraform that works in `folder`. Gives the value of TF_REATTACH_PROVIDERS."""
+    """Serves a Terraform that works in `folder`. Gives the value of TF_REATTACH_PROVIDERS."""
     providers: dict[str, Any] = {}
     servers: list[grpc.Server] = []
     # Not in `folder`: the path of a socket may not be long.
