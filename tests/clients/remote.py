@@ -2,13 +2,14 @@
 
 import hashlib
 import os
-import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import requests
 
+from tests.clients.command import Client
 from tests.clients.content import INDEX_TYPE, MANIFEST_TYPE, digest_of
 from tests.conftest import ROOT
 
@@ -59,18 +60,12 @@ class Repository:
 
     def undo(self, rest: str) -> None:
         """Puts back a tag (`:one`) or a manifest (`@sha256:…`) by one command of the registry's own command line."""
-        command = [sys.executable, "-m", "slipway_cli", "--registry", f"http://{self.address}", "restore"]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT / "cli")}
-        done = subprocess.run(
-            [*command, f"{self.name}{rest}"],
-            env=environment,
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
+        self.slipway("restore", f"{self.name}{rest}")
+
+    def slipway(self, *arguments: str) -> str:
+        """What the registry's own command line printed."""
+        program = Client(Path(sys.executable), {**os.environ, "PYTHONPATH": str(ROOT / "cli")}, folder=ROOT)
+        return program.run("-m", "slipway_cli", "--registry", f"http://{self.address}", *arguments)
 
     def sibling(self, name: str) -> "Repository":
         return Repository(self.address, f"{self.name}-{name}")

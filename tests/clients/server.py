@@ -21,10 +21,14 @@ _SECONDS_TO_STOP: Final = 30
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """A live registry and how it delivers blobs: "redirect", "streaming", or "given" for one we didn't start."""
+    """A live registry and how it delivers blobs: "redirect", "streaming", or "given" for one we didn't start.
+
+    `database` is where the metadata of one that we started lies.
+    """
 
     address: str
     mode: str
+    database: str = ""
 
 
 @contextmanager
@@ -38,7 +42,8 @@ def start_registry(mode: str, data: Path, settings: Mapping[str, str] | None = N
         subprocess.Popen(command, cwd=_REPOSITORY_ROOT, env=environment, stdout=subprocess.PIPE, stderr=log) as process,
     ):
         try:
-            yield Registry(_wait_until_ready(process, log_path), mode)
+            address = _wait_until_ready(process, log_path)
+            yield Registry(address, mode, json.loads((data / "run.json").read_text())["database"])
         finally:
             _stop(process)
 

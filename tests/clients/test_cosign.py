@@ -60,3 +60,18 @@ def test_a_copy_keeps_its_signature_and_nothing_is_its_own_referrer(
     images = {digest, *index.children}
     for each in images:
         assert not images & set(copy.referrers(each)), each
+
+
+@pytest.mark.operations("verify what was put back")
+@pytest.mark.parametrize("bundle", [False, True], ids=["tag", "bundle"])
+def test_an_index_that_was_deleted_comes_back_signed(
+    cosign: Client, skopeo: Client, layout: Layout, repository: Repository, bundle: bool
+) -> None:
+    digest = pushed(skopeo, layout, repository)
+    form = f"--new-bundle-format={str(bundle).lower()}"
+    cosign.run(*_SIGN, form, _HTTP, repository.at(digest))
+    skopeo.run("delete", "--tls-verify=false", f"docker://{repository.tagged('many')}")
+    assert not repository.has_manifest(digest)
+    repository.undo(":many")
+    cosign.run(*_VERIFY, form, _HTTP, repository.tagged("many"))
+    repository.check_whole("many")
