@@ -1,4 +1,4 @@
-"""The three levels of garbage: manifests, then links, then blobs. Each ends by queueing the next, through triggers."""
+"""The levels of garbage: auxiliary tags, manifests, links, blobs. Each ends by queueing the next, through triggers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final, Generic
 
 from functions.registry import telemetry, told
 from functions.registry.metadata.db import Database, Session
-from functions.registry.metadata.gc import collected, reviews
+from functions.registry.metadata.gc import collected, reviews, tag_reviews
 from functions.registry.metadata.gc.collected import Outcome
 from functions.registry.metadata.gc.review_queue import AnyReview, ReviewQueue
 from functions.registry.wiring import Services
@@ -74,6 +74,7 @@ class Level(Generic[AnyReview]):
             )
 
 
+TAGS: Final = Level(tag_reviews.TAGS)
 MANIFESTS: Final = Level(reviews.MANIFESTS)
 LINKS: Final = Level(reviews.LINKS)
 BLOBS: Final = Level(reviews.BLOBS)

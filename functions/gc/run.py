@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from functions.gc import access, deletions, history, platforms, retention, uploads, usage
-from functions.gc.reviews import BLOBS, LINKS, MANIFESTS
+from functions.gc.reviews import BLOBS, LINKS, MANIFESTS, TAGS
 from functions.registry import telemetry
 from functions.registry.metadata.gc import backlog
 from functions.registry.wiring import Services
@@ -22,6 +22,7 @@ _COLLECTORS: Final[dict[str, Callable[[Services, int], int]]] = {
     "retention": retention.collect,
     "withdrawn": history.end_withdrawn,
     "deleted_repositories": history.end_repositories,
+    "auxiliary_tags": TAGS.collect,
     "manifests": MANIFESTS.collect,
     "links": LINKS.collect,
     "blobs": BLOBS.collect,

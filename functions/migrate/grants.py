@@ -119,6 +119,7 @@ RIGHTS: Final[dict[str, Rights]] = {
     "subscriptions": Rights("rawd", "r", "r", "rw"),
     "tag_days": Rights("raw", "rawd", "raw"),
     "tag_history": Rights("rad", "rawd", "rad"),
+    "tag_reviews": Rights("raw", "rawd"),
     "tag_rules": Rights("rad", "r", "r"),
     "tags": Rights("rawd", "rwd", "rawd"),
     "trusted_publishers": Rights("rad", ""),

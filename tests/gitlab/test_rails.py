@@ -136,6 +136,9 @@ def delete_tags(owner: Rails, image: Image) -> None:
         assert owner.ask("DELETE", f"/v2/team/renamed/manifests/{tag}").status_code == status
     assert owner.ask("GET", "/v2/team/renamed/tags/list").get_json()["tags"] == ["latest"]
     assert owner.ask("GET", f"/v2/team/renamed/manifests/{image.digest}").status_code == 200
+    undone = owner.ask("POST", "/api/v1/repositories/team/renamed/-/restore", json={"tag": "v1"})
+    assert (undone.status_code, undone.get_json()["digest"]) == (200, str(image.digest)), undone.text
+    assert owner.ask("GET", "/v2/team/renamed/manifests/v1").data == image.manifest
 
 
 # ---- long lists

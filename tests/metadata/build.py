@@ -66,6 +66,7 @@ def pass_time(database: Database, hours: float) -> None:
     """Everything that waits has waited for so much longer."""
     for table, column in (
         ("manifest_reviews", "review_after"),
+        ("tag_reviews", "review_after"),
         ("link_reviews", "review_after"),
         ("blob_reviews", "review_after"),
         ("deletions", "not_before"),

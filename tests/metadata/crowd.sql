@@ -115,6 +115,9 @@ INSERT INTO audit (at, action, outcome, principal, resource, address, details)
 SELECT now() - (20000 - n) * interval '1 minute', 'tag.delete', 'success', 'robot:robot-' || n % 5000, 'n' || n % 20, '', '{}'
   FROM generate_series(1, 20000) AS n;
 
+INSERT INTO tag_reviews (repository_id, tag, review_after, event)
+SELECT repository_id, name, now() + repository_id * interval '1 second', 'cascade' FROM tags;
+
 INSERT INTO import_sources (kind, address, prefix, state, listed_at)
 VALUES ('layout', 'gs://old', 'docker/registry/v2/', 'open', now()), ('layout', 'gs://older', NULL, 'added', NULL);
 INSERT INTO import_modes (source_id, pattern, pattern_regex, mode)

@@ -22,6 +22,9 @@ UNTAGGED_INDEX: Final = index_of(IMAGE.manifest, annotations={"kind": "untagged"
 REFERRER: Final = artifact_of(IMAGE.manifest, mediaType="application/vnd.oci.image.manifest.v1+json")
 
 MOVING: Final = Tag("latest")
+# As cosign names a signature after what it signs.
+SIGNATURE: Final = Image(config=b'{"of": "the signature"}', layers=(b"a signature",))
+SIGNATURE_TAG: Final = Tag(f"{IMAGE.digest}.sig".replace(":", "-"))
 # Where the repository goes.
 MOVED: Final = RepositoryName("elsewhere/app")
 LAYER_DIGEST: Final = Digest.of(LAYER)

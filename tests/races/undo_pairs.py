@@ -5,18 +5,34 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from functions.gc.reviews import TAGS
 from functions.registry.metadata.content import manifests, removal, tags
+from functions.registry.metadata.content.pushes import ReferenceMissing
 from functions.registry.metadata.db import Database
 from functions.registry.metadata.driver import Connection
 from functions.registry.metadata.history import deleted, ending, purging, restoring
 from functions.registry.metadata.history.deleted import NameTaken, NotDeleted
 from functions.registry.metadata.history.restoring import NothingToRestore, Wanted
-from tests.metadata.build import APP
+from tests.metadata.build import APP, push_image, put, query
 from tests.races import scenes
-from tests.races.operations import OPERATIONS, SUCCEEDS, Cast, Operation
+from tests.races.operations import OPERATIONS, SUCCEEDS, UNKNOWN_BLOB, Cast, Operation
 from tests.races.pairs import Arena, Pair
-from tests.races.props import CONFIG, IMAGE, INDEX, LAYER, MOVING, OTHER_IMAGE, SPARSE, SPARSE_INDEX, link, manifest
+from tests.races.props import (
+    CONFIG,
+    IMAGE,
+    INDEX,
+    LAYER,
+    MOVING,
+    OTHER_IMAGE,
+    SIGNATURE,
+    SIGNATURE_TAG,
+    SPARSE,
+    SPARSE_INDEX,
+    link,
+    manifest,
+)
 from tests.races.scenes import Scene
+from tests.races.stage import Performance
 
 # What can be put back is far away; all else is due.
 _WITHIN: Final = (
@@ -35,6 +51,7 @@ _OVER: Final = (
     "UPDATE blob_reviews SET review_after = now() - interval '1 hour'",
     "UPDATE deletions SET not_before = now() - interval '1 hour'",
 )
+_TAGS_DUE: Final = "UPDATE tag_reviews SET review_after = now() - interval '1 hour'"
 
 
 def _tagged(db: Database) -> None:
@@ -56,6 +73,17 @@ def _set_aside(db: Database) -> None:
     removal.remove(db, APP)
 
 
+def _signed(db: Database) -> None:
+    _tagged(db)
+    push_image(db, APP, SIGNATURE_TAG, image=SIGNATURE)
+    manifests.delete(db, APP, IMAGE.digest)
+
+
+def _left(db: Database) -> None:
+    _signed(db)
+    query(db, "DELETE FROM withdrawn_manifests")
+
+
 UNDO_SCENES: Final = {
     scene.name: scene
     for scene in (
@@ -65,10 +93,18 @@ UNDO_SCENES: Final = {
         Scene("deleted_over", "as *deleted*, after the window", _untagged, reviews=_OVER),
         Scene("withdrawn_over", "as *withdrawn*, after the window", _withdrawn, reviews=_OVER),
         Scene("aside_over", "as *aside*, after the window", _set_aside, reviews=_OVER),
+        Scene(
+            "signed",
+            "as *withdrawn*, and a tag is named after the manifest: it is due for review",
+            _signed,
+            reviews=(*_WITHIN, _TAGS_DUE),
+        ),
+        Scene("signature_left", "as *signed*, after the window", _left, reviews=(*_OVER, _TAGS_DUE)),
     )
 }
 _HERE: Final = ("deleted", "withdrawn", "deleted_over", "withdrawn_over")
 _ASIDE: Final = ("aside", "aside_over")
+_SIGNED: Final = ("signed", "signature_left")
 
 
 def _restore(cast_: Cast) -> str:
@@ -105,10 +141,29 @@ def _put_back(cast_: Cast) -> str:
     return SUCCEEDS
 
 
+def _collect_tags(cast_: Cast) -> str:
+    TAGS.collect(cast_.services, 10)
+    touched = cast_.database.gate.touched
+    if not touched.get("reviews_claim_tags"):
+        return "finds nothing due"
+    return "takes the signature" if touched.get("reviews_delete_tags") else "leaves the signature"
+
+
+def _sign(cast_: Cast) -> str:
+    try:
+        put(cast_.database, APP, SIGNATURE.manifest, SIGNATURE_TAG)
+    except ReferenceMissing:
+        return UNKNOWN_BLOB
+    return SUCCEEDS
+
+
 _IMAGE_KEPT: Final = (manifest(IMAGE.manifest), link(CONFIG), link(LAYER))
 _ALL: Final = (
     *_IMAGE_KEPT,
-    *(manifest(payload) for payload in (INDEX, SPARSE_INDEX, SPARSE.manifest, OTHER_IMAGE.manifest)),
+    *(
+        manifest(payload)
+        for payload in (INDEX, SPARSE_INDEX, SPARSE.manifest, OTHER_IMAGE.manifest, SIGNATURE.manifest)
+    ),
 )
 RESTORE: Final = Operation("restore", _HERE, _restore, keeps=_IMAGE_KEPT)
 PURGE: Final = Operation("purge", _HERE, _purge)
@@ -121,6 +176,8 @@ SET_ASIDE: Final = Operation(
 )
 PUT_BACK: Final = Operation("put back", _ASIDE, _put_back, keeps=_IMAGE_KEPT)
 END_REPOSITORY: Final = Operation("end repository", ("aside_over",), _end_repository)
+COLLECT_TAGS: Final = Operation("collect auxiliary tags", _SIGNED, _collect_tags)
+SIGN: Final = Operation("signature PUT", _SIGNED, _sign, keeps=(manifest(SIGNATURE.manifest),))
 _MET: Final = (
     "manifest PUT",
     "HEAD, then PUT",
@@ -157,17 +214,65 @@ UNDO_PAIRS: Final = [
             "manifest PUT", "mount", "collect manifests", "collect links", "collect blobs", scenes=_ASIDE
         )
     ),
+    *(
+        Pair(COLLECT_TAGS, replace(other, scenes=_SIGNED, also=()))
+        for other in (
+            SIGN,
+            RESTORE,
+            PURGE,
+            SET_ASIDE,
+            END_WITHDRAWN,
+            *_others(
+                "manifest PUT",
+                "HEAD, then PUT",
+                "tag move",
+                "move",
+                "collect manifests",
+                "collect links",
+                scenes=_SIGNED,
+            ),
+        )
+    ),
+    Pair(COLLECT_TAGS, COLLECT_TAGS),
     Pair(PUT_BACK, PUT_BACK),
     Pair(PUT_BACK, END_REPOSITORY),
     Pair(END_REPOSITORY, END_REPOSITORY),
 ]
 
 
+# A signature belongs to what it signs: while that is here, or can be put back, it stays; afterwards it is looked at.
+_SIGNATURE: Final = """
+    SELECT EXISTS (SELECT FROM tags WHERE name = :tag),
+           EXISTS (SELECT FROM tag_reviews WHERE tag = :tag),
+           EXISTS (SELECT FROM manifests WHERE digest = tag_subject(:tag)
+                   UNION ALL SELECT FROM withdrawn_manifests WHERE digest = tag_subject(:tag) AND until > now())
+"""
+_PUSHES: Final = {"manifest PUT", "HEAD, then PUT"}
+
+
 class UndoArena(Arena):
-    """What is deleted can be put back here, for a week."""
+    """What is deleted can be put back here, for a week, with its signature."""
 
     def __init__(self, url: str) -> None:
         connection = Connection(url)
         connection.simple("UPDATE gc_settings SET grace = '7 days' WHERE event = 'undo'")
         connection.close()
         super().__init__(url, UNDO_SCENES)
+        self._after = Database(url, size=1)
+        self.look_further = self._look
+
+    def __exit__(self, *_: object) -> None:
+        self._after.close()
+        super().__exit__()
+
+    def _look(self, pair: Pair, performance: Performance, _: set[str]) -> list[str]:
+        if COLLECT_TAGS.name not in pair.names:
+            return []
+        [[is_here, is_reviewed, has_subject]] = query(self._after, _SIGNATURE, tag=SIGNATURE_TAG)
+        did = {name for name, ending in zip(pair.names, performance.endings, strict=True) if ending == SUCCEEDS}
+        faults = []
+        if not is_here and (SIGN.name in did or (has_subject and not did & _PUSHES)):
+            faults.append("a signature is gone whose subject is there, or that was pushed just now")
+        if is_here and not has_subject and not is_reviewed and SIGN.name not in did:
+            faults.append("nothing will look at the signature again")
+        return faults

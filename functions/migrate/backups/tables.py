@@ -127,6 +127,7 @@ COPIED: Final[dict[str, Copied]] = {
     "tag_days": _CONTENT,
     # Its times are those of what has ended.
     "tag_history": Copied(stays=("until",)),
+    "tag_reviews": _REVIEWS,
     "tag_rules": _CONTENT,
     "tags": _CONTENT,
     "trusted_publishers": _CONTENT,

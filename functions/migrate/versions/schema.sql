@@ -24,6 +24,14 @@ BEGIN
     RETURN 0;
 END $$;
 
+CREATE FUNCTION public.auxiliary_tags(subject bytea) RETURNS text[]
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    SELECT CASE WHEN get_byte(subject, 0) = 1
+                THEN ARRAY(SELECT 'sha256-' || encode(substr(subject, 2), 'hex') || suffix
+                             FROM unnest(ARRAY['', '.att', '.sbom', '.sig']) AS kind (suffix)) ELSE '{}' END
+$$;
+
 CREATE FUNCTION public.begin_push(of_repository text, tags text[], rank text) RETURNS text
     LANGUAGE plpgsql
     AS $$
@@ -1313,6 +1321,23 @@ CREATE FUNCTION public.retention_policy_of(repository text) RETURNS bigint
      ORDER BY position, id
      LIMIT 1
 $$;
+
+CREATE FUNCTION public.review_auxiliary_tags() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$ BEGIN
+    INSERT INTO tag_reviews AS review (repository_id, tag, review_after, event)
+    SELECT tags.repository_id, tags.name,
+           now() + CASE WHEN is_final() THEN grace('cascade', tags.repository_id)
+                        ELSE greatest(grace('cascade', tags.repository_id), undo_floor(tags.repository_id)) END,
+           'cascade'
+      FROM old_rows AS subject
+     CROSS JOIN LATERAL unnest(auxiliary_tags(subject.digest)) AS auxiliary (name)
+      JOIN tags ON tags.repository_id = subject.repository_id AND tags.name = auxiliary.name
+     ORDER BY tags.repository_id, tags.name
+    ON CONFLICT (repository_id, tag) DO UPDATE
+       SET review_after = greatest(review.review_after, excluded.review_after), gone_at = excluded.gone_at;
+    RETURN NULL;
+END $$;
 
 CREATE FUNCTION public.review_children() RETURNS trigger
     LANGUAGE plpgsql
@@ -2704,6 +2729,17 @@ ALTER TABLE public.tag_history ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY 
     CACHE 1
 );
 
+CREATE TABLE public.tag_reviews (
+    repository_id bigint NOT NULL,
+    tag text NOT NULL COLLATE pg_catalog."C",
+    review_after timestamp with time zone NOT NULL,
+    event text NOT NULL,
+    gone_at timestamp with time zone DEFAULT now() NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    error text
+)
+WITH (autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='500');
+
 CREATE TABLE public.tag_rules (
     id bigint NOT NULL,
     name text NOT NULL COLLATE pg_catalog."C",
@@ -3049,6 +3085,9 @@ ALTER TABLE ONLY public.tag_days
 ALTER TABLE ONLY public.tag_history
     ADD CONSTRAINT tag_history_pkey PRIMARY KEY (repository_id, tag, id);
 
+ALTER TABLE ONLY public.tag_reviews
+    ADD CONSTRAINT tag_reviews_pkey PRIMARY KEY (repository_id, tag);
+
 ALTER TABLE ONLY public.tag_rules
     ADD CONSTRAINT tag_rules_name UNIQUE (namespace, name);
 
@@ -3304,6 +3343,8 @@ CREATE INDEX tag_history_of_repository ON public.tag_history USING btree (reposi
 
 CREATE INDEX tag_history_until ON public.tag_history USING btree (until, id);
 
+CREATE INDEX tag_reviews_due ON public.tag_reviews USING btree (review_after);
+
 CREATE INDEX tag_rules_namespace ON public.tag_rules USING btree (namespace, "position", id);
 
 CREATE INDEX tags_manifest ON public.tags USING btree (manifest_id);
@@ -3429,6 +3470,8 @@ CREATE TRIGGER queue_updated AFTER UPDATE ON public.repository_days REFERENCING 
 CREATE TRIGGER remember_deleted AFTER DELETE ON public.manifests REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.remember_deleted_manifests();
 
 CREATE TRIGGER remember_deleted AFTER DELETE ON public.tags REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.remember_deleted_tags();
+
+CREATE TRIGGER review_auxiliary_tags AFTER DELETE ON public.manifests REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.review_auxiliary_tags();
 
 CREATE TRIGGER review_children AFTER DELETE ON public.manifest_children REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.review_children();
 

@@ -14,6 +14,8 @@ from functions.registry import told
 from functions.registry.metadata.db import ChangeRefused, Database, Followed, Session
 from functions.registry.metadata.retention import facts, policies, progress, removing, verdicts
 from functions.registry.metadata.retention.facts import Situation
+from functions.registry.metadata.retention.policies import StoredPolicy
+from functions.registry.metadata.retention.removing import Key
 from functions.registry.metadata.retention.runs import Run
 from functions.registry.metadata.retention.verdicts import Ending
 from functions.registry.retention import judging
@@ -21,12 +23,12 @@ from functions.registry.retention.judging import Known
 from functions.registry.retention.verdicts import Judge
 from functions.registry.told import Told
 
-# Tags that are locked, and removed, in one transaction; pushes of them wait so long.
-MOST_TAGS: Final = 500
+# Tags that are locked, and removed, in one transaction, of as many repositories; pushes of them wait so long.
+MOST_TAGS: Final = 200
 # A tag rule, or an import, may come between the verdict and the removal: then it is given once more.
 _ATTEMPTS: Final = 3
 
-_Ended = dict[str, tuple[Ending, str | None]]
+_Ended = tuple[Ending, str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,44 +78,51 @@ def _apply(session: Session, leeway: int, run_id: int | None) -> Applied | None:
     if not waiting:
         session.batch(progress.finishing(run.id, "done", "tags.delete", "removed"))
         return Applied(run.id, run.policy, 0, 0, is_done=True)
-    repository_id = waiting[0][0]
-    shown = {tag: (manifest_id, pushed_at) for _, tag, manifest_id, pushed_at, _ in waiting}
-    session.batch([removing.locking(repository_id, list(shown))])
-    ended = _decide(session, run, leeway, repository_id, shown)
-    going = [tag for tag, (outcome, _) in ended.items() if outcome == "removed"]
+    shown = {
+        (repository_id, tag): (manifest_id, pushed_at) for repository_id, tag, manifest_id, pushed_at, _ in waiting
+    }
+    session.batch([removing.locking(list(shown))])
+    ended = _decide(session, run, leeway, shown)
+    going = [key for key, (outcome, _) in ended.items() if outcome == "removed"]
     left_alone = len(ended) - len(going)
-    calls: list[Any] = [removing.removing(repository_id, going)] if going else []
-    calls.append(verdicts.ending(run.id, repository_id, ended))
+    calls: list[Any] = [removing.removing(going)] if going else []
+    calls.append(verdicts.ending(run.id, ended))
     calls.append(progress.adding_outcomes(run.id, removed=len(going), left_alone=left_alone))
     session.batch(calls)
     return Applied(run.id, run.policy, len(going), left_alone, is_done=False)
 
 
-def _decide(session: Session, run: Run, leeway: int, repository_id: int, shown: dict[str, tuple[int, int]]) -> _Ended:
+def _decide(session: Session, run: Run, leeway: int, shown: dict[Key, tuple[int, int]]) -> dict[Key, _Ended]:
     """Decides by what holds now, which nobody changes until the end of the transaction."""
-    situation = facts.situations(session, [repository_id]).get(repository_id)
-    if situation is None:
-        return dict.fromkeys(shown, ("gone", "the repository is gone"))
-    entries = facts.of_tags(session, [repository_id] * len(shown), list(shown))
-    known = {entry[0]: judging.read(entry) for _, entry in entries}
-    if (refusal := _refusal(session, run, situation)) is not None:
-        return dict.fromkeys(shown, ("kept", refusal))
-    judge = Judge(judging.of_document(run.document), situation.now, leeway)
-    judging.note_newest(session, {repository_id: judge}, ((repository_id, each.facts) for each in known.values()))
-    return {tag: _outcome(judge, known.get(tag), *was) for tag, was in shown.items()}
+    ids = sorted({repository_id for repository_id, _ in shown})
+    situations = facts.situations(session, ids)
+    entries = facts.of_tags(session, [key[0] for key in shown], [key[1] for key in shown])
+    known = {(repository_id, entry[0]): judging.read(entry) for repository_id, entry in entries}
+    deciding = policies.deciding(session, ids)
+    refusals = {each.id: _refusal(run, each, deciding) for each in situations.values()}
+    policy = judging.of_document(run.document)
+    judges = {each.id: Judge(policy, each.now, leeway) for each in situations.values() if refusals[each.id] is None}
+    judging.note_newest(session, judges, ((key[0], each.facts) for key, each in known.items()))
+    ended: dict[Key, _Ended] = {}
+    for key, was in shown.items():
+        if key[0] in judges:
+            ended[key] = _outcome(judges[key[0]], known.get(key), *was)
+        else:
+            ended[key] = ("kept", refusals[key[0]]) if key[0] in refusals else ("gone", "the repository is gone")
+    return ended
 
 
-def _refusal(session: Session, run: Run, situation: Situation) -> str | None:
+def _refusal(run: Run, situation: Situation, deciding: dict[int, StoredPolicy]) -> str | None:
     """What speaks against removing anything from the repository."""
     if situation.is_followed:
         return "the registry that the repository is imported from decides about it"
-    policy = policies.deciding(session, [situation.id]).get(situation.policy_id or 0)
+    policy = deciding.get(situation.policy_id or 0)
     if policy is None or (policy.id, policy.revision) != (run.policy_id, run.revision):
         return "another policy decides about the repository by now, or this one was changed"
     return None
 
 
-def _outcome(judge: Judge, known: Known | None, manifest_id: int, pushed_at: int) -> tuple[Ending, str | None]:
+def _outcome(judge: Judge, known: Known | None, manifest_id: int, pushed_at: int) -> _Ended:
     if known is None:
         return "gone", "somebody else deleted it"
     if (known.facts.manifest_id, known.facts.pushed_at) != (manifest_id, pushed_at):

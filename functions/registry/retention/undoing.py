@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import time
 from functools import partial
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 from functions.registry.metadata.db import ChangeRefused, Database, Followed, Session
@@ -17,7 +19,7 @@ from functions.registry.metadata.retention.verdicts import Ending
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.name import RepositoryName, Tag
 
-# Tags of one repository that are looked at together.
+# Tags that are looked at together, of as many repositories.
 _TOGETHER: Final = 50
 
 _Ended = tuple[Ending, str | None]
@@ -42,14 +44,16 @@ def undo_until(db: Database, run_id: int, deadline: float) -> bool:
         if not removed:
             db.batch(progress.finishing(run_id, "undone", "tags.restore", "restored"))
             return True
-        repository_id = removed[0][0]
-        tags = {tag: Digest.parse(digest) for _, tag, _, _, digest in removed}
-        here = _look(db, repository_id, list(tags))
-        ended = {
-            tag: _TAKEN if tag in here.tags else _restore(db, repository_id, here.name, tag, digest)
-            for tag, digest in tags.items()
-        }
-        db.batch([verdicts.ending(run_id, repository_id, ended)])
+        for repository_id, rows in groupby(removed, itemgetter(0)):
+            tags = {tag: Digest.parse(digest) for _, tag, _, _, digest in rows}
+            here = _look(db, repository_id, list(tags))
+            ended = {
+                (repository_id, tag): _TAKEN
+                if tag in here.tags
+                else _restore(db, repository_id, here.name, tag, digest)
+                for tag, digest in tags.items()
+            }
+            db.batch([verdicts.ending(run_id, ended)])
     return False
 
 

@@ -33,6 +33,8 @@ _BACKLOG: Final = Statement(
       FROM ((SELECT review_after AS due_at FROM manifest_reviews WHERE review_after < now()
               ORDER BY review_after LIMIT :most)
             UNION ALL
+            (SELECT review_after FROM tag_reviews WHERE review_after < now() ORDER BY review_after LIMIT :most)
+            UNION ALL
             (SELECT review_after FROM link_reviews WHERE review_after < now() ORDER BY review_after LIMIT :most)
             UNION ALL
             (SELECT review_after FROM blob_reviews WHERE review_after < now() ORDER BY review_after LIMIT :most)

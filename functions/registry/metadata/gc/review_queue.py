@@ -15,7 +15,7 @@ from typing import Any, Final, Generic, Literal, TypeVar
 from functions.registry.metadata.db import Database, Session, Statement, compose
 from functions.registry.metadata.gc.collected import Outcome
 
-Level = Literal["manifest", "link", "blob"]
+Level = Literal["tag", "manifest", "link", "blob"]
 Event = Literal["push", "untag", "cascade", "upload", "lease", "unlink"]
 
 _LONGEST_ERROR: Final = 500

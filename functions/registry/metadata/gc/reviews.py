@@ -1,4 +1,4 @@
-"""The three review queues: manifests that no tag reaches, links that no manifest needs, blobs that nothing links."""
+"""Three of the review queues: manifests that no tag reaches, links that no manifest needs, blobs that nothing links."""
 
 from __future__ import annotations
 

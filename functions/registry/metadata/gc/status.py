@@ -79,6 +79,8 @@ _QUEUES: Final = Statement(
            count(*) FILTER (WHERE has_failed), min(due_at)
       FROM (SELECT 'manifest' AS level, review_after AS due_at, attempts > 0 AS has_failed FROM manifest_reviews
             UNION ALL
+            SELECT 'tag', review_after, attempts > 0 FROM tag_reviews
+            UNION ALL
             SELECT 'link', review_after, attempts > 0 FROM link_reviews
             UNION ALL
             SELECT 'blob', review_after, attempts > 0 FROM blob_reviews
@@ -96,6 +98,9 @@ _FAILURES: Final = Statement(
     SELECT level, subject, attempts, again_at, error
       FROM (SELECT 'manifest' AS level, manifest_id::text AS subject, attempts, review_after AS again_at, error
               FROM manifest_reviews WHERE attempts > 0
+            UNION ALL
+            SELECT 'tag', repository_id || ' ' || tag, attempts, review_after, error
+              FROM tag_reviews WHERE attempts > 0
             UNION ALL
             SELECT 'link', repository_id || ' ' || encode(digest, 'hex'), attempts, review_after, error
               FROM link_reviews WHERE attempts > 0

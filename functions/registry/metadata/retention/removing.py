@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
 from functions.registry.metadata.db import Call, Statement
+
+# A repository's id and a tag.
+Key = tuple[int, str]
 
 _LOCK: Final = Statement(
     "retention_tags_lock",
@@ -12,9 +16,10 @@ _LOCK: Final = Statement(
     """
     SELECT count(*)
       FROM (SELECT FROM tags
-             WHERE repository_id = :repository_id AND name = ANY (CAST(:tags AS text[]))
-             ORDER BY name
-               FOR UPDATE) AS locked
+              JOIN unnest(CAST(:repository_ids AS bigint[]), CAST(:tags AS text[])) AS asked (repository_id, tag)
+                ON asked.repository_id = tags.repository_id AND asked.tag = tags.name
+             ORDER BY tags.repository_id, tags.name
+               FOR UPDATE OF tags) AS locked
     """,
 )
 
@@ -23,14 +28,21 @@ _REMOVE: Final = Statement(
     "retention_tags_remove",
     str,
     """
-    DELETE FROM tags WHERE repository_id = :repository_id AND name = ANY (CAST(:tags AS text[])) RETURNING name
+    DELETE FROM tags
+     USING unnest(CAST(:repository_ids AS bigint[]), CAST(:tags AS text[])) AS asked (repository_id, tag)
+     WHERE tags.repository_id = asked.repository_id AND tags.name = asked.tag
+    RETURNING tags.name
     """,
 )
 
 
-def locking(repository_id: int, tags: list[str]) -> Call[int]:
-    return _LOCK(repository_id=repository_id, tags=tags)
+def locking(keys: Sequence[Key]) -> Call[int]:
+    return _LOCK(**_columns(keys))
 
 
-def removing(repository_id: int, tags: list[str]) -> Call[str]:
-    return _REMOVE(repository_id=repository_id, tags=tags)
+def removing(keys: Sequence[Key]) -> Call[str]:
+    return _REMOVE(**_columns(keys))
+
+
+def _columns(keys: Sequence[Key]) -> dict[str, list[Any]]:
+    return {"repository_ids": [key[0] for key in keys], "tags": [key[1] for key in keys]}

@@ -95,12 +95,12 @@ _END: Final = Statement(
     int,
     """
     WITH come AS (
-        UPDATE retention_runs SET gone_through = :repository_id WHERE id = :run
+        UPDATE retention_runs SET gone_through = :last WHERE id = :run
     )
     UPDATE retention_verdicts AS known SET outcome = ended.outcome, note = ended.note
-      FROM unnest(CAST(:tags AS text[]), CAST(:outcomes AS text[]), CAST(:notes AS text[]))
-           AS ended (tag, outcome, note)
-     WHERE known.run_id = :run AND known.repository_id = :repository_id AND known.tag = ended.tag
+      FROM unnest(CAST(:repository_ids AS bigint[]), CAST(:tags AS text[]), CAST(:outcomes AS text[]),
+                  CAST(:notes AS text[])) AS ended (repository_id, tag, outcome, note)
+     WHERE known.run_id = :run AND known.repository_id = ended.repository_id AND known.tag = ended.tag
     """,
 )
 
@@ -127,18 +127,12 @@ _WAITING: Final = Statement(
     "retention_verdicts_waiting",
     list,
     """
-    WITH chosen AS MATERIALIZED (
-        SELECT repository_id FROM retention_verdicts
-         WHERE run_id = :run AND outcome = :outcome
-           AND repository_id >= (SELECT gone_through FROM retention_runs WHERE id = :run)
-         ORDER BY repository_id, tag LIMIT 1
-    )
     SELECT coalesce(json_agg(json_build_array(repository_id, tag, manifest_id, microseconds(pushed_at),
                                               digest_text(digest))), '[]')
-      FROM (SELECT known.repository_id, known.tag, known.manifest_id, known.pushed_at, known.digest
-              FROM chosen JOIN retention_verdicts AS known
-                ON known.run_id = :run AND known.repository_id = chosen.repository_id AND known.outcome = :outcome
-             ORDER BY known.tag
+      FROM (SELECT repository_id, tag, manifest_id, pushed_at, digest FROM retention_verdicts
+             WHERE run_id = :run AND outcome = :outcome
+               AND repository_id >= (SELECT gone_through FROM retention_runs WHERE id = :run)
+             ORDER BY repository_id, tag
              LIMIT :limit) AS waiting
     """,
 )
@@ -153,19 +147,20 @@ def forgetting(run: int, repository_id: int) -> Call[int]:
     return _FORGET(run=run, repository_id=repository_id)
 
 
-def ending(run: int, repository_id: int, ended: dict[str, tuple[Ending, str | None]]) -> Call[int]:
-    """Says what became of some tags of a repository, with a note."""
+def ending(run: int, ended: dict[tuple[int, str], tuple[Ending, str | None]]) -> Call[int]:
+    """Says what became of tags, by their repositories' ids and their names, with a note; in the order of `waiting`."""
     return _END(
         run=run,
-        repository_id=repository_id,
-        tags=list(ended),
+        last=max(repository_id for repository_id, _ in ended),
+        repository_ids=[repository_id for repository_id, _ in ended],
+        tags=[tag for _, tag in ended],
         outcomes=[outcome for outcome, _ in ended.values()],
         notes=[note for _, note in ended.values()],
     )
 
 
 def waiting(run: int, limit: int, outcome: Ending = "waiting") -> Call[list[Any]]:
-    """Gives repository, tag, manifest, when it was pushed and digest of some with that outcome, of one repository."""
+    """Gives repository, tag, manifest, when it was pushed and digest of some with that outcome, in their order."""
     return _WAITING(run=run, limit=limit, outcome=outcome)
 
 
