@@ -6,6 +6,8 @@ import base64
 import hashlib
 import hmac
 import json
+from collections import Counter
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +19,9 @@ from functions.registry.events import forms
 from functions.registry.events.forms import KINDS_OF, Reader
 from functions.registry.metadata.events import subscriptions
 from functions.registry.oci.media_type import DOCKER_MANIFEST
+from tests.events import gitlab
 from tests.events.conftest import PEPPER, deliver, subscribe
+from tests.events.gitlab import Effect
 from tests.events.receiver import Receiver
 from tests.metadata.build import query
 from tests.support import Image, Registry
@@ -38,17 +42,23 @@ def shape(document: Any) -> Any:
     return [shape(each) for each in document] if isinstance(document, list) else type(document).__name__
 
 
-@pytest.mark.parametrize("form", ["distribution", "distribution-v1"])
-def test_the_envelope_is_that_of_a_real_distribution(registry: Registry, receiver: Receiver, form: Any) -> None:
-    """The same clients' steps: the same actions, with the same fields."""
-    kinds = list(KINDS_OF[form])
-    subscribe(registry.services, receiver.address, format=form, kinds=kinds, shows_request=True)
+def _steps_of_the_fixture(registry: Registry) -> tuple[Image, Image]:
+    """What was done to the other registry when it sent that."""
     first, second = docker_image(b"layer"), docker_image(b"layer2")
     registry.push_image("team/app", "1.0", first)
     registry.put_manifest("team/app", "1.0", first.manifest)
     registry.push_image("team/app", "1.0", second)
     registry.put_manifest("team/app", second.digest, second.manifest)
     registry.request("DELETE", f"/v2/team/app/manifests/{second.digest}")
+    return first, second
+
+
+@pytest.mark.parametrize("form", ["distribution", "distribution-v1"])
+def test_the_envelope_is_that_of_a_real_distribution(registry: Registry, receiver: Receiver, form: Any) -> None:
+    """The same clients' steps: the same actions, with the same fields."""
+    kinds = list(KINDS_OF[form])
+    subscribe(registry.services, receiver.address, format=form, kinds=kinds, shows_request=True)
+    first, _ = _steps_of_the_fixture(registry)
     asked = {"id": "x", "address": "192.0.2.1", "host": "registry.example.com", "method": "PUT", "agent": "crane"}
     query(registry.services.database, "UPDATE events SET request = :request", request=json.dumps(asked))
     deliver(registry.services)
@@ -58,9 +68,10 @@ def test_the_envelope_is_that_of_a_real_distribution(registry: Registry, receive
     theirs[-2:] = theirs[:-3:-1]
     for mine, real in zip(ours, theirs, strict=True):
         assert mine["action"] == real["action"]
-        assert shape(mine["target"]) == shape(real["target"])
-        assert shape(mine["request"]) == shape(real["request"])
         assert mine.keys() == real.keys()
+        assert shape({**mine, "actor": {}}) == shape(real)
+        assert set(shape(mine["actor"]).values()) <= {"str"}
+        assert datetime.fromisoformat(mine["timestamp"]).tzinfo is not None
         assert mine["target"]["repository"] == real["target"]["repository"]
         assert mine["target"].get("tag") == real["target"].get("tag")
     expected = {"distribution": "application/vnd.docker.distribution.events.v2+json"}.get(
@@ -76,24 +87,71 @@ def test_the_envelope_is_that_of_a_real_distribution(registry: Registry, receive
     assert push["url"] == f"https://registry.example.com/v2/team/app/manifests/{first.digest}"
 
 
-def test_gitlab_reads_it(registry: Registry, receiver: Receiver) -> None:
-    """What GitLab's endpoint asks for: an Authorization that it knows, and events with action and target."""
+def test_gitlab_makes_of_it_what_it_makes_of_a_real_distribution(registry: Registry, receiver: Receiver) -> None:
     header = webhook_secrets.sealed_header(PEPPER, "secret_token")
-    subscribe(
-        registry.services,
-        receiver.address,
-        format="distribution-v1",
-        header=header,
-        kinds=list(KINDS_OF["distribution-v1"]),
+    kinds = list(KINDS_OF["distribution-v1"])
+    subscribe(registry.services, receiver.address, format="distribution-v1", header=header, kinds=kinds)
+    _steps_of_the_fixture(registry)
+    deliver(registry.services)
+    known = {"team/app"}
+
+    def read(headers: Any, body: bytes) -> Counter[Effect]:
+        return Counter(gitlab.receive(headers, body, "secret_token", known))
+
+    ours = sum((read(each.headers, each.body) for each in receiver.received), Counter())
+    theirs = sum(
+        (
+            read(
+                {"Content-Type": each["content_type"], "Authorization": "secret_token"},
+                json.dumps(each["body"]).encode(),
+            )
+            for each in THEIRS
+        ),
+        Counter(),
     )
+    assert ours == theirs
+    assert ours == {
+        Effect("push_tag", "team/app"): 3,
+        Effect("push_repository", None): 1,
+        Effect("delete_manifest", "team/app"): 1,
+        Effect("delete_tag", "team/app"): 1,
+    }
+
+
+def test_gitlab_reads_all_that_is_told_and_a_test(registry: Registry, receiver: Receiver) -> None:
+    """A deletion of a tag alone, of a repository, and what comes back."""
+    header = webhook_secrets.sealed_header(PEPPER, "secret_token")
+    kinds = list(KINDS_OF["distribution-v1"])
+    made = subscribe(registry.services, receiver.address, format="distribution-v1", header=header, kinds=kinds)
+    registry.push_image("team/app", "1")
+    registry.request("DELETE", "/v2/team/app/manifests/1")
+    registry.request("POST", "/api/v1/repositories/team/app/-/restore", json={"tag": "1"})
+    registry.request("DELETE", "/api/v1/repositories/team/app")
+    assert subscriptions.test(registry.services.database, made, "user:admin")
+    deliver(registry.services)
+    read = [gitlab.receive(each.headers, each.body, "secret_token", {"team/app"}) for each in receiver.received]
+    assert [effect.counted for effects in read for effect in effects] == [
+        "push_tag",
+        "delete_tag",
+        "push_tag",
+        "delete_repository",
+    ]
+    assert len(read) == 5, "a test has no event"
+
+
+@pytest.mark.parametrize(
+    ("form", "secret", "status"), [("distribution-v1", "other", 401), ("gar", "secret_token", 400)]
+)
+def test_gitlab_refuses_what_is_not_for_it(
+    registry: Registry, receiver: Receiver, form: Any, secret: str, status: int
+) -> None:
+    header = webhook_secrets.sealed_header(PEPPER, "secret_token")
+    subscribe(registry.services, receiver.address, format=form, header=header, kinds=["tag.created"])
     registry.push_image("team/app", "1")
     deliver(registry.services)
     [received] = receiver.received
-    assert received.headers["Authorization"] == "secret_token"
-    assert received.headers["Content-Type"] == "application/vnd.docker.distribution.events.v1+json"
-    [event] = received.document["events"]
-    assert event["action"] == "push"
-    assert event["target"]["tag"] == "1"
+    with pytest.raises(gitlab.Refused, match=str(status)):
+        gitlab.receive(received.headers, received.body, secret, set())
 
 
 def test_the_sdk_of_cloudevents_reads_each(registry: Registry, receiver: Receiver) -> None:

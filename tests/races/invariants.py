@@ -48,7 +48,7 @@ _OBJECTS: Final = """
 _NEEDED_OBJECTS: Final = "SELECT object_name FROM blobs UNION SELECT object_name FROM upload_objects"
 
 # Each gives rows only where something is wrong.
-_WRONG: Final = {
+WRONG: Final = {
     "a live blob's object is queued for deletion": """
         SELECT object_name FROM blobs JOIN deletions USING (object_name)
     """,
@@ -140,7 +140,7 @@ _WRONG: Final = {
 }
 
 # After every schedule: so they are prepared.
-_LOOKED_AT: Final = (_MANIFESTS, _HELD, _LINKS, _OBJECTS, _NEEDED_OBJECTS, _BLOBS, *_WRONG.values())
+_LOOKED_AT: Final = (_MANIFESTS, _HELD, _LINKS, _OBJECTS, _NEEDED_OBJECTS, _BLOBS, *WRONG.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +171,7 @@ def look(connection: Connection, written: frozenset[str], deleted: set[str], los
     manifests = [_Manifest(row[0], Digest.from_bytes(row[1]), *row[2:]) for row in answers[0]]
     held = {(manifest, Digest.from_bytes(digest)) for manifest, digest in answers[1]}
     named, needed = ({name for (name,) in rows} for rows in answers[3:5])
-    faults = [f"{what}: {rows}" for what, rows in zip(_WRONG, answers[6:], strict=True) if rows]
+    faults = [f"{what}: {rows}" for what, rows in zip(WRONG, answers[6:], strict=True) if rows]
     faults += _incomplete(manifests, held)
     faults += [f"nothing will ever review manifest {lost.digest}" for lost in _forgotten(manifests)]
     faults += [f"object {name} is named by nothing" for name in written - named - deleted]

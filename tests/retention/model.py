@@ -21,8 +21,8 @@ class ModelTag:
 
     name: str
     manifest: int
-    pushed: int
-    pulled: int | None
+    pushed: float
+    pulled: float | None
     is_protected: bool = False
 
 

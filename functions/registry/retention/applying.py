@@ -98,7 +98,7 @@ def _decide(session: Session, run: Run, leeway: int, shown: dict[Key, tuple[int,
     situations = facts.situations(session, ids)
     entries = facts.of_tags(session, [key[0] for key in shown], [key[1] for key in shown])
     known = {(repository_id, entry[0]): judging.read(entry) for repository_id, entry in entries}
-    deciding = policies.deciding(session, ids)
+    deciding = policies.deciding(session, situations.values())
     refusals = {each.id: _refusal(run, each, deciding) for each in situations.values()}
     policy = judging.of_document(run.document)
     judges = {each.id: Judge(policy, each.now, leeway) for each in situations.values() if refusals[each.id] is None}

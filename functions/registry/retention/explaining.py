@@ -36,7 +36,7 @@ def _explain(session: Session, repository: RepositoryName, tag: Tag, leeway: int
         return None
     known = judging.read(found[0][1])
     situation = facts.situations(session, [repository_id])[repository_id]
-    policy = policies.deciding(session, [repository_id]).get(situation.policy_id or 0)
+    policy = policies.deciding(session, [situation]).get(situation.policy_id or 0)
     if policy is None or situation.is_followed:
         return Explanation(known, policy, situation.is_followed, None)
     judge = Judge(judging.compiled(policy), situation.now, leeway)

@@ -48,7 +48,7 @@ def _judge(session: Session, keys: list[Key], leeway: int) -> Gathered:
     situations = facts.situations(session, ids)
     entries = facts.of_tags(session, [key[0] for key in keys], [key[1] for key in keys])
     known = {(repository_id, entry[0]): judging.read(entry) for repository_id, entry in entries}
-    deciding = policies.deciding(session, ids)
+    deciding = policies.deciding(session, situations.values())
     judges = _judges(situations, deciding, leeway)
     judging.note_newest(session, judges, ((key[0], each.facts) for key, each in known.items()))
     due: dict[Key, int | None] = dict.fromkeys(keys)

@@ -111,4 +111,4 @@ def note_newest(session: Session, judges: Mapping[int, Judge], tags: Iterable[tu
 
 
 def _page_for(judge: Judge, rules: set[int]) -> int:
-    return max(_LEAST_PAGE, *(judge.most_newest(number) + 1 for number in rules))
+    return max(_LEAST_PAGE, *(judge.most_newest(number) for number in rules))

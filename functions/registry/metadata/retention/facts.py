@@ -11,7 +11,7 @@ from functions.registry.oci.name import RepositoryName
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """A repository now: which policy decides, whether another registry still does, how many tags it has.
+    """A repository now: which policy decides, and whether another registry still does.
 
     `now` is the transaction's time, in microseconds since 1970.
     """
@@ -20,7 +20,6 @@ class Situation:
     name: str
     policy_id: int | None
     is_followed: bool
-    tags: int
     now: int
 
 
@@ -42,8 +41,8 @@ _SITUATIONS: Final = Statement(
     Situation,
     """
     SELECT repositories.id, repositories.name, retention_policy_of(repositories.name), is_followed(repositories.name),
-           usage.tags, microseconds(now())
-      FROM repositories JOIN repository_usage AS usage ON usage.repository_id = repositories.id
+           microseconds(now())
+      FROM repositories
      WHERE repositories.id = ANY (CAST(:ids AS bigint[]))
     """,
 )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from functions.registry.metadata.access.patterns import repository_regex
 from functions.registry.metadata.db import Conflict, Database, Session, Statement, compose
+from functions.registry.metadata.retention.facts import Situation
 
 # Why the next run of a policy waits for somebody.
 UNSEEN: Final = "it is the first run since the policy was made or changed"
@@ -75,13 +77,7 @@ _GET: Final = Statement(
 _DECIDING: Final = Statement(
     "retention_policies_deciding",
     StoredPolicy,
-    compose(
-        """
-    SELECT $columns FROM retention_policies
-     WHERE id IN (SELECT retention_policy_of(name) FROM repositories WHERE id = ANY (CAST(:ids AS bigint[])))
-    """,
-        columns=_COLUMNS,
-    ),
+    compose("SELECT $columns FROM retention_policies WHERE id = ANY (CAST(:ids AS bigint[]))", columns=_COLUMNS),
 )
 
 _LIST: Final = Statement(
@@ -163,9 +159,10 @@ def list_all(db: Database, namespace: str | None = None) -> list[StoredPolicy]:
     return db.all(_LIST(lowest=bounds[0], highest=bounds[1]))
 
 
-def deciding(session: Session, repository_ids: list[int]) -> dict[int, StoredPolicy]:
+def deciding(session: Session, situations: Iterable[Situation]) -> dict[int, StoredPolicy]:
     """Returns, by their ids, the policies that decide about some of these repositories."""
-    return {policy.id: policy for policy in session.all(_DECIDING(ids=repository_ids))}
+    ids = sorted({each.policy_id for each in situations if each.policy_id is not None})
+    return {policy.id: policy for policy in session.all(_DECIDING(ids=ids))}
 
 
 def put(db: Database, policy: NewPolicy, author: str, most: int, revision: int | None, *, is_seen: bool) -> bool:
