@@ -13,7 +13,7 @@ from local.postgres import Postgres
 from tests.conftest import administer
 from tests.races import schedules
 from tests.races.gate import Rewrite
-from tests.races.pairs import Pair
+from tests.races.pairs import DEADLOCK, Pair
 from tests.races.retention_pairs import RETENTION_PAIRS, RetentionArena
 from tests.races.schedules import Perform
 from tests.races.stage import Performance
@@ -49,6 +49,17 @@ def _race(arena: RetentionArena, pair: Pair, count: int) -> None:
 
     for scene in pair.scenes:
         arena.race(pair, scene, sample)
+
+
+@pytest.mark.parametrize("other", ["manifest PUT", "tag move", "tag delete"])
+def test_verdicts_and_a_push_never_wait_for_each_other_crosswise(arena: RetentionArena, other: str) -> None:
+    """A claim of reviews that then locked their tags ended in a deadlock with every push of such a tag."""
+    (pair,) = (each for each in RETENTION_PAIRS if set(each.names) == {"gather", other})
+
+    def sample(perform: Perform, seed: str) -> Iterator[Performance]:
+        return schedules.sample(perform, 2 * _MANY, seed)
+
+    assert not [words for words in arena.race(pair, "due", sample) if words.endswith(DEADLOCK)]
 
 
 # Rules that nothing else stands in for.

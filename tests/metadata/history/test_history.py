@@ -520,3 +520,19 @@ def test_a_signature_s_tag_outlives_its_deleted_subject(database: Database) -> N
     collected(database)
     assert restore(database).digest == image.digest
     pulls_whole(database, APP, tag, signature)
+
+
+def test_what_every_push_calls_does_not_ask_for_the_window(database: Database) -> None:
+    """Asked in it, for the window as well, a call of `grace` took twelve times as long."""
+    [[source]] = query(database, "SELECT prosrc FROM pg_proc WHERE proname = 'grace'")
+    assert "undo" not in source
+    assert "current_setting" not in source
+
+
+def test_history_and_reviews_of_tags_hold_no_repository(database: Database) -> None:
+    """A tag's deletion has the tag, then would lock the repository; a repository's does it the other way round."""
+    refers = """
+        SELECT relname FROM pg_constraint JOIN pg_class ON pg_class.oid = conrelid
+         WHERE contype = 'f' AND relname IN ('tag_history', 'tag_reviews', 'withdrawn_manifests')
+    """
+    assert query(database, refers) == [["withdrawn_manifests"]]
