@@ -22,6 +22,8 @@ from functions.registry.wiring import Services
 
 _REFUSED_SIGN_IN: Final = "token.refuse"
 _LONGEST_TEXT: Final = 200
+# Tags that a manifest took along, some of them if they are many, and how many they were.
+_ALONG: Final = ("tags", "tags_deleted")
 
 
 def record(
@@ -91,6 +93,7 @@ def _event(request: Request, endpoint: Endpoint, fields: dict[str, Any], status:
             "status": status,
             "client": text(request.headers.get("User-Agent")),
             "trace": text(request.headers.get("X-Cloud-Trace-Context")),
+            **{name: fields[name] for name in _ALONG if name in fields},
         },
         namespace=namespace_of(text(fields.get("repository"))),
     )

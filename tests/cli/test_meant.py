@@ -32,6 +32,18 @@ def test_the_trail_of_somebody(stand: Stand) -> None:
     assert stand("audit", "--principal", "bob").code == 0
 
 
+def test_what_was_deleted_is_shown_with_the_way_back(stand: Stand) -> None:
+    digest = stand("show", "team/app:old", "-o", "json").json["digest"]
+    stand("tag", "rm", "team/app:old", "--yes")
+    ended = stand("show", "team/app:old")
+    assert (ended.code, "it was deleted: slipway restore team/app:old" in ended.err) == (3, True), ended
+    assert "slipway restore" not in stand("show", "team/app:never").err
+    stand("manifest", "rm", f"team/app@{digest}", "--yes")
+    assert f"slipway restore team/app@{digest}" in stand("show", f"team/app@{digest}").err
+    stand("repository", "rm", "team/app", "--yes")
+    assert "it was deleted: slipway restore team/app" in stand("show", "team/app").err
+
+
 def test_the_trail_of_a_tag(stand: Stand) -> None:
     stand("tag", "rm", "team/app:old", "--yes")
     stand("tag", "rm", "team/app:older", "--yes")

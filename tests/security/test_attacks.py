@@ -241,6 +241,15 @@ def test_the_trail_tells_of_changes_and_refusals(guarded: Guarded, mine: Account
     ]
 
 
+def test_the_trail_names_the_tags_that_went_along_with_a_manifest(guarded: Guarded, mine: Account) -> None:
+    image = Image()
+    for number in range(25):
+        mine.push("mine/app", f"v{number:02}", image)
+    mine.delete("mine/app", str(image.digest))
+    details = audit.list_page(guarded.services.database, 1)[0].event.details
+    assert (details["tags"], details["tags_deleted"]) == ([f"v{number:02}" for number in range(20)], 25)
+
+
 def test_a_crowd_of_requests_is_stopped(guarded: Guarded, mine: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     headers = mine.headers("mine/app")
     monkeypatch.setattr(guarded.services.rate_limit, "_capacity", 3)

@@ -119,13 +119,13 @@ def filters_of_repositories(function: Any) -> Any:
     return function
 
 
-@alone("search", "slipway search app", "slipway search team/app:1", "slipway search app -o json")
+@alone("search", "slipway search app", "slipway search app:1", "slipway search app -o json")
 @click.argument("wanted", metavar="TEXT")
 @gives_list
 def search(wanted: str, form: Form) -> None:
     """Find repositories by a part of their name.
 
-    With a colon, as in team/app:1, also the tags of that repository that begin so. Twenty of each at most.
+    With a colon, as in app:1, tags that begin with 1, of team/app and all others of that name. Twenty at most.
     """
     found = connect().get("/api/v1/search", q=wanted)
     show_list(iter(found["results"]), (text("name", "name"), text("what", "kind"), digest("digest", "digest")), form)

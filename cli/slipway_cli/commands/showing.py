@@ -10,6 +10,7 @@ from slipway_cli.client import Client
 from slipway_cli.completing import REFERENCE
 from slipway_cli.output import Column, Form, count, gives_one, plain, show_one, size, text, time, write_line
 from slipway_cli.references import Image, Reference
+from slipway_cli.restorable import advising
 from slipway_cli.session import connect
 from slipway_cli.suggesting import suggesting_image
 from slipway_cli.tree import alone
@@ -73,7 +74,7 @@ _CLIENTS: Final = {
 def describe(client: Client, image: Reference) -> Any:
     """Returns what the API has of it."""
     path = f"/api/v1/repositories/{image.repository}"
-    with suggesting_image(client, image):
+    with advising(client, image), suggesting_image(client, image):
         if image.digest:
             return client.get(f"{path}/-/manifests/{image.digest}")
         return client.get(f"{path}/-/tags/{image.tag}" if image.tag else path)

@@ -14,6 +14,7 @@ from functions.api.v2.routes import DeleteManifest, GetManifest, PutManifest, ma
 from functions.api.web.conditions import has_same_etag, not_modified
 from functions.api.web.context import Context
 from functions.api.web.responses import empty
+from functions.registry import telemetry
 from functions.registry.metadata.content import manifests, pushes, repositories, tags
 from functions.registry.metadata.content.pushes import Push
 from functions.registry.metadata.db import Database
@@ -32,6 +33,8 @@ from functions.registry.oci.name import Reference, RepositoryName, Tag
 
 # Some clients refuse an answer that has a hundred lines of headers.
 _MOST_TAG_LINES: Final = 50
+# Of those that went along with a manifest, in the audit trail and the log.
+_MOST_TAGS_TOLD: Final = 20
 
 Found = TypeVar("Found")
 
@@ -159,7 +162,10 @@ def delete(context: Context, route: DeleteManifest) -> Response:
 def _deleted(database: Database, route: DeleteManifest, rank: int) -> bool:
     if isinstance(route.reference, Tag):
         return tags.delete(database, route.repository, route.reference, rank)
-    return manifests.delete(database, route.repository, route.reference, rank)
+    gone = manifests.delete(database, route.repository, route.reference, rank)
+    if gone is not None and gone.tags:
+        telemetry.note(tags=gone.tags[:_MOST_TAGS_TOLD], tags_deleted=len(gone.tags))
+    return gone is not None
 
 
 def _unknown(context: Context, route: GetManifest | DeleteManifest) -> OciError:

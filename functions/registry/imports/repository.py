@@ -18,6 +18,9 @@ from functions.registry.oci.digest import Digest
 from functions.registry.oci.errors import ManifestInvalid
 from functions.registry.oci.name import Tag
 
+# Of what a tag named before, the last ones.
+_MOST_FORMER = 100
+
 
 @dataclass(slots=True)
 class OldRepository:
@@ -46,6 +49,12 @@ class _Naming:
     last: Digest | None = None
     entries: int = 0
     oldest: datetime | None = None
+    named: list[tuple[datetime, Digest]] = field(default_factory=list)
+
+    def former(self, digest: Digest, updated: datetime) -> tuple[tuple[Digest, datetime], ...]:
+        """What it named before it named that digest. Of one that it named several times only the last is known."""
+        before = sorted((at, other) for at, other in self.named if other != digest and at < updated)
+        return tuple((other, at) for at, other in before[-_MOST_FORMER:])
 
 
 @dataclass(slots=True)
@@ -111,6 +120,9 @@ class Gathering:
         naming.entries += 1
         naming.last = digest
         naming.oldest = min(naming.oldest or stored.updated, stored.updated)
+        naming.named.append((stored.updated, digest))
+        if len(naming.named) > 2 * _MOST_FORMER:
+            naming.named = sorted(naming.named)[-_MOST_FORMER:]
         if naming.current is not None and links.names(naming.current, digest):
             naming.found = digest
 
@@ -132,7 +144,9 @@ class Gathering:
             return
         updated = naming.current.updated
         created = min(naming.oldest or updated, updated)
-        self.repository.tags[naming.name] = ListedTag(naming.name, digest, naming.current.generation, created, updated)
+        former = naming.former(digest, updated)
+        listed = ListedTag(naming.name, digest, naming.current.generation, created, updated, former)
+        self.repository.tags[naming.name] = listed
 
     def _named_otherwise(self, current: StoredObject) -> Digest | None:
         """Compares by the sums of all revisions; else by what is in the link."""

@@ -188,6 +188,20 @@ def test_tags_are_found_by_how_they_begin(registry: Registry) -> None:
     assert registry.statements("GET", "/api/v1/search?q=a:b") == ["searches_tags"]
 
 
+def test_tags_are_found_by_the_end_of_their_repositorys_name(registry: Registry) -> None:
+    for name in ("app", "team/app", "other/app", "team/apple", "team/myapp"):
+        registry.push_image(name, "2")
+        registry.push_image(name, "1")
+
+    def found(text: str) -> list[str]:
+        answer = registry.get("/api/v1/search", query_string={"q": text}).get_json()
+        assert answer["complete"]
+        return [result["name"] for result in answer["results"]]
+
+    assert found("app:2") == ["app:2", "other/app:2", "team/app:2"]
+    assert found("team/app:") == ["team/app:1", "team/app:2"]
+
+
 def test_a_search_finds_what_one_may_pull_from(guarded: Guarded) -> None:
     owner = guarded.as_bearer(guarded.token("boss", guarded.robot("boss", is_admin=True), "registry:catalog:*"))
     fill_repositories(guarded.services.database, 12)

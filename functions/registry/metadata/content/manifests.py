@@ -122,12 +122,13 @@ _CONFIRM: Final = Statement(
 
 _DELETE_TAGS: Final = Statement(
     "manifests_delete_tags",
-    int,
+    str,
     """
     DELETE FROM tags USING repositories, manifests
      WHERE repositories.name = :repository
        AND manifests.repository_id = repositories.id AND manifests.digest = :digest
        AND tags.manifest_id = manifests.id
+    RETURNING tags.name
     """,
 )
 
@@ -174,9 +175,15 @@ def confirm(db: Database, repository: RepositoryName, reference: Reference) -> M
     return db.one_or_none(_CONFIRM(repository=repository, digest=reference))
 
 
-def delete(db: Database, repository: RepositoryName, digest: Digest, rank: int = 0) -> bool:
-    """Deletes the manifest and all its tags; False if there is no such manifest. Raises ListedByIndex and
-    ChangeRefused.
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """A manifest that was deleted; its `tags` went along."""
+
+    tags: list[str]
+
+
+def delete(db: Database, repository: RepositoryName, digest: Digest, rank: int = 0) -> Gone | None:
+    """Deletes the manifest and all its tags; None if there is no such manifest. Raises ListedByIndex and ChangeRefused.
 
     `rank` is that of the caller's role: rules for one of its tags, or for the repository, may take more.
     """
@@ -190,7 +197,8 @@ def delete(db: Database, repository: RepositoryName, digest: Digest, rank: int =
     ]
     for attempt in range(_ATTEMPTS):
         try:
-            return db.batch(calls)[-1].count > 0
+            *_, tags, manifest = db.batch(calls)
+            return Gone(sorted(_DELETE_TAGS.read(tags))) if manifest.count else None
         except Conflict as conflict:
             if conflict.constraint == "manifest_children_child" and (holders := db.all(_LISTED_BY(**where))):
                 raise ListedByIndex(holders) from conflict

@@ -73,13 +73,17 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class ListedTag:
-    """A tag as its source has it; `generation` grows with each change there."""
+    """A tag as its source has it; `generation` grows with each change there.
+
+    `former` is what it named before and since when, in order, as far as that is known.
+    """
 
     name: str
     digest: Digest
     generation: int
     created_at: datetime
     updated_at: datetime
+    former: tuple[tuple[Digest, datetime], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

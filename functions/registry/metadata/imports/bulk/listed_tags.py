@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from functions.registry.metadata.db import Call, Session, Statement
+from functions.registry.metadata.imports.bulk import former_names
 from functions.registry.metadata.imports.vocabulary import ListedTag
 
 
@@ -104,7 +105,7 @@ def put_tags(session: Session, bases: Bases) -> None:
     session.batch([putting_bases(bases), _PUT_TAGS(**which)])
     if session.all(_RISEN(**which)):
         raise RisenTags
-    session.count(_APPLY(**which))
+    session.batch([_APPLY(**which), *former_names.putting(bases)])
 
 
 def locking_tags(held: Mapping[int, int], bases: Bases) -> list[Call[Any]]:
