@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,7 +11,6 @@ from functions.registry.metadata.content import tags
 from functions.registry.metadata.history import bindings, restoring
 from functions.registry.metadata.history.restoring import Wanted
 from functions.registry.metadata.lists.keyset import Walk
-from functions.registry.oci.digest import Digest
 from functions.registry.oci.name import RepositoryName, Tag
 from tests.imports.importing import add, run
 from tests.imports.old import OldRegistry
@@ -31,8 +29,8 @@ def environment(environment: dict[str, str]) -> dict[str, str]:
 
 
 @pytest.fixture
-def old(registry: Registry, storage_address: str) -> Iterator[OldRegistry]:
-    yield OldRegistry(storage_address, registry.services.settings.bucket)
+def old(registry: Registry, storage_address: str) -> OldRegistry:
+    return OldRegistry(storage_address, registry.services.settings.bucket)
 
 
 def named(registry: Registry, repository: RepositoryName = APP, tag: Tag = V1) -> list[str]:
@@ -95,7 +93,7 @@ def test_a_second_look_adds_nothing(registry: Registry, old: OldRegistry) -> Non
 def test_a_real_layout_tells_the_history_of_every_tag(registry: Registry, tmp_path: Path, layout: str) -> None:
     """By the times of its links: the last time at which a tag named each of its digests."""
     folder = unpack(layout, tmp_path).folder
-    add(registry.services, str(folder / ROOT))
+    add(registry.services, str(folder))
     run(registry.services)
     checked = 0
     for current in folder.glob(f"{ROOT}repositories/**/_manifests/tags/*/current/link"):
@@ -113,6 +111,3 @@ def test_a_real_layout_tells_the_history_of_every_tag(registry: Registry, tmp_pa
     [[since, until]] = query(registry.services.database, "SELECT min(since), bool_and(since < until) FROM tag_history")
     assert since < datetime.now(UTC)
     assert until
-    assert all(
-        Digest.from_bytes(digest) for (digest,) in query(registry.services.database, "SELECT digest FROM tag_history")
-    )
