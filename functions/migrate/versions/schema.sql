@@ -2594,6 +2594,7 @@ CREATE TABLE public.retention_runs (
     gone_through bigint DEFAULT 0 NOT NULL,
     bytes bigint,
     counts jsonb DEFAULT '{}'::jsonb NOT NULL,
+    bytes_in_namespace bigint,
     CONSTRAINT retention_runs_kind_check CHECK ((kind = ANY (ARRAY['plan'::text, 'scheduled'::text]))),
     CONSTRAINT retention_runs_state_check CHECK ((state = ANY (ARRAY['making'::text, 'ready'::text, 'open'::text, 'preview'::text, 'held'::text, 'applying'::text, 'done'::text, 'undoing'::text, 'undone'::text, 'dropped'::text, 'expired'::text, 'failed'::text])))
 );

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from functions.registry.metadata.db import Database, Session
-from functions.registry.metadata.retention import facts, plans, runs, verdicts
+from functions.registry.metadata.retention import facts, freed, plans, runs, verdicts
 from functions.registry.metadata.retention.facts import START, Place
 from functions.registry.metadata.retention.runs import Run
 from functions.registry.retention import judging
@@ -44,7 +44,8 @@ def make(db: Database, leeway: int, deadline: float, run_id: int | None = None) 
         if tags is None:
             break
         given, last = given + tags, following.name
-        db.batch([plans.moving_on(run.id, last)])
+        frees = db.transaction(partial(freed.look, run=run.id, repository_id=following.id))
+        db.batch([plans.moving_on(run.id, last, frees)])
     # Whoever is next need not wait, and begins with the repository that was not finished.
     db.batch([plans.leaving(run.id)])
     return given

@@ -18,7 +18,8 @@ RUN: Final = (
     count("to remove", "waiting"),
     count("removed", "removed"),
     count("left alone", "left_alone"),
-    size("frees at most", "bytes"),
+    size("frees", "bytes"),
+    size("frees in its namespace", "bytes_in_namespace"),
     text("tags by reason", "counts"),
     time("made", "made_at"),
 )

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from functions.registry.metadata.access.patterns import repository_regex
 from functions.registry.metadata.db import Call, Database, Session, Statement
+from functions.registry.metadata.retention.freed import Freed
 from functions.registry.metadata.retention.runs import GOOD_FOR_DAYS, Run
 
 _LEASE_SECONDS: Final = 60
@@ -77,7 +78,8 @@ _RENEW: Final = Statement(
     UPDATE retention_runs
        SET lease_until = CASE WHEN CAST(:seconds AS int) > 0 THEN now() + make_interval(secs => :seconds)
                               ELSE '-infinity' END,
-           repository = coalesce(CAST(:repository AS text), repository)
+           repository = coalesce(CAST(:repository AS text), repository),
+           bytes = coalesce(bytes, 0) + :bytes, bytes_in_namespace = coalesce(bytes_in_namespace, 0) + :in_namespace
      WHERE id = :id AND state = 'making'
     """,
 )
@@ -108,7 +110,6 @@ _NEXT: Final = Statement(
     """,
 )
 
-# Bytes of manifests that would have no tag left, each counted once: what is freed at most, for others may need some.
 _FINISH: Final = Statement(
     "retention_plans_finish",
     int,
@@ -119,17 +120,7 @@ _FINISH: Final = Statement(
            counts = coalesce((SELECT jsonb_object_agg(reason, tags)
                                 FROM (SELECT reason, count(*) AS tags FROM retention_verdicts
                                        WHERE run_id = run.id GROUP BY 1) AS by_reason), '{}'),
-           bytes = (SELECT coalesce(sum(size), 0)
-                      FROM (SELECT DISTINCT verdict.manifest_id, verdict.size
-                              FROM retention_verdicts AS verdict
-                             WHERE verdict.run_id = run.id AND verdict.outcome = 'waiting'
-                               AND NOT EXISTS (
-                                   SELECT FROM tags
-                                    WHERE tags.manifest_id = verdict.manifest_id
-                                      AND NOT EXISTS (
-                                          SELECT FROM retention_verdicts AS other
-                                           WHERE other.run_id = run.id AND other.repository_id = tags.repository_id
-                                             AND other.tag = tags.name AND other.outcome = 'waiting'))) AS untagged)
+           bytes = coalesce(bytes, 0), bytes_in_namespace = coalesce(bytes_in_namespace, 0)
      WHERE run.id = :id
     """,
 )
@@ -155,17 +146,23 @@ def take(run_id: int | None) -> Call[Making]:
 
 
 def renewing(run_id: int) -> Call[int]:
-    return _RENEW(id=run_id, repository=None, seconds=_LEASE_SECONDS)
+    return _RENEW(id=run_id, repository=None, seconds=_LEASE_SECONDS, bytes=0, in_namespace=0)
 
 
-def moving_on(run_id: int, repository: str) -> Call[int]:
-    """All is written of that repository, and of those before it."""
-    return _RENEW(id=run_id, repository=repository, seconds=_LEASE_SECONDS)
+def moving_on(run_id: int, repository: str, freed: Freed) -> Call[int]:
+    """All is written of that repository, and of those before it, and what it frees is added."""
+    return _RENEW(
+        id=run_id,
+        repository=repository,
+        seconds=_LEASE_SECONDS,
+        bytes=freed.in_registry,
+        in_namespace=freed.in_namespace,
+    )
 
 
 def leaving(run_id: int) -> Call[int]:
     """Lets somebody else go on with it at once."""
-    return _RENEW(id=run_id, repository=None, seconds=0)
+    return _RENEW(id=run_id, repository=None, seconds=0, bytes=0, in_namespace=0)
 
 
 def next_repository(session: Session, run: Run, last: str) -> Next | None:

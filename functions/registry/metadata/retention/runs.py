@@ -22,8 +22,8 @@ TOLD_FOR_DAYS: Final = 90
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """`document` is the policy as it was then. `bytes` is what the tags to be removed would free at most, known of a
-    plan once it is made; `counts` says how many tags there are by reason.
+    """`document` is the policy as it was then. `bytes` is what the removal would free that nothing else in the registry
+    needs, known of a plan once it is made; `counts` says how many tags there are by reason.
     """
 
     id: int
@@ -45,11 +45,13 @@ class Run:
     removed: int
     left_alone: int
     bytes: int | None
+    bytes_in_namespace: int | None
     counts: dict[str, int]
 
 
 COLUMNS: Final = """id, kind, state, reason, policy_id, policy, namespace, revision, document, repositories, made_at,
-           made_by, applied_at, applied_by, expires_at, waiting, removed, left_alone, bytes, counts"""
+           made_by, applied_at, applied_by, expires_at, waiting, removed, left_alone, bytes,
+           bytes_in_namespace, counts"""
 
 _GET: Final = Statement(
     "retention_runs_get", Run, compose("SELECT $columns FROM retention_runs WHERE id = :id", columns=COLUMNS)

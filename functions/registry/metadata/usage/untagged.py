@@ -9,11 +9,11 @@ pushed to all day is not read all day.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass
 from typing import Final
 
-from functions.registry.metadata.db import Database, Session, Statement
+from functions.registry.metadata.db import Database, Session, Statement, compose
+from functions.registry.metadata.usage.reached import HOLDING, reached
 
 # Any number will do, as long as nothing else locks with it.
 _LOCK: Final = 7_305_411
@@ -47,11 +47,11 @@ _DUE: Final = Statement(
     """,
 )
 
-# An index holds what it lists, and a subject its referrers.
 _READ: Final = Statement(
     "untagged_read",
     _Read,
-    """
+    compose(
+        """
     WITH claimed AS MATERIALIZED (
         SELECT repository_id,
                concat_ws(' ', tags, manifests, manifest_bytes, blobs, blob_bytes, pushed_at) AS stamp
@@ -60,20 +60,7 @@ _READ: Final = Statement(
            AND pg_try_advisory_xact_lock(:lock, hashint8(repository_id))
     ), stored AS MATERIALIZED (
         SELECT id, octet_length(payload) AS size FROM manifests WHERE repository_id = :repository_id
-    ), holding AS (
-        SELECT parent_id AS above, child_id AS below FROM stored JOIN manifest_children ON parent_id = stored.id
-         UNION ALL
-        SELECT listed.manifest_id, child.id
-          FROM sparse_references AS listed
-          JOIN manifests AS child ON child.repository_id = listed.repository_id AND child.digest = listed.digest
-         WHERE listed.repository_id = :repository_id
-         UNION ALL
-        SELECT subject.id, referrer.id
-          FROM manifests AS referrer
-          JOIN manifests AS subject
-            ON subject.repository_id = referrer.repository_id AND subject.digest = referrer.subject
-         WHERE referrer.repository_id = :repository_id AND referrer.subject IS NOT NULL
-    )
+    ), holding AS ($holding    )
     SELECT claimed.stamp, coalesce(held.manifests, '[]'), coalesce(held.sizes, '[]'), coalesce(named.tagged, '[]'),
            coalesce(pairs.above, '[]'), coalesce(pairs.below, '[]')
       FROM claimed
@@ -81,6 +68,8 @@ _READ: Final = Statement(
      CROSS JOIN (SELECT json_agg(manifest_id) AS tagged FROM tags WHERE repository_id = :repository_id) AS named
      CROSS JOIN (SELECT json_agg(above) AS above, json_agg(below) AS below FROM holding) AS pairs
     """,
+        holding=HOLDING,
+    ),
 )
 
 # Bytes of the blobs that these manifests name, and no other of the repository.
@@ -172,8 +161,8 @@ def scan(db: Database, repository_id: int) -> int | None:
         read = session.one_or_none(_READ(repository_id=repository_id, lock=_LOCK))
         if read is None:
             return None
-        reached = _reached(read)
-        untagged = {id_: size for id_, size in zip(read.manifests, read.sizes, strict=True) if id_ not in reached}
+        held = reached(read.tagged, read.above, read.below)
+        untagged = {id_: size for id_, size in zip(read.manifests, read.sizes, strict=True) if id_ not in held}
         freed = session.one_or_none(_FREED(repository_id=repository_id, ids=list(untagged))) if untagged else 0
         figures = {
             "untagged": len(untagged),
@@ -183,21 +172,6 @@ def scan(db: Database, repository_id: int) -> int | None:
         return session.one_or_none(_NOTE(repository_id=repository_id, stamp=read.stamp, **figures))
 
     return db.transaction(work)
-
-
-def _reached(read: _Read) -> set[int]:
-    """Finds what is_reached finds upwards from one manifest, downwards from the tags and for all at once."""
-    holding: dict[int, list[int]] = defaultdict(list)
-    for above, below in zip(read.above, read.below, strict=True):
-        holding[above].append(below)
-    reached = set(read.tagged)
-    left = list(reached)
-    while left:
-        for below in holding.get(left.pop(), ()):
-            if below not in reached:
-                reached.add(below)
-                left.append(below)
-    return reached
 
 
 def give_up(db: Database, repository_id: int) -> None:

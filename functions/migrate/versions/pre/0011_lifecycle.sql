@@ -37,3 +37,6 @@ CREATE FUNCTION review_auxiliary_tags() RETURNS trigger LANGUAGE plpgsql AS $$ B
 END $$;
 CREATE TRIGGER review_auxiliary_tags AFTER DELETE ON manifests REFERENCING OLD TABLE AS old_rows
     FOR EACH STATEMENT EXECUTE FUNCTION review_auxiliary_tags();
+
+-- What a plan would free, of which `bytes` is for the registry: what nothing else needs there.
+ALTER TABLE retention_runs ADD COLUMN bytes_in_namespace bigint;
