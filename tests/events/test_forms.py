@@ -134,9 +134,11 @@ def test_gitlab_reads_all_that_is_told_and_a_test(registry: Registry, receiver: 
         "push_tag",
         "delete_tag",
         "push_tag",
+        "delete_tag",
+        "delete_manifest",
         "delete_repository",
     ]
-    assert len(read) == 5, "a test has no event"
+    assert len(read) == 7, "a test has no event"
 
 
 @pytest.mark.parametrize(

@@ -29,11 +29,12 @@ from functions.registry.oci.name import RepositoryName, Tag
 from functions.registry.retention import applying, judging, planning, undoing
 from functions.registry.wiring import Services
 from tests.machines import QUEUES, collecting, run_for_long
-from tests.metadata.build import artifact_of, pass_time, push_blob, query, set_grace
+from tests.metadata.build import artifact_of, pass_time, push_blob, put, query, set_grace
 from tests.retention.model import HOUR, ModelTag, kept, random_rules
 from tests.support import Image, index_of
 
 _LEEWAY: Final = judging.leeway(10)
+# A manifest here holds every blob, and from here they are mounted.
 _POOL: Final = RepositoryName("pool/blobs")
 _NAMES: Final = (RepositoryName("team/a"), RepositoryName("team/b"))
 _CONFIGS: Final = tuple(b'{"config": %d}' % number for number in range(40))
@@ -116,6 +117,7 @@ class Machine:
         set_grace(database, undo=168, push=0, untag=0, cascade=0, upload=0, lease=0, unlink=0, delete=1)
         for content in (*_CONFIGS, *_LAYERS):
             push_blob(database, _POOL, content)
+        put(database, _POOL, Image(_CONFIGS[0], (*_CONFIGS[1:], *_LAYERS)).manifest, "all")
         self._change_policy()
 
     def step(self, number: int) -> None:

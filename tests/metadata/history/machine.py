@@ -24,7 +24,7 @@ from functions.registry.oci.digest import Digest
 from functions.registry.oci.manifest import parse_manifest
 from functions.registry.oci.name import RepositoryName, Tag
 from tests.machines import QUEUES, collecting, run_for_long
-from tests.metadata.build import artifact_of, pass_time, push_blob, query, set_grace
+from tests.metadata.build import artifact_of, pass_time, push_blob, put, query, set_grace
 from tests.races.invariants import WRONG
 from tests.support import Image, index_of
 
@@ -35,7 +35,7 @@ _SPARE: Final = 0.5
 _TAGS: Final = ("v1", "v2", "v3", "latest")
 _CONFIGS: Final = tuple(b'{"config": %d}' % number for number in range(4))
 _LAYERS: Final = tuple(b"layer %d" % number for number in range(6))
-# Every blob has a link here, from where it is mounted: an upload would take ten times as long.
+# A manifest here holds every blob, and from here they are mounted: an upload would take ten times as long.
 _POOL: Final = RepositoryName("pool/blobs")
 
 _HELD: Final = """
@@ -55,7 +55,9 @@ _TAGS_OF: Final = """
      WHERE repositories.name = :name ORDER BY tags.name
 """
 _LEFT: Final = """
-    SELECT (SELECT count(*) FROM manifests) + (SELECT count(*) FROM withdrawn_manifests)
+    SELECT (SELECT count(*) FROM manifests JOIN repositories ON repositories.id = repository_id
+             WHERE repositories.name <> :pool)
+           + (SELECT count(*) FROM withdrawn_manifests)
            + (SELECT count(*) FROM tag_reviews) + (SELECT count(*) FROM manifest_reviews)
            + (SELECT count(*) FROM repositories WHERE deleted_at IS NOT NULL)
            + (SELECT count(*) FROM repository_blobs JOIN repositories ON repositories.id = repository_id
@@ -107,6 +109,7 @@ class Machine:
         set_grace(database, undo=WINDOW, push=0, untag=0, cascade=0, upload=0, lease=0, unlink=0, delete=1)
         for content in (*_CONFIGS, *_LAYERS):
             push_blob(database, _POOL, content)
+        put(database, _POOL, Image(_CONFIGS[0], (*_CONFIGS[1:], *_LAYERS)).manifest, "all")
 
     def step(self, number: int) -> None:
         [act] = self._chance.choices(list(self._steps), list(self._steps.values()))
@@ -264,6 +267,8 @@ class Machine:
         if not here:
             return
         promise = self._chance.choice(here)
+        if [promise.tag, promise.digest.to_bytes()] in self._tags(name):
+            return  # its repository was put back, or somebody else has put it back
         if promise.tag is not None:
             wanted = Wanted(name, Tag(promise.tag), promise.digest)
         elif promise.digest.to_bytes() in {digest for digest, _, _ in self._all(name)}:
