@@ -31,9 +31,9 @@ def _judged(chance: random.Random) -> None:
     judge = Judge(Policy("tidy", read_rules(rules), new_for), NOW, LEEWAY)
     expected = kept(rules, new_for, tags, LEEWAY)
     for tag in sorted(tags, key=lambda each: each.pushed):
-        pulled = None if tag.pulled is None else NOW - tag.pulled * SECOND
+        pulled = None if tag.pulled is None else NOW - int(tag.pulled) * SECOND
         facts = TagFacts(
-            tag.name, tag.manifest, NOW - tag.pushed * SECOND, pulled, 1, "no" if tag.is_protected else None
+            tag.name, tag.manifest, NOW - int(tag.pushed) * SECOND, pulled, 1, "no" if tag.is_protected else None
         )
         judge.note(tag.name, tag.manifest)
         verdict = judge.verdict(facts)

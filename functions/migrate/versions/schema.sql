@@ -195,7 +195,7 @@ BEGIN
     WITH counted AS (
         UPDATE repository_usage AS usage SET tags = usage.tags + sign * delta.count, untagged_scan_due = true
           FROM (SELECT repository_id, count(*) AS count FROM changed GROUP BY 1) AS delta
-         WHERE usage.repository_id = delta.repository_id
+         WHERE usage.repository_id = delta.repository_id AND usage.repository_id = ANY (ids)
         RETURNING usage.namespace_id, delta.count
     )
     INSERT INTO usage_changes (namespace_id, tags) SELECT namespace_id, sign * sum(count) FROM counted GROUP BY 1;

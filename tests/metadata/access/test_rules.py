@@ -183,7 +183,7 @@ def test_a_kept_repository_loses_nothing_but_by_whom_the_rule_says(database: Dat
     loose = push_blob(database, APP, b"loose")
     add(database, "delete_protected", "admin", name="archive")
     reason = 'repository team/app is delete-protected by rule "archive": to delete takes the role admin'
-    deletions: list[Callable[[], bool]] = [
+    deletions: list[Callable[[], object]] = [
         lambda: tags.delete(database, APP, V1, MAINTAINER),
         lambda: manifests.delete(database, APP, image.digest, MAINTAINER),
         lambda: blobs.delete(database, APP, loose, MAINTAINER),

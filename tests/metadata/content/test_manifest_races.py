@@ -95,7 +95,7 @@ def test_a_deletion_takes_along_the_tag_that_came_meanwhile(database: Database, 
         deleted = pool.submit(manifests.delete, database, APP, image.digest)
         wait_until_blocked(database)
         client.commit()
-        assert deleted.result(PATIENCE) is True
+        assert deleted.result(PATIENCE)
     assert tags.list_names(database, APP, Page()) == []
 
 
@@ -106,7 +106,7 @@ def test_a_deletion_leaves_the_tag_that_moved_away_meanwhile(database: Database,
         deleted = pool.submit(manifests.delete, database, APP, old.digest)
         wait_until_blocked(database)
         client.commit()
-        assert deleted.result(PATIENCE) is True
+        assert deleted.result(PATIENCE)
     head = manifests.confirm(database, APP, Tag("one"))
     assert head is not None
     assert head.digest == new.digest

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 
@@ -75,6 +75,7 @@ class Promise:
     digest: Digest
     manifests: frozenset[bytes]
     blobs: frozenset[bytes]
+    with_repository: bool = False
 
 
 class Machine:
@@ -250,7 +251,7 @@ class Machine:
     def _delete_repository(self, name: RepositoryName) -> None:
         made = [self._promise(name, tag, Digest.from_bytes(digest)) for tag, digest in self._tags(name)]
         if removal.remove(self._database, name) is not None:
-            self._promises += [promise for promise in made if promise]
+            self._promises += [replace(promise, with_repository=True) for promise in made if promise]
 
     def _tags(self, name: RepositoryName) -> list[list[Any]]:
         return query(self._database, _TAGS_OF, name=name)
@@ -260,6 +261,10 @@ class Machine:
             deleted.put_back(self._database, name)
         except (NotDeleted, NameTaken) as nothing:
             self.log[-1] += f", {type(nothing).__name__}"
+            return
+        # That is kept: from now on its tags are as all others.
+        back = self._id(name)
+        self._promises = [each for each in self._promises if (each.repository_id, each.with_repository) != (back, True)]
 
     def _restore(self, name: RepositoryName) -> None:
         """What was promised of a repository that is there comes back, by tag or by digest, byte for byte."""
@@ -338,11 +343,12 @@ class Machine:
     def _collect(self, _: RepositoryName, *, everything: bool = False) -> None:
         """Some of the collectors, as one that is killed between two batches leaves it."""
         with told.telling(told.COLLECTION):
-            for collect in (
+            collectors: list[Callable[[], int]] = [
                 partial(ending.end_withdrawn, self._database, 500),
                 partial(ending.end_repository, self._database, 500),
                 *(collecting(self._database, queue) for queue in QUEUES),
-            ):
+            ]
+            for collect in collectors:
                 while (everything or self._chance.random() < 0.8) and collect():
                     pass
 

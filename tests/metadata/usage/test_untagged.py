@@ -15,6 +15,7 @@ from functions.registry.metadata.content import blobs, manifests, pushes, tags
 from functions.registry.metadata.content.pushes import Push
 from functions.registry.metadata.db import Conflict, Database, Session
 from functions.registry.metadata.usage import untagged
+from functions.registry.metadata.usage.reached import reached
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.manifest import parse_manifest
 from functions.registry.oci.name import Tag
@@ -176,14 +177,13 @@ def test_a_change_while_it_reads_makes_the_next_one_due(
 ) -> None:
     push_image(database, APP, "v1")
     lost = push_image(database, APP)
-    reached = untagged._reached
 
-    def change_meanwhile(read: untagged._Read) -> set[int]:
+    def change_meanwhile(*read: list[int]) -> set[int]:
         with closing(Database(database_url, 1)) as other:
             push_image(other, APP, "v2")
-        return reached(read)
+        return reached(*read)
 
-    monkeypatch.setattr(untagged, "_reached", change_meanwhile)
+    monkeypatch.setattr(untagged, "reached", change_meanwhile)
     assert scan(database) == (1, size_of(lost)), "the figures are those of before, and pushes do not wait"
     query(database, "UPDATE repository_usage SET untagged_as_of = NULL")
     assert is_due(database)

@@ -40,3 +40,22 @@ CREATE TRIGGER review_auxiliary_tags AFTER DELETE ON manifests REFERENCING OLD T
 
 -- What a plan would free, of which `bytes` is for the registry: what nothing else needs there.
 ALTER TABLE retention_runs ADD COLUMN bytes_in_namespace bigint;
+
+-- As before, but for the rows, which are found by their ids: where a run of retention takes tags of many repositories at
+-- once, all rows of the table were read for each batch.
+CREATE OR REPLACE FUNCTION count_tags() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    ids bigint[] := ARRAY(SELECT DISTINCT repository_id FROM changed);
+    sign int := CASE TG_OP WHEN 'INSERT' THEN 1 ELSE -1 END;
+BEGIN
+    IF ids = '{}' THEN RETURN NULL; END IF;
+    IF cardinality(ids) > 1 THEN PERFORM lock_usage(ids); END IF;
+    WITH counted AS (
+        UPDATE repository_usage AS usage SET tags = usage.tags + sign * delta.count, untagged_scan_due = true
+          FROM (SELECT repository_id, count(*) AS count FROM changed GROUP BY 1) AS delta
+         WHERE usage.repository_id = delta.repository_id AND usage.repository_id = ANY (ids)
+        RETURNING usage.namespace_id, delta.count
+    )
+    INSERT INTO usage_changes (namespace_id, tags) SELECT namespace_id, sign * sum(count) FROM counted GROUP BY 1;
+    RETURN NULL;
+END $$;
