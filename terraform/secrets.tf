@@ -38,13 +38,23 @@ locals {
   }
 
   secret_environment = {
-    for program, variables in local.secret_variables : program => {
-      for variable, secret in variables : variable => {
-        secret  = google_secret_manager_secret.this[secret].secret_id
-        version = local.secret_versions[secret]
-      } if contains(keys(local.secrets), secret)
-    }
+    for program, variables in local.secret_variables : program => merge(
+      {
+        for variable, secret in variables : variable => {
+          secret  = google_secret_manager_secret.this[secret].secret_id
+          version = local.secret_versions[secret]
+        } if contains(keys(local.secrets), secret)
+      },
+      # One that the operator has made: the issuer gives it, and this module never sees it.
+      {
+        for secret in local.console_secrets : "SLIPWAY_CONSOLE_CLIENT_SECRET" => {
+          secret  = secret
+          version = tostring(var.console_issuer.secret_version)
+        } if program == "api"
+      },
+    )
   }
+  console_secrets = compact([try(var.console_issuer.secret, null)])
 }
 
 resource "google_secret_manager_secret" "this" {
@@ -125,4 +135,12 @@ resource "google_secret_manager_secret_iam_member" "reads" {
   secret_id = google_secret_manager_secret.this[each.value.secret].id
   role      = "roles/secretmanager.secretAccessor"
   member    = google_service_account.this[each.value.program].member
+}
+
+resource "google_secret_manager_secret_iam_member" "reads_console_client" {
+  for_each = toset(local.console_secrets)
+
+  secret_id = each.value
+  role      = "roles/secretmanager.secretAccessor"
+  member    = google_service_account.this["api"].member
 }

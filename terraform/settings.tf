@@ -48,6 +48,10 @@ locals {
       SLIPWAY_TRUSTED_PROXIES    = tostring(local.trusted_proxies)
       THREADS                    = tostring(local.threads)
     },
+    var.console_issuer == null ? {} : {
+      SLIPWAY_CONSOLE_ISSUER    = var.console_issuer.issuer
+      SLIPWAY_CONSOLE_CLIENT_ID = var.console_issuer.client_id
+    },
     length(var.cors_origins) == 0 ? {} : { SLIPWAY_CORS_ORIGINS = join(" ", var.cors_origins) },
     local.backup_environment,
     local.access_environment[var.access],

@@ -48,6 +48,30 @@ variable "external" {
   }
 }
 
+variable "console_issuer" {
+  description = "The OpenID Connect issuer by which people sign in to the console: its `iss`, the client's id there, and, for a client with a secret, the name and the version of the secret in Secret Manager that holds it."
+  type = object({
+    issuer         = string
+    client_id      = string
+    secret         = optional(string)
+    secret_version = optional(number, 1)
+  })
+  default = null
+
+  validation {
+    condition     = var.console_issuer == null || var.access == "token"
+    error_message = "console_issuer is for access = token: nobody else signs people in."
+  }
+  validation {
+    condition     = var.console_issuer == null ? true : startswith(var.console_issuer.issuer, "https://") && var.console_issuer.client_id != ""
+    error_message = "The issuer is an https address, as its tokens name it, and the client has an id there."
+  }
+  validation {
+    condition     = try(var.console_issuer.secret, null) == null ? true : can(regex("^[A-Za-z0-9_-]{1,255}$", var.console_issuer.secret))
+    error_message = "The secret is named by its id in Secret Manager, in this project."
+  }
+}
+
 variable "token_service" {
   description = "The registry's name in tokens: their audience, and what a CI job's identity must be made for; null for its host, which no other registry has."
   type        = string

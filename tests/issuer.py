@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 from urllib.parse import parse_qs
 
 import jwt
@@ -150,6 +150,10 @@ class Issuer:
     def token(self, **claims: Any) -> str:
         return self.sign(self.claims(**claims))
 
+    def sent_away(self, path: str) -> str:  # noqa: ARG002  # an issuer that signs people in reads it
+        """Where a browser that comes to this address is sent; nowhere, if this issuer has no pages."""
+        return ""
+
     def answer(self, path: str, form: dict[str, list[str]]) -> tuple[int, dict[str, Any]]:
         if path == DISCOVERY:
             return 200, {"issuer": self.address, "jwks_uri": f"{self.address}{KEY_SET}", **self.discovery}
@@ -163,7 +167,14 @@ class _Handler(BaseHTTPRequestHandler):
     issuer: Issuer
 
     def do_GET(self) -> None:
-        self._answer({})
+        if away := self.issuer.sent_away(self.path):
+            self.issuer.requests.append(f"{self.command} {self.path}")
+            self.send_response(302)
+            self.send_header("Location", away)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+        else:
+            self._answer({})
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
@@ -217,10 +228,19 @@ def _tls() -> ssl.SSLContext:
     return context
 
 
+AnyIssuer = TypeVar("AnyIssuer", bound=Issuer)
+
+
 @contextmanager
 def serve(key: PrivateKey | None = None, *, is_secure: bool = False) -> Iterator[Issuer]:
     """One that runs until the end of the block; a secure one has the certificate of `rsa_key()`."""
-    issuer = Issuer(key=key or rsa_key())
+    with serving(Issuer(key=key or rsa_key()), is_secure=is_secure) as issuer:
+        yield issuer
+
+
+@contextmanager
+def serving(issuer: AnyIssuer, *, is_secure: bool = False) -> Iterator[AnyIssuer]:
+    """Serves it until the end of the block."""
     handler = type("Handler", (_Handler,), {"issuer": issuer})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True

@@ -73,6 +73,7 @@ RIGHTS: Final[dict[str, Rights]] = {
     "gc_settings": Rights("r", "r", "r"),
     "grants": Rights("rawd", ""),
     "holds": Rights("", "r", "rawd"),
+    "identities": Rights("rawd", ""),
     "import_deleted": Rights("rad", "ra", "rad"),
     "import_modes": Rights("rad", "r", "r"),
     "import_places": Rights("", "", "raw"),

@@ -74,6 +74,12 @@ def _origins(text: str) -> frozenset[str]:
     return origins
 
 
+def _issuer(text: str) -> str:
+    if text and not re.fullmatch(r"https://[!-~]{1,250}|http://(localhost|127\.0\.0\.1)(:[0-9]{1,5})?", text):
+        raise ValueError("must be the issuer as its tokens name it, such as https://login.example.com")
+    return text
+
+
 def _tenant_claims(text: str) -> Mapping[str, tuple[str, ...]]:
     found = re.findall(r"([^\s=]+)=([A-Za-z0-9_./:-]+(?:,[A-Za-z0-9_./:-]+)*)", text)
     if " ".join(f"{issuer}={names}" for issuer, names in found) != " ".join(text.split()):
@@ -173,6 +179,9 @@ class Settings:
     stars_per_pattern: int = _setting(_number(1, 16), "4")
     trusted_proxies: int = _setting(_number(0, 10), "0")
     console: Literal["on", "off"] = _setting(_one_of("on", "off"), "on")
+    console_issuer: str = _setting(_issuer, "")
+    console_client_id: str = _setting(_text, "")
+    console_client_secret: str = _setting(_text, "", is_secret=True)
     cors_origins: frozenset[str] = _setting(_origins, "")
     gitlab_version: str = _setting(_version, "4.39.0-gitlab")
 

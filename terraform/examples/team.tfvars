@@ -10,6 +10,13 @@ settings = {
   SLIPWAY_REQUESTS_PER_MINUTE = "12000"
 }
 
+# People sign in to the console with their Google accounts. The client's secret was put into Secret Manager first.
+console_issuer = {
+  issuer    = "https://accounts.google.com"
+  client_id = "123456789012-example.apps.googleusercontent.com"
+  secret    = "console-client"
+}
+
 # The team's own page of its images reads the registry in the browser.
 cors_origins = ["https://images.example.com"]
 

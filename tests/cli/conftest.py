@@ -55,6 +55,8 @@ def guarded_environment(environment: dict[str, str], access_secrets: dict[str, s
         "SLIPWAY_ACCESS": "token",
         "SLIPWAY_TOKEN_REALM": f"{server.address}/token",
         "SLIPWAY_TOPIC": "a-topic",
+        "SLIPWAY_CONSOLE_ISSUER": "https://login.example.com",
+        "SLIPWAY_CONSOLE_CLIENT_ID": "slipway",
         "SLIPWAY_BACKUPS": "gs://elsewhere",
         "SLIPWAY_REGISTRY": server.address,
         "SLIPWAY_REQUESTS_PER_MINUTE": "100000",

@@ -82,6 +82,10 @@ class Deployment:
         """Says whether pages of other origins may read the registry."""
         return "SLIPWAY_CORS_ORIGINS" in self.environment("api")
 
+    def signs_people_in(self) -> bool:
+        """Whether people sign in to the console by another issuer."""
+        return "SLIPWAY_CONSOLE_ISSUER" in self.environment("api")
+
     def backs_up(self) -> bool:
         return "SLIPWAY_BACKUPS" in self.environment("work")
 

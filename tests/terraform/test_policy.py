@@ -71,6 +71,8 @@ def _expected_grants(deployment: Deployment) -> set[tuple[str, str, str]]:
         for program, names in secrets.items()
         for secret in names
     }
+    if deployment.signs_people_in():
+        expected.add((member["api"], "secretmanager.secretAccessor", "console-client"))
     if deployment.backs_up():
         # Older backups are pruned.
         expected.add((member["work"], "storage.objectUser", "example-registry-backups"))

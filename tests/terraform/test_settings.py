@@ -97,6 +97,8 @@ def test_a_program_is_told_what_it_needs_and_nothing_else(deployment: Deployment
     if deployment.backs_up():
         expected["api"] |= {"SLIPWAY_BACKUPS"}
         expected["work"] |= {"SLIPWAY_BACKUPS", "SLIPWAY_BACKUP_EVERY_SECONDS", "SLIPWAY_BACKUP_KEEP"}
+    if deployment.signs_people_in():
+        expected["api"] |= {f"SLIPWAY_CONSOLE_{name}" for name in ("ISSUER", "CLIENT_ID", "CLIENT_SECRET")}
     expected["registry"] = expected["api"] - {"SLIPWAY_REQUEST_LIMIT_BYTES"}
     if deployment.shares():
         expected["api"] |= {"SLIPWAY_CORS_ORIGINS"}

@@ -219,6 +219,29 @@ def password(name: str, remove: bool, yes: bool, dry_run: bool) -> None:
     say(f"the password of {name} is {'gone' if remove else 'set'}")
 
 
+@command(user, "identity", "slipway user identity alice 248289761001", "slipway user identity alice --remove --yes")
+@click.argument("name", metavar="USER", type=Principal(), shell_complete=USER)
+@click.argument("subject", required=False)
+@click.option("--remove", is_flag=True, help="Take it away: what it has opened in browsers ends.")
+@changes
+def identity(name: str, subject: str | None, remove: bool, yes: bool, dry_run: bool) -> None:
+    """Say who a user is for the console's issuer, so that it signs the user in: the `sub` of its tokens.
+
+    Whoever comes from there and is not known yet is told this command.
+    """
+    if (subject is None) != remove:
+        raise click.UsageError("a subject is given, or --remove")
+    client = connect()
+    principal(client, name, "user")
+    if remove and not goes_on(f"take away the identity of {name}", yes=yes, dry_run=dry_run):
+        return
+    if dry_run:
+        goes_on(f"let {subject} sign in to the console as {name}", yes=yes, dry_run=True)
+        return
+    client.send("PATCH", f"{PRINCIPALS}/{name}", {"subject": subject})
+    say(f"{name} has no identity any more" if remove else f"{subject} signs in to the console as {name}")
+
+
 def asked_secret(what: str) -> str:
     """Takes what is typed without being shown, or the first line of the input."""
     if sys.stdin.isatty():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from typing import Any, Final
@@ -63,6 +64,12 @@ def ago(value: str | datetime | None) -> str:
     return f"{distance} ago" if seconds >= 0 else f"in {distance}"
 
 
+def span(seconds: float) -> str:
+    """Says how long, as in `3 min`."""
+    distance = _distance(seconds)
+    return "less than a minute" if distance == "now" else distance
+
+
 def _distance(seconds: float) -> str:
     if seconds < _MINUTE:
         return "now"
@@ -105,5 +112,7 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "utc": utc,
     "iso": iso,
     "digest": digest,
+    "shell": shlex.quote,
+    "span": span,
 }
 GLOBALS: Final[dict[str, Callable[..., Any]]] = {"percent": percent, "count": count}

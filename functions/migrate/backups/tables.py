@@ -53,6 +53,7 @@ COPIED: Final[dict[str, Copied]] = {
     "events": Copied(until=("keep_until",), afterwards="UPDATE events SET made_in = pg_current_xact_id()"),
     "gc_settings": _CONTENT,
     "grants": _CONTENT,
+    "identities": _CONTENT,
     "import_deleted": _CONTENT,
     "import_modes": _CONTENT,
     "import_problems": _CONTENT,

@@ -2022,6 +2022,13 @@ ALTER TABLE public.holds ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.identities (
+    principal_id bigint NOT NULL,
+    issuer text NOT NULL COLLATE pg_catalog."C",
+    subject text NOT NULL COLLATE pg_catalog."C",
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
 CREATE TABLE public.import_deleted (
     repository text NOT NULL COLLATE pg_catalog."C",
     tag text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
@@ -2924,6 +2931,12 @@ ALTER TABLE ONLY public.grants
 ALTER TABLE ONLY public.holds
     ADD CONSTRAINT holds_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.identities
+    ADD CONSTRAINT identities_pkey PRIMARY KEY (principal_id);
+
+ALTER TABLE ONLY public.identities
+    ADD CONSTRAINT identities_subject UNIQUE (issuer, subject);
+
 ALTER TABLE ONLY public.import_deleted
     ADD CONSTRAINT import_deleted_pkey PRIMARY KEY (repository, tag, digest);
 
@@ -3545,6 +3558,9 @@ ALTER TABLE ONLY public.findings
 
 ALTER TABLE ONLY public.grants
     ADD CONSTRAINT grants_principal_id_fkey FOREIGN KEY (principal_id) REFERENCES public.principals(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.identities
+    ADD CONSTRAINT identities_principal_id_fkey FOREIGN KEY (principal_id) REFERENCES public.principals(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.import_modes
     ADD CONSTRAINT import_modes_source_id_fkey FOREIGN KEY (source_id) REFERENCES public.import_sources(id) ON DELETE CASCADE;

@@ -9,7 +9,8 @@ from typing import Final, get_args
 
 from functions.registry.auth.secrets import Peppers, hash_password, make_secret
 from functions.registry.config import Settings
-from functions.registry.metadata.access import credentials, principals, trusted_publishers
+from functions.registry.metadata.access import credentials, identities, principals, trusted_publishers
+from functions.registry.metadata.access.identities import UserIdentity
 from functions.registry.metadata.access.principals import Principal, PrincipalInvalid, PrincipalKind
 from functions.registry.metadata.db import Database
 from functions.registry.oci.errors import NameInvalid
@@ -71,6 +72,18 @@ def set_password(database: Database, principal: Principal, password: str | None)
     if principal.kind != "user":
         raise AccountRefused("password is for users: a robot has secrets and trusted publishers")
     principals.set_password(database, principal.id, None if password is None else _hashed(password))
+
+
+def set_identity(database: Database, principal: Principal, subject: str | None, settings: Settings) -> None:
+    """Says who a user is for the console's issuer; None takes it away. Raises AccountRefused and IdentityTaken."""
+    if principal.kind != "user":
+        raise AccountRefused("subject is for users: a robot has secrets and trusted publishers")
+    if subject is None:
+        identities.remove(database, principal.id)
+        return
+    if not settings.console_issuer:
+        raise AccountRefused("subject takes SLIPWAY_CONSOLE_ISSUER, which is not set: it is who the user is there")
+    identities.put(database, principal.id, UserIdentity(settings.console_issuer, subject))
 
 
 def add_secret(

@@ -16,7 +16,7 @@ GITLAB: Final = "https://gitlab.com"
 GOOGLE: Final = "https://accounts.google.com"
 BUILDKITE: Final = "https://agent.buildkite.com"
 
-_ALGORITHMS: Final = frozenset({"RS256", "ES256"})
+ALGORITHMS: Final = frozenset({"RS256", "ES256"})
 _REQUIRED: Final = frozenset({"iss", "sub", "aud", "exp", "iat"})
 # What asks to merge runs code that nobody has agreed to yet.
 _MERGE_REQUESTS: Final = frozenset({"merge_request_event", "external_pull_request_event"})
@@ -61,8 +61,8 @@ class Federation:
         if seen.issuer not in self._issuers:
             raise TokenRefused(f"iss is {signed.shown(seen.issuer)}, which this registry doesn't trust")
         key = self._key_sets.key(seen.issuer, seen.key_id)
-        if key.algorithm not in _ALGORITHMS:
-            raise TokenRefused(f"the token is signed by {key.algorithm}, expected {' or '.join(sorted(_ALGORITHMS))}")
+        if key.algorithm not in ALGORITHMS:
+            raise TokenRefused(f"the token is signed by {key.algorithm}, expected {' or '.join(sorted(ALGORITHMS))}")
         claims = signed.verify(token, key)
         expected = signed.Expected(issuer=seen.issuer, audience=self._service, required=_REQUIRED)
         signed.check(claims, expected, self._clock())

@@ -17,6 +17,7 @@ from functions.registry.metadata.access.credentials import SignedIn
 from functions.registry.metadata.db import Database
 
 if TYPE_CHECKING:
+    from functions.registry.auth.issuer_sign_in import IssuerSignIn
     from functions.registry.auth.sign_in import SignIn
     from functions.registry.auth.tokens import Tokens
 
@@ -50,6 +51,10 @@ class Guard:
                 raise SettingInvalid(f"SLIPWAY_{name.upper()} is not set: SLIPWAY_ACCESS={settings.access} needs it")
         if settings.access == "external" and not (settings.external_keys or settings.external_jwks_url):
             raise SettingInvalid("SLIPWAY_ACCESS=external needs SLIPWAY_EXTERNAL_KEYS or SLIPWAY_EXTERNAL_JWKS_URL")
+        if settings.console_issuer and settings.access != "token":
+            raise SettingInvalid("SLIPWAY_CONSOLE_ISSUER signs people in where SLIPWAY_ACCESS=token, and nowhere else")
+        if bool(settings.console_issuer) != bool(settings.console_client_id):
+            raise SettingInvalid("SLIPWAY_CONSOLE_ISSUER and SLIPWAY_CONSOLE_CLIENT_ID are set both, or neither")
         if settings.access == "open" and in_cloud and settings.open_in_cloud != "accept":
             raise SettingInvalid(
                 "SLIPWAY_ACCESS=open lets anybody push and delete: set SLIPWAY_ACCESS=token,"
@@ -144,6 +149,13 @@ class Guard:
         from functions.registry.auth.sign_in import SignIn  # noqa: PLC0415  # only the token endpoint needs it
 
         return SignIn(self._settings, self._database)
+
+    @cached_property
+    def issuer_sign_in(self) -> IssuerSignIn:
+        """Returns the way in by the console's issuer: for a registry whose settings name one."""
+        from functions.registry.auth.issuer_sign_in import IssuerSignIn  # noqa: PLC0415  # as above
+
+        return IssuerSignIn(self._settings, self._database)
 
 
 def _is_administrator(signed_in: SignedIn | None) -> bool:

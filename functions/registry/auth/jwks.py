@@ -24,6 +24,19 @@ Keys = Mapping[str, VerificationKey]
 Clock = Callable[[], float]
 
 
+@dataclass(frozen=True, slots=True)
+class Where:
+    """It says which hosts may be asked beside public ones."""
+
+    may_be_loopback: bool
+    private_hosts: Container[str]
+
+    @classmethod
+    def of(cls, issuer: str, private_hosts: Container[str]) -> Where:
+        """Lets only an issuer on this machine have what it describes on this machine."""
+        return cls(outgoing.is_loopback(issuer), private_hosts)
+
+
 class KeySets:
     """Each issuer has a set of its own: a key of one verifies nothing of another. `private_hosts` may be in our own
     network.
@@ -41,14 +54,14 @@ class KeySets:
         Raises TokenRefused if the issuer has no such key, IssuerUnavailable if it has never answered.
         """
         with self._lock:
-            fetch = partial(_discover, issuer, self._private_hosts)
+            fetch = partial(_discovered_keys, issuer, self._private_hosts)
             keys = self._sets.setdefault(issuer, KeySet(issuer, fetch, self._clock))
         return keys.key(key_id)
 
 
 def key_set_at(url: str, private_hosts: Container[str] = (), clock: Clock = time.monotonic) -> KeySet:
     """Returns the key set of an issuer that publishes it at a known address."""
-    where = _Where(outgoing.is_loopback(url), private_hosts)
+    where = Where.of(url, private_hosts)
     return KeySet(url, lambda: _fetch(url, where), clock)
 
 
@@ -98,27 +111,23 @@ class KeySet:
             self._tried_at = self._clock()
 
 
-@dataclass(frozen=True, slots=True)
-class _Where:
-    """It says which hosts may be asked beside public ones."""
-
-    may_be_loopback: bool
-    private_hosts: Container[str]
-
-
-def _discover(issuer: str, private_hosts: Container[str]) -> Keys:
-    """Follows OpenID Connect Discovery, section 4. Only an issuer on this machine may have its keys on this machine."""
-    where = _Where(outgoing.is_loopback(issuer), private_hosts)
+def discover(issuer: str, private_hosts: Container[str]) -> dict[str, Any]:
+    """Returns the issuer's own description (OpenID Connect Discovery, section 4). Raises OutgoingFailed."""
+    where = Where.of(issuer, private_hosts)
     document = _document(f"{issuer.rstrip('/')}/.well-known/openid-configuration", where)
     if document.get("issuer") != issuer:
         raise OutgoingFailed("the discovery document is another issuer's")
-    url = document.get("jwks_uri")
+    return document
+
+
+def _discovered_keys(issuer: str, private_hosts: Container[str]) -> Keys:
+    url = discover(issuer, private_hosts).get("jwks_uri")
     if not isinstance(url, str):
         raise OutgoingFailed("the discovery document has no jwks_uri")
-    return _fetch(url, where)
+    return _fetch(url, Where.of(issuer, private_hosts))
 
 
-def _fetch(url: str, where: _Where) -> Keys:
+def _fetch(url: str, where: Where) -> Keys:
     entries = _document(url, where).get("keys")
     if not isinstance(entries, list):
         raise OutgoingFailed("the key set has no keys")
@@ -135,7 +144,7 @@ def _fetch(url: str, where: _Where) -> Keys:
     return found
 
 
-def _document(url: str, where: _Where) -> dict[str, Any]:
+def _document(url: str, where: Where) -> dict[str, Any]:
     answer = outgoing.ask(url, may_be_loopback=where.may_be_loopback, private_hosts=where.private_hosts)
     if answer.status != _OK:
         raise OutgoingFailed(f"the answer is {answer.status}")

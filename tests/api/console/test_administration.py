@@ -73,10 +73,15 @@ def test_a_secret_is_shown_once_and_signs_in(boss: Browser, guarded: Guarded) ->
 
 def test_what_is_refused_is_said_and_what_was_typed_stays(boss: Browser) -> None:
     answer = boss.fill(NEW, NEW, kind="robot", name="team+ci", namespace="team", way="github", role="writer")
-    assert "was made, but not all of it" in answer.text
-    again = boss.fill(NEW, NEW, kind="robot", name="team+ci", namespace="team", way="secret", role="writer")
+    assert answer.status_code == 400
+    assert 'value="team+ci"' in answer.text
+    assert boss.get("/console/access/principals/team+ci").status_code == 404, "nothing of it was made"
+    wrong = {"kind": "robot", "name": "team+ci", "namespace": "team", "way": "secret", "repositories": "[", "days": "9"}
+    assert boss.fill(NEW, NEW, role="writer", **wrong).status_code == 400
+    assert boss.fill(NEW, NEW, role="writer", **{**wrong, "repositories": "team/**"}).status_code == 200
+    again = boss.fill(NEW, NEW, role="writer", **{**wrong, "repositories": "team/**"})
     assert again.status_code == 400
-    assert 'value="team+ci"' in again.text
+    assert boss.get("/console/access/principals/team+ci").status_code == 200, "who was there before stays"
     grants_page = "/console/access/grants"
     refused = boss.fill(grants_page, grants_page, principal="", role="writer", repositories="team/**")
     assert "anyone may be reader" in refused.text

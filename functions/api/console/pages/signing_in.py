@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from http import HTTPStatus
 from typing import Final
+from urllib.parse import urlsplit
 
 from flask import Response
 
@@ -32,7 +33,7 @@ _THEME_SECONDS: Final = 365 * 86_400
 def show_sign_in(visit: Visit, _: re.Match[str], query: Query) -> Answer:
     if visit.is_open:
         return redirect("/console/")
-    return _sign_in_page(next_path(query.get("next")))
+    return _sign_in_page(visit, next_path(query.get("next")))
 
 
 def sign_in(visit: Visit, _: re.Match[str], form: Form) -> Answer:
@@ -48,14 +49,14 @@ def sign_in(visit: Visit, _: re.Match[str], form: Form) -> Answer:
         )
     except Unauthorized:
         _told_refused(visit, name)
-        return _sign_in_page(going_to, name, _WRONG, HTTPStatus.UNAUTHORIZED)
+        return _sign_in_page(visit, going_to, name, _WRONG, HTTPStatus.UNAUTHORIZED)
     except TooManyRequests as throttled:
         reason = f"{throttled.reason[:1].upper()}{throttled.reason[1:]}." if throttled.reason else "Wait a little."
-        return _sign_in_page(going_to, name, reason, HTTPStatus.TOO_MANY_REQUESTS)
+        return _sign_in_page(visit, going_to, name, reason, HTTPStatus.TOO_MANY_REQUESTS)
     if signed_in.principal.kind != "user" or signed_in.via not in {"secret", "password"}:
         reason = "Robots and jobs don't use the console: sign in as a user."
-        return _sign_in_page(going_to, name, reason, HTTPStatus.FORBIDDEN)
-    return _opened(visit, signed_in.principal, signed_in.secret_id, signed_in.via, going_to)
+        return _sign_in_page(visit, going_to, name, reason, HTTPStatus.FORBIDDEN)
+    return opened(visit, signed_in.principal, signed_in.secret_id, signed_in.via, going_to)
 
 
 def show_link(visit: Visit, _: re.Match[str], query: Query) -> Answer:
@@ -75,7 +76,7 @@ def use_link(visit: Visit, _: re.Match[str], form: Form) -> Answer:
         _told_refused(visit, "")
         error = "This link was used, or a minute has passed: run `slipway console` again."
         return Page("link.html", "Sign in", status=HTTPStatus.UNAUTHORIZED, values={"code": "", "error": error})
-    return _opened(visit, principal, None, "link", "/console/")
+    return opened(visit, principal, None, "link", "/console/")
 
 
 def show_sessions(visit: Visit, _: re.Match[str], __: Query) -> Answer:
@@ -120,7 +121,8 @@ def set_theme(visit: Visit, _: re.Match[str], form: Form) -> Answer:
     return response
 
 
-def _opened(visit: Visit, principal: Principal, secret_id: str | None, via: str, going_to: str) -> Response:
+def opened(visit: Visit, principal: Principal, secret_id: str | None, via: str, going_to: str) -> Response:
+    """Opens a session with a new cookie, and goes on."""
     settings, cookie = visit.services.settings, Cookie.made_for(principal)
     agent = audit.text(visit.request.headers.get("User-Agent"))[:_LONGEST_AGENT]
     new = NewSession(cookie.hashes(settings)[0], principal.id, secret_id, via, agent, visit.address)
@@ -145,6 +147,7 @@ def _told_refused(visit: Visit, name: str) -> None:
         audit.write(visit.services, event)
 
 
-def _sign_in_page(going_to: str, name: str = "", error: str = "", status: int = HTTPStatus.OK) -> Page:
-    values = {"next": going_to, "name": name, "error": error}
+def _sign_in_page(visit: Visit, going_to: str, name: str = "", error: str = "", status: int = HTTPStatus.OK) -> Page:
+    issuer = urlsplit(visit.services.settings.console_issuer).netloc
+    values = {"next": going_to, "name": name, "error": error, "issuer": issuer}
     return Page("sign_in.html", "Sign in", status=status, values=values)

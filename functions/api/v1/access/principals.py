@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ from functions.registry.auth import accounts
 from functions.registry.auth.accounts import AccountRefused, NewAccount
 from functions.registry.auth.secrets import LONGEST_PASSWORD
 from functions.registry.metadata.access import credentials, principals, trusted_publishers
+from functions.registry.metadata.access.identities import IdentityTaken
 from functions.registry.metadata.access.principals import LastAdministrator, Principal, PrincipalExists
 from functions.registry.metadata.access.trusted_publishers import TooManyTrustedPublishers
 from functions.registry.metadata.db import Database
@@ -28,6 +29,12 @@ from functions.registry.oci.errors import Denied
 
 _LONGEST_NAME: Final = 128
 _LONGEST_URL: Final = 255
+_LONGEST_SUBJECT: Final = 255
+_CHANGES: Final[Mapping[str, json_body.Reader]] = {
+    "disabled": flag,
+    "password": nullable(text(LONGEST_PASSWORD)),
+    "subject": nullable(text(_LONGEST_SUBJECT)),
+}
 
 
 def known(context: Context, name: str) -> Principal:
@@ -89,9 +96,9 @@ def get_principal(context: Context, route: routes.GetPrincipal) -> Response:
 
 
 def change_principal(context: Context, route: routes.ChangePrincipal) -> Response:
-    fields = json_body.read(context, {}, {"disabled": flag, "password": nullable(text(LONGEST_PASSWORD))})
+    fields = json_body.read(context, {}, _CHANGES)
     if not fields:
-        raise ParameterInvalid("the body has disabled, password or both")
+        raise ParameterInvalid(f"the body has one or several of {', '.join(_CHANGES)}")
     database, principal = context.services.database, administered(context, route.principal)
     if fields.get("disabled"):
         _require_another(context, principal, "disable")
@@ -103,6 +110,8 @@ def change_principal(context: Context, route: routes.ChangePrincipal) -> Respons
         access_changed(
             context, "principal.password", principal.label, principal.namespace, removed=fields["password"] is None
         )
+    if "subject" in fields:
+        _change_identity(context, principal, fields["subject"])
     if fields.get("disabled") is True:
         _unless_last(principals.disable, context, principal)
         access_changed(context, "principal.disable", principal.label, principal.namespace)
@@ -185,6 +194,18 @@ def remove_trusted_publisher(context: Context, route: routes.RemoveTrustedPublis
         context, "trusted-publisher.remove", principal.label, principal.namespace, id=route.trusted_publisher
     )
     return empty(HTTPStatus.NO_CONTENT, {})
+
+
+def _change_identity(context: Context, principal: Principal, subject: str | None) -> None:
+    """Says who a user is for the console's issuer; None takes it away."""
+    database = context.services.database
+    try:
+        accounts.set_identity(database, principal, subject, context.services.settings)
+    except AccountRefused as refused:
+        raise ParameterInvalid(str(refused)) from refused
+    except IdentityTaken as taken:
+        raise ResourceExists(str(taken)) from taken
+    access_changed(context, "principal.identity", principal.label, principal.namespace, subject=subject)
 
 
 def _require_own_name(account: NewAccount) -> None:

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
+from functions.registry.metadata.access import identities
 from functions.registry.metadata.access.credentials import Secret
 from functions.registry.metadata.access.grants import Grant
 from functions.registry.metadata.access.trusted_publishers import TrustedPublisher
 from functions.registry.metadata.db import Call, Statement
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownIdentity:
+    """`email` is empty where the issuer has verified none: it helps an administrator to tell who it is, no more."""
+
+    subject: str
+    email: str
+    at: datetime
+
 
 _SECRETS: Final = Statement(
     "people_secrets",
@@ -44,6 +57,27 @@ _GRANTS: Final = Statement(
      LIMIT 100
     """,
 )
+
+
+# Of the latest refusals: who was sent back by the console's issuer and is no user here, with what the issuer says.
+_UNKNOWN: Final = Statement(
+    "people_unknown_identities",
+    UnknownIdentity,
+    """
+    SELECT resource, max(coalesce(details ->> 'email', '')), max(at)
+      FROM (SELECT id, action, resource, details, at FROM audit WHERE outcome = 'denied' ORDER BY id DESC LIMIT 500)
+           AS latest
+     WHERE action = :action AND details ->> 'issuer' = :issuer
+     GROUP BY resource
+     ORDER BY max(at) DESC
+     LIMIT 5
+    """,
+)
+
+
+def unknown_identities(issuer: str) -> Call[UnknownIdentity]:
+    """Returns what gives those whom the issuer knows and no user is, the last first, five at most."""
+    return _UNKNOWN(issuer=issuer, action=identities.UNKNOWN)
 
 
 def asking(name: str) -> tuple[Call[Secret], Call[TrustedPublisher], Call[Grant]]:
