@@ -8,13 +8,18 @@ from typing import Any, Final
 
 import click
 
-_SIZES: Final = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
-_STEP: Final = 1024
+# As docker and the console write them: 1 GB is 1,000,000,000 bytes.
+_SIZES: Final = ("B", "kB", "MB", "GB", "TB", "PB")
+_STEP: Final = 1000
+_FACTORS: Final[dict[str, int]] = {
+    **{name: 1000**power for power, name in enumerate(_SIZES)},
+    **{name: 1024**power for power, name in enumerate(("KiB", "MiB", "GiB", "TiB", "PiB"), 1)},
+}
 _LENGTHS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def size(count: int | None) -> str:
-    """Writes a size in binary units: `1.5 GiB`."""
+    """Writes a size in units of a thousand: `1.5 GB`."""
     if count is None:
         return "-"
     amount, unit = float(count), 0
@@ -39,17 +44,17 @@ def length(seconds: int | None) -> str:
 
 
 class Size(click.ParamType[int]):
-    """Bytes: `500000`, `20GiB`."""
+    """Bytes: `500000`, `20GB`, `20GiB`."""
 
     name = "size"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         if isinstance(value, int):
             return value
-        match = re.fullmatch(r"(\d{1,18})\s*([KMGTP]iB|B)?", value)
+        match = re.fullmatch(r"(\d{1,18})\s*([kMGTP]B|[KMGTP]iB|B)?", value)
         if match is None:
-            self.fail("must be bytes, with a unit or without: 500000, 20GiB", param, ctx)
-        return int(match[1]) * int(_STEP ** _SIZES.index(match[2] or "B"))
+            self.fail("must be bytes, with a unit or without: 500000, 20GB, 20GiB", param, ctx)
+        return int(match[1]) * _FACTORS[match[2] or "B"]
 
 
 class Length(click.ParamType[int]):

@@ -134,8 +134,8 @@ def test_a_dry_run_asks_what_would_become(stand: Stand) -> None:
     assert (ended.code, "under way" in ended.err) == (1, True), ended
     for act in ("seal 99", "export 99", "hand-back 99 team/*", "rm 99"):
         assert stand("import", *act.split(), "--dry-run").code == 3
-    ended = stand("quota", "set", "team", "--bytes", "1GiB", "--dry-run")
-    assert "let team hold 1.0 GiB and any number of repositories; now it holds" in ended.err
+    ended = stand("quota", "set", "team", "--bytes", "1GB", "--dry-run")
+    assert "let team hold 1.0 GB and any number of repositories; now it holds" in ended.err
     assert "now it holds nothing" in stand("quota", "set", "new", "--bytes", "1GiB", "--dry-run").err
 
 

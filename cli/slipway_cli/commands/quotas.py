@@ -53,7 +53,7 @@ def show(namespace: str, form: Form) -> None:
 @command(
     quota,
     "set",
-    "slipway quota set team --bytes 20GiB --repositories 50",
+    "slipway quota set team --bytes 20GB --repositories 50",
     "slipway quota set team --bytes 1TiB --dry-run",
 )
 @click.argument("namespace", type=Namespace(), shell_complete=NAMESPACE)

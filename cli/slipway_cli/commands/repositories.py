@@ -26,7 +26,7 @@ def repository() -> None:
     repository,
     "list",
     "slipway repository list --sort=-size --limit 5",
-    "slipway repository list --pulled-before 90d --min-size 1KiB -o csv",
+    "slipway repository list --pulled-before 90d --min-size 1kB -o csv",
 )
 @filters_of_repositories
 @gives_list

@@ -24,6 +24,7 @@ _SECRET_NAME: Final = re.compile(r"(?i)pass(word|wd|phrase)?$|secret|token|crede
 _SHORTEST_RANDOM: Final = 20
 _RANDOM_BITS: Final = 4.0
 _SHELL: Final = re.compile(r"^/bin/sh -c (#\(nop\)\s*)?")
+_NO_TIMES: Final = ("0001-01-01", "1970-01-01", "1980-01-01")
 _SMALLEST_SHARE: Final = 0.4
 
 
@@ -94,7 +95,7 @@ def config(document: dict[str, Any]) -> Config:
     ]
     return Config(
         platform,
-        _text(document.get("created"))[:40],
+        _built(document),
         [(name, value) for name, value in facts if value],
         list(_variables(run.get("Env"))),
         pairs(run.get("Labels")),
@@ -143,6 +144,12 @@ def _looks_secret(name: str, value: str) -> bool:
         return False
     counts = Counter(value).values()
     return -sum(n / len(value) * math.log2(n / len(value)) for n in counts) > _RANDOM_BITS
+
+
+def _built(document: dict[str, Any]) -> str:
+    """Returns when the image was built. Many builders write the beginning of time, so that builds can be repeated."""
+    created = _text(document.get("created"))[:40]
+    return "" if created.startswith(_NO_TIMES) else created
 
 
 def _list(value: Any) -> list[Any]:
