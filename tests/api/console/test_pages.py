@@ -197,6 +197,10 @@ PAGES: Final = (
     "/console/access/principals/boss",
     "/console/trail",
     "/console/operations",
+    "/console/operations/safety",
+    "/console/operations/imports",
+    "/console/lifecycle/policies",
+    "/console/events",
 )
 
 

@@ -95,6 +95,7 @@ def _deleted(visit: Visit, query: Query, said: str = "", error: str = "") -> Pag
         "tags": found[1].items if found[1] else [],
         "is_more": any(each is not None and each.more is not None for each in found),
         "namespace": namespace,
+        "tab": "deleted",
         "said": said,
         "error": error,
     }

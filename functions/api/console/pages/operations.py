@@ -1,4 +1,4 @@
-"""Whether it is well: the garbage collection, quotas, and registries that are moved in."""
+"""Whether it is well: the garbage collection, and quotas."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ def show(visit: Visit, _: re.Match[str], query: Query) -> Answer:
         "totals": [total for total in totals if total.rows][:14],
         "quotas": quota_rows[:_MOST],
         "is_overdue": any(queue.overdue for queue in queues),
+        "tab": "collection",
         "said": query.get("said") or "",
         "error": "",
     }

@@ -37,6 +37,7 @@ def show(visit: Visit, _: re.Match[str], __: Query) -> Answer:
         "totals": rest[0][0] if rest else None,
         "ending": rest[1] if rest else [],
         "full": rest[2] if rest else [],
+        "held": rest[4] if rest else [],
         "is_overdue": bool(rest and rest[3] and rest[3][0]),
     }
     return Page("start.html", "Slipway", values=values, json="/api/v1/repositories?sort=-pushed", command="slipway ls")

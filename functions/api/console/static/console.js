@@ -62,7 +62,7 @@ document.addEventListener("input", (event) => {
 });
 
 // Keys, unless somebody writes or has switched them off.
-const places = { r: "repositories", u: "usage", l: "lifecycle", a: "access", t: "trail", o: "operations", s: "" };
+const places = { r: "repositories", u: "usage", l: "lifecycle", a: "access", e: "events", t: "trail", o: "operations", s: "" };
 const areOff = () => localStorage.getItem("keys") === "off";
 let row = -1;
 let isGoing = false;
@@ -79,7 +79,7 @@ const help = () => {
   dialog.setAttribute("aria-label", "Keys");
   const list = document.createElement("dl");
   for (const [keys, what] of [["/", "find"], ["j k", "next and previous row"], ["Enter", "open it"], ["c", "copy the pull command"],
-    ["g then s r u l a t o", "start, repositories, usage, lifecycle, access, trail, operations"], ["?", "this list"]]) {
+    ["g then s r u l a e t o", "start, repositories, usage, lifecycle, access, events, trail, operations"], ["?", "this list"]]) {
     const term = document.createElement("dt");
     term.append(Object.assign(document.createElement("kbd"), { textContent: keys }));
     list.append(term, Object.assign(document.createElement("dd"), { textContent: what }));

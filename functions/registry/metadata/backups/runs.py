@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from functions.registry.metadata.backups import holds
 from functions.registry.metadata.backups.vocabulary import Claim, Run, RunKind, RunState
-from functions.registry.metadata.db import Conflict, Database, Session, Statement, compose
+from functions.registry.metadata.db import Call, Conflict, Database, Session, Statement, compose
 
 LEASE_SECONDS: Final = 300
 
@@ -188,7 +188,12 @@ def get(db: Database, run_id: int) -> Run | None:
 
 def list_(db: Database, kinds: list[RunKind], before: int, size: int) -> list[Run]:
     """The latest first: one more than `size`, if there are more."""
-    return db.all(_LIST(kinds=kinds, before=before, size=size + 1))
+    return db.all(listing(kinds, before, size))
+
+
+def listing(kinds: list[RunKind], before: int, size: int) -> Call[Run]:
+    """Returns what `list_` asks, for a batch."""
+    return _LIST(kinds=kinds, before=before, size=size + 1)
 
 
 def ask(db: Database, kind: RunKind, destination: str, name: str = "", **options: Any) -> int:

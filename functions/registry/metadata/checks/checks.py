@@ -150,7 +150,12 @@ def running(db: Database) -> Check | None:
 
 def list_all(db: Database, before: int, limit: int) -> list[Check]:
     """The latest first, one more than `limit` if there are more."""
-    return db.all(_LIST(before=before, limit=limit + 1))
+    return db.all(listing(before, limit))
+
+
+def listing(before: int, limit: int) -> Call[Check]:
+    """Returns what `list_all` asks, for a batch."""
+    return _LIST(before=before, limit=limit + 1)
 
 
 def lock(session: Session, check_id: int) -> Check | None:

@@ -123,14 +123,16 @@ _LIST: Final = Statement("checks_list_findings", Finding, compose(_LIST_SQL, is_
 
 
 @dataclass(frozen=True, slots=True)
-class _Open:
+class OpenFindings:
+    """How many of a kind nobody has mended yet."""
+
     kind: Kind
     count: int
 
 
 _COUNT: Final = Statement(
     "checks_count_findings",
-    _Open,
+    OpenFindings,
     compose(
         "SELECT found.kind, count(*) FROM findings AS found WHERE found.id > 0 AND $is_open GROUP BY 1 ORDER BY 1",
         is_open=_IS_OPEN,
@@ -222,11 +224,21 @@ def noting(check_id: int, found: Sequence[Found]) -> list[Call[int]]:
 
 def list_open(db: Database, kind: Kind | None, last: int, limit: int) -> list[Finding]:
     """What is wrong now, as far as the checks so far know; one more than `limit` if there is more."""
-    return db.all(_LIST(kind=kind, last=last, limit=limit + 1, of_blobs=[*DAMAGED_BLOBS, "marked"]))
+    return db.all(listing(kind, last, limit))
+
+
+def listing(kind: Kind | None, last: int, limit: int) -> Call[Finding]:
+    """Returns what `list_open` asks, for a batch."""
+    return _LIST(kind=kind, last=last, limit=limit + 1, of_blobs=[*DAMAGED_BLOBS, "marked"])
 
 
 def count_open(db: Database) -> dict[Kind, int]:
-    return {each.kind: each.count for each in db.all(_COUNT())}
+    return {each.kind: each.count for each in db.all(counting())}
+
+
+def counting() -> Call[OpenFindings]:
+    """Returns what `count_open` asks, for a batch."""
+    return _COUNT()
 
 
 def open_subjects(db: Database, kinds: Sequence[Kind], subjects: Sequence[str]) -> set[str]:

@@ -1,4 +1,6 @@
-"""What an administrator should look at: secrets that end soon, namespaces that are nearly full, garbage that stays."""
+"""What an administrator should look at: secrets that end soon, namespaces that are nearly full, garbage that
+stays, retention that waits.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +25,16 @@ class FullNamespace:
     namespace: str
     used: int
     most: int
+
+
+@dataclass(frozen=True, slots=True)
+class HeldRun:
+    """A run of a retention policy that would remove `waiting` tags, and waits for somebody to look at it."""
+
+    id: int
+    policy: str
+    waiting: int
+    reason: str
 
 
 # Each of these lists is short: it is for a page that people look at each morning.
@@ -62,6 +74,19 @@ _OVERDUE: Final = Statement(
 )
 
 
-def asking() -> tuple[Call[EndingSecret], Call[FullNamespace], Call[bool]]:
-    """Returns what tells it, for a batch: secrets, namespaces, and whether garbage has been due for an hour."""
-    return _ENDING(), _FULL(), _OVERDUE()
+_HELD: Final = Statement(
+    "attention_held_runs",
+    HeldRun,
+    """
+    SELECT id, policy, waiting, coalesce(reason, '')
+      FROM retention_runs
+     WHERE kind = 'scheduled' AND state IN ('open', 'preview', 'held') AND state = 'held'
+     ORDER BY policy_id
+     LIMIT 5
+    """,
+)
+
+
+def asking() -> tuple[Call[EndingSecret], Call[FullNamespace], Call[bool], Call[HeldRun]]:
+    """Returns what tells it, for a batch: secrets, namespaces, whether garbage has been due for an hour, held runs."""
+    return _ENDING(), _FULL(), _OVERDUE(), _HELD()

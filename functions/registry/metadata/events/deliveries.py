@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from functions.registry.metadata.db import Database, Statement, compose
+from functions.registry.metadata.db import Call, Database, Statement, compose
 from functions.registry.metadata.events.vocabulary import DeliveryState
 
 MOST_AT_ONCE: Final = 10_000
@@ -78,8 +78,15 @@ def list_page(
     db: Database, subscription_id: int, size: int, state: DeliveryState | None = None, before: int | None = None
 ) -> list[Delivery]:
     """Returns the latest events first, those before the event `before`; one more than `size`, if there are more."""
+    return db.all(listing(subscription_id, size, state, before))
+
+
+def listing(
+    subscription_id: int, size: int, state: DeliveryState | None = None, before: int | None = None
+) -> Call[Delivery]:
+    """Returns what `list_page` asks, for a batch."""
     values = {"subscription": subscription_id, "before": _NEWEST if before is None else before, "size": size + 1}
-    return db.all(_LIST(**values) if state is None else _LIST_OF_STATE(**values, state=state))
+    return _LIST(**values) if state is None else _LIST_OF_STATE(**values, state=state)
 
 
 def redeliver(db: Database, subscription_id: int, events: Sequence[int]) -> int:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from functions.registry.metadata.access.patterns import repository_regex
-from functions.registry.metadata.db import Conflict, Database, Statement, compose
+from functions.registry.metadata.db import Call, Conflict, Database, Statement, compose
 from functions.registry.metadata.events.vocabulary import TEST, Format, SubscriptionState
 
 # How long a secret is good beside the one that took its place.
@@ -202,12 +202,22 @@ def add(db: Database, new: NewSubscription, most: int | None = None) -> int:
 
 
 def get(db: Database, subscription_id: int) -> Subscription | None:
-    return db.one_or_none(_GET(id=subscription_id))
+    return db.one_or_none(reading(subscription_id))
+
+
+def reading(subscription_id: int) -> Call[Subscription]:
+    """Returns what `get` asks, for a batch."""
+    return _GET(id=subscription_id)
 
 
 def list_all(db: Database, namespace: str | None = None) -> list[Subscription]:
     """Returns all by namespace and name; with a namespace, those that say nothing of repositories elsewhere."""
-    return db.all(_LIST() if namespace is None else _LIST_OF_NAMESPACE(namespace=namespace))
+    return db.all(listing(namespace))
+
+
+def listing(namespace: str | None = None) -> Call[Subscription]:
+    """Returns what `list_all` asks, for a batch."""
+    return _LIST() if namespace is None else _LIST_OF_NAMESPACE(namespace=namespace)
 
 
 def change(db: Database, subscription_id: int, changes: dict[str, Any]) -> bool:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from functions.registry.metadata.access.patterns import repository_regex
-from functions.registry.metadata.db import Database, Statement
+from functions.registry.metadata.db import Call, Database, Statement
 from functions.registry.metadata.imports.vocabulary import ProblemKind, Reason, RepositoryState, SourceKind
 
 
@@ -185,23 +185,38 @@ _REMOVE: Final = Statement(
 
 
 def get(db: Database, source_id: int) -> Overview | None:
-    return db.one_or_none(_GET(id=source_id))
+    return db.one_or_none(reading(source_id))
+
+
+def reading(source_id: int) -> Call[Overview]:
+    """Returns what `get` asks, for a batch."""
+    return _GET(id=source_id)
 
 
 def list_repositories(
     db: Database, source_id: int, state: RepositoryState | None, last: str, size: int
 ) -> list[RepositoryRow]:
     """Lists those after the one whose path is `last`; one more than `size` if there are more."""
+    return db.all(listing_repositories(source_id, state, last, size))
+
+
+def listing_repositories(source_id: int, state: RepositoryState | None, last: str, size: int) -> Call[RepositoryRow]:
+    """Returns what `list_repositories` asks, for a batch."""
     if state is None:
-        return db.all(_LIST(source_id=source_id, last=last, size=size + 1))
-    return db.all(_LIST_STATE(source_id=source_id, state=state, last=last, size=size + 1))
+        return _LIST(source_id=source_id, last=last, size=size + 1)
+    return _LIST_STATE(source_id=source_id, state=state, last=last, size=size + 1)
 
 
 def list_problems(db: Database, source_id: int, reason: Reason | None, last: int, size: int) -> list[ProblemRow]:
     """Lists those after the one whose id is `last`; one more than `size` if there are more."""
+    return db.all(listing_problems(source_id, reason, last, size))
+
+
+def listing_problems(source_id: int, reason: Reason | None, last: int, size: int) -> Call[ProblemRow]:
+    """Returns what `list_problems` asks, for a batch."""
     if reason is None:
-        return db.all(_PROBLEMS(source_id=source_id, last=last, size=size + 1))
-    return db.all(_PROBLEMS_OF_REASON(source_id=source_id, reason=reason, last=last, size=size + 1))
+        return _PROBLEMS(source_id=source_id, last=last, size=size + 1)
+    return _PROBLEMS_OF_REASON(source_id=source_id, reason=reason, last=last, size=size + 1)
 
 
 def make_due(db: Database, source_id: int, pattern: str | None = None) -> int:

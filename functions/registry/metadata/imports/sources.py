@@ -166,7 +166,12 @@ def get(db: Database, source_id: int) -> Source | None:
 
 def list_all(db: Database, after: int = 0, limit: int = 100) -> list[Source]:
     """Lists the eldest first, sealed ones too."""
-    return db.all(_LIST(after=after, limit=limit))
+    return db.all(listing(after, limit))
+
+
+def listing(after: int = 0, limit: int = 100) -> Call[Source]:
+    """Returns what `list_all` asks, for a batch."""
+    return _LIST(after=after, limit=limit)
 
 
 def choose(

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from functions.registry.metadata.access.patterns import repository_regex
-from functions.registry.metadata.db import Conflict, Database, Session, Statement, compose
+from functions.registry.metadata.db import Call, Conflict, Database, Session, Statement, compose
 from functions.registry.metadata.retention.facts import Situation
 
 # Why the next run of a policy waits for somebody.
@@ -150,13 +150,23 @@ _ASK_FILL: Final = Statement(
 
 
 def get(db: Database, name: str) -> StoredPolicy | None:
-    return db.one_or_none(_GET(name=name))
+    return db.one_or_none(reading(name))
+
+
+def reading(name: str) -> Call[StoredPolicy]:
+    """Returns what `get` asks, for a batch."""
+    return _GET(name=name)
 
 
 def list_all(db: Database, namespace: str | None = None) -> list[StoredPolicy]:
     """Returns policies in the order in which they are asked, namespace by namespace; None for all of them."""
+    return db.all(listing(namespace))
+
+
+def listing(namespace: str | None = None) -> Call[StoredPolicy]:
+    """Returns what `list_all` asks, for a batch."""
     bounds = ("", "~") if namespace is None else (namespace, namespace)
-    return db.all(_LIST(lowest=bounds[0], highest=bounds[1]))
+    return _LIST(lowest=bounds[0], highest=bounds[1])
 
 
 def deciding(session: Session, situations: Iterable[Situation]) -> dict[int, StoredPolicy]:

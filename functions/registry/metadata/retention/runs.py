@@ -121,13 +121,23 @@ _EXPIRE: Final = Statement(
 
 
 def get(db: Database, run_id: int) -> Run | None:
-    return db.one_or_none(_GET(id=run_id))
+    return db.one_or_none(reading(run_id))
+
+
+def reading(run_id: int) -> Call[Run]:
+    """Returns what `get` asks, for a batch."""
+    return _GET(id=run_id)
 
 
 def list_page(db: Database, size: int, before: int, namespace: str | None, policy: str | None) -> list[Run]:
     """Returns the newest first, one more than `size` if there are more."""
+    return db.all(listing(size, before, namespace, policy))
+
+
+def listing(size: int, before: int, namespace: str | None, policy: str | None) -> Call[Run]:
+    """Returns what `list_page` asks, for a batch."""
     asked = {"size": size + 1, "before": before, "policy": policy}
-    return db.all(_LIST(**asked) if namespace is None else _LIST_OF_NAMESPACE(namespace=namespace, **asked))
+    return _LIST(**asked) if namespace is None else _LIST_OF_NAMESPACE(namespace=namespace, **asked)
 
 
 def set_state(db: Database, run_id: int, state: State, states: tuple[State, ...], reason: str | None = None) -> bool:

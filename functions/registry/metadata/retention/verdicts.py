@@ -166,14 +166,17 @@ def waiting(run: int, limit: int, outcome: Ending = "waiting") -> Call[list[Any]
 
 def list_page(db: Database, run: int, wanted: Wanted, after: tuple[int, str], size: int) -> list[Shown]:
     """Returns one more than `size` if there are more behind the repository's id and the tag of `after`."""
-    return db.all(
-        _LIST(
-            run=run,
-            verdict=wanted.verdict,
-            reason=wanted.reason,
-            outcome=wanted.outcome,
-            repository_id=after[0],
-            tag=after[1],
-            size=size + 1,
-        )
+    return db.all(listing(run, wanted, after, size))
+
+
+def listing(run: int, wanted: Wanted, after: tuple[int, str], size: int) -> Call[Shown]:
+    """Returns what `list_page` asks, for a batch."""
+    return _LIST(
+        run=run,
+        verdict=wanted.verdict,
+        reason=wanted.reason,
+        outcome=wanted.outcome,
+        repository_id=after[0],
+        tag=after[1],
+        size=size + 1,
     )
