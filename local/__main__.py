@@ -16,6 +16,7 @@ from typing import Final
 from functions.registry.metadata.driver import ConnectionFailed, DriverError
 from local.endings import end_with_parent, heed_signals
 from local.guard import StartRefused
+from local.kept import read_kept
 from local.postgres import Postgres, PostgresFailed
 from local.processes import ChildFailed
 from local.programs import Data
@@ -25,6 +26,7 @@ from local.stack import Options, Stack
 WATCH_SECONDS: Final = 0.5
 # Each connection takes one, and each module that is imported late.
 OPEN_FILES: Final = 4096
+_SECRET_NAME: Final = "SLIPWAY_ADMIN_SECRET"  # noqa: S105  # a name
 
 _WELCOME: Final = """
 Push an image, and pull it back:
@@ -122,7 +124,8 @@ def _seed(arguments: argparse.Namespace) -> int:
     tags = arguments.tags
     repositories = arguments.repositories or max(1, tags // 100)
     largest = arguments.largest or (tags if repositories == 1 else max(1, tags // 5))
-    url = Postgres(Data(arguments.data.resolve()).postgres).url()
+    data = Data(arguments.data.resolve())
+    url = Postgres(data.postgres).url()
     try:
         seeded = seed(url, tags, repositories, largest)
     except ConnectionFailed as error:
@@ -133,12 +136,32 @@ def _seed(arguments: argparse.Namespace) -> int:
         raise StartRefused(f"the registry on {arguments.data} can't be filled: {error}") from error
     except ValueError as error:
         raise StartRefused(str(error)) from error
+    _show(data, url)
     print(
         f"{seeded.tags:,} tags and {seeded.manifests:,} manifests in {seeded.repositories:,} repositories and "
         f"{seeded.namespaces:,} namespaces, in {seeded.seconds:.0f} s; the largest is {seeded.largest}"
     )
-    print("It is for lists and figures: its layers are in no bucket, so no image of it can be pulled or backed up.")
+    print("These are for lists and figures: their layers are in no bucket, so none can be pulled or backed up.")
     return 0
+
+
+def _show(data: Data, url: str) -> None:
+    """Pushes what can be looked into, once."""
+    # Imported here: see _seed.
+    import requests  # noqa: PLC0415
+
+    from local.showcase import GATEWAY, show  # noqa: PLC0415
+
+    told = read_kept(data.run, ("registry",))
+    try:
+        is_open = requests.get(f"{told['registry']}/v2/", timeout=10).ok
+        secret = None if is_open else read_kept(data.access, (_SECRET_NAME,))[_SECRET_NAME]
+        is_new = show(told["registry"], secret, url)
+    except requests.RequestException as error:
+        raise StartRefused(f"the registry at {told['registry']} takes no images: {error}") from error
+    if is_new:
+        name = GATEWAY.repository
+        print(f"{name} and others can be pulled and looked into: {told['registry']}/console/r/{name}")
 
 
 def _up(arguments: argparse.Namespace) -> int:

@@ -20,7 +20,11 @@ from local.seed_content import TABLES, Content, Repository
 _BUFFER_BYTES: Final = 16 << 20
 _PROGRESS_SECONDS: Final = 5
 _REPOSITORIES_PER_NAMESPACE: Final = 40
-_WORDS: Final = ("api", "web", "worker", "base", "tools", "proxy", "batch", "search", "login", "report")
+_DEPARTMENTS: Final = (
+    "orders", "billing", "warehouse", "mobile", "search", "ledger", "support", "analytics", "media", "logistics",
+    "pricing", "messaging",
+)  # fmt: skip
+_WORDS: Final = ("api", "web", "worker", "jobs", "tools", "proxy", "batch", "search", "sync", "report")
 
 _BEGIN: Final = """
     SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0;
@@ -28,10 +32,13 @@ _BEGIN: Final = """
     SET LOCAL session_replication_role = replica
 """
 
+# Objects of runs are told apart by it.
 _NEXT_RUN: Final = """
-    SELECT coalesce(max(CAST(substring(name FROM '^seed([0-9]{1,6})-[0-9]+$') AS int)), 0) + 1 FROM namespaces
-     WHERE name LIKE 'seed%'
+    SELECT coalesce(max(CAST(split_part(object_name, '/', 2) AS int)), 0) + 1 FROM blobs
+     WHERE object_name >= 'seed/' AND object_name < 'seed0'
 """
+
+_TAKEN: Final = "SELECT name FROM namespaces WHERE name = ANY (CAST(:names AS text[]))"
 
 _ADD_NAMESPACES: Final = "INSERT INTO namespaces (name) SELECT unnest(CAST(:names AS text[])) RETURNING id"
 
@@ -121,7 +128,7 @@ def _fill(
     connection: Connection, shares: Sequence[int], progress: Callable[[str], object]
 ) -> tuple[int, int, int, int, str]:
     run = _rows(connection, _NEXT_RUN)[0][0]
-    namespaces = [f"seed{run}-{number:04d}" for number in range(-(-len(shares) // _REPOSITORIES_PER_NAMESPACE))]
+    namespaces = _free_namespaces(connection, -(-len(shares) // _REPOSITORIES_PER_NAMESPACE))
     namespace_ids = [row[0] for row in _rows(connection, _ADD_NAMESPACES, names=namespaces)]
     owners = [number % len(namespaces) for number in range(len(shares))]
     names = [_name(namespaces[owner], number) for number, owner in enumerate(owners)]
@@ -144,9 +151,21 @@ def _fill(
     return len(namespaces), len(shares), sum(shares), content.next_manifest - first, names[0]
 
 
+def _free_namespaces(connection: Connection, count: int) -> list[str]:
+    """Returns as many names as are needed, that no namespace has yet."""
+    found: list[str] = []
+    series = 1
+    while len(found) < count:
+        names = [name if series == 1 else f"{name}-{series}" for name in _DEPARTMENTS]
+        taken = {row[0] for row in _rows(connection, _TAKEN, names=names)}
+        found += [name for name in names if name not in taken]
+        series += 1
+    return found[:count]
+
+
 def _name(namespace: str, number: int) -> str:
     word = _WORDS[number % len(_WORDS)]
-    group = f"group-{number % 7}/" if number % 3 == 0 else ""
+    group = f"team-{number % 7}/" if number % 3 == 0 else ""
     return f"{namespace}/{group}{word}-{number:05d}"
 
 

@@ -247,7 +247,7 @@ class Content:
             repository.pulls += pulls
             repository.pulled_at = max(repository.pulled_at, last)
             pulled_at = _time(last)
-        name = "latest" if number == 0 else f"{number // 100}.{number // 10 % 10}.{number % 10}"
+        name = "latest" if number == 0 else f"{1 + number // 100}.{number // 10 % 10}.{number % 10}"
         moment = _time(at)
         self._write(
             "tags",

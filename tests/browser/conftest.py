@@ -12,6 +12,8 @@ import pytest
 from tests.browser.content import fill
 from tests.browser.eyes import Eyes, open_eyes
 from tests.clients.server import admin_secret, start_registry
+from tests.issuer import serving
+from tests.people_issuer import CLIENT, CLIENT_SECRET, PeopleIssuer
 
 PROGRAMS: Final = ("chromium", "chromedriver")
 
@@ -26,12 +28,25 @@ def programs() -> None:
 
 
 @pytest.fixture(scope="session")
-def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+def issuer() -> Iterator[PeopleIssuer]:
+    """By whom people sign in."""
+    with serving(PeopleIssuer()) as served:
+        yield served
+
+
+@pytest.fixture(scope="session")
+def stand(tmp_path_factory: pytest.TempPathFactory, issuer: PeopleIssuer) -> Iterator[tuple[str, str]]:
     """The address of a registry that people sign in to, and the administrator's secret."""
     data = tmp_path_factory.mktemp("console") / "data"
-    with start_registry("redirect", data, {"SLIPWAY_ACCESS": "token"}) as registry:
+    settings = {
+        "SLIPWAY_ACCESS": "token",
+        "SLIPWAY_CONSOLE_ISSUER": issuer.address,
+        "SLIPWAY_CONSOLE_CLIENT_ID": CLIENT,
+        "SLIPWAY_CONSOLE_CLIENT_SECRET": CLIENT_SECRET,
+    }
+    with start_registry("redirect", data, settings) as registry:
         secret = admin_secret(data)
-        fill(f"http://{registry.address}", secret)
+        fill(data, secret)
         yield f"http://{registry.address}", secret
 
 
@@ -40,5 +55,14 @@ def eyes(stand: tuple[str, str], tmp_path: Path) -> Iterator[Eyes]:
     """A browser that has signed in as the administrator."""
     address, secret = stand
     with open_eyes(address, tmp_path) as opened:
+        opened.sign_in("admin", secret)
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def readers_eyes(stand: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Eyes]:
+    """A browser without script that has signed in as the administrator."""
+    address, secret = stand
+    with open_eyes(address, tmp_path_factory.mktemp("reader"), has_script=False) as opened:
         opened.sign_in("admin", secret)
         yield opened

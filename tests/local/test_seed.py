@@ -48,9 +48,9 @@ def test_its_figures_are_exact_and_stay_so(database: Database) -> None:
     assert_exact(database)
     repository = RepositoryName(value(database, "SELECT min(name) FROM repositories"))
     push_image(database, repository, "latest")
-    manifest = manifests.get(database, repository, Tag("0.0.1"))
+    manifest = manifests.get(database, repository, Tag("1.0.1"))
     if manifest is not None:
-        tags.delete(database, repository, Tag("0.0.1"))
+        tags.delete(database, repository, Tag("1.0.1"))
     assert_exact(database)
 
 
