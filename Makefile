@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH PYTHONOPTIMIZE PYTHONWARNINGS PIP_USER PIP_TARGET PIP_PREFIX
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up reset seed cli check format test test-slow test-fuzz test-security test-clients test-clients-more test-browser test-terraform migrate-demo rehearsal conformance conformance-all soak starts schema api-tables bench bench-counters bench-events bench-fsck bench-gc bench-front bench-lists bench-moves bench-moving-in bench-neighbours bench-background bench-backups lock screenshot drill
+.PHONY: help setup up reset seed cli check format test test-slow test-fuzz test-security test-clients test-clients-more test-browser test-terraform migrate-demo rehearsal conformance conformance-all soak starts schema api-tables bench bench-counters bench-events bench-fsck bench-gc bench-front bench-lists bench-moves bench-moving-in bench-neighbours bench-background bench-backups bench-console lock screenshot drill
 
 help:  ## Show what this Makefile can do
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*?## "} {printf "  make %-14s %s\n", $$1, $$2}'
@@ -205,6 +205,9 @@ bench-front: $(VENV)/.made-dev  ## Measure uploads through the HTTP/2 front; wri
 
 bench-lists: $(VENV)/.made-dev  ## Compare lists in a small registry and in one of a million tags; writes benchmarks/results
 	@$(BIN)/python -m benchmarks.lists $(ARGS)
+
+bench-console: $(VENV)/.made-dev  ## Measure the console's pages with a thousand tags and with a million, beside a collection; writes benchmarks/results
+	@$(BIN)/python -m benchmarks.console --data build/bench-console $(ARGS)
 
 bench-moves: $(VENV)/.made-dev  ## Measure what a move of 4,000 repositories does to pulls elsewhere; writes benchmarks/results
 	@$(BIN)/python -m benchmarks.moves $(ARGS)

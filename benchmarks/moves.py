@@ -132,7 +132,7 @@ def fill(running: Stack, repositories: int) -> list[str]:
     with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
         seed(url, 10 * repositories, repositories, 100)
     connection = Connection(url)
-    namespaces = connection.run([("SELECT name FROM namespaces WHERE name LIKE 'seed%'", {})])[0].rows
+    namespaces = connection.run([("SELECT name FROM namespaces WHERE name > ''", {})])[0].rows
     for (name,) in namespaces:
         move(port, name, f"tree-0/{name}")
     rows = connection.run([("SELECT name FROM repositories WHERE name LIKE 'tree-0/%' LIMIT 200", {})])[0].rows
