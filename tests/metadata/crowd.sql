@@ -93,6 +93,8 @@ INSERT INTO principals (kind, name, namespace, is_admin)
 SELECT 'robot', 'robot-' || n, 'n' || n % 20, n % 1000 = 0 FROM generate_series(1, 5000) AS n;
 INSERT INTO secrets (id, principal_id, name, hash)
 SELECT 'secret-' || id || '-' || n, id, 'ci', sha256(int8send(id)) FROM principals, generate_series(1, 2) AS n;
+INSERT INTO identities (principal_id, issuer, subject)
+SELECT id, 'https://login.example.com', id::text FROM principals;
 INSERT INTO trusted_publishers (principal_id, issuer, claims)
 SELECT id, 'https://issuer-' || id % 500, jsonb_build_object('sub', id::text) FROM principals;
 INSERT INTO grants (principal_id, pattern, pattern_regex, role)

@@ -48,6 +48,7 @@ def test_a_robot_for_github_is_made_in_one_form(boss: Browser) -> None:
         **{"github-repository_id": "42", "github-ref": "refs/heads/main"},
     )
     assert answer.status_code == 200
+    assert "docker login -u oidc+team+ci --password-stdin" in answer.text
     page = boss.page("/console/access/principals/team+ci")
     for said in ("repository_id=42", "ref=refs/heads/main", "team/**", "writer"):
         assert said in page
@@ -83,7 +84,7 @@ def test_what_is_refused_is_said_and_what_was_typed_stays(boss: Browser) -> None
     assert again.status_code == 400
     assert boss.get("/console/access/principals/team+ci").status_code == 200, "who was there before stays"
     grants_page = "/console/access/grants"
-    refused = boss.fill(grants_page, grants_page, principal="", role="writer", repositories="team/**")
+    refused = boss.fill(grants_page, grants_page, do="add", principal="", role="writer", repositories="team/**")
     assert "anyone may be reader" in refused.text
 
 

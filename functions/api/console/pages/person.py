@@ -6,10 +6,10 @@ import re
 from typing import Any, Final
 from urllib.parse import quote
 
-from functions.api.console import requests
+from functions.api.console import jobs, requests
 from functions.api.console.forms import Form
 from functions.api.console.pages.access import ROLES, ask
-from functions.api.console.rendering import Page, redirect
+from functions.api.console.rendering import Page, host, redirect
 from functions.api.console.route import Answer
 from functions.api.console.visitor import NotAllowed, NotShown, Visit
 from functions.api.route import Query
@@ -149,6 +149,7 @@ def page_of(visit: Visit, name: str, said: str = "", error: str = "", secret: st
         "identity": read[4][0] if read[4] else None,
         "unknown": read[5] if issuer else [],
         "issuer": issuer,
+        "jobs": jobs.shown({each.issuer for each in read[2]}, name, host(visit), settings.service),
         "issuers": settings.oidc_issuers,
         "roles": ROLES,
         "said": said,

@@ -65,8 +65,8 @@ _UNKNOWN: Final = Statement(
     UnknownIdentity,
     """
     SELECT resource, max(coalesce(details ->> 'email', '')), max(at)
-      FROM (SELECT id, action, resource, details, at FROM audit WHERE outcome = 'denied' ORDER BY id DESC LIMIT 500)
-           AS latest
+      FROM (SELECT id, action, resource, details, at FROM audit WHERE outcome = 'denied' AND id > 0
+             ORDER BY id DESC LIMIT 500) AS latest
      WHERE action = :action AND details ->> 'issuer' = :issuer
      GROUP BY resource
      ORDER BY max(at) DESC
