@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import parse_qs, quote, urlsplit
 
 import requests
@@ -207,7 +207,7 @@ def summary(
     ]
 
 
-def _rows(url: str, sql: str) -> list[list[object]]:
+def _rows(url: str, sql: str) -> list[list[Any]]:
     connection = Connection(url)
     try:
         return connection.run([(sql, {})])[0].rows
