@@ -33,6 +33,9 @@ ROUNDS: Final = 30
 GOALS: Final = {"alone": 50, "beside": 200, "ratio": 1.3}
 _SECONDS: Final = 60
 _MOST: Final = 1000
+# Tags that are added at once.
+_PIECE: Final = 250_000
+_SMALL_LARGEST: Final = 2_000
 _PAGE: Final = 50
 _COLLECTING: Final = """
 from functions.gc.run import run
@@ -45,6 +48,7 @@ _MAKE_DUE: Final = """
     UPDATE manifest_reviews SET review_after = now();
     UPDATE gc_settings SET grace = interval '0' WHERE event <> 'undo'
 """
+_TAGS: Final = "SELECT count(*) FROM tags"
 _LARGEST: Final = """
     SELECT repositories.name, tags FROM repository_usage JOIN repositories ON repositories.id = repository_id
      ORDER BY tags DESC LIMIT 1
@@ -119,14 +123,20 @@ def running(folder: Path, size: tuple[int, int, int]) -> Iterator[Registry]:
     stack = Stack(Options(0, folder, ephemeral=True, access="open")).start()
     try:
         url = Postgres(folder / "postgres").url()
-        if not _rows(url, _LARGEST):
-            print(f"filling {folder}: {size[0]:,} tags", flush=True)
-            seed(url, *size)
+        _fill(url, *size)
         [[largest, tags]] = _rows(url, _LARGEST)
         with requests.Session() as session:
             yield Registry(stack, url, largest, tags, session)
     finally:
         stack.stop()
+
+
+def _fill(url: str, tags: int, repositories: int, largest: int) -> None:
+    """Fills it piece by piece, each a transaction: broken off, it goes on where it was."""
+    pieces = max(1, tags // _PIECE)
+    while (there := _rows(url, _TAGS)[0][0]) < tags:
+        print(f"{there:,} of {tags:,} tags are there", flush=True)
+        seed(url, tags // pieces, repositories // pieces, _SMALL_LARGEST if there else largest, progress=lambda _: None)
 
 
 def measured(registry: Registry, pages: dict[str, str], rounds: int) -> Figures:
