@@ -8,7 +8,6 @@ import json
 import tempfile
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 from unittest import mock
@@ -18,12 +17,13 @@ from benchmarks.pulling import pull_for, pull_while
 from benchmarks.registry_data import Registry
 from local import stack
 from local.guard import HOST
-from local.programs import BUCKET
+from local.programs import BUCKET, Data
 from local.stack import Options, Stack
+from local.storage import checksums, resources
+from local.storage.store import Content, Store
 
 _NEVER_SECONDS: Final = 86_400
 _PULL_SECONDS: Final = 10.0
-_PUTS_AT_ONCE: Final = 8
 # As many that the first repository has as many as are pulled.
 _MANIFESTS: Final = 64_000
 # A statement may take half a minute.
@@ -41,32 +41,31 @@ _WHOLE: Final = """
 """
 
 
+def _put(data: Path, blobs: int) -> None:
+    """Objects of a byte each, written as the store keeps them, before it is started."""
+    names = [f"bench/{number}" for number in range(_MANIFESTS // 5)]
+    names += [f"dangling/{number}" for number in range(blobs)]
+    store = Store(Data(data).storage)
+    store.catalog.add_bucket(resources.new_bucket({"name": BUCKET}))
+    for first in range(0, len(names), _TOGETHER):
+        with store.files.scratch() as path, store.database.transaction():
+            content = Content(path, checksums.store([b"x"], path), is_shared=True)
+            for name in names[first : first + _TOGETHER]:
+                store.commit(BUCKET, name, content, {}, {})
+    store.database.close()
+
+
 def _fill(running: Stack, blobs: int) -> None:
-    """Blobs with objects of a byte each, none of which is collected."""
+    """The rows of those objects. Nothing of it is collected."""
     registry = Registry(running.environment["SLIPWAY_DATABASE"], running.ports.storage)
     registry.grow(_MANIFESTS)
     registry.tag()
     for first in range(0, blobs, _TOGETHER):
-        registry.dangle(min(_TOGETHER, blobs - first), with_objects=True)
+        registry.dangle(min(_TOGETHER, blobs - first), with_objects=False)
     registry.execute("UPDATE link_reviews SET review_after = now() + interval '1 day'; UPDATE blobs SET size = 1")
     registry.execute(_WHOLE)
     registry.execute("VACUUM ANALYZE blobs")
-    _put(running.ports.storage, [f"bench/{number}" for number in range(_MANIFESTS // 5)])
     registry.close()
-
-
-def _put(port: int, names: list[str]) -> None:
-    own = threading.local()
-
-    def put(name: str) -> None:
-        if not hasattr(own, "connection"):
-            own.connection = http.client.HTTPConnection(HOST, port, timeout=60)
-        path = f"/upload/storage/v1/b/{BUCKET}/o?uploadType=media&name={name}"
-        own.connection.request("POST", path, b"x", {"Content-Type": "application/octet-stream"})
-        own.connection.getresponse().read()
-
-    with ThreadPoolExecutor(_PUTS_AT_ONCE) as pool:
-        list(pool.map(put, names))
 
 
 def _ask(port: int, method: str, path: str) -> Any:
@@ -126,10 +125,12 @@ def main() -> None:
     with (
         tempfile.TemporaryDirectory(prefix="slipway-bench-", ignore_cleanup_errors=True) as folder,
         mock.patch.object(stack, "GC_SCHEDULE_SECONDS", _NEVER_SECONDS),
-        Stack(Options(port=0, data=Path(folder) / "data", ephemeral=True)) as running,
     ):
-        _fill(running, arguments.blobs)
-        measure(running, report, arguments.runs)
+        data = Path(folder) / "data"
+        _put(data, arguments.blobs)
+        with Stack(Options(port=0, data=data, ephemeral=True)) as running:
+            _fill(running, arguments.blobs)
+            measure(running, report, arguments.runs)
     report.write("checks")
 
 

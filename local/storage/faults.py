@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import InputStream, StartResponse, WSGIApplication, WSGIEnvironment
 
 _PATH: Final = "/_faults"
-_ACTIONS: Final = ("status", "stall", "break", "cut", "lose_answer")
+_ACTIONS: Final = ("status", "stall", "break", "cut", "cut_answer", "lose_answer")
 
 
 @dataclass
@@ -37,6 +37,7 @@ class Fault:
     * ``stall``: wait `seconds`, then go on as usual;
     * ``break``: close the connection, nothing is handled;
     * ``cut``: let half of the body through (nothing of one sent in chunks), then close the connection;
+    * ``cut_answer``: handle the call, answer with half of the body, then close the connection;
     * ``lose_answer``: handle the call, then close the connection in place of the answer.
     """
 
@@ -145,6 +146,8 @@ class Faults:
             case "cut":
                 _halve_body(environ)
                 self._handle_silently(environ)
+            case "cut_answer":
+                return self._halve_answer(environ, start_response)
             case "lose_answer":
                 self._handle_silently(environ)
         _break_connection(environ)
@@ -154,6 +157,13 @@ class Faults:
         with Response.from_app(self._application, environ) as response:
             for _ in response.iter_encoded():
                 pass
+
+    def _halve_answer(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        with Response.from_app(self._application, environ) as response:
+            content = response.get_data()
+            start_response(response.status, response.headers.to_wsgi_list())
+        yield content[: len(content) // 2]
+        _break_connection(environ)
 
 
 class _HalfBody:

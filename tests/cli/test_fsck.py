@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +27,9 @@ def test_a_whole_registry_ends_with_0(stand: Stand) -> None:
     ended = stand("fsck")
     assert ended.code == 0, ended
     assert "done" in ended.out
+    assert re.search(r"Nothing is wrong: \d+ blobs, \d+ objects, \d+ manifests, \d+ repositories\.", ended.err)
+    counts = json.loads(stand("fsck", "-o", "json").out)["counts"]
+    assert f"Nothing is wrong: {counts['blobs']} blobs, {counts['objects']} objects, " in ended.err
 
 
 def test_a_damaged_one_ends_with_1_and_says_which_images_need_what_is_gone(stand: Stand, vandal: Vandal) -> None:

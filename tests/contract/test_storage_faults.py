@@ -53,6 +53,14 @@ def test_a_call_stalls_and_then_goes_on(faulty_api: Api) -> None:
     assert time.monotonic() - started >= 0.3
 
 
+def test_an_answer_is_cut_in_its_middle(faulty_api: Api) -> None:
+    assert faulty_api.upload("x", b"whole" * 1000).status_code == 200
+    plan(faulty_api, "cut_answer", "alt=media")
+    with pytest.raises((requests.ConnectionError, requests.exceptions.ChunkedEncodingError)):
+        faulty_api.call("GET", f"{faulty_api.object_path('x')}?alt=media")
+    assert faulty_api.call("GET", f"{faulty_api.object_path('x')}?alt=media").content == b"whole" * 1000
+
+
 def test_a_connection_breaks_before_anything_is_done(faulty_api: Api) -> None:
     plan(faulty_api, "break", "POST /upload")
     with pytest.raises(requests.ConnectionError):

@@ -5,18 +5,12 @@ python -m tests.races.import_table [ORDERS] > docs/import-races.md
 
 from __future__ import annotations
 
-import io
 import sys
-from collections.abc import Iterator
-from contextlib import redirect_stdout
 from typing import Final
 
-from tests.races import schedules
 from tests.races.import_pairs import IMPORT_PAIRS, ImportArena
 from tests.races.old_layout import IMPORT_SCENES
-from tests.races.schedules import Perform
-from tests.races.stage import Performance
-from tests.races.table import row, server_url
+from tests.races.table import drawn, server_url
 
 _ORDERS: Final = 8
 _INTRODUCTION: Final = """\
@@ -49,19 +43,8 @@ Outcomes are those of the first / those of the second, with the number of orders
 
 
 def main(orders: int) -> None:
-    def drawn(perform: Perform, seed: str) -> Iterator[Performance]:
-        return schedules.sample(perform, orders, seed)
-
-    rows: list[str] = []
-    total = 0
     with server_url() as url, ImportArena(url) as arena:
-        for pair in IMPORT_PAIRS:
-            for scene in pair.scenes:
-                with redirect_stdout(io.StringIO()):  # what the collectors log
-                    outcomes = arena.race(pair, scene, drawn)
-                total += outcomes.total()
-                rows.append(row(pair, scene, outcomes))
-                sys.stderr.write(f"{rows[-1]}\n")
+        rows, total = drawn(arena, IMPORT_PAIRS, orders)
     scenes = "\n".join(f"- *{scene.name}*: {scene.told}." for scene in IMPORT_SCENES.values())
     introduction = _INTRODUCTION.format(orders=orders, total=total)
     sys.stdout.write(introduction + scenes + "\n" + _WORDS + "\n".join(rows) + "\n")

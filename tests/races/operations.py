@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, cast
 
 from functions.gc import deletions
@@ -51,13 +51,13 @@ class BrokenPromise(AssertionError):
 
 @dataclass(slots=True)
 class Bucket:
-    """Stands in for the store, and stops before each request as before a statement. Remembers what was deleted; what is
-    `lost` was gone before.
+    """Stands in for the store, and stops before each request as before a statement. What is `lost` was gone before;
+    both who act remember in `deleted` what was deleted.
     """
 
     database: GatedDatabase
     lost: frozenset[str]
-    deleted: list[str] = field(default_factory=list)
+    deleted: list[str]
 
     def delete_all(self, names: list[str]) -> dict[str, str]:
         self.database.gate.step("delete the objects")

@@ -89,12 +89,14 @@ class Arena:
 
     def _perform(self, pair: Pair, scene: str, choose: Choose) -> Performance:
         props = self._scenery.set(scene)
+        gone: list[str] = []
         cast = [
-            Cast(who, database, Bucket(database, props.lost), props) for who, database in enumerate(self._databases)
+            Cast(who, database, Bucket(database, props.lost, gone), props)
+            for who, database in enumerate(self._databases)
         ]
         operations = (pair.first, pair.second)
         performance = self._stage.perform(lambda who: _ending(operations[who], cast[who]), choose)
-        deleted = {name for actor in cast for name in actor.bucket.deleted}
+        deleted = set(gone)
         found = invariants.look(self._observer, props.objects, deleted, props.lost)
         # What moved along with its repository is still there.
         things = found.things | {thing.replace(f" {MOVED} ", f" {APP} ") for thing in found.things}

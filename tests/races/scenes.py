@@ -64,16 +64,18 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class Props:
-    """What must be known of a scene: an upload for each, the reviews due at each level, all objects, and those of them
-    that are gone from the store.
+    """What must be known of a scene: an upload for each, the reviews due at each level, all objects, the sizes of those
+    that are blobs, and those that are gone from the store.
     """
 
     uploads: tuple[Upload, Upload]
     due: dict[str, int]
     objects: frozenset[str]
+    sizes: dict[str, int]
     lost: frozenset[str]
 
 
+_SIZES: Final = "SELECT object_name, size FROM blobs"
 _LAYERS_OBJECT: Final = "SELECT object_name FROM blobs WHERE digest = :layer"
 
 
@@ -194,4 +196,5 @@ class Scenery:
         objects = frozenset(name for (name,) in query(db, _OBJECTS))
         layers = query(db, _LAYERS_OBJECT, layer=LAYER_DIGEST.to_bytes())
         lost = frozenset(name for (name,) in layers if scene.is_lossy)
-        return Props(open_uploads, dict(zip(("manifest", "link", "blob"), due, strict=True)), objects, lost)
+        sizes = dict(query(db, _SIZES))
+        return Props(open_uploads, dict(zip(("manifest", "link", "blob"), due, strict=True)), objects, sizes, lost)

@@ -21,6 +21,8 @@ from tests.conftest import WITHOUT_UNDO, administer
 from tests.races import schedules
 from tests.races.pairs import PAIRS, Arena, Pair
 from tests.races.scenes import SCENES
+from tests.races.schedules import Perform
+from tests.races.stage import Performance
 
 _START_SECONDS: Final = 60
 _TEMPLATE: Final = "races"
@@ -93,6 +95,24 @@ def server() -> Iterator[Postgres]:
             yield server
         finally:
             children.stop()
+
+
+def drawn(arena: Arena, pairs: Sequence[Pair], orders: int) -> tuple[list[str], int]:
+    """The rows of all pairs in all their scenes, of so many orders each, and how many orders that were."""
+
+    def sample(perform: Perform, seed: str) -> Iterator[Performance]:
+        return schedules.sample(perform, orders, seed)
+
+    rows: list[str] = []
+    total = 0
+    for pair in pairs:
+        for scene in pair.scenes:
+            with redirect_stdout(io.StringIO()):  # what the collectors log
+                outcomes = arena.race(pair, scene, sample)
+            total += outcomes.total()
+            rows.append(row(pair, scene, outcomes))
+            sys.stderr.write(f"{rows[-1]}\n")
+    return rows, total
 
 
 @contextmanager

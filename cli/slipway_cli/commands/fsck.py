@@ -89,7 +89,7 @@ _id = click.argument("number", metavar="ID", type=click.IntRange(1))
 @click.option("--repair", is_flag=True, help="Mark what is damaged, so that a push brings it again.")
 @click.option("--delete-unknown", is_flag=True, help="Let objects that nothing names go, in seven days.")
 @click.option("--dry-run", is_flag=True, help="Count what these would do, and do nothing.")
-@click.option("--yes", is_flag=True, help="Mark also where more than one of a hundred blobs is damaged.")
+@click.option("-y", "--yes", is_flag=True, help="Mark also where more than one of a hundred blobs is damaged.")
 @click.option("--hash", "percent", type=click.IntRange(1, 100), metavar="PERCENT", help="Read so many of the objects.")
 @click.option("--from", "source", metavar="SOURCE", help="Bring what is marked from a registry, or dir:FOLDER.")
 @click.option("--no-wait", is_flag=True, help="Begin it; `fsck status` shows how far it is.")
@@ -151,12 +151,21 @@ def _judge(check: dict[str, Any], found: Sequence[dict[str, Any]]) -> None:
     if check["state"] == "stopped":
         raise Failed(f"the check has stopped: {check['reason']}")
     if not found:
+        say(f"Nothing is wrong: {_looked_at(check['counts'])}.")
         return
     kinds: dict[str, int] = {}
     for each in found:
         kinds[each["kind"]] = kinds.get(each["kind"], 0) + 1
     told = ", ".join(f"{number} {kind}" for kind, number in kinds.items())
     raise Failed(f"found: {told}", _advice(check, found))
+
+
+def _looked_at(counts: dict[str, int]) -> str:
+    """What a check has gone through; of an empty registry there is nothing of some."""
+    parts = [f"{counts.get(name, 0):,} {name}" for name in ("blobs", "objects", "manifests", "repositories")]
+    parts += [f"{counts['hashed']:,} objects read"] if "hashed" in counts else []
+    parts += [f"{counts['foreign']:,} objects of somebody else beside them"] if counts.get("foreign") else []
+    return ", ".join(parts)
 
 
 def _advice(check: dict[str, Any], found: Sequence[dict[str, Any]]) -> str:

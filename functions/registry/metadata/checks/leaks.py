@@ -63,7 +63,7 @@ _MANIFESTS: Final = Statement(
      CROSS JOIN LATERAL (
            SELECT id, digest, octet_length(payload) AS size FROM manifests WHERE repository_id = looked.id OFFSET 0
            ) AS manifests
-     WHERE manifests.id NOT IN (SELECT id FROM held)
+     WHERE NOT EXISTS (SELECT FROM held WHERE held.id = manifests.id)
      ORDER BY manifests.id
     """,
 )
@@ -118,6 +118,7 @@ _BLOBS: Final = Statement(
     """,
 )
 
+# What is going away meanwhile is waited for, and passed by.
 _REVIEW_MANIFESTS: Final = Statement(
     "checks_review_manifests",
     int,
@@ -125,6 +126,7 @@ _REVIEW_MANIFESTS: Final = Statement(
     INSERT INTO manifest_reviews (manifest_id, review_after, event)
     SELECT id, now() + grace('push', repository_id), 'push'
       FROM manifests WHERE id = ANY (CAST(:ids AS bigint[])) ORDER BY id
+       FOR KEY SHARE
     ON CONFLICT (manifest_id) DO NOTHING
     """,
 )
@@ -138,6 +140,7 @@ _REVIEW_LINKS: Final = Statement(
       FROM unnest(CAST(:repository_ids AS bigint[]), CAST(:digests AS bytea[])) AS found (repository_id, digest)
       JOIN repository_blobs AS link ON link.repository_id = found.repository_id AND link.digest = found.digest
      ORDER BY link.repository_id, link.digest
+       FOR KEY SHARE OF link
     ON CONFLICT (repository_id, digest) DO NOTHING
     """,
 )
@@ -149,6 +152,7 @@ _REVIEW_BLOBS: Final = Statement(
     INSERT INTO blob_reviews (digest, review_after, event)
     SELECT digest, now() + grace('upload'), 'upload'
       FROM blobs WHERE digest = ANY (CAST(:digests AS bytea[])) ORDER BY digest
+       FOR KEY SHARE
     ON CONFLICT (digest) DO NOTHING
     """,
 )
