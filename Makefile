@@ -221,7 +221,7 @@ bench-neighbours: $(VENV)/.made-dev  ## Measure what one tenant at the bounds co
 bench-background: $(VENV)/.made-dev  ## Measure what a background migration does to pushes and pulls; writes benchmarks/results
 	@$(BIN)/python -m benchmarks.background $(ARGS)
 
-bench-backups: $(VENV)/.made-dev  ## Measure rows out to a folder and back; writes benchmarks/results (ARGS="--tags 100000")
+bench-backups: $(VENV)/.made-dev  ## Measure rows out to a folder and back; writes benchmarks/results (ARGS="--tags 100000", ARGS=--pulls)
 	@$(BIN)/python -m benchmarks.backups $(ARGS)
 
 lock: $(VENV)/.made-dev  ## Lock the dependencies of pyproject.toml again (needs uv)

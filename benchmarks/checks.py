@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import http.client
-import json
 import tempfile
 import threading
 import time
@@ -13,14 +11,10 @@ from typing import Any, Final
 from unittest import mock
 
 from benchmarks.measure import MEBIBYTE, PeakRss, Report, cpu_seconds, percentile, table, worker_of
-from benchmarks.pulling import pull_for, pull_while
-from benchmarks.registry_data import Registry
+from benchmarks.pulling import ask, pull_for, pull_while
+from benchmarks.registry_data import Registry, put_objects
 from local import stack
-from local.guard import HOST
-from local.programs import BUCKET, Data
 from local.stack import Options, Stack
-from local.storage import checksums, resources
-from local.storage.store import Content, Store
 
 _NEVER_SECONDS: Final = 86_400
 _PULL_SECONDS: Final = 10.0
@@ -41,20 +35,6 @@ _WHOLE: Final = """
 """
 
 
-def _put(data: Path, blobs: int) -> None:
-    """Objects of a byte each, written as the store keeps them, before it is started."""
-    names = [f"bench/{number}" for number in range(_MANIFESTS // 5)]
-    names += [f"dangling/{number}" for number in range(blobs)]
-    store = Store(Data(data).storage)
-    store.catalog.add_bucket(resources.new_bucket({"name": BUCKET}))
-    for first in range(0, len(names), _TOGETHER):
-        with store.files.scratch() as path, store.database.transaction():
-            content = Content(path, checksums.store([b"x"], path), is_shared=True)
-            for name in names[first : first + _TOGETHER]:
-                store.commit(BUCKET, name, content, {}, {})
-    store.database.close()
-
-
 def _fill(running: Stack, blobs: int) -> None:
     """The rows of those objects. Nothing of it is collected."""
     registry = Registry(running.environment["SLIPWAY_DATABASE"], running.ports.storage)
@@ -68,18 +48,10 @@ def _fill(running: Stack, blobs: int) -> None:
     registry.close()
 
 
-def _ask(port: int, method: str, path: str) -> Any:
-    connection = http.client.HTTPConnection(HOST, port, timeout=60)
-    connection.request(method, path, b"{}" if method == "POST" else None, {"Content-Type": "application/json"})
-    answer = json.loads(connection.getresponse().read())
-    connection.close()
-    return answer
-
-
 def _check(port: int, ended: dict[str, Any]) -> None:
     """From its beginning to its end, of which `ended` tells."""
-    started = _ask(port, "POST", "/api/v1/checks")
-    while (found := _ask(port, "GET", f"/api/v1/checks/{started['id']}"))["state"] == "running":
+    started = ask(port, "POST", "/api/v1/checks")
+    while (found := ask(port, "GET", f"/api/v1/checks/{started['id']}"))["state"] == "running":
         time.sleep(_POLL_SECONDS)
     ended.update(found)
 
@@ -127,7 +99,8 @@ def main() -> None:
         mock.patch.object(stack, "GC_SCHEDULE_SECONDS", _NEVER_SECONDS),
     ):
         data = Path(folder) / "data"
-        _put(data, arguments.blobs)
+        names = [f"bench/{number}" for number in range(_MANIFESTS // 5)]
+        put_objects(data, [*names, *(f"dangling/{number}" for number in range(arguments.blobs))])
         with Stack(Options(port=0, data=data, ephemeral=True)) as running:
             _fill(running, arguments.blobs)
             measure(running, report, arguments.runs)

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Any, Final
 
 from benchmarks.measure import timed
 from benchmarks.registry_data import TAGS
@@ -58,6 +58,15 @@ def _pull(connection: http.client.HTTPConnection, path: str) -> None:
     answer.read()
     if answer.status != http.HTTPStatus.OK:
         raise RuntimeError(f"a pull was answered {answer.status}")
+
+
+def ask(port: int, method: str, path: str) -> Any:
+    """An answer of the API, which is JSON."""
+    connection = http.client.HTTPConnection(HOST, port, timeout=60)
+    connection.request(method, path, b"{}" if method == "POST" else None, {"Content-Type": "application/json"})
+    answer = json.loads(connection.getresponse().read())
+    connection.close()
+    return answer
 
 
 def _wake(port: int) -> None:

@@ -7,18 +7,24 @@ from __future__ import annotations
 
 import http.client
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Final
 
 from functions.registry.metadata.driver import Connection
 from local.guard import HOST
-from local.programs import BUCKET
+from local.programs import BUCKET, Data
+from local.storage import checksums, resources
+from local.storage.store import Content, Store
 
 REPOSITORIES: Final = 64
 TAGS: Final = 1000
 # A statement may take half a minute.
 _AT_ONCE: Final = 50_000
 _UPLOADS_AT_ONCE: Final = 8
+# Of one file: a file can't have any number of names.
+_OBJECTS_AT_ONCE: Final = 10_000
 
 _REPOSITORIES: Final = f"""
     INSERT INTO namespaces (name) VALUES ('bench');
@@ -85,6 +91,18 @@ _SETTLED: Final = """
            USING (repository_id)
      WHERE usage.repository_id = held.repository_id
 """
+
+
+def put_objects(data: Path, names: Sequence[str], bucket: str = BUCKET) -> None:
+    """Objects of a byte each, written as the store keeps them, before it is started: a hundred thousand in seconds."""
+    store = Store(Data(data).storage)
+    store.catalog.add_bucket(resources.new_bucket({"name": bucket}))
+    for first in range(0, len(names), _OBJECTS_AT_ONCE):
+        with store.files.scratch() as path, store.database.transaction():
+            content = Content(path, checksums.store(iter([b"x"]), path), is_shared=True)
+            for name in names[first : first + _OBJECTS_AT_ONCE]:
+                store.commit(bucket, name, content, {}, {})
+    store.database.close()
 
 
 class Registry:

@@ -85,7 +85,7 @@ locals {
     work = merge(
       {
         for name, value in var.settings : name => value
-        if contains(["SLIPWAY_CHECK_DAYS", "SLIPWAY_PRIVATE_SOURCES", "SLIPWAY_STORAGE_TIMEOUT_SECONDS"], name)
+        if contains(["SLIPWAY_CHECK_BYTES", "SLIPWAY_CHECK_DAYS", "SLIPWAY_PRIVATE_SOURCES", "SLIPWAY_STORAGE_TIMEOUT_SECONDS"], name)
       },
       {
         SLIPWAY_DATABASE              = local.database_urls["work"]

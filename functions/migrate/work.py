@@ -53,7 +53,7 @@ def run(services: Services, budget_seconds: float = BUDGET_SECONDS) -> int:
     ):
         passes.list_late(services.database)
         ask_for_what_is_due(services)
-        checks.start_due(services.database, services.settings.check_days)
+        checks.start_due(services.database, services.settings.check_days, services.settings.check_bytes)
         background = Runner(services.database)
 
         def work_on() -> int:

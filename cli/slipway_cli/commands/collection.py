@@ -58,6 +58,14 @@ _PREVIEW: Final = (
     text("media type", "media_type"),
 )
 
+_UPKEEP: Final = (
+    time("last check", "checked_at"),
+    text("it ended as", "check_state"),
+    count("damaged", "damaged"),
+    time("last backup", "backed_up_at"),
+    time("last backup that was verified", "verified_at"),
+)
+
 
 @click.group("gc", cls=Group)
 def gc() -> None:
@@ -74,7 +82,8 @@ def status(form: Form) -> None:
         return
     table = Form(FORMATS[0], 0, ())
     show_list(found["queues"], _QUEUES, table)
-    write_line(f"\npending deletion: {size_text(found['pending_deletion_bytes'])}")
+    write_line(f"\npending deletion: {size_text(found['pending_deletion_bytes'])}\n")
+    show_one(found["upkeep"], _UPKEEP, table)
     for rows, columns in ((found["failures"], _FAILURES), (found["collected"], _COLLECTED)):
         if rows:
             write_line("")

@@ -22,6 +22,8 @@ def plan(database: Database, check: Check) -> None:
     """Whoever comes first does it, and the others find it done."""
     new = [*_of_objects(database), *_of_manifests(database), NewPiece("repositories"), NewPiece("blobs")]
     new.append(NewPiece("figures"))
+    if check.options.get("hash_bytes"):
+        new.append(NewPiece("digests", checks.hashed_to(database), _DIGESTS[-1]))
     if check.options.get("hash"):
         new += [NewPiece("digests", *bounds) for bounds in pairwise(_DIGESTS)]
 

@@ -122,7 +122,8 @@ def end(services: Services, check: Check) -> int:
         looked_at: tuple[Kind, ...] = ()
         if state == "done":
             looked_at = KINDS if locked.options.get("hash") == digests.ALL else ALWAYS_LOOKED_AT
-        session.batch(checks.ending(check.id, state, None, looked_at))
+        telling = findings.telling_damage(check.id, check.asked_by or "slipway")
+        session.batch([telling, *checks.ending(check.id, state, None, looked_at)])
         return state, locked.reason
 
     state, reason = services.database.transaction(write)

@@ -533,6 +533,13 @@ BEGIN
     RETURN handled;
 END $$;
 
+CREATE FUNCTION public.forget_checksum() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$ BEGIN
+    NEW.crc32c := NULL;
+    RETURN NEW;
+END $$;
+
 CREATE FUNCTION public.forget_deleted_manifests() RETURNS trigger
     LANGUAGE plpgsql
     AS $$ BEGIN
@@ -1852,6 +1859,7 @@ CREATE TABLE public.checks (
     started_at timestamp with time zone DEFAULT now() NOT NULL,
     planned_at timestamp with time zone,
     finished_at timestamp with time zone,
+    hashed_to text COLLATE pg_catalog."C",
     CONSTRAINT checks_state_check CHECK ((state = ANY (ARRAY['running'::text, 'done'::text, 'incomplete'::text, 'stopped'::text])))
 );
 
@@ -2830,7 +2838,8 @@ CREATE TABLE public.uploads (
     expires_at timestamp with time zone NOT NULL,
     principal text COLLATE pg_catalog."C",
     namespace_id bigint,
-    is_counted boolean DEFAULT true NOT NULL
+    is_counted boolean DEFAULT true NOT NULL,
+    crc32c bigint
 )
 WITH (autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='500');
 
@@ -3448,6 +3457,8 @@ CREATE TRIGGER emit_updated AFTER UPDATE ON public.manifests REFERENCING OLD TAB
 CREATE TRIGGER emit_updated AFTER UPDATE ON public.tags REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.emit_updated_tags();
 
 CREATE TRIGGER end_usage AFTER DELETE ON public.repositories REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.end_repository_usage();
+
+CREATE TRIGGER forget_checksum BEFORE UPDATE OF received ON public.uploads FOR EACH ROW WHEN (((new.received <> old.received) AND (new.crc32c = old.crc32c))) EXECUTE FUNCTION public.forget_checksum();
 
 CREATE TRIGGER forget_deleted AFTER INSERT ON public.manifests REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.forget_deleted_manifests();
 

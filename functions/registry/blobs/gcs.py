@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import uuid
 from collections.abc import Iterator, Sequence
@@ -11,9 +12,11 @@ from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote
 
+import google_crc32c
+
 from functions.registry.blobs import batch
 from functions.registry.blobs.errors import AccessRefused, BlobStoreUnavailable, ObjectMissing
-from functions.registry.blobs.part import PartWriter, crc32c
+from functions.registry.blobs.part import PartWriter, written
 from functions.registry.blobs.writer import ObjectWriter
 from functions.registry.config import MEBIBYTE, Settings
 
@@ -61,8 +64,10 @@ class Bucket:
             )
         return PartWriter(url, self._settings.upload_chunk_bytes, self._settings.storage_timeout_seconds)
 
-    def _write_whole(self, object_name: str, content: bytes) -> None:
-        """Writes in one request. The answer to a first try may be lost: what is there then is compared instead."""
+    def _write_whole(self, object_name: str, content: bytes) -> int:
+        """Writes in one request, and returns the CRC32C. The answer to a first try may be lost: what is there then is
+        compared instead.
+        """
         from google.api_core.exceptions import PreconditionFailed  # noqa: PLC0415  # as below
 
         with translating():
@@ -72,8 +77,10 @@ class Bucket:
                 found = self._object(object_name)
                 found.reload(**self._patience())
                 stored = {"size": found.size, "crc32c": found.crc32c}
-        if int(stored["size"]) != len(content) or stored["crc32c"] != crc32c(content):
+        checksum: int = google_crc32c.value(content)
+        if int(stored["size"]) != len(content) or stored["crc32c"] != written(checksum):
             raise BlobStoreUnavailable("the stored object differs from what was sent")
+        return checksum
 
     def _upload(self, object_name: str, content: bytes) -> dict[str, Any]:
         """Costs a third of what the client's own upload costs, which makes a message of parts, and a copy."""
@@ -116,13 +123,16 @@ class Bucket:
         with suppress(ObjectMissing), translating():
             self._object(object_name).delete(**self._patience())
 
-    def compose(self, object_name: str, sources: Sequence[str]) -> None:
-        """Joins up to 32 objects, in order, into a new one. The sources stay. Raises ObjectMissing."""
+    def compose(self, object_name: str, sources: Sequence[str]) -> int:
+        """Joins up to 32 objects, in order, into a new one, and returns its CRC32C. The sources stay. Raises
+        ObjectMissing.
+        """
         with translating():
             target = self._object(object_name)
             target.content_type = "application/octet-stream"
             parts = [self._object(source) for source in sources]
             target.compose(parts, if_generation_match=0, **self._patience())
+            return int.from_bytes(base64.b64decode(target.crc32c), "big")
 
     def copy(self, object_name: str, bucket: str, source: str) -> None:
         """Copies an object of that bucket into a new one, within the store. Raises ObjectMissing."""

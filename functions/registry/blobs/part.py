@@ -39,17 +39,14 @@ class _Answer:
     body: bytes
 
 
-def crc32c(content: bytes) -> str:
-    """Writes the sum as the store does."""
-    return _written(google_crc32c.value(content))
-
-
-def _written(checksum: int) -> str:
+def written(checksum: int) -> str:
+    """Returns a CRC32C as the store writes it."""
     return base64.b64encode(checksum.to_bytes(4, "big")).decode()
 
 
 class PartWriter:
     """It takes `write` as bytes come, then `close`; or `cancel`. It holds about one chunk in memory.
+    `checksum` is the CRC32C of what was written so far.
 
     All three raise BlobStoreUnavailable once the session is lost or the store stays down; only `cancel` may follow.
     """
@@ -61,7 +58,7 @@ class PartWriter:
         self._kept: deque[bytes | memoryview] = deque()  # not yet acknowledged
         self._kept_bytes = 0
         self._acknowledged = 0
-        self._checksum = 0
+        self.checksum = 0
         self._object: dict[str, Any] | None = None
 
     @property
@@ -72,7 +69,7 @@ class PartWriter:
     def write(self, data: bytes) -> None:
         self._kept.append(data)
         self._kept_bytes += len(data)
-        self._checksum = google_crc32c.extend(self._checksum, data)
+        self.checksum = google_crc32c.extend(self.checksum, data)
         # Longer than a chunk, not equal: so the last request always has bytes to send.
         while self._kept_bytes > self._chunk_bytes:
             self._send_until(self._acknowledged + self._chunk_bytes)
@@ -81,7 +78,7 @@ class PartWriter:
         """Finishes the object with exactly what was written, and compares what the store says it holds."""
         self._send_until(self.size, is_last=True)
         stored = self._object or {}
-        if int(stored["size"]) != self.size or stored["crc32c"] != _written(self._checksum):
+        if int(stored["size"]) != self.size or stored["crc32c"] != written(self.checksum):
             raise BlobStoreUnavailable("the stored object differs from what was sent")
 
     def cancel(self) -> None:

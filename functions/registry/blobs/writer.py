@@ -8,13 +8,14 @@ from functions.registry.blobs.part import PartWriter
 
 
 class ObjectWriter:
-    """`write` as bytes come, then `close`; or `cancel`. Holds at most a chunk and a piece in memory.
+    """`write` as bytes come, then `close`; or `cancel`. Holds at most a chunk and a piece in memory. Once it is closed,
+    `checksum` is the CRC32C of the object.
 
     All three raise BlobStoreUnavailable; only `cancel` may follow. Nothing is sent before there is more than a chunk.
     """
 
     def __init__(
-        self, chunk_bytes: int, open_session: Callable[[], PartWriter], write_whole: Callable[[bytes], None]
+        self, chunk_bytes: int, open_session: Callable[[], PartWriter], write_whole: Callable[[bytes], int]
     ) -> None:
         self._chunk_bytes = chunk_bytes
         self._open_session = open_session
@@ -22,6 +23,7 @@ class ObjectWriter:
         self._kept: list[bytes] = []
         self._session: PartWriter | None = None
         self.size = 0
+        self.checksum = 0
 
     def write(self, data: bytes) -> None:
         self.size += len(data)
@@ -38,10 +40,11 @@ class ObjectWriter:
         """Finishes the object with exactly what was written, and compares what the store says it holds."""
         if self._session is not None:
             self._session.close()
+            self.checksum = self._session.checksum
             return
         content = self._kept[0] if len(self._kept) == 1 else b"".join(self._kept)
         self._kept.clear()
-        self._write_whole(content)
+        self.checksum = self._write_whole(content)
 
     def cancel(self) -> None:
         """Tells the store to forget the session, if there is one. A failure is of no account: sessions expire."""

@@ -12,7 +12,9 @@ from functions.registry.metadata.events.vocabulary import KINDS, TEST, Format, K
 # As outbox.EVENT_JSON has it.
 Event = Mapping[str, Any]
 
-_OF_TAGS_AND_MANIFESTS: Final[tuple[Kind, ...]] = tuple(kind for kind in KINDS if not kind.startswith("repository."))
+_OF_TAGS_AND_MANIFESTS: Final[tuple[Kind, ...]] = tuple(
+    kind for kind in KINDS if kind.startswith(("tag.", "manifest."))
+)
 # What each form can say. Only CloudEvents tell all.
 KINDS_OF: Final[Mapping[Format, tuple[Kind, ...]]] = {
     "cloudevents": KINDS,

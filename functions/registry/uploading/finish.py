@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from functions.registry.blobs import hashing
-from functions.registry.blobs.errors import ObjectMissing
+from functions.registry.blobs.errors import BlobStoreUnavailable, ObjectMissing
 from functions.registry.blobs.gcs import MOST_COMPOSED
 from functions.registry.metadata.content import commits, uploads
 from functions.registry.metadata.content.uploads import Owner, Stored, Upload
@@ -87,13 +87,16 @@ def _object(services: Services, upload: Upload, parts: list[Stored]) -> str:
     names: Sequence[str] = [part.object_name for part in parts]
     while len(names) > 1:
         groups = [names[first : first + MOST_COMPOSED] for first in range(0, len(names), MOST_COMPOSED)]
-        names = [_compose(services, upload, group) for group in groups]
+        names = [_compose(services, upload, group, is_whole=len(groups) == 1) for group in groups]
     return names[0]
 
 
-def _compose(services: Services, upload: Upload, sources: Sequence[str]) -> str:
+def _compose(services: Services, upload: Upload, sources: Sequence[str], *, is_whole: bool) -> str:
+    """Raises BlobStoreUnavailable if it is the whole upload, and has other bytes than were sent."""
     if len(sources) == 1:
         return sources[0]
     composed = name_object(services, upload)
-    services.bucket.compose(composed, sources)
+    checksum = services.bucket.compose(composed, sources)
+    if is_whole and upload.crc32c not in (None, checksum):
+        raise BlobStoreUnavailable("the joined object differs from what was sent")
     return composed

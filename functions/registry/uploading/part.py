@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import google_crc32c
+
 from functions.registry.blobs import hashing
 from functions.registry.blobs.gcs import new_object_name
 from functions.registry.metadata.content import upload_parts
@@ -31,15 +33,20 @@ def store(services: Services, upload: Upload, object_name: str, pieces: Iterator
     """
     # Without a state to go on from, the finished object is hashed instead.
     running = hashing.resume(algorithm, upload.hash_state) if upload.received else hashing.start(algorithm)
+    checksum = upload.crc32c if upload.received else None
     writer = services.bucket.start_object(object_name)
     try:
         for piece in pieces:
             if running is not None:
                 running.update(piece)
+            if checksum is not None:
+                checksum = google_crc32c.extend(checksum, piece)
             writer.write(piece)
         writer.close()
     except Exception:
         writer.cancel()
         upload_parts.discard_object(services.database, object_name)
         raise
-    return Part(object_name, writer.size, algorithm, running.state() if running is not None else None)
+    hash_state = running.state() if running is not None else None
+    # Of the first part the writer has it.
+    return Part(object_name, writer.size, algorithm, hash_state, checksum if upload.received else writer.checksum)

@@ -150,6 +150,8 @@ def test_an_administrator_of_a_namespace_sees_that_namespace_alone(owner: Browse
 def test_operations_says_how_it_stands(boss: Browser, guarded: Guarded) -> None:
     quotas.put(guarded.services.database, Quota("team", 1000, None))
     page = boss.page("/console/operations")
+    assert "Last check" in page
+    assert "Last backup that was verified" in page
     assert "Garbage collection" in page
     assert ">team</a>" in page
     answer = boss.fill("/console/operations", "/console/operations")

@@ -1,4 +1,4 @@
-"""Whether it is well: the garbage collection, and quotas."""
+"""Whether it is well: the garbage collection, the last check and backup, and quotas."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from functions.api.console.rendering import Page, redirect
 from functions.api.console.route import Answer
 from functions.api.console.visitor import Visit
 from functions.api.route import Query
+from functions.registry.metadata.checks import upkeep
 from functions.registry.metadata.db import Call
 from functions.registry.metadata.gc import status
 from functions.registry.metadata.usage import quotas
@@ -27,8 +28,8 @@ _LEVELS: Final = {
 
 
 def show(visit: Visit, _: re.Match[str], query: Query) -> Answer:
-    calls: list[Call[Any]] = [*status.reading(), quotas.listing(Part(_MOST))]
-    queues, pending, failures, totals, quota_rows = visit.ask_as_administrator(calls)
+    calls: list[Call[Any]] = [*status.reading(), quotas.listing(Part(_MOST)), upkeep.reading()]
+    queues, pending, failures, totals, quota_rows, kept = visit.ask_as_administrator(calls)
     values = {
         "queues": queues,
         "levels": _LEVELS,
@@ -36,6 +37,7 @@ def show(visit: Visit, _: re.Match[str], query: Query) -> Answer:
         "failures": failures,
         "totals": [total for total in totals if total.rows][:14],
         "quotas": quota_rows[:_MOST],
+        "upkeep": kept[0],
         "is_overdue": any(queue.overdue for queue in queues),
         "tab": "collection",
         "said": query.get("said") or "",

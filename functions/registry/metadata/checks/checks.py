@@ -45,7 +45,7 @@ _START_DUE: Final = Statement(
     int,
     """
     INSERT INTO checks (options)
-    SELECT '{}'
+    SELECT CAST(:options AS jsonb)
      WHERE NOT EXISTS (SELECT FROM checks WHERE started_at > now() - make_interval(days => :days))
        AND NOT EXISTS (SELECT FROM checks WHERE state = 'running')
     ON CONFLICT DO NOTHING
@@ -86,6 +86,14 @@ _COUNT: Final = Statement(
 
 _NOTE_REASON: Final = Statement(
     "checks_note_reason", int, "UPDATE checks SET reason = coalesce(reason, :reason) WHERE id = :id"
+)
+
+_NOTE_HASHED: Final = Statement("checks_note_hashed", int, "UPDATE checks SET hashed_to = :hashed_to WHERE id = :id")
+
+_HASHED_TO: Final = Statement(
+    "checks_hashed_to",
+    str,
+    "SELECT hashed_to FROM checks WHERE hashed_to IS NOT NULL ORDER BY id DESC LIMIT 1",
 )
 
 _END: Final = Statement(
@@ -135,9 +143,12 @@ def start(db: Database, asked_by: str | None, options: Mapping[str, Any]) -> Che
         raise CheckRunning from conflict
 
 
-def start_due(db: Database, days: int) -> bool:
-    """Starts one if none was started in so many days. 0 is never."""
-    return days > 0 and db.count(_START_DUE(days=days)) > 0
+def start_due(db: Database, days: int, hash_bytes: int) -> bool:
+    """Starts one if none was started in so many days; 0 is never. It reads so many bytes of objects, those that were
+    read longest ago.
+    """
+    options = json.dumps({"hash_bytes": hash_bytes} if hash_bytes else {})
+    return days > 0 and db.count(_START_DUE(days=days, options=options)) > 0
 
 
 def get(db: Database, check_id: int) -> Check | None:
@@ -174,6 +185,16 @@ def counting(check_id: int, added: Mapping[str, int]) -> Call[int]:
 def note_reason(db: Database, check_id: int, reason: str) -> None:
     """Something could not be looked at: it ends as incomplete. The first reason stays."""
     db.count(_NOTE_REASON(id=check_id, reason=reason))
+
+
+def noting_hashed(check_id: int, digest: str) -> Call[int]:
+    """The check has read objects up to that digest, in hexadecimal as it is kept; empty: to the last one."""
+    return _NOTE_HASHED(id=check_id, hashed_to=digest)
+
+
+def hashed_to(db: Database) -> str:
+    """Where the next check goes on that is to read so many bytes; empty: at the first digest."""
+    return db.one_or_none(_HASHED_TO()) or ""
 
 
 def ending(check_id: int, state: CheckState, reason: str | None, kinds: Sequence[Kind]) -> list[Call[Any]]:

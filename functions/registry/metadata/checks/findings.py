@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from functions.registry.metadata.checks.vocabulary import DAMAGED_BLOBS, Action, Found, Kind
+from functions.registry.metadata.checks.vocabulary import DAMAGE, DAMAGED_BLOBS, Action, Found, Kind
 from functions.registry.metadata.db import Call, Database, Session, Statement, compose
 from functions.registry.oci.digest import Digest
 
+_MOST_TOLD: Final = 1000
 # A blob that was pushed again, or is gone, has the finding's object no more, and a manifest that was is not marked; the
 # next check closes the row.
-_IS_OPEN: Final = """
+IS_OPEN: Final = """
     found.gone_at IS NULL
        AND (found.kind NOT IN ('missing', 'size', 'checksum', 'digest', 'marked')
             OR EXISTS (SELECT FROM blobs
@@ -119,7 +120,7 @@ _LIST_SQL: Final = """
      LIMIT :limit
 """
 
-_LIST: Final = Statement("checks_list_findings", Finding, compose(_LIST_SQL, is_open=_IS_OPEN))
+_LIST: Final = Statement("checks_list_findings", Finding, compose(_LIST_SQL, is_open=IS_OPEN))
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +136,7 @@ _COUNT: Final = Statement(
     OpenFindings,
     compose(
         "SELECT found.kind, count(*) FROM findings AS found WHERE found.id > 0 AND $is_open GROUP BY 1 ORDER BY 1",
-        is_open=_IS_OPEN,
+        is_open=IS_OPEN,
     ),
 )
 
@@ -181,6 +182,43 @@ _ACT: Final = Statement(
     UPDATE findings
        SET action = :action, acted_at = now(), gone_at = CASE WHEN CAST(:is_gone AS boolean) THEN now() END
      WHERE id = ANY (CAST(:ids AS bigint[]))
+    """,
+)
+
+# Of what this check is the first to find: one for each repository that has it, as far as somebody is subscribed. Where
+# much is gone the first of them tell it; how many there are stands in the log.
+_TELL: Final = Statement(
+    "checks_tell_damage",
+    int,
+    """
+    WITH damaged AS MATERIALIZED (
+        SELECT found.kind, found.subject, found.digest, found.size
+          FROM findings AS found JOIN checks ON checks.id = found.check_id
+         WHERE found.check_id = :check_id AND found.id > 0 AND found.gone_at IS NULL
+           AND found.found_at >= checks.started_at AND found.kind = ANY (CAST(:kinds AS text[]))
+         ORDER BY found.id
+         LIMIT :most
+    ), places AS (
+        SELECT link.repository_id, damaged.digest, damaged.size
+          FROM damaged
+         CROSS JOIN LATERAL (
+               SELECT repository_id FROM repository_blobs WHERE repository_blobs.digest = damaged.digest
+                ORDER BY repository_id LIMIT :most) AS link
+         WHERE damaged.kind NOT IN ('manifest', 'references')
+         UNION
+        SELECT manifests.repository_id, damaged.digest, damaged.size
+          FROM damaged
+          JOIN manifests
+            ON manifests.id = CASE WHEN damaged.kind IN ('manifest', 'references') THEN CAST(damaged.subject AS bigint)
+                              END
+         ORDER BY 1, 2
+         LIMIT :most
+    )
+    INSERT INTO events (kind, repository_id, repository, digest, size, actor, cause)
+    SELECT 'fsck.damaged', here.id, here.name, places.digest, places.size, :actor, 'operator'
+      FROM places JOIN repositories AS here ON here.id = places.repository_id
+     WHERE here.deleted_at IS NULL AND is_wanted('fsck.damaged', split_part(here.name, '/', 1))
+     ORDER BY here.id, places.digest
     """,
 )
 
@@ -259,6 +297,11 @@ def to_mend(session: Session | Database, check_id: int, kinds: Sequence[Kind], a
 def acting(ids: Sequence[int], action: Action, *, is_gone: bool) -> Call[int]:
     """`is_gone` if that is the end of it."""
     return _ACT(ids=list(ids), action=action, is_gone=is_gone)
+
+
+def telling_damage(check_id: int, actor: str) -> Call[int]:
+    """Tells whoever is subscribed to it of what the check, which `actor` asked for, is the first to find."""
+    return _TELL(check_id=check_id, actor=actor, kinds=list(DAMAGE), most=_MOST_TOLD)
 
 
 def undo(db: Database, check_id: int) -> int:

@@ -29,8 +29,8 @@ _COMMIT_BLOB: Final = Statement(
     "uploads_commit_blob",
     int,
     """
-    INSERT INTO blobs (digest, size, object_name)
-    SELECT :digest, :size, :object_name
+    INSERT INTO blobs (digest, size, object_name, crc32c)
+    SELECT :digest, :size, :object_name, :crc32c
       FROM uploads JOIN repositories ON repositories.id = uploads.repository_id
      WHERE uploads.id = :id AND uploads.version = :version AND repositories.name = :repository
        FOR KEY SHARE OF repositories FOR UPDATE OF uploads
@@ -92,7 +92,7 @@ def commit(
     key = {"id": upload.id, "version": upload.version, "repository": repository, "digest": digest}
     calls: list[Call[Any]] = [
         quotas.claiming(repository.namespace),
-        _COMMIT_BLOB(**key, size=upload.received, object_name=object_name),
+        _COMMIT_BLOB(**key, size=upload.received, object_name=object_name, crc32c=upload.crc32c),
         _COMMIT_LINK(**key, object_name=object_name, seen=seen),
         _COMMIT_UPLOAD(**key, object_name=object_name, seen=seen),
     ]

@@ -15,12 +15,13 @@ from functions.registry.oci.digest import Digest
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What was written last: `size` bytes to `object_name`, and the hash of the whole upload after them."""
+    """What was written last: `size` bytes to `object_name`, and hash and CRC32C of the whole upload after them."""
 
     object_name: str
     size: int
     algorithm: str
     hash_state: bytes | None
+    crc32c: int | None = None
 
 
 _NAME_OBJECT: Final = Statement(
@@ -37,6 +38,7 @@ _ADVANCE: Final = Statement(
     WITH advanced AS (
         UPDATE uploads
            SET version = version + 1, received = :received, algorithm = :algorithm, hash_state = :hash_state,
+               crc32c = :crc32c,
                expires_at = now() + make_interval(secs => :seconds),
                is_counted = CASE WHEN CAST(:digest AS bytea) IS NULL THEN is_counted ELSE is_counted AND NOT has_blob(
                    (SELECT split_part(name, '/', 1) FROM repositories WHERE repositories.id = uploads.repository_id),
@@ -74,7 +76,7 @@ def name_object(db: Database, upload: Upload, object_name: str) -> bool:
 def added(upload: Upload, part: Part) -> Upload:
     """Returns the upload with one more part, of which the database knows nothing yet."""
     received = upload.received + part.size
-    return replace(upload, received=received, algorithm=part.algorithm, hash_state=part.hash_state)
+    return replace(upload, received=received, algorithm=part.algorithm, hash_state=part.hash_state, crc32c=part.crc32c)
 
 
 def advance(db: Database, upload: Upload, part: Part, seconds: int, digest: Digest | None = None) -> Upload | None:
@@ -92,6 +94,7 @@ def advance(db: Database, upload: Upload, part: Part, seconds: int, digest: Dige
         received=advanced.received,
         algorithm=part.algorithm,
         hash_state=part.hash_state,
+        crc32c=part.crc32c,
         digest=digest,
         seconds=seconds,
     )

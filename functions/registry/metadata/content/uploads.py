@@ -36,7 +36,7 @@ class TooManyUploads(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """`received` bytes so far; `hash_state` is None if it could not be kept.
+    """`received` bytes so far; `hash_state` is None if it could not be kept, `crc32c` if it isn't known of all of them.
 
     `room` is what its namespace may still receive, as of then; None where there is no quota.
     """
@@ -46,6 +46,7 @@ class Upload:
     received: int
     algorithm: str
     hash_state: bytes | None
+    crc32c: int | None = None
     room: int | None = None
 
 
@@ -104,7 +105,8 @@ _START: Final = Statement(
 )
 
 _PIECES: Final = {
-    "columns": "uploads.id, uploads.version, uploads.received, uploads.algorithm, uploads.hash_state",
+    "columns": """uploads.id, uploads.version, uploads.received, uploads.algorithm, uploads.hash_state,
+           uploads.crc32c""",
     "namespace": "split_part(repositories.name, '/', 1)",
     "open": """
       FROM uploads

@@ -16,6 +16,7 @@ Kind = Literal[
     "repository.deleted",
     "repository.moved",
     "repository.restored",
+    "fsck.damaged",
 ]
 # Version 3 of Distribution calls its envelope v2; version 2, and who reads that, v1.
 Format = Literal["cloudevents", "distribution", "distribution-v1", "gar"]
