@@ -60,6 +60,7 @@ PROGRAMS: Final = {
     "regshape": _python_package("regshape"),
     "buildctl": Program("build/gobin/buildctl", _MORE),
     "buildkitd": Program("build/gobin/buildkitd", _MORE),
+    "distribution 3": Program("build/gobin/registry", _MORE),
     "runc": _debian("runc"),
     "cosign": Program("build/gobin/cosign", _MORE, ("version",)),
     "notation": Program("build/gobin/notation", _MORE, ("version",)),

@@ -1,4 +1,6 @@
-"""Debian's docker-registry on a folder: what an older registry makes of a layout, and how one comes to be."""
+"""Distribution's registry on a folder, Debian's docker-registry first of all: what an older registry makes of a layout,
+and how one comes to be.
+"""
 
 from __future__ import annotations
 
@@ -38,9 +40,9 @@ def require() -> str:
 
 
 @contextmanager
-def serve(folder: Path) -> Iterator[str]:
-    """The address of one that runs on the folder, which begins with `docker/`."""
-    binary = require()
+def serve(folder: Path, program: Path | str | None = None) -> Iterator[str]:
+    """The address of one that runs on the folder, which begins with `docker/`: Debian's, or a newer `program`."""
+    binary = program or require()
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     config = folder.parent / f"{folder.name}.yml"
@@ -80,10 +82,9 @@ def _wait(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
     raise AssertionError(f"docker-registry does not answer: {log.read_text()[-2000:]}")
 
 
-def manifest(address: str, repository: str, reference: object) -> requests.Response:
-    return requests.get(
-        f"http://{address}/v2/{repository}/manifests/{reference}", headers={"Accept": ACCEPT}, timeout=20
-    )
+def manifest(address: str, repository: str, reference: object, *, token: str = "") -> requests.Response:
+    headers = {"Accept": ACCEPT, **({"Authorization": f"Bearer {token}"} if token else {})}
+    return requests.get(f"http://{address}/v2/{repository}/manifests/{reference}", headers=headers, timeout=20)
 
 
 def blob(address: str, repository: str, digest: object) -> requests.Response:

@@ -1,28 +1,31 @@
-"""Copies from registries that other people wrote, and from another one of ours."""
+"""Copies from registries that other people wrote, and from another one of ours: each as it is, and behind a front that
+makes it hard.
+"""
 
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import requests
-from werkzeug.serving import make_server
 
 from functions.migrate.work import run
 from functions.registry.auth.source_credentials import Credentials
 from functions.registry.metadata.imports import sources
 from functions.registry.metadata.imports.sources import NewSource
 from functions.registry.oci.digest import Digest
-from functions.registry.oci.media_type import OCI_MANIFEST
+from functions.registry.oci.media_type import OCI_INDEX, OCI_MANIFEST
+from tests.clients.programs import require_program
 from tests.clients.server import admin_secret, start_registry
 from tests.imports import debian
-from tests.imports.demo import push, put
+from tests.imports.demo import push
 from tests.imports.importing import problems, states
+from tests.imports.remote.front import Front, front_of
 from tests.support import Image, Registry, descriptor, index_of
+
+_LARGEST_LAYER = 200_000
 
 
 @pytest.fixture
@@ -31,7 +34,7 @@ def environment(environment: dict[str, str]) -> dict[str, str]:
 
 
 def copied(registry: Registry, address: str, **options: object) -> int:
-    source = sources.add(registry.services.database, NewSource("registry", f"http://{address}", options=options))
+    source = sources.add(registry.services.database, NewSource("registry", address, options=options))
     sources.open_up(registry.services.database, source.id)
     while run(registry.services):
         pass
@@ -45,10 +48,10 @@ def again(registry: Registry, source: int) -> None:
         pass
 
 
-def equal(registry: Registry, address: str, repository: str, *references: object) -> None:
+def equal(registry: Registry, address: str, repository: str, *references: object, token: str = "") -> None:
     """Manifests, and the blobs of images, as the other one answers them."""
     for reference in references:
-        theirs = debian.manifest(address, repository, reference)
+        theirs = debian.manifest(address, repository, reference, token=token)
         ours = registry.get(f"/v2/{repository}/manifests/{reference}")
         assert theirs.status_code == ours.status_code == 200, (repository, reference, ours.text)
         assert ours.data == theirs.content
@@ -59,32 +62,36 @@ def equal(registry: Registry, address: str, repository: str, *references: object
             assert Digest.of(registry.pull_blob(repository, digest)) == digest
 
 
-def filled(address: str) -> dict[str, list[object]]:
-    """Images, an index, an artifact with a subject and a fallback tag; what there is by repository."""
-    images = [Image(layers=(os.urandom(200_000), os.urandom(100))) for _ in range(3)]
+def filled(address: str, token: str = "", *, has_referrers: bool = False) -> dict[str, list[object]]:
+    """Images, an index, an artifact with a subject, and a fallback tag where clients need one; what there is by
+    repository.
+    """
+    images = [Image(layers=(os.urandom(_LARGEST_LAYER), os.urandom(100)))]
+    images += [Image(layers=(os.urandom(100),)) for _ in range(2)]
     for number, image in enumerate(images):
-        push(address, "team/app", image, f"v{number}", "latest")
+        push(address, "team/app", image, f"v{number}", "latest", token=token)
     index = index_of(images[0].manifest, images[1].manifest)
     answer = requests.put(
         f"http://{address}/v2/team/app/manifests/both",
         data=index,
-        headers={"Content-Type": "application/vnd.oci.image.index.v1+json"},
+        headers={"Content-Type": OCI_INDEX, **({"Authorization": f"Bearer {token}"} if token else {})},
         timeout=20,
     )
     answer.raise_for_status()
     signature = Image(more={"subject": descriptor(images[2].manifest, OCI_MANIFEST)})
-    push(address, "team/app", signature, str(images[2].digest).replace(":", "-"))
-    for number in range(5):
-        push(address, f"many/r{number}", images[0], "v1")
-    tags: list[object] = ["v0", "v1", "v2", "latest", "both", str(images[2].digest).replace(":", "-"), signature.digest]
-    return {"team/app": tags, **{f"many/r{number}": ["v1"] for number in range(5)}}
+    fallback = [] if has_referrers else [str(images[2].digest).replace(":", "-")]
+    push(address, "team/app", signature, *fallback, token=token)
+    for number in range(4):
+        push(address, f"many/r{number}", images[1], "v1", token=token)
+    tags: list[object] = ["v0", "v1", "v2", "latest", "both", *fallback, images[0].digest, signature.digest]
+    return {"team/app": tags, **{f"many/r{number}": ["v1"] for number in range(4)}}
 
 
 def test_debians_registry(registry: Registry, tmp_path: Path) -> None:
     (tmp_path / "old").mkdir()
     with debian.serve(tmp_path / "old") as address:
         held = filled(address)
-        source = copied(registry, address, page_size=3)
+        source = copied(registry, f"http://{address}", page_size=3)
         assert problems(registry.services) == set()
         assert states(registry.services) == dict.fromkeys(held, "imported")
         for repository, references in held.items():
@@ -100,43 +107,50 @@ def test_debians_registry(registry: Registry, tmp_path: Path) -> None:
         equal(registry, address, "new/one", "v0")
 
 
-@contextmanager
-def watched(address: str) -> Iterator[tuple[str, list[str]]]:
-    """In front of a registry: its address, and the requests as they come."""
-    asked: list[str] = []
+def require_hard_copy(registry: Registry, front: Front, held: dict[str, list[object]], token: str = "") -> None:
+    """All of it comes through the front, and a second pass asks by HEAD alone, but for the lists."""
+    front.largest = _LARGEST_LAYER
+    sealed = Credentials(front.username or "admin", front.secret).sealed(registry.services.settings.pepper)
+    source = copied(registry, front.address, page_size=3, credentials=sealed)
 
-    def application(environ: dict, start_response: object) -> list[bytes]:  # type: ignore[type-arg]
-        path = environ["PATH_INFO"] + (f"?{environ['QUERY_STRING']}" if environ["QUERY_STRING"] else "")
-        asked.append(f"{environ['REQUEST_METHOD']} {path}")
-        sent = {
-            name: environ[key] for name, key in (("Accept", "HTTP_ACCEPT"), ("Range", "HTTP_RANGE")) if key in environ
-        }
-        answer = requests.request(environ["REQUEST_METHOD"], f"http://{address}{path}", headers=sent, timeout=20)
-        kept = ("Content-Type", "Docker-Content-Digest", "Link", "Content-Range", "Content-Length")
-        headers = [(name, answer.headers[name]) for name in kept if name in answer.headers]
-        start_response(f"{answer.status_code} {answer.reason}", headers)  # type: ignore[operator]
-        return [answer.content]
+    assert problems(registry.services) == set()
+    assert states(registry.services) == dict.fromkeys(held, "imported")
+    for repository, references in held.items():
+        equal(registry, front.registry.removeprefix("http://"), repository, *references, token=token)
+    assert front.limited >= 3
+    assert front.cut == 1
+    assert front.elsewhere
+    assert set(front.elsewhere) == {None}
 
-    server = make_server("127.0.0.1", 0, application, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"127.0.0.1:{server.server_port}", asked
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    front.asked.clear()
+    again(registry, source)
+    others = [line for line in front.asked if not line.startswith("HEAD ") and not is_list(line)]
+    assert others == []
+    assert len([line for line in front.asked if line.startswith("HEAD ")]) >= sum(map(len, held.values())) - 2
 
 
-def test_a_second_pass_over_debians_registry_reads_no_manifest_and_no_blob(registry: Registry, tmp_path: Path) -> None:
+def is_list(line: str) -> bool:
+    return any(part in line for part in ("/v2/_catalog", "/tags/list", "/referrers/", "/token"))
+
+
+@pytest.mark.clients
+def test_debians_registry_behind_a_hard_front(registry: Registry, tmp_path: Path) -> None:
     (tmp_path / "old").mkdir()
-    with debian.serve(tmp_path / "old") as address, watched(address) as (front, asked):
-        filled(address)
-        source = copied(registry, front)
-        asked.clear()
-        again(registry, source)
-        assert [line for line in asked if line.startswith("GET") and ("/manifests/" in line or "/blobs/" in line)] == []
-        assert [line for line in asked if line.startswith("HEAD")]
+    with (
+        debian.serve(tmp_path / "old") as address,
+        front_of(Front(f"http://{address}", username="reader", secret="s3cret")) as front,
+    ):
+        require_hard_copy(registry, front, filled(address))
+
+
+@pytest.mark.clients_more
+def test_distribution_3_behind_a_hard_front(registry: Registry, tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir()
+    with (
+        debian.serve(tmp_path / "old", require_program("distribution 3")) as address,
+        front_of(Front(f"http://{address}", username="reader", secret="s3cret")) as front,
+    ):
+        require_hard_copy(registry, front, filled(address))
 
 
 @pytest.fixture
@@ -147,23 +161,19 @@ def another(tmp_path: Path) -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.clients
-def test_another_slipway_with_tokens(another: tuple[str, str], registry: Registry) -> None:
+def test_another_slipway_behind_a_hard_front(another: tuple[str, str], registry: Registry) -> None:
     address, secret = another
-    image, tag = Image(), "v1"
-    signature = Image(more={"subject": descriptor(image.manifest, OCI_MANIFEST)})
-    scope = "repository:team/app:pull,push"
-    answer = requests.get(f"http://{address}/token?service=slipway&scope={scope}", auth=("admin", secret), timeout=20)
+    scopes = [f"repository:{name}:pull,push" for name in ("team/app", *(f"many/r{number}" for number in range(4)))]
+    query = {"service": "slipway", "scope": scopes}
+    answer = requests.get(f"http://{address}/token", params=query, auth=("admin", secret), timeout=20)
     token = answer.json()["token"]
-    for each, name in ((image, tag), (signature, str(signature.digest))):
-        push(address, "team/app", each, name, token=token)
-    put(address, "team/app", "latest", image, token=token)
+    held = filled(address, token, has_referrers=True)
+    image = registry_digest(address, token)
+    with front_of(Front(f"http://{address}", secret=secret)) as front:
+        require_hard_copy(registry, front, held, token)
+    listed = registry.get(f"/v2/team/app/referrers/{image}").get_json()["manifests"]
+    assert [entry["digest"] for entry in listed] == [str(held["team/app"][-1])]
 
-    copied(registry, address, credentials=Credentials("admin", secret).sealed(registry.services.settings.pepper))
 
-    assert problems(registry.services) == set()
-    assert registry.get("/v2/team/app/manifests/v1").data == image.manifest
-    assert registry.get("/v2/team/app/manifests/latest").data == image.manifest
-    listed = registry.get(f"/v2/team/app/referrers/{image.digest}").get_json()["manifests"]
-    assert [entry["digest"] for entry in listed] == [str(signature.digest)]
-    for blob in image.blobs:
-        assert registry.pull_blob("team/app", Digest.of(blob)) == blob
+def registry_digest(address: str, token: str) -> str:
+    return debian.manifest(address, "team/app", "v2", token=token).headers["Docker-Content-Digest"]
