@@ -92,6 +92,7 @@ class Store:
                 blobs.update(dict.fromkeys(layers, 1000))
         self._blobs = sorted((ROOT + names.blob_name(digest), size) for digest, size in blobs.items())
         self.requests = 0
+        self.reads = 0
 
     def _wait(self) -> None:
         self.requests += 1
@@ -130,6 +131,7 @@ class Store:
 
     def read(self, name: str, most: int) -> bytes:
         self._wait()
+        self.reads += 1
         digest = Digest.parse(f"sha256:{name.split('/')[-2]}")
         for found, payload, _ in _images(self._payloads[digest]):
             if found == digest:

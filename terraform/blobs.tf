@@ -93,6 +93,56 @@ resource "google_storage_bucket_iam_member" "work_source" {
   member = google_service_account.this["work"].member
 }
 
+# What clients ask for before it is imported is looked for there, one object at a time. Only who may list is told that
+# there is no object of a name; anybody else is refused.
+resource "google_project_iam_custom_role" "api_source" {
+  count = var.import_source == null ? 0 : 1
+
+  role_id     = "${replace(var.name, "-", "_")}_api_source"
+  title       = "Slipway api: another registry"
+  description = "Look for what is moved in, and read it."
+  permissions = ["storage.objects.get", "storage.objects.list"]
+
+  depends_on = [google_project_service.api]
+}
+
+resource "google_storage_bucket_iam_member" "api_source" {
+  count = var.import_source == null ? 0 : 1
+
+  bucket = var.import_source.bucket
+  role   = google_project_iam_custom_role.api_source[0].id
+  member = google_service_account.this["api"].member
+}
+
+# What changes there is told to whoever works at the import. A lost message costs time alone.
+resource "google_pubsub_topic_iam_member" "source_tells" {
+  count = try(var.import_source.notify, false) ? 1 : 0
+
+  topic  = google_pubsub_topic.work.id
+  role   = "roles/pubsub.publisher"
+  member = data.google_storage_project_service_account.source[0].member
+}
+
+data "google_storage_project_service_account" "source" {
+  count = try(var.import_source.notify, false) ? 1 : 0
+
+  project = var.project_id
+
+  depends_on = [google_project_service.api]
+}
+
+resource "google_storage_notification" "source" {
+  count = try(var.import_source.notify, false) ? 1 : 0
+
+  bucket             = var.import_source.bucket
+  payload_format     = "JSON_API_V1"
+  topic              = google_pubsub_topic.work.id
+  event_types        = ["OBJECT_FINALIZE", "OBJECT_DELETE"]
+  object_name_prefix = "${var.import_source.prefix}docker/registry/v2/repositories/"
+
+  depends_on = [google_pubsub_topic_iam_member.source_tells]
+}
+
 # Only to hand it back: links of what was deleted here, never a blob.
 resource "google_project_iam_custom_role" "work_unlinks" {
   count = try(var.import_source.hand_back, false) ? 1 : 0

@@ -107,11 +107,12 @@ variable "kms_key" {
 }
 
 variable "import_source" {
-  description = "The bucket of a registry that is moved in, and what its layout's names begin with there; null for none. With `hand_back` links may be taken away there."
+  description = "The bucket of a registry that is moved in, and what its layout's names begin with there; null for none. With `hand_back` links may be taken away there; with `notify` the bucket tells of what changes in it, and changes are here within seconds."
   type = object({
     bucket    = string
     prefix    = optional(string, "")
     hand_back = optional(bool, false)
+    notify    = optional(bool, false)
   })
   default = null
 

@@ -22,7 +22,7 @@ _FOLDER: Final = "dir:"
 _PIECE_BYTES: Final = 1 << 20
 _IN_MEMORY_BYTES: Final = 8 << 20
 _SECONDS: Final = (10, 60)
-_MANIFESTS: Final = (
+MANIFESTS: Final = (
     "application/vnd.oci.image.manifest.v1+json",
     "application/vnd.oci.image.index.v1+json",
     "application/vnd.docker.distribution.manifest.v2+json",
@@ -58,7 +58,7 @@ class RegistrySource:
 
     def read(self, kind: str, repository: str, digest: str, into: IO[bytes]) -> bool:
         path = f"/v2/{repository}/{kind}/{digest}"
-        headers = {"Accept": ", ".join(_MANIFESTS)} if kind == "manifests" else {}
+        headers = {"Accept": ", ".join(MANIFESTS)} if kind == "manifests" else {}
         try:
             answer = self._client.request("GET", path, redirects=True, headers=headers, is_streamed=True)
             if answer.is_redirect:

@@ -19,7 +19,8 @@ from functions.migrate.imports.remote.work import Remotes
 from functions.migrate.imports.wishes import seal_wished
 from functions.registry import telemetry, told
 from functions.registry.events.trigger import WORK
-from functions.registry.events.triggered import answer_failures, is_to_run
+from functions.registry.events.triggered import answer_failures, has_schema, is_to_run
+from functions.registry.imports import news
 from functions.registry.metadata.checks import checks
 from functions.registry.metadata.imports.remote import passes
 from functions.registry.wiring import Services, services
@@ -33,7 +34,13 @@ answer_failures(WORK)
 
 @functions_framework.cloud_event
 def work(event: CloudEvent) -> None:
-    if is_to_run(event, WORK, services().schema):
+    """Runs for a trigger; and for what the bucket of a source tells of its objects, once that is noted."""
+    change = news.object_change(event.data)
+    if change is None:
+        is_due = is_to_run(event, WORK, services().schema)
+    else:
+        is_due = has_schema(WORK, services().schema) and news.take_object(services().database, change)
+    if is_due:
         run(services())
 
 

@@ -25,7 +25,8 @@ from functions.registry.metadata.schema_version import SchemaCheck
 from functions.registry.room import Room
 
 if TYPE_CHECKING:
-    from functions.registry.imports.places import Place
+    from functions.registry.imports.origin import Blobs
+    from functions.registry.metadata.imports.touching.lookups import Old
 
 # How long a client that waits for an answer lets the store look for something.
 _TOUCH_SECONDS: Final = 10.0
@@ -59,11 +60,12 @@ def build(settings: Settings) -> Services:
         wait_seconds=settings.database_wait_seconds,
         lock_seconds=settings.database_lock_seconds,
     )
+    bucket = Bucket(settings)
     return Services(
         settings=settings,
         database=database,
         schema=SchemaCheck(database),
-        bucket=Bucket(settings),
+        bucket=bucket,
         signed_urls=SignedUrls(settings, signer_from(settings)),
         gc_trigger=Trigger(settings.topic, settings.gc_trigger_interval_seconds),
         work_trigger=Trigger(settings.work_topic, settings.gc_trigger_interval_seconds, WORK),
@@ -72,18 +74,26 @@ def build(settings: Settings) -> Services:
         guard=Guard(settings, database),
         rate_limit=RateLimit(settings.requests_per_minute),
         refusals=Sparing(settings.refusals_per_minute),
-        imports=Touching(database, OpenSources(database), lambda: _stored(settings), settings.largest_manifest_bytes),
+        imports=Touching(
+            database,
+            OpenSources(database),
+            lambda old: _reached(settings, database, bucket, old),
+            settings.largest_manifest_bytes,
+        ),
         manifest_room=Room(settings.manifest_room_bytes, settings.manifest_room_seconds),
     )
 
 
-def _stored(settings: Settings) -> Place:
+def _reached(settings: Settings, database: Database, bucket: Bucket, old: Old) -> Blobs:
     # Imported here: without an import nobody needs it.
-    from functions.registry.blobs.objects import StoredObjects  # noqa: PLC0415
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
+
     from functions.registry.imports.older_store import MOST_AT_ONCE  # noqa: PLC0415
+    from functions.registry.imports.origin import Blobs, open_at_once  # noqa: PLC0415
 
     timeout = min(settings.storage_timeout_seconds, _TOUCH_SECONDS)
-    return StoredObjects(settings.bucket, timeout, at_once=MOST_AT_ONCE)
+    origin = open_at_once(settings, old.source_id, old.address, old.prefix, timeout, MOST_AT_ONCE)
+    return Blobs(origin, database, bucket, ThreadPoolExecutor(MOST_AT_ONCE, thread_name_prefix="touch"))
 
 
 @cache

@@ -218,6 +218,7 @@ EXAMPLES: Final = {
     "DELETE /api/v1/imports/{import}": [Example(204, "/api/v1/imports/{import}")],
     "GET /api/v1/imports/{import}/repositories": [Example(200, "/api/v1/imports/{import}/repositories?n=1")],
     "GET /api/v1/imports/{import}/problems": [Example(200, "/api/v1/imports/{import}/problems?n=1")],
+    "POST /api/v1/imports/{import}/events": [Example(200, "/api/v1/imports/{import}/events", document={"events": []})],
     "POST /api/v1/imports/{import}/{act}": [Example(200, "/api/v1/imports/{import}/start", document={})],
     "GET /api/v1/retention/policies": [Example(200, "/api/v1/retention/policies")],
     "GET /api/v1/retention/policies/{policy}": [Example(200, "/api/v1/retention/policies/tidy")],

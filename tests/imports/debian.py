@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 import pytest
@@ -40,8 +40,10 @@ def require() -> str:
 
 
 @contextmanager
-def serve(folder: Path, program: Path | str | None = None) -> Iterator[str]:
-    """The address of one that runs on the folder, which begins with `docker/`: Debian's, or a newer `program`."""
+def serve(folder: Path, program: Path | str | None = None, **more: Any) -> Iterator[str]:
+    """The address of one that runs on the folder, which begins with `docker/`: Debian's, or a newer `program`. `more`
+    are sections of its configuration.
+    """
     binary = program or require()
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -58,6 +60,7 @@ def serve(folder: Path, program: Path | str | None = None) -> Iterator[str]:
                 },
                 "http": {"addr": f"127.0.0.1:{port}"},
                 "validation": {"manifests": {"urls": {"allow": ["^https?://"]}}},
+                **more,
             }
         )
     )

@@ -125,6 +125,22 @@ def test_what_was_deleted_here_does_not_come_back(registry: Registry, old: OldRe
     assert named(registry, "v3") is not None
 
 
+def test_what_is_deleted_there_may_be_kept(registry: Registry, old: OldRegistry) -> None:
+    source = add(registry.services, options={"keeps_deleted": True}).id
+    image = Image()
+    old.push(APP, image, "gone", "moved")
+    run(registry.services)
+    untag(old, "gone")
+    moved = old.push(APP, Image(), "moved")
+    compare(registry, source)
+    assert named(registry, "gone") == str(image.digest)
+    assert named(registry, "moved") == str(moved)
+    # From now on it is this registry's own.
+    old.push(APP, Image(), "gone")
+    compare(registry, source)
+    assert named(registry, "gone") == str(image.digest)
+
+
 def test_a_rule_of_this_registry_holds(registry: Registry, old: OldRegistry, source: int) -> None:
     base, later = Image(), Image()
     old.push(APP, base, "release-1", "release-2", "main", "old")

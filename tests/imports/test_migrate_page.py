@@ -6,6 +6,7 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -14,16 +15,18 @@ from functions.migrate.work import run
 from functions.registry.metadata.db import MetadataUnavailable
 from tests.cli.conftest import bare, guarded_environment, home, server
 from tests.cli.stand import Stand
-from tests.conftest import ROOT
+from tests.conftest import ROOT as SOURCES
+from tests.imports.importing import files, upload
 from tests.imports.old import OldRegistry
 from tests.imports.remote.other_registry import Other, serve
+from tests.imports.truth import ROOT, unpack
 from tests.security.conftest import access_secrets
 from tests.statements import of_tests
 from tests.support import Image
 
 __all__ = ["access_secrets", "bare", "guarded_environment", "home", "server"]
 
-PAGE: Final = (ROOT / "docs" / "migrate.md").read_text()
+PAGE: Final = (SOURCES / "docs" / "migrate.md").read_text()
 _LAST: Final = of_tests("tests_last_import", int, "SELECT max(id) FROM import_sources")
 _SOURCE: Final = of_tests(
     "tests_last_source", dict, "SELECT row_to_json(import_sources) FROM import_sources ORDER BY id DESC LIMIT 1"
@@ -34,7 +37,10 @@ def lines(heading: str) -> list[str]:
     """The commands under a heading, in order."""
     section = PAGE.split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
     found = [
-        line[2:] for block in re.findall(r"```console\n(.*?)```", section, re.DOTALL) for line in block.splitlines()
+        line.strip()[2:]
+        for block in re.findall(r"```console\n(.*?)```", section, re.DOTALL)
+        for line in block.splitlines()
+        if line.strip()
     ]
     assert found
     return found
@@ -107,6 +113,31 @@ def test_a_layout_in_a_bucket(registry_stand: Stand, old: OldRegistry, heading: 
     assert database.one_or_none(_TAGS()) == 6
 
 
+def test_gitlab_without_its_database(
+    registry_stand: Stand, storage_address: str, bucket_name: str, tmp_path: Path
+) -> None:
+    """A layout of CNCF Distribution 2.8.2 under the names that GitLab gives: group, project, image."""
+    layout = unpack("debian-2.8.2", tmp_path / "old")
+    at = f"{ROOT}repositories/"
+    objects = {
+        f"{at}group/project/{name.removeprefix(at)}" if name.startswith(at) else name: content
+        for name, content in files(layout.folder).items()
+    }
+    upload(storage_address, bucket_name, objects)
+    found = follow(registry_stand, "GitLab, self-managed", {"gs://gitlab-registry": f"gs://{bucket_name}"})
+    assert (found["state"], found["reason"]) == ("sealed", None)
+    tags = sum(len(truth["tags"]) for truth in layout.repositories.values())
+    assert registry_stand.registry.services.database.one_or_none(_TAGS_OF_PROJECT()) == tags > 200
+
+
+_TAGS_OF_PROJECT: Final = of_tests(
+    "tests_tags_of_project",
+    int,
+    """
+    SELECT count(*) FROM tags JOIN repositories ON repositories.id = tags.repository_id
+     WHERE repositories.name LIKE 'group/project/%'
+    """,
+)
 _TAGS: Final = of_tests(
     "tests_tags_of_teams",
     int,

@@ -10,12 +10,16 @@ import pytest
 from functions.migrate import work
 from functions.migrate.imports import layouts
 from functions.registry.imports import names
+from functions.registry.metadata.imports import verifying
+from functions.registry.metadata.imports.bulk import listed
+from functions.registry.metadata.imports.vocabulary import Source
 from functions.registry.metadata.usage import recount
 from functions.registry.oci.digest import Digest
+from functions.registry.oci.media_type import OCI_MANIFEST
 from tests.imports.importing import add, problems, run, states
 from tests.imports.old import OldRegistry
 from tests.metadata.build import query, value
-from tests.support import Image, Registry, encode, index_of
+from tests.support import Image, Registry, descriptor, encode, index_of
 
 APP = "team/app"
 
@@ -34,9 +38,10 @@ def status(registry: Registry, reference: object, repository: str = APP) -> int:
     return registry.get(f"/v2/{repository}/manifests/{reference}").status_code
 
 
-def imported(registry: Registry, **options: Any) -> None:
-    add(registry.services, **options)
+def imported(registry: Registry, **options: Any) -> Source:
+    source = add(registry.services, **options)
     run(registry.services)
+    return source
 
 
 def test_indexes_eight_levels_deep(registry: Registry, old: OldRegistry) -> None:
@@ -224,6 +229,39 @@ def test_untagged_manifests_are_kept_for_ever_if_asked(registry: Registry, old: 
     old.push(APP, Image())
     imported(registry, untagged="keep")
     assert value(registry.services.database, "SELECT keep_untagged FROM repositories") is True
+
+
+def test_untagged_manifests_may_be_left_out_but_for_what_belongs_to_a_tag(registry: Registry, old: OldRegistry) -> None:
+    tagged, child, left = Image(), Image(), Image()
+    old.push(APP, tagged, "v1")
+    old.push(APP, child)
+    index = index_of(child.manifest)
+    old.push_manifest(APP, index, "multi")
+    subject = {"subject": descriptor(tagged.manifest, OCI_MANIFEST), "artifactType": "application/x.sig"}
+    signature = Image(more=subject)
+    of_signature = Image(more={"subject": descriptor(signature.manifest, OCI_MANIFEST)})
+    old.push(APP, signature)
+    old.push(APP, of_signature)
+    old.push(APP, left)
+    of_left = Image(more={"subject": descriptor(left.manifest, OCI_MANIFEST)})
+    old.push(APP, of_left)
+    source = imported(registry, untagged="skip")
+    for image in (tagged, child, signature, of_signature):
+        assert status(registry, str(image.digest)) == 200
+    for image in (left, of_left):
+        assert status(registry, str(image.digest)) == 404
+    assert registry.get(f"/api/v1/imports/{source.id}").get_json()["left_out"] == 2
+    assert problems(registry.services) == set()
+    # What came later is taken by the same rule.
+    later = Image(more={"subject": descriptor(child.manifest, OCI_MANIFEST)})
+    old.push(APP, later)
+    old.push(APP, Image())
+    listed.add_whole(registry.services.database, source.id, ["repositories"])
+    run(registry.services)
+    assert status(registry, str(later.digest)) == 200
+    verifying.ask(registry.services.database, source.id, None)
+    run(registry.services)
+    assert registry.get(f"/api/v1/imports/{source.id}").get_json()["counts"]["verification"]["found"] == 0
 
 
 def test_an_index_that_was_asked_for_first_has_the_size_of_its_children(registry: Registry, old: OldRegistry) -> None:

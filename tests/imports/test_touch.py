@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from unittest import mock
 
 import pytest
@@ -320,3 +321,37 @@ def test_a_touch_asks_the_store_twice_however_many_tags_there_are(
     with requests_counted() as asked:
         assert registry.get("/v2/team/app/manifests/none").status_code == 404
     assert asked == []
+
+
+def test_the_first_touch_of_a_tag_among_thirty_thousand_is_quick(
+    registry: Registry, old: OldRegistry, source: int
+) -> None:
+    """At 30 ms for each answer of the store: two requests, and a few statements that don't grow with the tags."""
+    image, repository = Image(), RepositoryName("team/app")
+    old.push(repository, image, "v1")
+    database = registry.services.database
+    listed(database, source, repository)
+    list_tag(database, repository, "v1", image.digest)
+    query(
+        database,
+        """
+        INSERT INTO import_tags (import_id, name, digest, generation, created_at, updated_at)
+        SELECT old.id, 'tag-' || number, sha256(convert_to(number::text, 'UTF8')), 1, now(), now()
+          FROM import_repositories AS old CROSS JOIN generate_series(1, 30000) AS number
+        """,
+    )
+    adoption.adopt(database, [found(blob) for blob in image.blobs])
+    end_listing(database)
+    get = StoredObjects._get
+
+    def slow(self: StoredObjects, *arguments: object) -> object:
+        time.sleep(0.03)
+        return get(self, *arguments)  # type: ignore[arg-type]
+
+    with mock.patch.object(StoredObjects, "_get", slow), requests_counted() as asked:
+        registry.get("/v2/team/app/manifests/none")  # what is loaded with the first request for it
+        began = time.monotonic()
+        assert registry.get("/v2/team/app/manifests/v1").data == image.manifest
+        took = time.monotonic() - began
+    assert len(asked) <= 3
+    assert took < 0.3, f"{took * 1000:.0f} ms"

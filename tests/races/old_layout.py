@@ -139,6 +139,7 @@ class _Known(OpenSources):
             OpenSource(
                 id=SOURCE_ID,
                 kind="layout",
+                address="gs://bucket",
                 prefix=LAYOUT_ROOT,
                 is_listed=True,
                 is_followed=False,
@@ -148,7 +149,12 @@ class _Known(OpenSources):
 
 
 def touching(database: Database) -> Touching:
-    return Touching(database, _Known(database), lambda: OLD, _LARGEST_MANIFEST)
+    return Touching(database, _Known(database), lambda _: _blobs(database, OLD), _LARGEST_MANIFEST)
+
+
+def _blobs(database: Database, shelf: Shelf) -> Blobs:
+    origin = Origin(SOURCE_ID, shelf, LAYOUT_ROOT, "bucket", is_here=True)
+    return Blobs(origin, database, cast(Bucket, None), cast(Any, _Inline()))
 
 
 def work_at(database: Database, shelf: Shelf) -> bool:

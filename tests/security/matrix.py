@@ -302,6 +302,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "GET import beyond": lambda world: world.at("GET", f"/api/v1/imports/{world.source()}"),
     "PATCH import beyond": lambda world: world.at("PATCH", f"/api/v1/imports/{world.source()}", json={"workers": 2}),
     "POST act on an import beyond": lambda world: world.add(f"imports/{world.source()}/pause"),
+    "POST events of an import beyond": lambda world: world.add(f"imports/{world.source()}/events", events=[]),
     "GET repositories of an import beyond": lambda world: world.at(
         "GET", f"/api/v1/imports/{world.source()}/repositories"
     ),

@@ -39,10 +39,11 @@ class Work:
 
 @dataclass(slots=True)
 class Member:
-    """A claimed repository with what its source has of it."""
+    """A claimed repository with what its source has of it; `left_out` are manifests that are not to come."""
 
     claim: Claim
     old: OldRepository
+    left_out: int = 0
     problems: dict[tuple[ProblemKind, str], Problem] = field(default_factory=dict)
     _tags: dict[Digest, list[str]] | None = None
 
@@ -116,6 +117,7 @@ class Batch:
                 lease=member.claim.lease,
                 tags=len(member.old.tags),
                 manifests=len(member.old.revisions),
+                left_out=member.left_out,
                 links=len(member.old.layers),
                 objects=member.old.objects,
                 oldest=member.old.oldest,

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
+from functions.migrate.imports import tagged
 from functions.migrate.imports.batch import Batch, Member, Work, chunks
 from functions.migrate.imports.links import MOST_ATTEMPTS, MOST_LINKS, Again, Links, Pair
 from functions.migrate.imports.reading import Payloads, Read, Reading
@@ -67,7 +68,16 @@ class Importing:
             for digest in doubtful:
                 member.refuse(digest, "link_broken", "its link names something else, or nothing")
             pairs |= {(id_, digest) for digest in member.old.revisions.keys() - doubtful}
-        return self._absent(pairs)
+        return self._chosen(self._absent(pairs))
+
+    def _chosen(self, wanted: set[Pair]) -> set[Pair]:
+        """Leaves out what belongs to nothing that is tagged, if somebody chose so, and counts it."""
+        if self._work.source.untagged != "skip":
+            return wanted
+        chosen = tagged.belonging(self._batch, wanted, self._kept)
+        for id_, _ in wanted - chosen:
+            self._batch.members[id_].left_out += 1
+        return chosen
 
     def _absent(self, pairs: set[Pair]) -> set[Pair]:
         database = self._work.database

@@ -59,7 +59,7 @@ class Delta(Importing):
         while found:
             wanted |= found
             found = self._absent(self._there(self._children(found)) - wanted)
-        return wanted
+        return self._chosen(wanted)
 
     def _there(self, pairs: set[Pair]) -> set[Pair]:
         members = self._batch.members
@@ -95,7 +95,8 @@ class Delta(Importing):
         gone = [(id_, name) for id_, name in self._gone if id_ in held]
         deltas.lock_tags(session, held, changed, gone)
         self._put_content(session, held, levels)
-        for conflict in deltas.follow(session, changed, gone):
+        keeps_deleted = self._work.source.keeps_deleted
+        for conflict in deltas.follow(session, changed, gone, keeps_deleted=keeps_deleted):
             batch.members[conflict.id].note("tag", conflict.tag, "conflict", conflict.detail)
         listed_tags.put_tags(session, changed)
         last_steps.finish(session, batch.done(), batch.bases(), batch.problems())

@@ -6,7 +6,8 @@ import hashlib
 import time
 from typing import Final
 
-from functions.migrate.imports.batch import Work, list_batch
+from functions.migrate.imports.batch import Batch, Work, list_batch
+from functions.migrate.imports.links import Pair
 from functions.migrate.imports.ranges import RangeLost
 from functions.registry.blobs.errors import ObjectMissing
 from functions.registry.blobs.gcs import Bucket
@@ -38,13 +39,22 @@ def verify(work: Work, piece: Range, deadline: float) -> bool:
             work.database,
             [claim.id for claim in claims],
             batch.bases(),
-            [(id_, digest) for id_, member in batch.members.items() for digest in member.old.revisions],
+            _expected(batch),
         )
         _note(work, piece, str(after), verifying.noting(piece.source_id, piece.tree, len(claims), found, is_end=False))
         if time.monotonic() > deadline:
             return False
     work.database.count(verifying.noting(piece.source_id, piece.tree, 0, [], is_end=True))
     return True
+
+
+def _expected(batch: Batch) -> list[Pair]:
+    """Returns the manifests that are to be here. Which of those without a tag were left out can't be told without a
+    read.
+    """
+    if batch.work.source.untagged == "skip":
+        return [(id_, tag.digest) for id_, tag in batch.bases()]
+    return [(id_, digest) for id_, member in batch.members.items() for digest in member.old.revisions]
 
 
 def rehash(work: Work, bucket: Bucket, piece: Range, deadline: float) -> bool:

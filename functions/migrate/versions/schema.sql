@@ -1403,8 +1403,12 @@ CREATE FUNCTION public.review_new_links() RETURNS trigger
     AS $$ BEGIN
     IF current_setting('slipway.importing', true) = 'content' THEN RETURN NULL; END IF;
     INSERT INTO link_reviews AS review (repository_id, digest, review_after, event)
-    SELECT repository_id, digest, now() + grace('upload', repository_id), 'upload'
-      FROM new_rows ORDER BY repository_id, digest
+    SELECT new_rows.repository_id, new_rows.digest, now() + of_one.grace, 'upload'
+      FROM new_rows
+      JOIN (SELECT linked.repository_id, grace('upload', linked.repository_id) AS grace
+              FROM (SELECT DISTINCT repository_id FROM new_rows) AS linked
+            OFFSET 0) AS of_one USING (repository_id)
+     ORDER BY 1, 2
     ON CONFLICT (repository_id, digest) DO UPDATE SET review_after = excluded.review_after, event = excluded.event
      WHERE review.review_after < excluded.review_after;
     RETURN NULL;
@@ -2142,6 +2146,7 @@ CREATE TABLE public.import_repositories (
     export_due_at timestamp with time zone,
     export_after xid8 DEFAULT pg_current_xact_id() NOT NULL,
     is_handing_back boolean DEFAULT false NOT NULL,
+    left_out bigint DEFAULT 0 NOT NULL,
     CONSTRAINT import_repositories_state_check CHECK ((state = ANY (ARRAY['listed'::text, 'importing'::text, 'imported'::text, 'refused'::text, 'handed_back'::text, 'dropped'::text])))
 );
 
@@ -2175,7 +2180,7 @@ CREATE TABLE public.import_sources (
     CONSTRAINT import_sources_mode_check CHECK ((mode = ANY (ARRAY['follow'::text, 'lead'::text]))),
     CONSTRAINT import_sources_prefix_check CHECK ((prefix ~~ '%docker/registry/v2/'::text)),
     CONSTRAINT import_sources_state_check CHECK ((state = ANY (ARRAY['added'::text, 'opening'::text, 'listing'::text, 'open'::text, 'paused'::text, 'sealing'::text, 'sealed'::text]))),
-    CONSTRAINT import_sources_untagged_check CHECK ((untagged = ANY (ARRAY['grace'::text, 'keep'::text]))),
+    CONSTRAINT import_sources_untagged_check CHECK ((untagged = ANY (ARRAY['grace'::text, 'keep'::text, 'skip'::text]))),
     CONSTRAINT import_sources_workers_check CHECK (((workers >= 1) AND (workers <= 64)))
 );
 

@@ -26,6 +26,11 @@ def is_to_run(event: CloudEvent, kind: str, schema: SchemaCheck) -> bool:
     if not is_trigger(message_data(event.data), kind):
         telemetry.log("WARNING", "not a trigger", of=kind, event_id=event["id"], source=event["source"])
         return False
+    return has_schema(kind, schema)
+
+
+def has_schema(kind: str, schema: SchemaCheck) -> bool:
+    """Says whether the schema is there that a run for such a message needs. Raises MetadataUnavailable."""
     try:
         schema.require()
     except (SchemaUnknown, NotMigrated) as error:

@@ -13,7 +13,7 @@ from typing import Final
 from functions.registry.blobs.errors import BlobStoreUnavailable
 from functions.registry.imports import names
 from functions.registry.imports.older_store import OlderStore
-from functions.registry.imports.places import Place
+from functions.registry.imports.origin import Blobs
 from functions.registry.imports.sources import OpenSources
 from functions.registry.metadata.db import Database
 from functions.registry.metadata.imports import adoption
@@ -39,11 +39,11 @@ class Fetching:
     """What Touching does where something is being moved in."""
 
     def __init__(
-        self, database: Database, sources: OpenSources, place: Callable[[], Place], largest_manifest_bytes: int
+        self, database: Database, sources: OpenSources, reach: Callable[[Old], Blobs], largest_manifest_bytes: int
     ) -> None:
         self._database = database
         self._sources = sources
-        self._store = OlderStore(database, place, largest_manifest_bytes)
+        self._store = OlderStore(database, reach, largest_manifest_bytes)
 
     def decided(self, repository: RepositoryName, reference: Reference) -> Reference | None:
         """Returns what is to be answered with. Where the older registry decides, that is what the tag names there at
@@ -149,10 +149,11 @@ class Fetching:
 
     def _look(self, repository: RepositoryName) -> list[Old]:
         """Tells where what isn't here may be."""
-        sources = self._sources.in_bucket()
+        sources = self._sources.layouts()
         if not sources or repository == names.GUARD:
             return []
-        return [old for old in lookups.find(self._database, repository, sources) if old.is_awaited]
+        found = lookups.find(self._database, repository, sources)
+        return [old for old in found if old.is_awaited and self._store.reaches(old)]
 
     def _touch(
         self,
@@ -180,14 +181,17 @@ class Fetching:
 
     def _touch_link(self, old: Old, repository: RepositoryName, digest: Digest) -> bool:
         with self._store.one_of_few():
-            if not self._store.has_layer(old, digest):
+            lies_as = self._store.layer(old, digest)
+            if lies_as is None:
                 return False
             self._know(old, repository)
             for _ in range(_ATTEMPTS):
                 found = None
                 if adoption.unknown(self._database, [digest]):
-                    found = self._store.find_blob(old, digest)
-                    if found is None:
+                    if self._store.is_copied(old, digest, lies_as):
+                        if not self._store.copy(old, digest, lies_as):
+                            return False
+                    elif (found := self._store.find_blob(old, digest)) is None:
                         return False
                 try:
                     return touches.touch_link(self._database, old.source_id, repository, digest, found)

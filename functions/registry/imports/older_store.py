@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Final
 
 from functions.registry.blobs.errors import BlobStoreUnavailable, ObjectMissing
+from functions.registry.blobs.objects import StoredObject
 from functions.registry.imports import links, names, payloads
+from functions.registry.imports.origin import Blobs, FolderRefused
 from functions.registry.imports.payloads import Refusal
 from functions.registry.imports.places import Place
 from functions.registry.metadata.db import Database
@@ -43,22 +43,25 @@ class Named:
 class OlderStore:
     """One for each process. What is found to be broken is noted, and taken for missing."""
 
-    def __init__(self, database: Database, place: Callable[[], Place], largest_manifest_bytes: int) -> None:
+    def __init__(self, database: Database, reach: Callable[[Old], Blobs], largest_manifest_bytes: int) -> None:
         self._database = database
-        self._make_place = place
+        self._reach = reach
         self._largest_manifest_bytes = largest_manifest_bytes
         self._places = threading.BoundedSemaphore(MOST_AT_ONCE)
+        self._reached: dict[int, Blobs] = {}
 
-    @cached_property
-    def _place(self) -> Place:
-        return self._make_place()
+    def reaches(self, old: Old) -> bool:
+        """Says whether the source can be read from here: a folder is another machine's, mostly."""
+        try:
+            self._blobs(old)
+        except FolderRefused:
+            return False
+        return True
 
-    @cached_property
-    def _threads(self) -> ThreadPoolExecutor:
-        """Makes threads for the blobs of a manifest, which are asked for at once where the listing has not told of
-        them.
-        """
-        return ThreadPoolExecutor(MOST_AT_ONCE, thread_name_prefix="touch")
+    def _blobs(self, old: Old) -> Blobs:
+        if old.source_id not in self._reached:
+            self._reached[old.source_id] = self._reach(old)
+        return self._reached[old.source_id]
 
     @contextmanager
     def one_of_few(self) -> Iterator[None]:
@@ -72,12 +75,13 @@ class OlderStore:
 
     def named(self, old: Old, tag: Tag) -> Named | None:
         """Asks what the tag names there now: two small requests."""
-        name = old.prefix + names.current_link_name(old.path, tag)
-        found = self._place.find(name)
+        origin = self._blobs(old).origin
+        name = origin.root + names.current_link_name(old.path, tag)
+        found = origin.place.find(name)
         if found is None:
             return None
         try:
-            digest = links.read(self._place.read(name, links.MOST_BYTES))
+            digest = links.read(origin.place.read(name, links.MOST_BYTES))
         except ObjectMissing:
             return None
         if digest is None:
@@ -86,11 +90,12 @@ class OlderStore:
 
     def read_manifest(self, old: Old, digest: Digest) -> FetchedManifest | None:
         """Returns None if the repository there has none of that digest, or none that can be taken."""
-        link = self._place.find(old.prefix + names.revision_link_name(old.path, digest))
-        if link is None or not self._holds(link.name, link.md5, digest):
+        origin = self._blobs(old).origin
+        link = origin.place.find(origin.root + names.revision_link_name(old.path, digest))
+        if link is None or self._named_by(origin.place, link, digest) != digest:
             return None
         try:
-            payload = self._place.read(old.prefix + names.blob_name(digest), self._largest_manifest_bytes + 1)
+            payload = origin.place.read(origin.root + names.blob_name(digest), self._largest_manifest_bytes + 1)
         except ObjectMissing:
             self._note(old, digest, Refusal("manifest_missing"))
             return None
@@ -100,35 +105,55 @@ class OlderStore:
             return None
         return FetchedManifest(digest, taken, payload, link.updated)
 
-    def has_layer(self, old: Old, digest: Digest) -> bool:
-        """Says whether the repository there links the blob."""
-        link = self._place.find(old.prefix + names.layer_link_name(old.path, digest))
-        return link is not None and self._holds(link.name, link.md5, digest)
+    def layer(self, old: Old, digest: Digest) -> Digest | None:
+        """Returns the digest under which the layer's bytes lie, None if the repository there does not link it.
+
+        That is its own, or its sha256 where it was pushed by another algorithm.
+        """
+        origin = self._blobs(old).origin
+        link = origin.place.find(origin.root + names.layer_link_name(old.path, digest))
+        named = None if link is None else self._named_by(origin.place, link, digest)
+        is_good = named is not None and (named == digest or named.algorithm != digest.algorithm)
+        return named if is_good else None
 
     def has_repository(self, old: Old) -> bool:
+        origin = self._blobs(old).origin
         with self.one_of_few():
-            return bool(self._place.page(old.prefix + names.repository_prefix(old.path)).objects)
+            return bool(origin.place.page(origin.root + names.repository_prefix(old.path)).objects)
 
     def find_blobs(self, old: Old, named: Sequence[Digest]) -> tuple[list[FoundBlob], list[Digest]]:
-        """Returns those that no row tells of and the store has, and all that it has."""
+        """Returns those that no row tells of and the store has, and all that it has.
+
+        Of a source that lies elsewhere none is looked for: its blobs are brought one by one, as they are asked for.
+        """
         unknown = adoption.unknown(self._database, named)
-        asked = self._threads.map(lambda digest: self.find_blob(old, digest), unknown) if unknown else ()
+        blobs = self._blobs(old)
+        asked = blobs.pool.map(lambda digest: self.find_blob(old, digest), unknown) if blobs.origin.is_here else ()
         found = [blob for blob in asked if blob is not None]
         denied = set(unknown).difference(blob.digest for blob in found)
         return found, [digest for digest in named if digest not in denied]
 
     def find_blob(self, old: Old, digest: Digest) -> FoundBlob | None:
-        stored = self._place.find(old.prefix + names.blob_name(digest))
+        origin = self._blobs(old).origin
+        stored = origin.place.find(origin.root + names.blob_name(digest))
         return None if stored is None else FoundBlob(digest, stored.size, stored.name, stored.updated)
 
-    def _holds(self, name: str, md5: bytes | None, digest: Digest) -> bool:
-        """Says whether the link names what its folder says; the store's sum tells it, mostly."""
-        if md5 is not None:
-            return md5 == links.sum_of(digest)
+    def is_copied(self, old: Old, digest: Digest, lies_as: Digest) -> bool:
+        """Says whether the blob gets an object of its own: its bytes lie elsewhere, or are another blob's already."""
+        return not self._blobs(old).origin.is_here or lies_as != digest
+
+    def copy(self, old: Old, digest: Digest, lies_as: Digest) -> bool:
+        """Makes the blob one of this registry's, within the store; False if the source hasn't got it either."""
+        return not self._blobs(old).bring([digest], {digest: lies_as} if lies_as != digest else {})
+
+    def _named_by(self, place: Place, link: StoredObject, likely: Digest) -> Digest | None:
+        """Returns what a link names; the store's sum tells whether that is the likely one, mostly."""
+        if links.names(link, likely):
+            return likely
         try:
-            return links.read(self._place.read(name, links.MOST_BYTES)) == digest
+            return links.read(place.read(link.name, links.MOST_BYTES))
         except ObjectMissing:
-            return False
+            return None
 
     def _note(self, old: Old, digest: Digest, refusal: Refusal) -> None:
         problem = Problem(old.path, "manifest", str(digest), refusal.reason, refusal.detail)

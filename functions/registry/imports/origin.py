@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -47,17 +47,26 @@ class Origin:
 
 
 def open_origin(settings: Settings, source_id: int, address: str, prefix: str | None) -> Origin:
-    """`address` is gs://BUCKET[/PREFIX] or a folder. Raises FolderRefused."""
+    """`address` is gs://BUCKET[/PREFIX] or a folder. Asks patiently. Raises FolderRefused."""
+    origin = open_at_once(settings, source_id, address, prefix, settings.storage_timeout_seconds, AT_ONCE)
+    return replace(origin, place=Throttled(origin.place))
+
+
+def open_at_once(
+    settings: Settings, source_id: int, address: str, prefix: str | None, timeout_seconds: float, at_once: int
+) -> Origin:
+    """As above, for whoever is waited for: what is refused is not asked again."""
     if address.startswith(_SCHEME):
         name, _, below = address.removeprefix(_SCHEME).partition("/")
         below = below.strip("/")
-        place = StoredObjects(name, settings.storage_timeout_seconds, AT_ONCE)
+        name = name if prefix is None else settings.bucket
+        place = StoredObjects(name, timeout_seconds, at_once)
         root = prefix or (f"{below}/{LAYOUT_ROOT}" if below else LAYOUT_ROOT)
-        return Origin(source_id, Throttled(place), root, name, is_here=prefix is not None)
+        return Origin(source_id, place, root, name, is_here=prefix is not None)
     if settings.import_folders != "accept":
         raise FolderRefused("SLIPWAY_IMPORT_FOLDERS does not accept folders of this machine")
     folder = Folder(Path(address))
-    return Origin(source_id, Throttled(folder), LAYOUT_ROOT, None, is_here=False, folder=folder)
+    return Origin(source_id, folder, LAYOUT_ROOT, None, is_here=False, folder=folder)
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,9 +39,9 @@ class OpenSources:
         finally:
             self._asking.release()
 
-    def in_bucket(self) -> list[OpenSource]:
-        """Returns the sources that lie in this registry's own bucket: from there single objects are fetched."""
-        return [source for source in self.known() if source.prefix is not None]
+    def layouts(self) -> list[OpenSource]:
+        """Returns the sources that lie in a bucket or a folder: from there single objects are fetched."""
+        return [source for source in self.known() if source.kind == "layout"]
 
     def is_any_followed(self) -> bool:
-        return any(source.is_followed for source in self.in_bucket())
+        return any(source.is_followed for source in self.layouts())

@@ -16,7 +16,7 @@ def with_old_tags(
 
     Raises BlobStoreUnavailable while only a part of its tags is known.
     """
-    if not imports.sources.in_bucket():
+    if not imports.sources.layouts():
         return here
     imports.require_listed(repository)
     old = lists.tag_names(database, repository, page)

@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "start": Later(f"{_IN}.running", "start", "Start it, or bring what changed there since."),
     "pause": Later(f"{_IN}.running", "pause", "Stop working at it."),
     "resume": Later(f"{_IN}.running", "resume", "Go on where it was paused."),
+    "changed": Later(f"{_IN}.running", "changed", "Tell which repositories changed there."),
     "retry": Later(f"{_IN}.running", "retry", "Try once more what failed."),
     "lead": Later(f"{_IN}.running", "lead", "From now on this registry decides."),
     "follow": Later(f"{_IN}.running", "follow", "From now on the other registry decides."),

@@ -29,7 +29,7 @@ from slipway_cli.units import Length
 @click.option(
     "--only", "only", multiple=True, metavar="REPOSITORY", help="These, instead of a catalog's. Again for others."
 )
-@click.option("--untagged", type=click.Choice(["grace", "keep"]), help="What is done with untagged manifests.")
+@click.option("--untagged", type=click.Choice(["grace", "keep", "skip"]), help="What is done with untagged manifests.")
 @click.option("--workers", type=click.IntRange(1, 64), help="How many work at it at once.")
 @click.option("--rate", type=click.IntRange(1, 10_000), help="Requests a second at most, of all workers.")
 @click.option("--username", help="Who reads there.")
@@ -103,11 +103,16 @@ def change(number: int, form: Form, username: str | None, secret_stdin: bool, **
 @number_argument
 @changes
 def rm(number: int, yes: bool, dry_run: bool) -> None:
-    """Forget one that was not started, or is sealed. Nothing that is here goes."""
+    """Forget one that was not started, or is sealed, or could not be listed. Nothing that is here goes."""
     client = connect()
     found = client.get(f"{IMPORTS}/{number}")
-    if found["state"] not in {"added", "sealed"}:
+    if found["state"] not in {"added", "sealed"} and not _is_unlisted(found):
         raise Failed("it is under way: what it holds stays held until it is sealed", f"`slipway import seal {number}`")
     if goes_on(f"forget the import of {found['address']}", yes=yes, dry_run=dry_run):
         client.send("DELETE", f"{IMPORTS}/{number}")
         say("forgotten")
+
+
+def _is_unlisted(found: dict[str, Any]) -> bool:
+    """Says whether it was paused before anything of it was listed."""
+    return found["state"] == "paused" and found["kind"] == "layout" and not found["listed_at"] and not found["due"]

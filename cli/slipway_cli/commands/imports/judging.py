@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import click
@@ -11,6 +12,7 @@ from slipway_cli.commands.imports.shown import IMPORTS, RUNNING, number_argument
 from slipway_cli.failures import Failed
 from slipway_cli.output import Form, count, gives_list, gives_one, plain, say, show_list, show_one, text, time
 from slipway_cli.session import connect
+from slipway_cli.through import Comparison, older
 from slipway_cli.tree import alone
 from slipway_cli.watching import FRAME_SECONDS, pause_for
 
@@ -31,6 +33,8 @@ _VERIFIED: Final = (
     time("began", "began_at"),
     time("ended", "ended_at"),
 )
+# What lies beside a layout that is stale.
+_IN_DATABASE: Final = "lockfiles/database-in-use"
 # Where the names of repositories come from.
 _WHERE: Final = {
     "layout": "the address is that of what holds docker/registry/v2/repositories",
@@ -78,13 +82,20 @@ def _judge(problems: dict[str, int]) -> None:
     "verify",
     "slipway import verify IMPORT-ID --no-wait",
     "slipway import verify IMPORT-ID --rehash 5 --no-wait",
+    "slipway import verify IMPORT-ID --through-old HOST",
 )
 @number_argument
 @click.option("--rehash", type=click.IntRange(1, 100), help="Read and hash so many of a hundred blobs instead.")
+@click.option("--through-old", "old", metavar="REGISTRY", help="Pull everything from there and from here instead.")
 @click.option("--wait/--no-wait", default=True, help="Wait for the end, and tell what was found.")
 @gives_one
-def verify(number: int, rehash: int | None, wait: bool, form: Form) -> None:
+def verify(number: int, rehash: int | None, old: str | None, wait: bool, form: Form) -> None:
     """Compare what is here with a fresh listing of where it came from. Ends with 1 if something differs."""
+    if old is not None:
+        if rehash is not None:
+            raise click.UsageError("--through-old and --rehash are two ways: one at a time")
+        _verify_through(number, old, form)
+        return
     what = "verification" if rehash is None else "rehash"
     client = connect()
     before = client.get(f"{IMPORTS}/{number}")["counts"].get(what, {}).get("began_at")
@@ -97,6 +108,27 @@ def verify(number: int, rehash: int | None, wait: bool, form: Form) -> None:
     show_one(found if form.format == "json" else result, _VERIFIED, form, "checked")
     if wait and result.get("found"):
         raise Failed(f"{result['found']} differences")
+
+
+def _verify_through(number: int, old: str, form: Form) -> None:
+    """Takes as long as pulling all of it twice."""
+    client = connect()
+    comparison = Comparison(client, older(old))
+    began = datetime.now(UTC)
+    for each in client.pages(f"{IMPORTS}/{number}/repositories", "repositories", None, state="imported"):
+        comparison.repository(each["path"], each["name"])
+    result = {
+        "checked": comparison.checked,
+        "found": comparison.found,
+        "differences": comparison.differences,
+        "began_at": began.isoformat(),
+        "ended_at": datetime.now(UTC).isoformat(),
+    }
+    show_one(result, _VERIFIED, form, "checked")
+    if comparison.unshown:
+        say(f"not compared: {comparison.unshown}, which the older registry itself can't show")
+    if comparison.found:
+        raise Failed(f"{comparison.found} differences")
 
 
 def _is_verified(result: dict[str, Any], before: str | None) -> bool:
@@ -119,7 +151,9 @@ def _advice(found: dict[str, Any]) -> Iterator[str]:
     number = found["id"]
     if found["state"] == "added":
         yield f"it was not started: slipway import start {number}"
-    if found["state"] == "paused":
+    if found["state"] == "paused" and _IN_DATABASE in found["reason"]:
+        yield f"{found['reason']}: slipway import rm {number}, then slipway import add https://HOST"
+    elif found["state"] == "paused":
         yield f"it is paused ({found['reason']}): mend that, then slipway import resume {number}"
     if found["state"] in {"opening", "listing"} and found["reason"]:
         yield f"it waits for {found['address']}, and tries again: {found['reason']}"

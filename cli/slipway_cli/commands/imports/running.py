@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from slipway_cli.commands.imports.shown import IMPORTS, ONE, act, number_argument, pattern_argument, watch_import
-from slipway_cli.output import Form, gives_one, show_one
+from slipway_cli.output import Form, gives_one, say, show_one
 from slipway_cli.session import connect
 from slipway_cli.tree import alone
 
@@ -56,6 +56,16 @@ def pause(number: int, form: Form) -> None:
 def resume(number: int, form: Form) -> None:
     """Go on where it was paused."""
     show_one(act(number, "resume"), ONE, form, "id")
+
+
+@alone("changed", "slipway import changed IMPORT-ID team/app")
+@number_argument
+@click.argument("repositories", metavar="REPOSITORY...", nargs=-1, required=True)
+def changed(number: int, repositories: tuple[str, ...]) -> None:
+    """Tell which repositories changed there, by their names there: they are compared at once."""
+    events = [{"action": "push", "target": {"repository": each}} for each in repositories]
+    told = connect().send("POST", f"{IMPORTS}/{number}/events", {"events": events})
+    say(f"compared as soon as may be: {', '.join(told['repositories']) or 'none, for these are no names here'}")
 
 
 @alone("retry", "slipway import retry IMPORT-ID")

@@ -35,6 +35,7 @@ ONE: Final = (
     count("tags", "tags"),
     count("of them here", "imported_tags"),
     count("manifests", "manifests"),
+    count("of them left out", "left_out"),
     text("copied", "counts"),
     text("problems", "problems"),
     text("failing", "failing"),

@@ -35,7 +35,7 @@ def _secret(value: Any) -> str:
 
 CHOICES: Final[Mapping[str, Reader]] = {
     "workers": number(1, 64),
-    "untagged": choice("grace", "keep"),
+    "untagged": choice("grace", "keep", "skip"),
     "renames": _renames,
     "repositories": _names,
     "rate": nullable(number(1, 10_000)),

@@ -80,6 +80,15 @@ ENDPOINTS: Final = (
     ),
     Endpoint(
         method="POST",
+        path=paths.EVENTS,
+        route=routes.TellOfChanges,
+        parse=paths.of_import(routes.TellOfChanges),
+        handler=sources.tell_of_changes,
+        permission=Administrator(),
+        action="import.events",
+    ),
+    Endpoint(
+        method="POST",
         path=paths.ACT,
         route=routes.ActOnImport,
         parse=paths.act,

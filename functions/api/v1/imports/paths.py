@@ -19,6 +19,7 @@ IMPORTS: Final = r"/api/v1/imports"
 IMPORT: Final = r"/api/v1/imports/(?P<import>[^/]+)"
 REPOSITORIES: Final = rf"{IMPORT}/repositories"
 PROBLEMS: Final = rf"{IMPORT}/problems"
+EVENTS: Final = rf"{IMPORT}/events"
 ACT: Final = rf"{IMPORT}/(?P<act>{'|'.join(ACTS)})"
 
 # More digits than the database's numbers have is nobody's.

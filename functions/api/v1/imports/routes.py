@@ -58,6 +58,11 @@ class ListImportProblems(OfImport):
 
 
 @dataclass(frozen=True, slots=True)
+class TellOfChanges(OfImport):
+    """The other registry tells which of its repositories changed."""
+
+
+@dataclass(frozen=True, slots=True)
 class ActOnImport(OfImport):
     """Starts it, pauses it, and the like."""
 

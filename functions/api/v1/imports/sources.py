@@ -18,9 +18,10 @@ from functions.api.web.json_body import Reader, number, repositories, text
 from functions.api.web.pages import cut, link
 from functions.api.web.responses import answer, empty
 from functions.api.web.rows import plain, rows
-from functions.registry.imports import addresses
+from functions.registry.imports import addresses, news
 from functions.registry.imports.addresses import AddressInvalid
 from functions.registry.metadata.db import Database
+from functions.registry.metadata.imports import news as changes
 from functions.registry.metadata.imports import overview, sources, verifying
 from functions.registry.metadata.imports.ending import sealing
 from functions.registry.metadata.imports.exporting import exports
@@ -30,6 +31,9 @@ from functions.registry.metadata.imports.sources import NewSource, SourceExists
 
 _LONGEST_ADDRESS: Final = 1024
 _RECENT_SECONDS: Final = 300
+_MOST_EVENTS: Final = 1000
+# Of the events that CNCF Distribution sends, those after which something else may be pulled.
+_CHANGES: Final = frozenset({"push", "mount", "delete"})
 
 
 def list_imports(context: Context, _: routes.ListImports) -> Response:
@@ -106,6 +110,27 @@ def list_problems(context: Context, route: routes.ListImportProblems) -> Respons
     query = {"n": str(route.size)} | ({"reason": route.reason} if route.reason else {})
     headers = link(f"/api/v1/imports/{route.id}/problems", **query, last=str(shown[-1].id)) if more and shown else {}
     return answer({"problems": rows(shown)}, headers=headers)
+
+
+def tell_of_changes(context: Context, route: routes.TellOfChanges) -> Response:
+    """Takes the envelope of CNCF Distribution's notifications. Nobody vouches for what it says: what it names is
+    compared.
+    """
+    fields = json_body.read(context, {"events": _changed}, {})
+    found = _known(context, route.id)
+    changed = news.named(sorted(fields["events"]), found.options.get("renames") or {})
+    changes.note(context.services.database, route.id, changed)
+    context.services.work_trigger.publish()
+    return answer({"repositories": sorted(changed)})
+
+
+def _changed(value: Any) -> set[str]:
+    """Returns the repositories that events tell of; whatever else they say is nothing to us."""
+    if not isinstance(value, list) or len(value) > _MOST_EVENTS:
+        raise ValueError(f"takes a list of at most {_MOST_EVENTS} events")
+    told = [each for each in value if isinstance(each, dict) and str(each.get("action")) in _CHANGES]
+    targets = [each["target"] for each in told if isinstance(each.get("target"), dict)]
+    return {target["repository"] for target in targets if isinstance(target.get("repository"), str)}
 
 
 def act(context: Context, route: routes.ActOnImport) -> Response:

@@ -9,7 +9,9 @@ from typing import Final
 from uuid import UUID
 
 from functions.registry.metadata.db import Database, Statement
-from functions.registry.metadata.imports.vocabulary import Mode, RepositoryState, SourceState, Untagged
+from functions.registry.metadata.imports.vocabulary import LAYOUT_ROOT, Mode, RepositoryState, SourceState, Untagged
+
+_SCHEME: Final = "gs://"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +28,16 @@ class WorkSource:
     workers: int
     renames: dict[str, str]
     is_repairing: bool
+    keeps_deleted: bool
     opened_at: datetime
     is_listed: bool
+
+    def root_in(self, bucket: str) -> str | None:
+        """Returns what the names of its objects begin with in that bucket; None if it doesn't lie there."""
+        name, _, below = self.address.removeprefix(_SCHEME).partition("/")
+        if not self.address.startswith(_SCHEME) or name != bucket:
+            return None
+        return f"{below}/{LAYOUT_ROOT}" if below else LAYOUT_ROOT
 
 
 _AT_WORK: Final = Statement(
@@ -35,7 +45,9 @@ _AT_WORK: Final = Statement(
     WorkSource,
     """
     SELECT id, address, prefix, mark, mode, state, untagged, workers, coalesce(options -> 'renames', '{}'),
-           coalesce(CAST(options ->> 'repair' AS boolean), true), coalesce(opened_at, created_at), listed_at IS NOT NULL
+           coalesce(CAST(options ->> 'repair' AS boolean), true),
+           coalesce(CAST(options ->> 'keeps_deleted' AS boolean), false), coalesce(opened_at, created_at),
+           listed_at IS NOT NULL
       FROM import_sources
      WHERE state NOT IN ('added', 'sealed') AND state IN ('opening', 'listing', 'open') AND kind = 'layout'
      ORDER BY id

@@ -11,10 +11,14 @@ from functions.registry.metadata.imports.vocabulary import SourceKind
 
 @dataclass(frozen=True, slots=True)
 class OpenSource:
-    """A source that is being moved in, as a process remembers it for a while. Its modes are asked for each time."""
+    """A source that is being moved in, as a process remembers it for a while. Its modes are asked for each time.
+
+    `prefix` is None where it does not lie in this registry's bucket.
+    """
 
     id: int
     kind: SourceKind
+    address: str
     prefix: str | None
     is_listed: bool
     is_followed: bool
@@ -26,7 +30,7 @@ _OPEN: Final = Statement(
     "imports_open_sources",
     OpenSource,
     """
-    SELECT id, kind, prefix, listed_at IS NOT NULL,
+    SELECT id, kind, address, prefix, listed_at IS NOT NULL,
            mode = 'follow' OR EXISTS (SELECT FROM import_modes WHERE source_id = import_sources.id AND mode = 'follow'),
            coalesce(options -> 'renames', '{}')
       FROM import_sources

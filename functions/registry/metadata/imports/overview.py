@@ -15,6 +15,7 @@ from functions.registry.metadata.imports.vocabulary import ProblemKind, Reason, 
 class Overview:
     """A source and how far it is; sums of `tags`, `manifests` and `objects` are those of its repositories, as listed.
 
+    `left_out` are manifests that belong to no tag, where somebody chose to leave them there.
     `recent_objects` became part of this registry within the last five minutes. `due` are repositories that somebody is
     at work on, or is to be by now, and pieces of a listing; `failing` are up to five that were tried again and again.
     """
@@ -37,6 +38,7 @@ class Overview:
     repositories: dict[str, int]
     tags: int
     manifests: int
+    left_out: int
     objects: int
     imported_tags: int
     imported_objects: int
@@ -82,7 +84,8 @@ _GET: Final = Statement(
            (SELECT coalesce(json_agg(json_build_object('repositories', pattern, 'mode', mode) ORDER BY id), '[]')
               FROM import_modes WHERE source_id = source.id),
            coalesce(sums.states, '{}'), CAST(coalesce(sums.tags, 0) AS bigint),
-           CAST(coalesce(sums.manifests, 0) AS bigint), CAST(coalesce(sums.objects, 0) AS bigint),
+           CAST(coalesce(sums.manifests, 0) AS bigint), CAST(coalesce(sums.left_out, 0) AS bigint),
+           CAST(coalesce(sums.objects, 0) AS bigint),
            CAST(coalesce(sums.imported_tags, 0) AS bigint), CAST(coalesce(sums.imported_objects, 0) AS bigint),
            CAST(coalesce(sums.recent_objects, 0) AS bigint),
            CAST(coalesce(sums.due, 0) AS bigint)
@@ -95,11 +98,12 @@ _GET: Final = Statement(
       FROM import_sources AS source
       LEFT JOIN LATERAL (
            SELECT json_object_agg(state, number) AS states, sum(tags) AS tags, sum(manifests) AS manifests,
-                  sum(objects) AS objects, sum(tags) FILTER (WHERE state = 'imported') AS imported_tags,
+                  sum(left_out) AS left_out, sum(objects) AS objects,
+                  sum(tags) FILTER (WHERE state = 'imported') AS imported_tags,
                   sum(objects) FILTER (WHERE state = 'imported') AS imported_objects, sum(recent) AS recent_objects,
                   sum(due) AS due
              FROM (SELECT state, count(*) AS number, sum(tags) AS tags, sum(manifests) AS manifests,
-                          sum(objects) AS objects,
+                          sum(left_out) AS left_out, sum(objects) AS objects,
                           sum(objects) FILTER (WHERE imported_at > now() - interval '5 minutes') AS recent,
                           count(*) FILTER (WHERE lease_until > now() OR export_due_at <= now() OR (
                               due_at <= now() AND state IN ('listed', 'importing', 'imported'))) AS due
@@ -179,8 +183,17 @@ _RETRY: Final = Statement(
     """,
 )
 
+# One that was paused before its listing began has given nothing yet either.
 _REMOVE: Final = Statement(
-    "imports_remove_source", int, "DELETE FROM import_sources WHERE id = :id AND state IN ('added', 'sealed')"
+    "imports_remove_source",
+    int,
+    """
+    DELETE FROM import_sources AS source
+     WHERE source.id = :id
+       AND (source.state IN ('added', 'sealed')
+            OR (source.state = 'paused' AND source.listed_at IS NULL AND source.kind = 'layout'
+                AND NOT EXISTS (SELECT FROM import_ranges WHERE source_id = :id)))
+    """,
 )
 
 
@@ -233,5 +246,5 @@ def retry(db: Database, source_id: int) -> int:
 
 
 def remove(db: Database, source_id: int) -> bool:
-    """Forgets a source that was not started, or is sealed. False otherwise."""
+    """Forgets a source that was not started, or is sealed, or could not be listed at all. False otherwise."""
     return db.count(_REMOVE(id=source_id)) > 0

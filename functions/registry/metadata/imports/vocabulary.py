@@ -16,7 +16,7 @@ from functions.registry.oci.digest import Digest
 SourceKind = Literal["layout", "registry"]
 SourceState = Literal["added", "opening", "listing", "open", "paused", "sealing", "sealed"]
 Mode = Literal["follow", "lead"]
-Untagged = Literal["grace", "keep"]
+Untagged = Literal["grace", "keep", "skip"]
 Tree = Literal["blobs", "repositories", "verification", "rehash"]
 RepositoryState = Literal["listed", "importing", "imported", "refused", "handed_back", "dropped"]
 TagState = Literal["listed", "applied", "overruled"]

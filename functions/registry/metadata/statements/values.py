@@ -28,5 +28,5 @@ def parameter(value: object) -> object:
     if isinstance(value, Digest):
         return value.to_bytes()
     if isinstance(value, list | tuple):
-        return [parameter(item) for item in value]
+        return [item.to_bytes() if isinstance(item, Digest) else item for item in value]
     return str(value) if isinstance(value, str) else value

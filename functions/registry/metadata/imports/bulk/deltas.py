@@ -151,10 +151,11 @@ def lock_tags(session: Session, held: Mapping[int, int], changed: Changed, gone:
         session.all(_LOCK(repository_ids=[id_ for id_, _ in touched], names=[name for _, name in touched]))
 
 
-def follow(session: Session, changed: Changed, gone: Gone) -> list[Conflict]:
+def follow(session: Session, changed: Changed, gone: Gone, *, keeps_deleted: bool = False) -> list[Conflict]:
     """Moves and deletes the tags that are here as they were imported; gives those that stay though they changed there.
 
-    From then on what the source has now is what is compared with.
+    From then on what the source has now is what is compared with. With `keeps_deleted` what is gone there stays here,
+    as if it had been pushed here.
     """
     conflicts: list[Conflict] = []
     if changed:
@@ -172,6 +173,9 @@ def follow(session: Session, changed: Changed, gone: Gone) -> list[Conflict]:
         conflicts += _CONFLICTS.read(found)
     if gone:
         names = {"ids": [id_ for id_, _ in gone], "names": [name for _, name in gone]}
+        if keeps_deleted:
+            session.count(_FORGET(**names))
+            return conflicts
         kept = session.batch([_DELETE(**names), _KEPT(**names), _FORGET(**names)])[1]
         conflicts += _KEPT.read(kept)
     return conflicts

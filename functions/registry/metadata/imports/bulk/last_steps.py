@@ -15,12 +15,15 @@ from functions.registry.metadata.imports.vocabulary import Problem
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What the last listing of a claimed repository showed, and when that began."""
+    """What the last listing of a claimed repository showed, and when that began; `left_out` are manifests that are
+    there, and not to come.
+    """
 
     id: int
     lease: int
     tags: int
     manifests: int
+    left_out: int
     links: int
     objects: int
     oldest: datetime | None
@@ -47,11 +50,12 @@ _DONE: Final = Statement(
     UPDATE import_repositories AS old
        SET state = 'imported', imported_at = coalesce(old.imported_at, now()), compared_at = done.compared_at,
            tags = done.tags, manifests = done.manifests, links = done.links, objects = done.objects,
+           left_out = CASE old.state WHEN 'imported' THEN old.left_out ELSE 0 END + done.left_out,
            oldest = done.oldest, newest = done.newest, asked_at = NULL, attempts = 0, error = NULL
       FROM unnest(CAST(:ids AS bigint[]), CAST(:tags AS bigint[]), CAST(:manifests AS bigint[]),
-                  CAST(:links AS bigint[]), CAST(:objects AS bigint[]), CAST(:oldest AS timestamptz[]),
-                  CAST(:newest AS timestamptz[]), CAST(:compared AS timestamptz[]))
-           AS done (id, tags, manifests, links, objects, oldest, newest, compared_at)
+                  CAST(:left_out AS bigint[]), CAST(:links AS bigint[]), CAST(:objects AS bigint[]),
+                  CAST(:oldest AS timestamptz[]), CAST(:newest AS timestamptz[]), CAST(:compared AS timestamptz[]))
+           AS done (id, tags, manifests, left_out, links, objects, oldest, newest, compared_at)
      WHERE old.id = done.id
     """,
 )
@@ -119,19 +123,22 @@ _END_EMPTY: Final = Statement(
     UPDATE import_repositories AS old
        SET state = CASE old.state WHEN 'importing' THEN 'imported' ELSE old.state END,
            imported_at = coalesce(old.imported_at, now()), compared_at = done.compared_at,
-           tags = 0, manifests = 0, links = 0, objects = done.objects, asked_at = NULL, due_at = NULL,
-           lease_until = '-infinity', attempts = 0, error = NULL
+           tags = 0, manifests = 0, links = 0, objects = done.objects, asked_at = NULL,
+           due_at = CASE WHEN old.due_at <= now() THEN old.due_at END, lease_until = '-infinity', attempts = 0,
+           error = NULL
       FROM unnest(CAST(:ids AS bigint[]), CAST(:leases AS bigint[]), CAST(:objects AS bigint[]),
                   CAST(:compared AS timestamptz[])) AS done (id, lease, objects, compared_at)
      WHERE old.id = done.id AND old.lease = done.lease
     """,
 )
 
+# Whoever was told meanwhile that it changed has made it due: it may have been listed before that.
 _RELEASE: Final = Statement(
     "imports_release_repositories",
     int,
     """
-    UPDATE import_repositories AS old SET due_at = NULL, lease_until = '-infinity'
+    UPDATE import_repositories AS old
+       SET due_at = CASE WHEN old.due_at <= now() THEN old.due_at END, lease_until = '-infinity'
       FROM unnest(CAST(:ids AS bigint[]), CAST(:leases AS bigint[])) AS mine (id, lease)
      WHERE old.id = mine.id AND old.lease = mine.lease AND old.state = 'imported'
     """,
@@ -175,6 +182,7 @@ def finish(session: Session, done: Sequence[Done], bases: Bases, problems: Seque
                 ids=ids,
                 tags=[each.tags for each in done],
                 manifests=[each.manifests for each in done],
+                left_out=[each.left_out for each in done],
                 links=[each.links for each in done],
                 objects=[each.objects for each in done],
                 oldest=[each.oldest for each in done],

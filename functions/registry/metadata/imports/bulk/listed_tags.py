@@ -14,15 +14,19 @@ class RisenTags(Exception):
     """Somebody pushed and deleted such tags here meanwhile: they are not to come back."""
 
 
+# Most are known from the listing: of these not even a lock is written.
 _PUT_BASES: Final = Statement(
     "imports_put_bases",
     int,
     """
     INSERT INTO import_tags AS base (import_id, name, digest, generation, created_at, updated_at)
-    SELECT * FROM unnest(CAST(:ids AS bigint[]), CAST(:names AS text[]), CAST(:digests AS bytea[]),
-                         CAST(:generations AS bigint[]), CAST(:created AS timestamptz[]),
-                         CAST(:updated AS timestamptz[]))
-             AS listed (id, name, digest, generation, created_at, updated_at)
+    SELECT listed.*
+      FROM unnest(CAST(:ids AS bigint[]), CAST(:names AS text[]), CAST(:digests AS bytea[]),
+                  CAST(:generations AS bigint[]), CAST(:created AS timestamptz[]), CAST(:updated AS timestamptz[]))
+           AS listed (id, name, digest, generation, created_at, updated_at)
+     WHERE NOT EXISTS (SELECT FROM import_tags AS known
+                        WHERE known.import_id = listed.id AND known.name = listed.name
+                          AND known.generation >= listed.generation)
      ORDER BY listed.id, listed.name
     ON CONFLICT (import_id, name) DO UPDATE
        SET digest = excluded.digest, generation = excluded.generation, created_at = excluded.created_at,

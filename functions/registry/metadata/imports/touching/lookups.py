@@ -16,11 +16,13 @@ from functions.registry.oci.name import RepositoryName, Tag
 class Old:
     """A repository of a source. While the source is being listed there may be no row of it: then `id` is None.
 
-    `is_listed` tells whether all its tags are known.
+    `prefix` is None where the source does not lie in this registry's bucket; `is_listed` tells whether all its tags are
+    known.
     """
 
     source_id: int
-    prefix: str
+    address: str
+    prefix: str | None
     id: int | None
     path: str
     state: RepositoryState | None
@@ -48,20 +50,22 @@ class TagBase:
     is_base: bool
 
 
-# Of the sources that lie in this registry's bucket. One that is only opening gives nothing yet, one that is sealed
-# nothing any more.
+# Of the sources that are layouts. One that is only opening, or was paused while it was, gives nothing yet, one that is
+# sealed nothing any more.
 _FIND: Final = Statement(
     "imports_find_repository",
     Old,
     """
-    SELECT source.id, source.prefix, old.id, coalesce(old.path, asked.path), old.state,
+    SELECT source.id, source.address, source.prefix, old.id, coalesce(old.path, asked.path), old.state,
            import_mode(source.id, :repository),
            source.listed_at IS NOT NULL OR coalesce(old.objects > 0, false)
       FROM import_sources AS source
       JOIN unnest(CAST(:source_ids AS bigint[]), CAST(:paths AS text[])) AS asked (source_id, path)
         ON asked.source_id = source.id
       LEFT JOIN import_repositories AS old ON old.source_id = source.id AND old.name = :repository
-     WHERE source.state NOT IN ('added', 'opening', 'sealing', 'sealed') AND source.prefix IS NOT NULL
+     WHERE source.state NOT IN ('added', 'opening', 'sealing', 'sealed') AND source.kind = 'layout'
+       AND (source.state <> 'paused' OR source.listed_at IS NOT NULL
+            OR EXISTS (SELECT FROM import_ranges WHERE import_ranges.source_id = source.id))
        AND (old.id IS NOT NULL OR (source.listed_at IS NULL AND asked.path IS NOT NULL))
      ORDER BY old.id IS NULL, source.id
     """,
