@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -84,12 +85,12 @@ def test_what_does_not_come_through_is_told(here: Stand, other: Other, old: OldR
     other.hold_image("team/first", "v1")
     other.hold_image("team/first", "new")
     other.blobs["team/first"].pop(image.blob_digests[1])
-    ended = here("import", "verify", import_id, "--through-old", other.address)
+    ended = here("import", "verify", import_id, "--through-old", other.address, "-o", "json")
     assert ended.code == 1
-    said = ended.out + ended.err
-    assert "manifest v1: other bytes" in said
-    assert "manifest new: not here" in said
-    assert f"blob {image.blob_digests[1]}: here, and not there" in said
+    told = json.loads(ended.out)["differences"]
+    assert "team/first manifest v1: other bytes" in told
+    assert "team/first manifest new: not here" in told
+    assert f"team/first blob {image.blob_digests[1]}: here, and not there" in told
     other.odd["manifests/same"] = lambda handler: handler.failing()
     ended = here("import", "verify", import_id, "--through-old", other.address)
     assert "not compared: 1" in ended.err
