@@ -840,11 +840,15 @@ CREATE FUNCTION public.lock_usage(ids bigint[]) RETURNS void
 $$;
 
 CREATE FUNCTION public.manifest_document(payload bytea) RETURNS json
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE plpgsql IMMUTABLE
     AS $$
-    SELECT regexp_replace(convert_from(payload, 'UTF8'),
-                          '\\u(0000|[dD][89a-fA-F][0-9a-fA-F]{2})', '\\ufffd', 'g')::json
-$$;
+DECLARE content text := convert_from(payload, 'UTF8');
+BEGIN
+    IF strpos(content, '\u') > 0 THEN
+        content := regexp_replace(content, '\\u(0000|[dD][89a-fA-F][0-9a-fA-F]{2})', '\\ufffd', 'g');
+    END IF;
+    RETURN content::json;
+END $$;
 
 CREATE FUNCTION public.manifest_kind(media_type text, artifact_type text, layer_type text) RETURNS text
     LANGUAGE sql IMMUTABLE

@@ -19,3 +19,13 @@ CREATE OR REPLACE FUNCTION review_new_links() RETURNS trigger LANGUAGE plpgsql A
      WHERE review.review_after < excluded.review_after;
     RETURN NULL;
 END $$;
+
+-- As it was, but that only a payload with an escape is gone through for those that no text can hold.
+CREATE OR REPLACE FUNCTION manifest_document(payload bytea) RETURNS json LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE content text := convert_from(payload, 'UTF8');
+BEGIN
+    IF strpos(content, '\u') > 0 THEN
+        content := regexp_replace(content, '\\u(0000|[dD][89a-fA-F][0-9a-fA-F]{2})', '\\ufffd', 'g');
+    END IF;
+    RETURN content::json;
+END $$;
