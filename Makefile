@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH PYTHONOPTIMIZE PYTHONWARNINGS PIP_USER PIP_TARGET PIP_PREFIX
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up reset seed cli check format test test-slow test-fuzz test-security test-clients test-clients-more test-browser test-terraform migrate-demo rehearsal conformance conformance-all soak starts schema api-tables bench bench-counters bench-events bench-fsck bench-gc bench-front bench-lists bench-moves bench-moving-in bench-neighbours bench-background bench-backups bench-console lock screenshot drill
+.PHONY: help setup up reset seed cli check format test test-slow test-fuzz test-security test-clients test-clients-more test-browser test-terraform migrate-demo rehearsal conformance conformance-all soak starts schema api-tables bench bench-transfers bench-starts bench-authorising bench-counters bench-events bench-fsck bench-gc bench-front bench-lists bench-moves bench-moving-in bench-neighbours bench-background bench-backups bench-console lock screenshot drill
 
 help:  ## Show what this Makefile can do
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*?## "} {printf "  make %-14s %s\n", $$1, $$2}'
@@ -181,10 +181,16 @@ screenshot: $(VENV)/.made  ## Write docs/terminal.svg anew, beside a `make up` t
 api-tables: $(VENV)/.made-dev  ## Write the tables of docs/api.md and docs/errors.md anew from openapi.json
 	@$(BIN)/python -m local.api_tables
 
-bench: $(VENV)/.made-dev  ## Measure transfers, starts and requests; writes benchmarks/results
-	@$(BIN)/python -m benchmarks.transfer
-	@$(BIN)/python -m benchmarks.start
-	@$(BIN)/python -m benchmarks.requests
+bench: $(VENV)/.made-dev  ## Compare with the other registries that are installed; writes benchmarks/results (ARGS=--short: four minutes; RIVAL=URL: one that runs already)
+	@$(BIN)/python -m benchmarks.rivals $(if $(RIVAL),--rival "$(RIVAL)") $(ARGS)
+
+bench-transfers: $(VENV)/.made-dev  ## Measure large blobs against the bare Google client; writes benchmarks/results (ARGS="--gibibytes 1")
+	@$(BIN)/python -m benchmarks.transfer $(ARGS)
+
+bench-starts: $(VENV)/.made-dev  ## Measure starts, of everything and of the api from its archive; writes benchmarks/results
+	@$(BIN)/python -m benchmarks.start $(ARGS)
+
+bench-authorising: $(VENV)/.made-dev  ## Measure what signing in costs; writes benchmarks/results
 	@$(BIN)/python -m benchmarks.authorising
 
 bench-counters: $(VENV)/.made-dev  ## Measure what counting costs pushes and pulls; writes benchmarks/results

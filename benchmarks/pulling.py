@@ -36,7 +36,7 @@ def pull_while_computing(port: int, seconds: float) -> list[float]:
 
 def pull_while_collecting(api_port: int, gc_port: int) -> list[float]:
     """Pulls until the gc function has collected everything that is due."""
-    collecting = threading.Thread(target=_wake, args=(gc_port,))
+    collecting = threading.Thread(target=wake, args=(gc_port,))
     collecting.start()
     return pull_while(api_port, collecting.is_alive)
 
@@ -69,7 +69,7 @@ def ask(port: int, method: str, path: str) -> Any:
     return answer
 
 
-def _wake(port: int) -> None:
+def wake(port: int) -> None:
     """Returns when garbage collection is over."""
     message = {"messageId": "1", "data": base64.b64encode(trigger.encode()).decode()}
     connection = http.client.HTTPConnection(HOST, port, timeout=_FUNCTION_PATIENCE)

@@ -136,6 +136,13 @@ class Children:
         child.start()
         return child
 
+    def process_of(self, name: str) -> int:
+        """Returns the number of the process of the child of that name. Raises LookupError if none was started."""
+        for child in self._children:
+            if child.name == name and child.process is not None:
+                return child.process.pid
+        raise LookupError(f"no child named {name} was started")
+
     def require_running(self) -> None:
         for child in self._children:
             child.require_running()
