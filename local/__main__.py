@@ -19,7 +19,7 @@ from local.guard import StartRefused
 from local.kept import read_kept
 from local.postgres import Postgres, PostgresFailed
 from local.processes import ChildFailed
-from local.programs import Data
+from local.programs import Data, processors
 from local.reset import reset
 from local.stack import Options, Stack
 
@@ -94,7 +94,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     up.add_argument("--data", type=Path, default=Path(".slipway"), help="where data and logs are kept")
     up.add_argument("--ephemeral", action="store_true", help="faster, but data may be lost if the machine crashes")
-    up.add_argument("--api-processes", type=int, default=1, metavar="N", help="processes of the api function")
+    up.add_argument(
+        "--api-processes",
+        type=int,
+        default=processors(),
+        metavar="N",
+        help="processes of the api function (default: one for each processor, at most four)",
+    )
     up.add_argument(
         "--access",
         choices=["open", "token"],

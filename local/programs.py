@@ -37,6 +37,7 @@ SIGNER: Final = "GOOGLOCALSLIPWAY"
 ACCESS_SECRETS: Final = ("SLIPWAY_TOKEN_KEYS", "SLIPWAY_PEPPER", "SLIPWAY_ADMIN_SECRET")
 # Uploads hold a thread each for as long as they last.
 THREADS: Final = 32
+_MOST_API_PROCESSES: Final = 4
 # What to put before the command of a program that nobody waits for.
 LOWEST_PRIORITY: Final = ("nice", "-n", "19") if shutil.which("nice") else ()
 
@@ -154,6 +155,11 @@ def _name_of_storage() -> str:
     A machine without /etc/hosts may not know the name; the address serves there.
     """
     return "localhost" if knows_localhost() else HOST
+
+
+def processors() -> int:
+    """Returns how many processes of the api function have something to run on. Each has connections of its own."""
+    return min(_MOST_API_PROCESSES, len(os.sched_getaffinity(0)))
 
 
 def storage(data: Data, ports: Ports, listener: socket.socket | None = None) -> Child:

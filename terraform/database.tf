@@ -137,6 +137,14 @@ resource "google_sql_database" "this" {
         database_max_connections (and the tier: each takes memory).
       TEXT
     }
+    # The other half is the server's cache, and what its queries sort.
+    precondition {
+      condition     = local.makes_instance ? local.sessions_memory_mib <= local.database_memory_mib / 2 : true
+      error_message = <<-TEXT
+        ${local.connections_wanted} connections take ${local.sessions_memory_mib} MiB of the database, with the statements that each keeps prepared: more than half of
+        the ${local.database_memory_mib} MiB of ${local.size.database_tier}. Lower instances or connections, or choose a larger database_tier.
+      TEXT
+    }
   }
 
   depends_on = [google_project_service.api]

@@ -88,6 +88,13 @@ locals {
   connections_budget = local.makes_instance ? floor(0.8 * (local.size.database_max_connections - 10)) : var.existing_database.connections
   connections_text   = local.makes_instance ? "${local.size.database_max_connections} of the database" : "the existing database's others"
 
+  # A session takes PostgreSQL's own part, and up to 64 statements that it keeps prepared, by
+  # functions/registry/metadata/connections/prepared.py; docs/performance.md has the figure.
+  session_memory_mib  = 14
+  sessions_memory_mib = local.connections_wanted * local.session_memory_mib
+  shared_core_mib     = { "db-f1-micro" = 614, "db-g1-small" = 1740 }
+  database_memory_mib = try(local.shared_core_mib[local.size.database_tier], tonumber(split("-", local.size.database_tier)[3]))
+
   # What the platform has to allow in the region: all instances of the registry at once.
   registry_vcpus      = local.size.registry_max_instances * (var.http2 ? local.front_vcpus + local.app_vcpus : local.app_vcpus)
   registry_memory_gib = local.size.registry_max_instances * (local.size.registry_memory_mib + (var.http2 ? local.front_memory_mib : 0)) / 1024

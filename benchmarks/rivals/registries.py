@@ -21,7 +21,7 @@ from benchmarks.measure import children_of
 from benchmarks.rivals.asking import Answer, Job, do, request
 from local.guard import HOST, choose_port
 from local.processes import Child, Children
-from local.programs import ROOT, base_environment
+from local.programs import ROOT, base_environment, processors
 from local.stack import Options, Stack
 
 SLIPWAY: Final = "Slipway"
@@ -76,8 +76,8 @@ def _seconds(pid: int) -> float:
 
 @contextmanager
 def slipway(folder: Path) -> Iterator[Registry]:
-    """As durable as `make up` is: the others write their files durably as well."""
-    with Stack(Options(port=0, data=folder)) as stack:
+    """As `make up` is: a process for each processor, and durable, for the others write their files durably as well."""
+    with Stack(Options(port=0, data=folder, api_processes=processors())) as stack:
         parts = {part: stack.children.process_of(name) for name, part in _PARTS.items()}
         yield Registry(SLIPWAY, stack.address, parts, stack=stack)
 

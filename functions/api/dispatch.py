@@ -67,7 +67,7 @@ def handle(services: Services, request: Request) -> Response:
         address = client_address(request, settings.trusted_proxies)
         body = Body(request, address, Pace.of(settings), settings.request_limit_bytes)
         endpoint, response = _answer(services, request, body, address)
-        response.headers["Docker-Distribution-Api-Version"] = "registry/2.0"
+        response.headers.add("Docker-Distribution-Api-Version", "registry/2.0")
         audit.record(services, request, endpoint, record.fields, response.status_code)
         services.pulls_and_pushes.add_if_due()
         return finish(services, request, response, body, record)
@@ -87,7 +87,7 @@ def _answer(services: Services, request: Request, body: Body, address: str) -> t
     endpoint = None
     try:
         telemetry.note(address=address)
-        query = Query(list(request.args.items(multi=True)))
+        query = Query(list(request.args.items(multi=True))) if request.query_string else Query()
         endpoint, route = ENDPOINTS.match(request.method, request.path, query)
         telemetry.note(route=type(route).__name__, repository=getattr(route, "repository", None))
         if reference := getattr(route, "reference", None) or getattr(route, "digest", None):

@@ -33,6 +33,8 @@ class Record:
         return round((time.monotonic() - self.started) * 1000, 1)
 
 
+# Made once: with other options than its own, json.dumps makes one for each line.
+_ENCODER: Final = json.JSONEncoder(default=str, separators=(",", ":"))
 _TRACE: Final = re.compile(r"([0-9a-f]{1,64})(?:/|;|$)")
 _current: Final[ContextVar[Record | None]] = ContextVar("record", default=None)
 
@@ -75,7 +77,7 @@ def log(severity: str, message: str, **fields: Any) -> None:
 
     One that can't be written is dropped: a disk that is full, or a reader that is gone, is no reason to fail.
     """
-    line = json.dumps({"severity": severity, "message": message, **fields}, default=str, separators=(",", ":"))
+    line = _ENCODER.encode({"severity": severity, "message": message, **fields})
     # ValueError: the stream is closed, or its encoding lacks a character.
     with suppress(OSError, ValueError):
         sys.stdout.write(line + "\n")

@@ -112,3 +112,13 @@ run "open_has_to_be_meant" {
 
   expect_failures = [var.accept_open]
 }
+
+run "more_connections_than_the_database_has_memory_for_are_refused" {
+  command = plan
+
+  variables {
+    sizing = { database_tier = "db-f1-micro" }
+  }
+
+  expect_failures = [google_sql_database.this]
+}

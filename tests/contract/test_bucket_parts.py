@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import pytest
 
-from functions.registry.blobs import part
+from functions.registry.blobs import part, wire
 from functions.registry.blobs.errors import BlobStoreUnavailable
 from functions.registry.blobs.part import PartWriter
 from tests.contract.storage_support import QUANTUM, Api, crc32c_of
@@ -72,10 +72,10 @@ def store(only_ours: None, api: Api, monkeypatch: pytest.MonkeyPatch) -> Iterato
 
 def forget_connection() -> None:
     """A thread's connection keeps the time-out it was made with."""
-    connection = getattr(part._thread, "connection", None)
+    connection = getattr(wire._thread, "connection", None)
     if connection is not None:
         connection.close()
-        part._thread.connection = None
+        wire._thread.connection = None
 
 
 def write(writer: PartWriter, content: bytes, piece: int = PIECE) -> None:
@@ -211,7 +211,7 @@ def test_a_store_that_hangs_is_asked_after_the_time_out(store: Store, skip: int)
 def test_a_connection_that_was_closed_while_idle_is_opened_again(store: Store) -> None:
     writer = store.writer("x")
     write(writer, CONTENT[: CHUNK + 1])
-    connection = part._thread.connection
+    connection = wire._thread.connection
     assert connection.sock is not None
     connection.sock.shutdown(2)
     write(writer, CONTENT[CHUNK + 1 :])

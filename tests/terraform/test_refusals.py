@@ -23,6 +23,7 @@ _PIPELINE = {"state_bucket": "state", "variables": "x.tfvars"}
     [
         ({"sizing": {"registry_max_instances": 40}}, "may open 212 connections"),
         ({"sizing": {"database_max_connections": 25}}, "leave 12"),
+        ({"sizing": {"database_tier": "db-f1-micro"}}, "connections take 448 MiB"),
         ({"sizing": {"registry_concurrency": 80}}, "more than half of 512 MiB"),
         ({"sizing": {"upload_chunk_mib": 32}}, "more than half of 512 MiB"),
         ({"sizing": {"registry_concurrency": 0}}, "from 1 to 1000"),

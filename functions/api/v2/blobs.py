@@ -76,14 +76,16 @@ def _streamed(context: Context, digest: Digest, blob: blobs.Blob, wanted: ByteRa
         return _whole(content, digest, blob.size)
     content = _read(context, digest, blob, wanted)
     response = Response(content, HTTPStatus.PARTIAL_CONTENT, content_type="application/octet-stream")
-    response.headers.update(_described(digest, wanted.length))
+    response.headers["Content-Length"] = str(wanted.length)
+    response.headers.extend(_described(digest))
     response.headers["Content-Range"] = f"bytes {wanted.first}-{wanted.last}/{blob.size}"
     return response
 
 
 def _whole(content: bytes | Iterator[bytes], digest: Digest, length: int) -> Response:
     response = Response(content, content_type="application/octet-stream")
-    response.headers.update(_described(digest, length))
+    response.headers["Content-Length"] = str(length)
+    response.headers.extend(_described(digest))
     return response
 
 
@@ -114,9 +116,8 @@ def _to_the_end(digest: Digest, length: int, first: bytes, rest: Iterator[bytes]
         raise BlobStoreUnavailable(reason)
 
 
-def _described(digest: Digest, length: int) -> dict[str, str]:
+def _described(digest: Digest) -> dict[str, str]:
     return {
-        "Content-Length": str(length),
         "Docker-Content-Digest": str(digest),
         "ETag": f'"{digest}"',
         "Accept-Ranges": "bytes",

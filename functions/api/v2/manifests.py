@@ -78,7 +78,8 @@ def _described(context: Context, digest: Digest, media_type: str, payload: bytes
     if has_same_etag(context, digest):
         return not_modified(digest)
     response = Response(payload, content_type=media_type)
-    response.headers.update({"Docker-Content-Digest": str(digest), "ETag": f'"{digest}"', "Content-Length": str(size)})
+    response.headers["Content-Length"] = str(size)
+    response.headers.extend({"Docker-Content-Digest": str(digest), "ETag": f'"{digest}"'})
     return response
 
 

@@ -54,7 +54,7 @@ class Body:
     """
 
     def __init__(self, request: Request, address: str, pace: Pace, most: int = 0) -> None:
-        self._stream = request.stream
+        self._request = request
         self._address = address
         self._pace = pace
         self.announced = request.content_length
@@ -63,7 +63,7 @@ class Body:
         self.is_cut = False
         self._most_read = most if self.announced is not None else most - most // 8
         self.is_too_large = 0 < most < (self.announced or 0)
-        self._is_read = False
+        self._is_read = not self.is_announced
         self._is_gone = False
         self._until: float | None = None
         self._socket = request.environ.get("gunicorn.socket")
@@ -143,10 +143,10 @@ class Body:
         """Returns one piece, which is what has to come within the time of one."""
         size = self._pace.least_bytes
         if self._socket is None:
-            return self._stream.read(size)
+            return self._request.stream.read(size)
         until = self._until or time.monotonic() + self._pace.seconds
         with WAITING.until(until, self._socket, self._address, self._pace.most_slow) as is_let_in:
             if not is_let_in:
                 self.is_cut = True
                 return b""
-            return self._stream.read(size)
+            return self._request.stream.read(size)

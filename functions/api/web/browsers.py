@@ -35,8 +35,9 @@ def protect(response: Response) -> None:
     """
     if "Content-Security-Policy" in response.headers:
         return
-    response.headers.update(PROTECTION)
-    if response.mimetype and not _is_json(response.mimetype):
+    response.headers.extend(PROTECTION)
+    media_type = response.mimetype
+    if media_type and not _is_json(media_type):
         response.headers["Content-Disposition"] = "attachment"
 
 

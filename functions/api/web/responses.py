@@ -67,7 +67,7 @@ def json_response(document: Any, content_type: str = "application/json", **heade
     text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
     # Strangers' text is filtered where it is read; half of a surrogate pair that still came so far is no fault of ours.
     response = Response(text.encode(errors="replace"), content_type=content_type)
-    response.headers.update(headers)
+    response.headers.extend(headers)
     return response
 
 
@@ -89,7 +89,7 @@ def gitlab_headers(settings: Settings) -> dict[str, str]:
 def empty(status: HTTPStatus, headers: dict[str, str]) -> Response:
     response = Response(status=status)
     response.headers.remove("Content-Type")
-    response.headers.update(headers)
+    response.headers.extend(headers)
     return response
 
 

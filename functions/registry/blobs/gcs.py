@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from http import HTTPStatus
+from http.client import HTTPException
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import google_crc32c
 
 from functions.registry.blobs import batch
 from functions.registry.blobs.errors import AccessRefused, BlobStoreUnavailable, ObjectMissing
 from functions.registry.blobs.part import PartWriter, written
+from functions.registry.blobs.wire import Answer, ask
 from functions.registry.blobs.writer import ObjectWriter
 from functions.registry.config import MEBIBYTE, Settings
 
@@ -83,21 +86,32 @@ class Bucket:
         return checksum
 
     def _upload(self, object_name: str, content: bytes) -> dict[str, Any]:
-        """Costs a third of what the client's own upload costs, which makes a message of parts, and a copy."""
-        from google.api_core.exceptions import from_http_response  # noqa: PLC0415  # as below
+        """Costs a quarter of what it does by way of the client's session. Signs in as that does."""
+        from google.api_core.exceptions import from_http_status  # noqa: PLC0415  # as below
 
         client = self._bucket.client
-        response = client._http.post(  # noqa: SLF001  # its session has no other name
-            f"{client.api_endpoint}/upload/storage/v1/b/{quote(self._settings.bucket, safe='')}/o",
-            params={"uploadType": "media", "name": object_name, "ifGenerationMatch": "0"},
-            data=content,
-            headers={"Content-Type": "application/octet-stream"},
-            timeout=self._settings.storage_timeout_seconds,
-        )
-        if response.status_code != HTTPStatus.OK:
-            raise from_http_response(response)
-        stored: dict[str, Any] = response.json()
+        query = urlencode({"uploadType": "media", "name": object_name, "ifGenerationMatch": "0"})
+        url = f"{client.api_endpoint}/upload/storage/v1/b/{quote(self._settings.bucket, safe='')}/o?{query}"
+        answer = self._send(client._http, url, content)  # noqa: SLF001  # its session has no other name
+        if answer.status != HTTPStatus.OK:
+            raise from_http_status(answer.status, _shortened(answer.body.decode(errors="replace")))
+        stored: dict[str, Any] = json.loads(answer.body)
         return stored
+
+    def _send(self, session: Any, url: str, content: bytes) -> Answer:
+        """Sends it once more where the store no longer knows the token. Raises ConnectionError."""
+        refreshing = session._auth_request  # noqa: SLF001  # what the session renews its token with
+        for is_last in (False, True):
+            headers = {"Content-Type": "application/octet-stream"}
+            session.credentials.before_request(refreshing, "POST", url, headers)
+            try:
+                answer = ask("POST", url, headers, (content,), self._settings.storage_timeout_seconds)
+            except (OSError, HTTPException) as error:
+                raise ConnectionError(f"{type(error).__name__}: {error}") from error
+            if answer.status != HTTPStatus.UNAUTHORIZED or is_last:
+                break
+            session.credentials.refresh(refreshing)
+        return answer
 
     def create_empty(self, object_name: str) -> None:
         with translating():

@@ -10,33 +10,21 @@ import base64
 import http.client
 import json
 import random
-import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import google_crc32c
 
-from functions.registry import idle
 from functions.registry.blobs.errors import BlobStoreUnavailable
+from functions.registry.blobs.wire import Answer, ask
 
 _RETRIABLE: Final = frozenset({408, 429, 500, 502, 503, 504})
 _INCOMPLETE: Final = 308
 _ATTEMPTS_WITHOUT_PROGRESS: Final = 9
 _FIRST_WAIT_SECONDS: Final = 0.05
 _LONGEST_WAIT_SECONDS: Final = 8.0
-
-_thread = threading.local()
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    status: int
-    headers: http.client.HTTPMessage
-    body: bytes
 
 
 def written(checksum: int) -> str:
@@ -52,7 +40,7 @@ class PartWriter:
     """
 
     def __init__(self, session_url: str, chunk_bytes: int, timeout_seconds: float) -> None:
-        self._url = urlsplit(session_url)
+        self._session_url = session_url
         self._chunk_bytes = chunk_bytes
         self._timeout_seconds = timeout_seconds
         self._kept: deque[bytes | memoryview] = deque()  # not yet acknowledged
@@ -110,17 +98,17 @@ class PartWriter:
     def _is_done(self, end: int, *, is_last: bool) -> bool:
         return self._object is not None or (not is_last and self._acknowledged >= end)
 
-    def _send(self, end: int, total: str) -> _Answer | None:
+    def _send(self, end: int, total: str) -> Answer | None:
         if end == self._acknowledged:
             return self._ask(total)
         content_range = f"bytes {self._acknowledged}-{end - 1}/{total}"
         return self._try("PUT", content_range, list(self._slice(end - self._acknowledged)))
 
-    def _ask(self, total: str) -> _Answer | None:
+    def _ask(self, total: str) -> Answer | None:
         """Asks how far it has come. With the total known, this also closes a session that has all of it."""
         return self._try("PUT", f"bytes */{total}", ())
 
-    def _take(self, answer: _Answer | None) -> bool:
+    def _take(self, answer: Answer | None) -> bool:
         """Notes what was acknowledged; True if the session must be asked before anything else is sent."""
         if answer is None or answer.status in _RETRIABLE:
             return True
@@ -156,39 +144,13 @@ class PartWriter:
             yield data if len(data) <= count else memoryview(data)[:count]
             count -= len(data)
 
-    def _try(self, method: str, content_range: str, body: Sequence[bytes | memoryview]) -> _Answer | None:
+    def _try(self, method: str, content_range: str, body: Sequence[bytes | memoryview]) -> Answer | None:
         """Returns the answer; None if none came."""
         try:
             return self._request(method, content_range, body)
         except (OSError, http.client.HTTPException):
             return None
 
-    def _request(self, method: str, content_range: str, body: Sequence[bytes | memoryview]) -> _Answer:
-        connection = self._connection()
-        try:
-            connection.putrequest(method, f"{self._url.path}?{self._url.query}", skip_accept_encoding=True)
-            connection.putheader("Content-Length", str(sum(map(len, body))))
-            if content_range:
-                connection.putheader("Content-Range", content_range)
-            connection.endheaders()
-            for data in body:
-                connection.send(data)
-            response = connection.getresponse()
-            answer = _Answer(response.status, response.headers, response.read())
-        except BaseException:
-            connection.close()
-            _thread.connection = None
-            raise
-        _thread.used_at = time.monotonic()
-        return answer
-
-    def _connection(self) -> http.client.HTTPConnection:
-        """Returns the thread's own connection, which is kept open from part to part."""
-        connection: http.client.HTTPConnection | None = getattr(_thread, "connection", None)
-        if connection is None or _thread.origin != self._url.netloc or not idle.is_trusted(_thread.used_at):
-            if connection is not None:
-                connection.close()
-            kind = http.client.HTTPSConnection if self._url.scheme == "https" else http.client.HTTPConnection
-            connection = kind(self._url.netloc, timeout=self._timeout_seconds)
-            _thread.connection, _thread.origin, _thread.used_at = connection, self._url.netloc, time.monotonic()
-        return connection
+    def _request(self, method: str, content_range: str, body: Sequence[bytes | memoryview]) -> Answer:
+        headers = {"Content-Range": content_range} if content_range else {}
+        return ask(method, self._session_url, headers, body, self._timeout_seconds)

@@ -47,9 +47,13 @@ class Places:
 
     def enter(self, *, may_block: bool) -> None:
         """Raises NoPlace."""
-        deadline = time.monotonic() + self._wait_seconds
-        waiting = _Waiting(may_block)
+        now = time.monotonic()
+        deadline = now + self._wait_seconds
         with self._lock:
+            if not self._line and self._has_place(may_block=may_block):
+                self._take(now, may_block=may_block)
+                return
+            waiting = _Waiting(may_block)
             if may_block and not self._blocking_ahead_of(waiting):
                 self._moved_at = time.monotonic()
             self._line.append(waiting)
@@ -74,14 +78,19 @@ class Places:
         for waiting in list(self._line):
             if self._taken == self._size:
                 return
-            if waiting.may_block and self._blocking == self._most_blocking:
-                continue
-            self._line.remove(waiting)
-            self._taken += 1
-            if waiting.may_block:
-                self._blocking += 1
-                self._moved_at = time.monotonic()
-            waiting.is_let_in.set()
+            if self._has_place(may_block=waiting.may_block):
+                self._line.remove(waiting)
+                self._take(time.monotonic(), may_block=waiting.may_block)
+                waiting.is_let_in.set()
+
+    def _has_place(self, *, may_block: bool) -> bool:
+        return self._taken < self._size and not (may_block and self._blocking == self._most_blocking)
+
+    def _take(self, now: float, *, may_block: bool) -> None:
+        self._taken += 1
+        if may_block:
+            self._blocking += 1
+            self._moved_at = now
 
     def _is_in_vain(self, waiting: _Waiting) -> bool:
         if not waiting.may_block or time.monotonic() - self._moved_at < _STANDSTILL_SECONDS:
