@@ -87,7 +87,7 @@ resource "google_cloudfunctions2_function" "api" {
   service_config {
     service_account_email            = google_service_account.this["api"].email
     available_memory                 = "${local.functions["api"].memory_mib}Mi"
-    available_cpu                    = "1"
+    available_cpu                    = tostring(local.api_workers)
     timeout_seconds                  = local.functions["api"].timeout
     min_instance_count               = local.functions["api"].min_instances
     max_instance_count               = local.functions["api"].max_instances
@@ -121,7 +121,7 @@ resource "google_cloudfunctions2_function" "api" {
   lifecycle {
     precondition {
       condition     = local.upload_memory_mib <= local.size.registry_memory_mib / 2
-      error_message = "${local.threads} uploads at once keep ${local.upload_memory_mib} MiB, more than half of ${local.size.registry_memory_mib} MiB: lower registry_concurrency or upload_chunk_mib, or raise registry_memory_mib."
+      error_message = "${local.workers * local.threads} uploads at once keep ${local.upload_memory_mib} MiB, more than half of ${local.size.registry_memory_mib} MiB: lower registry_concurrency or upload_chunk_mib, or raise registry_memory_mib."
     }
     precondition {
       condition     = local.registry_vcpus <= var.quota.vcpus && local.registry_memory_gib <= var.quota.memory_gib

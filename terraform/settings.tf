@@ -47,6 +47,7 @@ locals {
       SLIPWAY_SERVICE            = local.token_service
       SLIPWAY_TRUSTED_PROXIES    = tostring(local.trusted_proxies)
       THREADS                    = tostring(local.threads)
+      WORKERS                    = tostring(local.workers)
     },
     var.console_issuer == null ? {} : {
       SLIPWAY_CONSOLE_ISSUER    = var.console_issuer.issuer

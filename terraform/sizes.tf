@@ -12,6 +12,7 @@ locals {
       registry_min_instances    = 0
       registry_max_instances    = 4
       registry_concurrency      = 16
+      registry_processors       = 1
       registry_connections      = 5
       registry_memory_mib       = 512
       upload_chunk_mib          = 4
@@ -31,6 +32,7 @@ locals {
       registry_min_instances    = 1
       registry_max_instances    = 12
       registry_concurrency      = 20
+      registry_processors       = 1
       registry_connections      = 5
       registry_memory_mib       = 512
       upload_chunk_mib          = 8
@@ -50,6 +52,7 @@ locals {
       registry_min_instances    = 2
       registry_max_instances    = 40
       registry_concurrency      = 40
+      registry_processors       = 1
       registry_connections      = 8
       registry_memory_mib       = 1024
       upload_chunk_mib          = 8
@@ -64,19 +67,22 @@ locals {
 
   size = merge(local.profiles[var.size], { for name, value in var.sizing : name => value if value != null })
 
-  # An upload holds its thread for as long as it takes: with fewer threads than requests, everything would wait.
-  threads = local.size.registry_concurrency
+  # Python runs on one processor at a time: an instance has a process for each, and each its share of the threads. An
+  # upload holds its thread for as long as it takes: with fewer threads than requests, everything would wait.
+  workers = local.size.registry_processors
+  threads = ceil(local.size.registry_concurrency / local.workers)
 
   # With the HTTP/2 front the function is only what builds the image; nobody can reach it.
   api_max_instances = var.http2 ? 1 : local.size.registry_max_instances
   api_connections   = var.http2 ? 1 : local.size.registry_connections
+  api_workers       = var.http2 ? 1 : local.workers
 
   # The lock's session, and a second one for the administrator.
   migrate_connections = 2
 
   connections = {
-    registry = var.http2 ? local.size.registry_max_instances * local.size.registry_connections : 0
-    api      = local.api_max_instances * local.api_connections
+    registry = var.http2 ? local.size.registry_max_instances * local.workers * local.size.registry_connections : 0
+    api      = local.api_max_instances * local.api_workers * local.api_connections
     gc       = local.size.gc_max_instances * local.size.gc_connections
     work     = local.size.work_max_instances * local.size.work_connections
     deliver  = local.size.deliver_max_instances * local.size.deliver_connections
@@ -100,10 +106,10 @@ locals {
   registry_memory_gib = local.size.registry_max_instances * (local.size.registry_memory_mib + (var.http2 ? local.front_memory_mib : 0)) / 1024
   front_vcpus         = 0.5
   front_memory_mib    = 256
-  app_vcpus           = 1
+  app_vcpus           = local.size.registry_processors
 
   # Uploads keep what the store has not acknowledged: about a chunk each.
-  upload_memory_mib = local.threads * local.size.upload_chunk_mib
+  upload_memory_mib = local.workers * local.threads * local.size.upload_chunk_mib
 
   # A push of a large layer is one request. The front, the service and nginx have to agree on how long it may last.
   registry_seconds = 3600

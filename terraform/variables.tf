@@ -72,6 +72,7 @@ variable "sizing" {
     registry_min_instances    = optional(number)
     registry_max_instances    = optional(number)
     registry_concurrency      = optional(number)
+    registry_processors       = optional(number)
     registry_connections      = optional(number)
     registry_memory_mib       = optional(number)
     upload_chunk_mib          = optional(number)
@@ -92,6 +93,10 @@ variable "sizing" {
   validation {
     condition     = var.sizing.registry_concurrency == null ? true : var.sizing.registry_concurrency >= 1 && var.sizing.registry_concurrency <= 1000
     error_message = "registry_concurrency is from 1 to 1000."
+  }
+  validation {
+    condition     = var.sizing.registry_processors == null ? true : contains([1, 2, 4, 6, 8], var.sizing.registry_processors)
+    error_message = "registry_processors is 1, 2, 4, 6 or 8, as an instance may have them."
   }
   validation {
     condition     = var.sizing.registry_connections == null ? true : var.sizing.registry_connections >= 1 && var.sizing.registry_connections <= 100

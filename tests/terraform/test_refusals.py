@@ -26,6 +26,8 @@ _PIPELINE = {"state_bucket": "state", "variables": "x.tfvars"}
         ({"sizing": {"database_tier": "db-f1-micro"}}, "connections take 448 MiB"),
         ({"sizing": {"registry_concurrency": 80}}, "more than half of 512 MiB"),
         ({"sizing": {"upload_chunk_mib": 32}}, "more than half of 512 MiB"),
+        ({"sizing": {"registry_processors": 2}}, "may open 52 connections"),
+        ({"sizing": {"registry_processors": 3}}, "1, 2, 4, 6 or 8"),
         ({"sizing": {"registry_concurrency": 0}}, "from 1 to 1000"),
         ({"sizing": {"gc_connections": -1}}, "No number of them is negative"),
         ({"sizing": {"database_tier": "db-perf-optimized-N-2"}}, "as the edition ENTERPRISE has them"),
