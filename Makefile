@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH PYTHONOPTIMIZE PYTHONWARNINGS PIP_USER PIP_TARGET PIP_PREFIX
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up reset seed cli check format test test-slow test-fuzz test-security test-clients test-clients-more test-browser test-terraform migrate-demo rehearsal conformance conformance-all soak starts schema api-tables bench bench-transfers bench-starts bench-authorising bench-counters bench-events bench-fsck bench-gc bench-front bench-lists bench-moves bench-moving-in bench-neighbours bench-background bench-backups bench-console lock screenshot drill
+.PHONY: help setup up reset seed cli check format test test-slow test-fuzz test-security test-clients test-clients-more test-browser test-terraform migrate-demo rehearsal conformance conformance-all soak starts schema api-tables bench bench-transfers bench-starts bench-scale bench-steady bench-authorising bench-counters bench-events bench-fsck bench-gc bench-front bench-lists bench-moves bench-moving-in bench-neighbours bench-background bench-backups bench-console lock screenshot drill
 
 help:  ## Show what this Makefile can do
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*?## "} {printf "  make %-14s %s\n", $$1, $$2}'
@@ -189,6 +189,12 @@ bench-transfers: $(VENV)/.made-dev  ## Measure large blobs against the bare Goog
 
 bench-starts: $(VENV)/.made-dev  ## Measure starts, of everything and of the api from its archive; writes benchmarks/results
 	@$(BIN)/python -m benchmarks.start $(ARGS)
+
+bench-scale: $(VENV)/.made-dev  ## Measure what grows with the number of tags, up to ten million; writes benchmarks/results (ARGS="--tags 100000 --shared 0")
+	@$(BIN)/python -m benchmarks.scale $(ARGS)
+
+bench-steady: $(VENV)/.made-dev  ## Measure ten minutes of a steady load; writes benchmarks/results (ARGS="--seconds 60")
+	@$(BIN)/python -m benchmarks.steady $(ARGS)
 
 bench-authorising: $(VENV)/.made-dev  ## Measure what signing in costs; writes benchmarks/results
 	@$(BIN)/python -m benchmarks.authorising
