@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH PYTHONOPTIMIZE PYTHONWARNINGS PIP_USER PIP_TARGET PIP_PREFIX
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up reset seed cli check format test test-slow test-fuzz test-security test-clients test-clients-more test-browser test-terraform migrate-demo rehearsal conformance conformance-all soak starts schema api-tables bench bench-transfers bench-starts bench-scale bench-steady bench-authorising bench-counters bench-events bench-fsck bench-gc bench-front bench-lists bench-moves bench-moving-in bench-neighbours bench-background bench-backups bench-console lock screenshot drill
+.PHONY: help setup up reset seed cli check format test test-slow test-fuzz test-security test-clients test-clients-more test-browser test-terraform migrate-demo rehearsal conformance conformance-all soak starts schema api-tables bench bench-transfers bench-starts bench-scale bench-distances bench-steady bench-authorising bench-counters bench-events bench-fsck bench-gc bench-front bench-lists bench-moves bench-moving-in bench-neighbours bench-background bench-backups bench-console lock screenshot drill
 
 help:  ## Show what this Makefile can do
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*?## "} {printf "  make %-14s %s\n", $$1, $$2}'
@@ -192,6 +192,9 @@ bench-starts: $(VENV)/.made-dev  ## Measure starts, of everything and of the api
 
 bench-scale: $(VENV)/.made-dev  ## Measure what grows with the number of tags, up to ten million; writes benchmarks/results (ARGS="--tags 100000 --shared 0")
 	@$(BIN)/python -m benchmarks.scale $(ARGS)
+
+bench-distances: $(VENV)/.made-dev  ## Measure requests with a cloud's distances added; writes benchmarks/results (ARGS="--database-ms 1 --store-ms 20")
+	@$(BIN)/python -m benchmarks.distances $(ARGS)
 
 bench-steady: $(VENV)/.made-dev  ## Measure ten minutes of a steady load; writes benchmarks/results (ARGS="--seconds 60")
 	@$(BIN)/python -m benchmarks.steady $(ARGS)
