@@ -1,6 +1,6 @@
-"""What the sizes cost, from terraform/sizes.tf and assumed prices: `python -m tests.terraform.costs` prints the table.
+"""What the sizes cost, from terraform/sizes.tf and assumed prices: `python -m tests.terraform.costs` prints the tables.
 
-docs/deploy.md has it with the prices; tests/terraform/test_costs.py compares.
+docs/deploy.md has the first with the prices, docs/scale.md the second; tests/terraform/test_costs.py compares.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ _LINE_BYTES, _BALANCER_LINE_BYTES, _SAMPLED = 1300, 1400, 0.05
 _REQUEST_SECONDS: Final = 0.1
 # The share of requests that sends its client to the bucket.
 _READING: Final = 0.6
+# What a thousand objects cost that are written.
+_WRITES: Final = 0.005
 _IMAGES_AND_SECRETS, _PROBES = 0.6, 0.7
 _RULES: Final = 3
 
@@ -46,6 +48,22 @@ USES: Final = {
     "large": Use(100, 20 * 1024, domain=True, pushed_tib=2, metrics=20),
 }
 Row = tuple[str, dict[str, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A pull or a push of an image of six layers: its requests, the objects that it reads or writes, and the CPU that
+    it takes of an instance, by docs/performance.md.
+    """
+
+    name: str
+    requests: int
+    reads: int
+    writes: int
+    cpu_seconds: float
+
+
+JOBS: Final = (Job("pulls", 9, 7, 0, 0.006), Job("pushes", 29, 0, 7, 0.06))
 
 
 def profile(size: str) -> dict[str, str]:
@@ -124,5 +142,22 @@ def _size(gibibytes: int) -> str:
     return f"{gibibytes} GiB" if gibibytes < 1024 else f"{gibibytes // 1024} TiB"
 
 
+def millions() -> str:
+    """Returns the table of what a million jobs cost, in US dollars, by how busy the instances are."""
+    lines = [f"| a million | {', apart | '.join(SIZES)}, apart | {', together | '.join(SIZES)}, together |"]
+    lines.append(f"|---{'|---' * 2 * len(SIZES)}|")
+    for job in JOBS:
+        figures = [_million(job, size, together=together) for together in (False, True) for size in SIZES]
+        lines.append(f"| {job.name} | {' | '.join(f'{figure:.0f}' for figure in figures)} |")
+    return "\n".join(lines)
+
+
+def _million(job: Job, size: str, *, together: bool) -> float:
+    memory = (int(profile(size)["registry_memory_mib"]) + 256) / 1024
+    seconds = job.cpu_seconds if together else job.requests * _REQUEST_SECONDS
+    instances = seconds * 1e6 * (1.5 * _BUSY_VCPU + memory * _BUSY_GIB)
+    return instances + job.requests * _MILLION + 1000 * (job.reads * _READS + job.writes * _WRITES)
+
+
 if __name__ == "__main__":
-    sys.stdout.write(table() + "\n")
+    sys.stdout.write(f"{table()}\n\n{millions()}\n")

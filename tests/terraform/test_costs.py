@@ -7,13 +7,17 @@ from typing import Final
 import pytest
 
 from tests.terraform.core import ROOT
-from tests.terraform.costs import SIZES, profile, table, totals
+from tests.terraform.costs import SIZES, millions, profile, table, totals
 
 _DEPLOY: Final = (ROOT / "docs" / "deploy.md").read_text()
 
 
 def test_the_page_has_the_table() -> None:
     assert table() in _DEPLOY, "python -m tests.terraform.costs prints it"
+
+
+def test_the_page_of_scale_has_what_a_million_costs() -> None:
+    assert millions() in (ROOT / "docs" / "scale.md").read_text(), "python -m tests.terraform.costs prints it"
 
 
 @pytest.mark.parametrize(("size", "most"), [("tiny", 35), ("team", 105)])

@@ -1,14 +1,28 @@
-"""Requests that the server beneath refuses by itself: it would answer them with a page for people."""
+"""What is set otherwise in the server beneath: how it refuses requests by itself, which would be with a page for people,
+and how much of a body it reads at once.
+"""
 
 from __future__ import annotations
 
 import json
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 from gunicorn import util
+from gunicorn.http.unreader import SocketUnreader
 
 from functions.api.web.browsers import PROTECTION
+
+
+# As much as functions/api/web/body.py takes at once, unless a setting says otherwise.
+_PIECE_BYTES: Final = 64 << 10
+
+
+def read_in_pieces() -> None:
+    """Reads bodies piece by piece from now on, in this process. The server would read a mebibyte of one whose length it
+    knows, and copy the rest of that with each piece that is taken: ten times the work.
+    """
+    SocketUnreader.max_body_chunk = _PIECE_BYTES
 
 
 def refuse_in_json() -> None:
