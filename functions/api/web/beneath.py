@@ -1,4 +1,4 @@
-"""What is set otherwise in the server beneath: how it refuses requests by itself, which would be with a page for people,
+"""What is set otherwise in the server beneath: how it refuses requests by itself, which would be with pages for people,
 and how much of a body it reads at once.
 """
 
@@ -12,7 +12,6 @@ from gunicorn import util
 from gunicorn.http.unreader import SocketUnreader
 
 from functions.api.web.browsers import PROTECTION
-
 
 # As much as functions/api/web/body.py takes at once, unless a setting says otherwise.
 _PIECE_BYTES: Final = 64 << 10
