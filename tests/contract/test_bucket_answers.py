@@ -13,7 +13,7 @@ from typing import Any, Final
 import google_crc32c
 import pytest
 
-from functions.registry.blobs import part
+from functions.registry.blobs import part, wire
 from functions.registry.blobs.errors import BlobStoreUnavailable
 from functions.registry.blobs.part import PartWriter
 
@@ -99,9 +99,9 @@ def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
     thread.start()
     session.url = f"http://127.0.0.1:{server.server_port}/upload?upload_id=1"
     yield session
-    if (connection := getattr(part._thread, "connection", None)) is not None:
+    if (connection := getattr(wire._thread, "connection", None)) is not None:
         connection.close()
-        part._thread.connection = None
+        wire._thread.connection = None
     server.shutdown()
     thread.join()
     server.server_close()

@@ -20,9 +20,9 @@ from functions.registry.metadata.access.rules import NewRule
 from functions.registry.metadata.content import blobs, manifests, pushes, tags
 from functions.registry.metadata.content.pushes import Push
 from functions.registry.metadata.db import ChangeRefused, Database
-from functions.registry.metadata.retention import policies, runs
+from functions.registry.metadata.retention import plans, policies, progress, runs
+from functions.registry.metadata.retention.plans import NewPlan
 from functions.registry.metadata.retention.policies import NewPolicy
-from functions.registry.metadata.retention.runs import NewPlan
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.manifest import parse_manifest
 from functions.registry.oci.name import RepositoryName, Tag
@@ -250,12 +250,12 @@ class Machine:
         known = policies.get(self._database, "tidy")
         assert known is not None
         plan = NewPlan(known.id, "tidy", "team", known.revision, judging.written(known), None)
-        run = runs.make_plan(self._database, plan, "somebody")
+        run = plans.add(self._database, plan, "somebody")
         assert planning.make(self._database, _LEEWAY, time.monotonic() + 60, run)
         for _ in range(self._chance.randrange(3)):
             self._chance.choice([self._push_again, self._pull, self._delete])()
         with self._judged():
-            if runs.apply(self._database, run, "somebody"):
+            if progress.begin(self._database, run, "somebody"):
                 assert applying.apply_until(self._database, _LEEWAY, run, time.monotonic() + 60)
         if self._chance.random() < 0.3:
             self._undo(run)

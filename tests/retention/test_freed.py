@@ -6,8 +6,9 @@ import time
 
 from functions.registry import told
 from functions.registry.metadata.db import Database
-from functions.registry.metadata.retention import policies, runs
-from functions.registry.metadata.retention.runs import NewPlan, Run
+from functions.registry.metadata.retention import plans, policies, progress, runs
+from functions.registry.metadata.retention.plans import NewPlan
+from functions.registry.metadata.retention.runs import Run
 from functions.registry.oci.name import RepositoryName
 from functions.registry.retention import applying, judging, planning
 from tests.machines import QUEUES, collecting
@@ -27,7 +28,7 @@ def _plan(database: Database) -> Run:
     known = policies.get(database, "tidy")
     assert known is not None
     plan = NewPlan(known.id, "tidy", "team", known.revision, judging.written(known), None)
-    run = runs.make_plan(database, plan, "somebody")
+    run = plans.add(database, plan, "somebody")
     assert planning.make(database, 70, time.monotonic() + 60, run)
     found = runs.get(database, run)
     assert found is not None
@@ -38,7 +39,7 @@ def _freed(database: Database, run: int) -> tuple[int, int]:
     """By applying it and collecting all: in the registry and in the namespace."""
     collect_all(database)
     before = query(database, _USED)[0][0], query(database, _USED_BY)[0][0]
-    assert runs.apply(database, run, "somebody")
+    assert progress.begin(database, run, "somebody")
     assert applying.apply_until(database, 70, run, time.monotonic() + 60)
     collect_all(database)
     return before[0] - query(database, _USED)[0][0], before[1] - query(database, _USED_BY)[0][0]

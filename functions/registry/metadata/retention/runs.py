@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal, get_args
 
-from functions.registry.metadata.db import Database, Statement, compose
+from functions.registry.metadata.db import Call, Database, Statement, compose
 
 Kind = Literal["plan", "scheduled"]
 State = Literal[
