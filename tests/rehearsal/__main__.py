@@ -29,7 +29,7 @@ from tests.rehearsal.release import MIGRATION, is_next, make_next, release_next
 from tests.rehearsal.stage import Stage, memory_of, set_stage
 
 _MEBIBYTE: Final = 1 << 20
-_MOST_SECONDS: Final = 1800
+_MOST_SECONDS: Final = 3600
 _REPOSITORY: Final = "rehearsal/app"
 # Of the push whose instance is killed.
 _KILLED_MIB: Final = 128
