@@ -17,7 +17,7 @@ from tests.clients.command import Client, isolated_environment
 from tests.clients.engine import docker_engine
 from tests.clients.programs import PROGRAMS, version_of
 
-# An idle machine compresses and sends a GiB in one minute; one that has other work may take ten times as long.
+# Docker compresses what it pushes: a busy machine takes several times as long for a GiB as an idle one.
 _PUSH_SECONDS: Final = 900
 
 
