@@ -114,7 +114,7 @@ class Stack:
         self._tell(postgres.url())
 
     def _tell(self, database: str) -> None:
-        """Where it runs, for the command line: it finds a registry nearby by itself."""
+        """Writes down where it runs, for the command line, which finds a registry nearby by itself."""
         told = {
             "process": os.getpid(),
             "registry": f"http://{self.address}",

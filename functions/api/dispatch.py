@@ -122,7 +122,7 @@ def _answer(services: Services, request: Request, body: Body, address: str) -> t
 
 
 def _wake(services: Services, endpoint: Endpoint) -> None:
-    """What a success leaves to others, who need not come at once."""
+    """Wakes those to whom a success leaves something, and who need not come at once."""
     if endpoint.leaves_garbage:
         services.gc_trigger.send()
     if endpoint.makes_events:

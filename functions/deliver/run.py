@@ -197,5 +197,5 @@ _COUNTED: Final = {"sent": "sent", "waiting": "failed", "dead": "dead"}
 
 
 def _receiver(lane: Lane) -> str:
-    """What is not asked too much at once: a host, or a topic."""
+    """Returns what is not asked too much at once: a host, or a topic."""
     return lane.target if is_topic(lane.target) else lane.target.partition("://")[2].partition("/")[0]

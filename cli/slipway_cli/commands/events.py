@@ -124,7 +124,7 @@ def add(name: str, target: str, repositories: str, form: Form, **chosen: Any) ->
 def _chosen(
     *, tags: str | None, kinds: tuple[str, ...], format_: str | None, authorization_stdin: bool, unordered: bool
 ) -> dict[str, Any]:
-    """What somebody said, as the API takes it."""
+    """Returns what somebody said, as the API takes it."""
     said: dict[str, Any] = {"tags": tags, "kinds": list(kinds) or None, "format": format_}
     if authorization_stdin:
         said["authorization"] = sys.stdin.read().strip()

@@ -70,7 +70,7 @@ class InOrder(Generic[Item, Result]):
         self._line.append((item, result))
 
     def take(self, seconds: float) -> Iterator[tuple[Item, Result]]:
-        """Those that are done, waiting so long for the first. Raises what the work has raised."""
+        """Returns those that are done, waiting so long for the first. Raises what the work has raised."""
         while self._line:
             item, given = self._line[0]
             if isinstance(given, Future):

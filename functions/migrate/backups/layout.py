@@ -82,7 +82,7 @@ def new_name(now: datetime | None = None) -> str:
 
 
 def time_of(name: str) -> datetime:
-    """When the attempt of that name began. Raises ValueError if no backup has such a name."""
+    """Returns when the attempt of that name began. Raises ValueError if no backup has such a name."""
     return datetime.strptime(name.partition("-")[0], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
 
 
@@ -145,7 +145,7 @@ def pack(store: Store, name: str, copy: Callable[[Packing], None], columns: list
 
 
 def unpack(store: Store, name: str, part: Part | None = None) -> Iterator[bytes]:
-    """What a part holds. Raises BackupInvalid, at its end at the latest, if it isn't what it was."""
+    """Gives what a part holds. Raises BackupInvalid, at its end at the latest, if it isn't what it was."""
     unpacker, found = zlib.decompressobj(_GZIP), hashlib.sha256()
     try:
         for piece in store.read(name):

@@ -94,7 +94,7 @@ class Making:
         return layout.entries(self._store, self._run.name, Part(**snapshot["objects"]))
 
     def _taken(self) -> tuple[dict[str, Any], datetime]:
-        """What was noted of the rows once they were written, and the moment that they are of."""
+        """Returns what was noted of the rows once they were written, and the moment that they are of."""
         snapshot, moment = self._run.snapshot, self._run.snapshot_at
         if snapshot is None or moment is None:
             raise ValueError("the rows of this backup have not been written yet")
@@ -144,7 +144,7 @@ class Making:
         return True
 
     def _begin_anew(self) -> None:
-        """From the first object on: all that is there is passed by. What was missing is counted again."""
+        """Begins at the first object: all that is there is passed by. What was missing is counted again."""
         kept = ("rows", "row_bytes", "objects", "copied", "copied_bytes")
         self._run.cursor = ""
         self._run.counts = {name: self._run.counts[name] for name in kept if name in self._run.counts}

@@ -207,7 +207,7 @@ def open_destination(settings: Settings, address: str) -> Store:
 
 
 def _keep(folder: Path) -> None:
-    """What the folder has is on the disk."""
+    """Waits until what the folder has is on the disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

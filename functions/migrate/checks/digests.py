@@ -72,7 +72,7 @@ def differs(work: Work, digest: Digest, object_name: str) -> bool:
 
 
 def _still(work: Work, wrong: list[HeldBlob]) -> list[Found]:
-    """Those whose blob has the object still, for names are never used twice; and of which that isn't known already."""
+    """Returns those whose blob has the object still, for no name is used twice, and of which that isn't known yet."""
     names = [blob.object_name for blob in wrong]
     looks, known = objects.look(work.database, names), findings.open_subjects(work.database, _KNOWN, names)
     return [

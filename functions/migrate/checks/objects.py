@@ -68,7 +68,7 @@ def check(work: Work, piece: Piece) -> bool:
 
 
 def _look_again(work: Work, suspects: Sequence[str]) -> tuple[list[Found], int]:
-    """What was found, and how many objects are somebody else's."""
+    """Returns what was found, and how many objects are somebody else's."""
     names = [name for name in suspects if shown(name) == name]
     found: list[Found] = []
     foreign = len(suspects) - len(names)

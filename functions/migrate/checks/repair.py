@@ -136,7 +136,7 @@ def _mark(work: Work, noted: Sequence[Noted]) -> list[Noted]:
 
 
 def _unmark(work: Work, noted: Noted) -> bool:
-    """If the object has the blob's bytes: read, and hashed."""
+    """Unmarks the blob if the object has its bytes, which are read and hashed."""
     digest = noted.digest
     if digest is None or differs(work, digest, noted.subject):
         return False
@@ -184,7 +184,7 @@ def _reviewing(kind: Kind, noted: Sequence[Noted]) -> Call[int]:
 
 
 def _tell(work: Work, done: Counter[str]) -> None:
-    """In the log and in the trail, whose it was that asked."""
+    """Tells in the log and in the trail whose it was that asked."""
     counts = {name: number for name, number in done.items() if number}
     if not counts or work.check.options.get("dry_run"):
         return

@@ -61,7 +61,7 @@ def _of_manifest(checked: Checked) -> list[Found]:
 
 
 def missing_references(checked: Checked, manifest: Manifest) -> list[Digest]:
-    """What the bytes refer to and no row keeps. What may lie elsewhere need not be kept."""
+    """Finds what the bytes refer to and no row keeps. What may lie elsewhere need not be kept."""
     held = {Digest.from_bytes(bytes.fromhex(each)) for each in checked.held}
     named = {*manifest.required_blobs, *manifest.child_digests, *manifest.listed_digests}
     return sorted(named - held)

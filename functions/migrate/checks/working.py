@@ -55,7 +55,7 @@ class Work:
 
 
 def advance(work: Work, piece: Piece, cursor: str | None, calls: Sequence[Call[Any]]) -> None:
-    """What a step found, and how far it came, in one transaction. Raises PieceLost."""
+    """Writes what a step found, and how far it came, in one transaction. Raises PieceLost."""
 
     def write(session: Session) -> None:
         if not session.count(pieces.advancing(piece, cursor)):

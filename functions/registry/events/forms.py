@@ -112,7 +112,7 @@ def distribution(event: Event, reader: Reader) -> dict[str, Any]:
 
 
 def artifact_registry(event: Event, reader: Reader) -> dict[str, Any]:
-    """What Artifact Registry publishes to its topic `gcr`."""
+    """Returns what Artifact Registry publishes to its topic `gcr`."""
     if event["kind"] == TEST:
         return {"action": "TEST"}
     repository, _ = _names(event, reader)
@@ -147,7 +147,7 @@ def _subject(repository: str, event: Event) -> str:
 
 
 def _reference(repository: str, event: Event, reader: Reader) -> str | None:
-    """What to type to pull it; of what is gone there is none."""
+    """Returns what to type to pull it; of what is gone there is none."""
     is_gone = event["kind"].endswith(".deleted")
     return None if event["digest"] is None or is_gone else f"{reader.host}/{repository}@{event['digest']}"
 

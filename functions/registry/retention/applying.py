@@ -113,7 +113,7 @@ def _decide(session: Session, run: Run, leeway: int, shown: dict[Key, tuple[int,
 
 
 def _refusal(run: Run, situation: Situation, deciding: dict[int, StoredPolicy]) -> str | None:
-    """What speaks against removing anything from the repository."""
+    """Says what speaks against removing anything from the repository."""
     if situation.is_followed:
         return "the registry that the repository is imported from decides about it"
     policy = deciding.get(situation.policy_id or 0)

@@ -30,7 +30,7 @@ class Known:
 
 
 def leeway(interval_seconds: int) -> int:
-    """How late, in seconds, a pull may be known, where each instance adds what it counted after that interval."""
+    """Returns how many seconds late a pull may be known, where instances add what they counted after that interval."""
     return interval_seconds + _LEEWAY_SECONDS
 
 
@@ -40,7 +40,7 @@ def compiled(policy: StoredPolicy) -> Policy:
 
 
 def written(policy: StoredPolicy) -> dict[str, Any]:
-    """What a run keeps of the policy that it is of."""
+    """Returns what a run keeps of the policy that it is of."""
     return {
         "name": policy.name,
         "repositories": policy.repositories,

@@ -77,7 +77,7 @@ def check_target(context: Context, target: str) -> None:
 
 
 def kinds_of(form: Format, kinds: list[str] | None) -> list[str] | None:
-    """What is told in that form: all that it can say if none are chosen. Raises ParameterInvalid."""
+    """Returns what is told in that form: all that it can say if none are chosen. Raises ParameterInvalid."""
     known = KINDS_OF[form]
     if kinds is None:
         return None if known == KINDS else list(known)

@@ -23,7 +23,7 @@ MOST_TAGS: Final = 1000
 
 
 def purge(context: Context, route: routes.Purge) -> Response:
-    """What some tags named before, or all that can be put back."""
+    """Deletes for good what some tags named before, or all that can be put back."""
     fields = json_body.read(context, {}, {"tags": tag_list(MOST_TAGS), "all": flag})
     tags = fields.get("tags")
     if (tags is None) != fields.get("all", False):

@@ -261,7 +261,7 @@ def noting(check_id: int, found: Sequence[Found]) -> list[Call[int]]:
 
 
 def list_open(db: Database, kind: Kind | None, last: int, limit: int) -> list[Finding]:
-    """What is wrong now, as far as the checks so far know; one more than `limit` if there is more."""
+    """Returns what is wrong now, as far as the checks so far know; one more than `limit` if there is more."""
     return db.all(listing(kind, last, limit))
 
 
@@ -280,7 +280,7 @@ def counting() -> Call[OpenFindings]:
 
 
 def open_subjects(db: Database, kinds: Sequence[Kind], subjects: Sequence[str]) -> set[str]:
-    """Those of the subjects of which something of these kinds was found."""
+    """Returns those of the subjects of which something of these kinds was found."""
     return set(db.all(_OPEN_SUBJECTS(kinds=list(kinds), subjects=list(subjects))))
 
 
@@ -290,7 +290,7 @@ def count_unmarked(db: Database, check_id: int) -> int:
 
 
 def to_mend(session: Session | Database, check_id: int, kinds: Sequence[Kind], after: int, limit: int) -> list[Noted]:
-    """Those that the check came upon, and about which nothing was done yet."""
+    """Returns those that the check came upon, and about which nothing was done yet."""
     return session.all(_TO_MEND(check_id=check_id, kinds=list(kinds), after=after, limit=limit))
 
 
