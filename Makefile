@@ -148,7 +148,7 @@ build/checkov-venv/.made: requirements/checkov.txt
 test-terraform: $(VENV)/.made-dev  ## Validate, plan, apply and destroy terraform/, with simulated providers; checkov
 	@command -v terraform >/dev/null && test "$(SLIPWAY_TERRAFORM)" != package || $(MAKE) --no-print-directory build/terraform-venv/.made
 	@$(MAKE) --no-print-directory build/checkov-venv/.made || echo "checkov can't be installed here: its test is skipped"
-	@$(BIN)/python -m pytest -m "not clients" tests/terraform tests/preflight $(ARGS)
+	@$(BIN)/python -m pytest -m "not clients" --timeout 1800 tests/terraform tests/preflight $(ARGS)
 
 migrate-demo: $(VENV)/.made-dev  ## Move Debian's docker-registry in, while somebody pulls and pushes
 	@$(BIN)/python -m tests.imports.demo

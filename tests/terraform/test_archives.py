@@ -38,7 +38,7 @@ def _archives(folder: Path) -> dict[str, bytes]:
     return {program: (folder / "build" / f"{program}.zip").read_bytes() for program in PROGRAMS}
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(1800)
 def test_the_same_tree_gives_the_same_archives(new_terraform: NewTerraform) -> None:
     terraform = new_terraform(is_whole=True)
     terraform.run("plan", "-input=false", _TINY)
