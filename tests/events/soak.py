@@ -45,7 +45,7 @@ _LONGEST_WAIT: Final = 5.0
 _LEASE_SECONDS: Final = 16.0
 # For so long a delivery lives once it has sent something, from and to.
 _LIVES: Final = (0.0, 1.0)
-_PATIENCE_SECONDS: Final = 20
+_PATIENCE_SECONDS: Final = 60
 _LEFT: Final = """
     SELECT (SELECT count(*) FROM events WHERE position IS NULL) + coalesce(sum(waiting), 0) FROM lanes
 """

@@ -32,7 +32,7 @@ def body(kind: str, content: bytes) -> bytes:
 
 def settled(server: Server, path: str) -> int:
     """What the upload has once the server has noticed the cut."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not (received := server.uploaded(path)) and time.monotonic() < deadline:
         time.sleep(0.05)
     return received

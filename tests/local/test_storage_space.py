@@ -19,7 +19,7 @@ def _fast_clock(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def within_seconds(condition: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.05)
     return condition()

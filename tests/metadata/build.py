@@ -27,7 +27,7 @@ OTHER: Final = RepositoryName("team/other")
 HOUR: Final = 3600
 _objects: Final = itertools.count(1)
 _parts: Final[dict[uuid.UUID, list[str]]] = {}
-_PATIENCE_SECONDS: Final = 10
+_PATIENCE_SECONDS: Final = 60
 
 
 class Overtaken(AssertionError):

@@ -22,7 +22,7 @@ from tests.metadata.build import APP, OTHER, OpenTransaction, push_image, put, q
 for _module in pkgutil.walk_packages(metadata.__path__, f"{metadata.__name__}."):
     importlib.import_module(_module.name)
 
-PATIENCE = 20
+PATIENCE = 60
 # They refuse, or hold for the transaction alone.
 _HARMLESS = {"refuse", "set_config", "random", "clock_timestamp"}
 # They write, but nothing that is held for long; each has a reason to be as quick as a read.

@@ -27,7 +27,7 @@ from tests.metadata.build import (
 )
 from tests.metadata.proxy import Proxy
 
-PATIENCE = 10
+PATIENCE = 60
 NOBODY = RepositoryName("no/body")
 PROCESS = "SELECT pg_backend_pid()"
 

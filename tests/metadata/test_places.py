@@ -12,7 +12,7 @@ import pytest
 from functions.registry.metadata.connections.places import NoPlace, Places
 from tests.metadata.build import wait_until
 
-PATIENCE = 10.0
+PATIENCE = 60
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from tests.property.running import run
 
 @pytest.mark.timeout(600)
 def test_garbage_collection_loses_nothing_and_leaves_nothing(machine: type[Machine]) -> None:
-    run(machine, runs=15, steps=30)
+    run(machine, runs=5, steps=30)
 
 
 @pytest.mark.slow

@@ -19,7 +19,7 @@ from tests.metadata.build import APP, query
 
 HOUR: Final = 3600
 DAY: Final = 86_400
-_PATIENCE_SECONDS: Final = 20
+_PATIENCE_SECONDS: Final = 60
 NEWEST_TWO: Final = [{"tags": "*", "keep": {"newest": 2}}]
 
 

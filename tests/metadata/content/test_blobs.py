@@ -24,7 +24,7 @@ from tests.metadata.build import (
     wait_until_blocked,
 )
 
-PATIENCE = 10
+PATIENCE = 60
 CONTENT = b"a layer"
 
 

@@ -30,7 +30,7 @@ from tests.metadata.build import (
 )
 
 # What a push may take at most beside a transaction that takes longer than that.
-PATIENCE = 4
+PATIENCE = 60
 ELSEWHERE = RepositoryName("elsewhere/app")
 CONTENT = b"a base layer"
 DIGEST = Digest.of(CONTENT)

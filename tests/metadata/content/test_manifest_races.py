@@ -29,7 +29,7 @@ from tests.metadata.build import (
 )
 from tests.support import Image, descriptor, encode, index_of
 
-PATIENCE = 10
+PATIENCE = 60
 # As a rule it takes a fiftieth of that; a machine may have other things to do.
 SOON_SECONDS = 3
 

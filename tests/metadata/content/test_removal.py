@@ -35,7 +35,7 @@ from tests.metadata.content.test_repository_settings import put_sparse
 from tests.metadata.usage.test_usage import assert_exact
 from tests.support import Image, index_of
 
-PATIENCE = 10
+PATIENCE = 60
 
 
 def names_of(*names: str) -> list[Tag]:

@@ -33,7 +33,7 @@ from tests.metadata.build import (
     write_part,
 )
 
-PATIENCE = 10
+PATIENCE = 60
 CONTENT = b"ten bytes."
 DIGEST = Digest.of(CONTENT)
 
