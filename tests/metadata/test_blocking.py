@@ -104,7 +104,7 @@ def test_pushes_that_wait_for_a_lock_hold_up_no_pull(database: Database, databas
             began = time.monotonic()
             assert manifests.get(database, OTHER, Tag("v1"))
             assert blobs.get(database, OTHER, image.digest) is None
-            assert time.monotonic() - began < 1
+            assert time.monotonic() - began < 2
             time.sleep(0.02)
         for each in running:
             each.result()
@@ -153,7 +153,7 @@ def test_time_without_a_connection_is_told(database_url: str) -> None:
             assert 0.3 <= record.pool_seconds < PATIENCE
             before = record.pool_seconds
             repositories.exists(database, APP)
-            assert record.pool_seconds - before < 0.2
+            assert record.pool_seconds - before < 0.3
 
 
 def test_where_the_server_has_no_room_one_of_ours_is_waited_for(database: Database, database_url: str) -> None:
