@@ -52,8 +52,7 @@ _TAG_KEYS: Final = """
     (repository_id, tag) IN (SELECT * FROM unnest(CAST(:repository_ids AS bigint[]), CAST(:tags AS text[])))
 """
 
-# Tags that nobody has pushed since their subject went: it is neither here nor can it be put back. A repository that is
-# set aside may come back with all its subjects, and one that is imported may have them elsewhere.
+# Tags that nobody has pushed since their subject went, and it is not here again.
 _ORPHANS: Final = """
       FROM unnest(CAST(:repository_ids AS bigint[]), CAST(:tags AS text[])) AS due (repository_id, tag)
       JOIN repositories ON repositories.id = due.repository_id
@@ -61,10 +60,10 @@ _ORPHANS: Final = """
       JOIN tags ON tags.repository_id = due.repository_id AND tags.name = due.tag AND tags.updated_at <= review.gone_at
      WHERE NOT EXISTS (SELECT FROM manifests AS subject
                         WHERE subject.repository_id = due.repository_id AND subject.digest = tag_subject(due.tag))
-       AND NOT EXISTS (SELECT FROM withdrawn_manifests AS subject
-                        WHERE subject.repository_id = due.repository_id AND subject.digest = tag_subject(due.tag))
 """
 
+# A subject that was deleted may be put back, a repository that is set aside comes back with all its subjects, and one
+# that is imported may have them elsewhere.
 _DELETE_TAGS: Final = Statement(
     "reviews_delete_tags",
     _DeletedTag,
@@ -73,6 +72,9 @@ _DELETE_TAGS: Final = Statement(
     WITH orphans AS MATERIALIZED (
         SELECT due.repository_id, due.tag
         $orphans
+           AND NOT EXISTS (
+               SELECT FROM withdrawn_manifests AS subject
+                WHERE subject.repository_id = due.repository_id AND subject.digest = tag_subject(due.tag))
            AND repositories.deleted_at IS NULL AND NOT is_awaiting_import(repositories.id)
            AND coalesce(tag_refusal(repositories.name, due.tag, false, 0),
                         deletion_refusal(repositories.name, due.tag, 0)) IS NULL
