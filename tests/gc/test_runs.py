@@ -110,7 +110,7 @@ def test_out_of_time_it_stops_between_batches_and_sends_the_next_gc_trigger(
     ticks = count()
     monkeypatch.setattr(runs, "BATCH", 1)
     monkeypatch.setattr(runs, "time", SimpleNamespace(monotonic=lambda: float(next(ticks))))
-    # One tick starts the run, one each finds nothing for the four collectors before links, then one is for each link.
+    # One tick starts the run, one each finds nothing for the five collectors before links, then one is for each link.
     assert +Counter(garbage(run(services, 7.5))) == {"links": 3}
     assert [is_trigger(message.data) for message in pubsub.pull_until(subscription, 1)] == [True]
     [line] = logged(capsys, "gc run")
