@@ -24,28 +24,34 @@ from tests.support import Image
 
 @dataclass
 class OldRegistry:
-    """Writes into the bucket at `address`. `tags` has what each repository's tags name."""
+    """Writes into the bucket at `address`. `tags` has what each repository's tags name, `written` the names of all
+    objects that are there.
+    """
 
     address: str
     bucket: str
     tags: dict[str, dict[str, Digest]] = field(default_factory=dict)
+    written: set[str] = field(default_factory=set)
+    _session: requests.Session = field(default_factory=requests.Session)
 
     def write(self, name: str, content: bytes) -> None:
         """An object of the layout; `name` begins behind its root."""
-        answer = requests.post(
+        answer = self._session.post(
             f"{self.address}/upload/storage/v1/b/{self.bucket}/o",
             params={"uploadType": "media", "name": ROOT + name},
             data=content,
             timeout=10,
         )
         assert answer.status_code == 200, answer.text
+        self.written.add(name)
 
     def remove(self, name: str) -> None:
-        answer = requests.delete(self._object(name), timeout=10)
+        self.written.discard(name)
+        answer = self._session.delete(self._object(name), timeout=10)
         assert answer.status_code in (204, 404), answer.text
 
     def has(self, name: str) -> bool:
-        return requests.get(self._object(name), timeout=10).status_code == 200
+        return self._session.get(self._object(name), timeout=10).status_code == 200
 
     def push(self, repository: str, image: Image, *tags: str) -> Digest:
         for blob in image.blobs:
@@ -72,8 +78,17 @@ class OldRegistry:
         self.tags.setdefault(repository, {})[tag] = digest
 
     def untag(self, repository: str, tag: str) -> None:
-        self.remove(names.current_link_name(repository, tag))
+        """Removes the folder of the tag, in the order of a folder's removal: the last name first."""
+        folder = names.current_link_name(repository, tag).removesuffix("current/link")
+        for name in sorted((name for name in self.written if name.startswith(folder)), reverse=True):
+            self.remove(name)
         self.tags[repository].pop(tag)
+
+    def delete_manifest(self, repository: str, digest: Digest) -> None:
+        """As a client deletes it by its digest: its link goes, then the tags that name it."""
+        self.remove(names.revision_link_name(repository, digest))
+        for tag in [tag for tag, named in self.tags.get(repository, {}).items() if named == digest]:
+            self.untag(repository, tag)
 
     def _object(self, name: str) -> str:
         return f"{self.address}/storage/v1/b/{self.bucket}/o/{quote(ROOT + name, safe='')}"

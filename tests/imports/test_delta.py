@@ -7,7 +7,7 @@ import time
 import pytest
 
 from functions.migrate import work
-from functions.migrate.imports.layouts import _MOST_OBJECTS
+from functions.migrate.imports.layouts import _MOST_OBJECTS, Layouts
 from functions.registry.imports import names
 from functions.registry.metadata.access import rules
 from functions.registry.metadata.access.rules import NewRule
@@ -59,7 +59,7 @@ def test_what_changes_there_follows(registry: Registry, old: OldRegistry, source
     run(registry.services)
     old.push(APP, second, "moved")
     old.push(APP, third, "new")
-    untag(old, "gone")
+    old.untag(APP, "gone")
     compare(registry, source)
     assert named(registry, "moved") == str(second.digest)
     assert named(registry, "new") == str(third.digest)
@@ -81,7 +81,7 @@ def test_what_was_pushed_here_stays_and_is_told_as_a_conflict(
     here = registry.push_image(APP, "both")
     registry.push_image(APP, "here", here)
     old.push(APP, there, "both")
-    untag(old, "left")
+    old.untag(APP, "left")
     compare(registry, source)
     assert named(registry, "both") == named(registry, "here") == str(here.digest)
     assert named(registry, str(there.digest)) == str(there.digest), "the other one is here, without a tag"
@@ -141,14 +141,69 @@ def test_what_is_deleted_there_may_be_kept(registry: Registry, old: OldRegistry)
     assert named(registry, "gone") == str(image.digest)
 
 
+def test_a_manifest_that_was_deleted_here_does_not_come_back(registry: Registry, old: OldRegistry, source: int) -> None:
+    """Though it was pushed there a moment ago, and is pushed there once more; a push here brings it."""
+    image = Image()
+    old.push(APP, image)
+    old.push(APP, Image(), "v1")
+    run(registry.services)
+    assert registry.request("DELETE", f"/v2/{APP}/manifests/{image.digest}").status_code == 202
+    old.push(APP, Image(), "v2")
+    compare(registry, source)
+    assert named(registry, str(image.digest)) is None
+    old.push(APP, image, "v3")
+    compare(registry, source)
+    assert named(registry, str(image.digest)) is None
+    assert named(registry, "v3") is None
+    registry.push_image(APP, None, image)
+    old.push(APP, Image(), "v2")
+    compare(registry, source)
+    assert named(registry, str(image.digest)) == str(image.digest)
+
+
+def test_a_blob_that_was_deleted_here_does_not_come_back(registry: Registry, old: OldRegistry, source: int) -> None:
+    """Unless a manifest names it: neither by a comparison nor because somebody asks for it."""
+    old.push(APP, Image(), "v1")
+    digest, needed = old.push_layer(APP, b"nobody names it"), b"somebody will"
+    old.push_layer(APP, needed)
+    run(registry.services)
+    for content in (b"nobody names it", needed):
+        assert registry.request("DELETE", f"/v2/{APP}/blobs/{Digest.of(content)}").status_code == 202
+    old.push_layer(APP, b"nobody names it")
+    image = Image(layers=(needed,))
+    old.push(APP, image, "v2")
+    compare(registry, source)
+    assert registry.request("HEAD", f"/v2/{APP}/blobs/{digest}").status_code == 404
+    assert registry.pull_blob(APP, Digest.of(needed)) == needed
+    assert named(registry, "v2") == str(image.digest)
+
+
+def test_a_blob_that_was_deleted_here_does_not_come_back_with_the_import(
+    registry: Registry, old: OldRegistry, source: int
+) -> None:
+    digest = old.push_layer(APP, b"nobody names it")
+    old.push(APP, Image(), "v1")
+    database = registry.services.database
+    with Layouts(registry.services) as worker:
+        while value(database, "SELECT listed_at FROM import_sources") is None:
+            worker.work(time.monotonic() + 10)
+    assert registry.request("HEAD", f"/v2/{APP}/blobs/{digest}").status_code == 200
+    assert registry.request("DELETE", f"/v2/{APP}/blobs/{digest}").status_code == 202
+    assert registry.request("HEAD", f"/v2/{APP}/blobs/{digest}").status_code == 404
+    run(registry.services)
+    assert registry.request("HEAD", f"/v2/{APP}/blobs/{digest}").status_code == 404
+    assert named(registry, "v1") is not None
+    assert source
+
+
 def test_a_rule_of_this_registry_holds(registry: Registry, old: OldRegistry, source: int) -> None:
     base, later = Image(), Image()
     old.push(APP, base, "release-1", "release-2", "main", "old")
     run(registry.services)
     rules.add(registry.services.database, NewRule("releases", 1, "protected", "team/*", "release-*"))
     old.push(APP, later, "release-1", "main")
-    untag(old, "release-2")
-    untag(old, "old")
+    old.untag(APP, "release-2")
+    old.untag(APP, "old")
     compare(registry, source)
     assert named(registry, "release-1") == named(registry, "release-2") == str(base.digest)
     assert named(registry, "main") == str(later.digest)
@@ -186,7 +241,7 @@ def test_a_repository_that_is_gone_there_loses_its_tags(registry: Registry, old:
     run(registry.services)
     for blob in image.blobs:
         old.remove(names.layer_link_name(APP, Digest.of(blob)))
-    untag(old, "v1")
+    old.untag(APP, "v1")
     old.remove(names.revision_link_name(APP, image.digest))
     compare(registry, source)
     assert named(registry, "v1") is None

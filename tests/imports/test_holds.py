@@ -143,7 +143,9 @@ def imported(database: Database, source: int, repository: RepositoryName, image:
     """Leaves the repository as the last step of its import does."""
     listed(database, source, repository)
     assert touch(database, source, repository, image)
-    query(database, "UPDATE import_repositories SET state = 'imported' WHERE name = :n", n=str(repository))
+    query(
+        database, "UPDATE import_repositories SET state = 'imported', due_at = NULL WHERE name = :n", n=str(repository)
+    )
 
 
 def import_collect_and_import_again(database: Database) -> set[str]:

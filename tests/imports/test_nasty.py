@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest import mock
 
 import pytest
 
+from functions.gc import run as gc_run
 from functions.migrate import work
 from functions.migrate.imports import layouts
 from functions.registry.imports import names
@@ -18,7 +20,7 @@ from functions.registry.oci.digest import Digest
 from functions.registry.oci.media_type import OCI_MANIFEST
 from tests.imports.importing import add, problems, run, states
 from tests.imports.old import OldRegistry
-from tests.metadata.build import query, value
+from tests.metadata.build import pass_time, query, value
 from tests.support import Image, Registry, descriptor, encode, index_of
 
 APP = "team/app"
@@ -84,6 +86,18 @@ def test_a_manifest_that_can_t_be_taken_is_told_and_keeps_no_other(
     assert (status(registry, "good"), status(registry, "bad"), status(registry, bad)) == (200, 404, 404)
     assert status(registry, "index") == 200
     assert "named by bad" in value(registry.services.database, "SELECT detail FROM import_problems")
+
+
+def test_an_index_that_lists_the_blob_of_an_image_keeps_nothing_from_being_imported(
+    registry: Registry, old: OldRegistry
+) -> None:
+    image = Image()
+    old.push(APP, image, "v1")
+    old.push_manifest(APP, index_of(image.config), "odd")
+    imported(registry)
+    assert told(registry) == {("manifest", "child_missing")}
+    assert states(registry.services) == {APP: "imported"}
+    assert (status(registry, "v1"), status(registry, "odd")) == (200, 200)
 
 
 def test_other_bytes_under_a_digest_are_not_served(registry: Registry, old: OldRegistry) -> None:
@@ -223,6 +237,28 @@ def test_untagged_manifests_are_kept_for_as_long_as_was_chosen(registry: Registr
         registry.services.database, "SELECT event, review_after > now() + interval '89 days' FROM manifest_reviews"
     )
     assert (event, is_far) == ("import", True)
+
+
+def test_an_untagged_manifest_of_years_ago_is_here_a_day_later(registry: Registry, old: OldRegistry) -> None:
+    """There it was kept for ever, and here for a day: what is imported has a grace of its own, which shows."""
+    image = Image()
+    old.push(APP, image)
+    old.push(APP, Image(), "v1")
+    imported(registry)
+    database = registry.services.database
+    query(database, "UPDATE manifests SET pushed_at = '2021-01-01'")
+    pass_time(database, 25)
+    gc_run.run(registry.services)
+    assert status(registry, image.digest) == 200
+    assert query(database, "SELECT event FROM manifest_reviews") == [["import"]]
+    (shown,) = registry.get(f"/api/v1/repositories/{APP}/-/gc").get_json()["manifests"]
+    left = datetime.fromisoformat(shown["review_after"]) - datetime.now(UTC)
+    assert (shown["digest"], shown["event"]) == (str(image.digest), "import")
+    assert timedelta(days=88) < left < timedelta(days=90)
+    pass_time(database, 24 * 90)
+    gc_run.run(registry.services)
+    assert status(registry, image.digest) == 404
+    assert status(registry, "v1") == 200
 
 
 def test_untagged_manifests_are_kept_for_ever_if_asked(registry: Registry, old: OldRegistry) -> None:

@@ -63,7 +63,7 @@ def test_what_is_tagged_stays_with_its_objects_and_the_rest_goes_in_its_time(
     assert touch_tag(database, source, APP, kept, "v1")
     assert touch(database, source, APP, loose)
     assert adoption.adopt(database, [orphan]) == []
-    query(database, "UPDATE import_repositories SET state = 'imported'")
+    query(database, "UPDATE import_repositories SET state = 'imported', due_at = NULL")
     seal.seal(source)
     graces = query(
         database,
@@ -109,7 +109,7 @@ def test_what_was_imported_collected_and_imported_again_stays_after_the_seal(
     listed(database, source, OTHER)
     list_tag(database, OTHER, "v1", image.digest)
     assert touch_tag(database, source, OTHER, image, "v1")
-    query(database, "UPDATE import_repositories SET state = 'imported' WHERE state = 'listed'")
+    query(database, "UPDATE import_repositories SET state = 'imported', due_at = NULL WHERE state = 'listed'")
     seal.seal(source)
     assert {found(blob).object_name for blob in image.blobs}.isdisjoint(collect(database))
     assert {found(blob).object_name for blob in image.blobs} <= known_objects(database)
@@ -123,7 +123,7 @@ def test_nothing_of_the_import_is_left_but_its_figures_and_problems(
     list_tag(database, APP, "v1", image.digest)
     assert touch_tag(database, source, APP, image, "v1")
     assert tags.delete(database, APP, Tag("v1"))
-    query(database, "UPDATE import_repositories SET state = 'imported'")
+    query(database, "UPDATE import_repositories SET state = 'imported', due_at = NULL")
     database.batch(problems.noting(source, [Problem(str(APP), "tag", "v2", "link_broken")]))
     seal.seal(source)
     seal.seal(source)
@@ -200,7 +200,7 @@ def test_wherever_it_dies_it_goes_on(
 
 def test_a_touch_that_is_under_way_is_waited_for(database: Database, database_url: str, source: int) -> None:
     listed(database, source, APP)
-    query(database, "UPDATE import_repositories SET state = 'imported'")
+    query(database, "UPDATE import_repositories SET state = 'imported', due_at = NULL")
     with OpenTransaction(database_url) as touching:
         touching.run("INSERT INTO namespaces (name) VALUES ('team')")
         assert not transactions.wait_for_all(database, 0.2)

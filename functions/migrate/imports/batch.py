@@ -39,12 +39,16 @@ class Work:
 
 @dataclass(slots=True)
 class Member:
-    """A claimed repository with what its source has of it; `left_out` are manifests that are not to come."""
+    """A claimed repository with what its source has of it.
+
+    `left_out` counts manifests that are not to come; `refused` are those that can't be taken.
+    """
 
     claim: Claim
     old: OldRepository
     left_out: int = 0
     problems: dict[tuple[ProblemKind, str], Problem] = field(default_factory=dict)
+    refused: set[Digest] = field(default_factory=set)
     _tags: dict[Digest, list[str]] | None = None
 
     @property
@@ -57,6 +61,7 @@ class Member:
         self.problems.setdefault((kind, key), Problem(shown(self.claim.path), kind, key, reason, detail))
 
     def refuse(self, digest: Digest, reason: Reason, detail: str) -> None:
+        self.refused.add(digest)
         tags = self.tags_of(digest)
         named = f"named by {', '.join(tags[:_MOST_TAGS_TOLD])}{', …' if len(tags) > _MOST_TAGS_TOLD else ''}"
         self.note("manifest", str(digest), reason, "; ".join(filter(None, (detail, named if tags else ""))))
@@ -93,8 +98,8 @@ class Batch:
         return Batch(self.work, filter(is_of_it, self.members.values()), self.listed_at)
 
     def take_empty(self) -> list[Done]:
-        """Leaves out the members of which nothing is there."""
-        empty = self.part(lambda member: member.is_empty)
+        """Leaves out the members of which nothing is there, and nothing is here."""
+        empty = self.part(lambda member: member.is_empty and member.claim.repository_id is None)
         self.keep(self.members.keys() - empty.members.keys())
         return empty.done()
 

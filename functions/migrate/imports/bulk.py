@@ -7,20 +7,21 @@ the step begins anew. Killed at any point it leaves what was committed, which is
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Final
 
 from functions.migrate.imports import tagged
 from functions.migrate.imports.batch import Batch, Member, Work, chunks
-from functions.migrate.imports.links import MOST_ATTEMPTS, MOST_LINKS, Again, Links, Pair
+from functions.migrate.imports.links import MOST_ATTEMPTS, MOST_LINKS, Again, Collected, Links, Pair
 from functions.migrate.imports.reading import Payloads, Read, Reading
 from functions.registry.metadata.db import Call, Conflict, Session
 from functions.registry.metadata.imports import content, mode, problems
-from functions.registry.metadata.imports.bulk import bulk_steps, last_steps, listed_tags
+from functions.registry.metadata.imports.bulk import bulk_steps, deltas, last_steps, listed_tags
 from functions.registry.metadata.imports.bulk.bulk_steps import Lost
 from functions.registry.metadata.imports.bulk.listed_tags import RisenTags
 from functions.registry.metadata.imports.content import IncomingManifest
+from functions.registry.metadata.imports.vocabulary import ListedTag
 from functions.registry.oci.digest import Digest
 
 _MOST_TAGS: Final = 5000
@@ -47,7 +48,17 @@ class Importing:
         self._links = Links(batch, self._begin)
 
     def run(self) -> None:
-        self._links.make(self._layers())
+        for _ in range(MOST_ATTEMPTS):
+            try:
+                self._run()
+            except Collected:
+                self._links = Links(self._batch, self._begin)
+            else:
+                return
+        raise Again
+
+    def _run(self) -> None:
+        self._links.make_listed(self._layers())
         levels: list[list[Read]] = []
         for step in Reading(self._batch, self._wanted(), self._kept).levels():
             # The last one is kept for the transaction in which all ends: small repositories have no other.
@@ -82,7 +93,7 @@ class Importing:
     def _absent(self, pairs: set[Pair]) -> set[Pair]:
         database = self._work.database
         for chunk in chunks(sorted(pairs), MOST_LINKS):
-            pairs = pairs - bulk_steps.manifests_here(database, chunk) - bulk_steps.manifests_deleted(database, chunk)
+            pairs = pairs - bulk_steps.manifests_here(database, chunk) - bulk_steps.deleted_here(database, chunk)
         return pairs
 
     def _begin(self, session: Session, first: Call[str]) -> dict[int, int]:
@@ -118,18 +129,35 @@ class Importing:
         self._require_time()
 
     def _finish(self, session: Session, levels: list[list[Read]]) -> None:
+        """Also what was fetched before follows its source to where that is now."""
         held = self._begin(session, mode.importing())
         bases = self._batch.bases()
-        if locking := listed_tags.locking_tags(held, bases[-_MOST_TAGS:]):
-            session.batch(locking)
+        last = bases[-_MOST_TAGS:]
+        changed, gone = self._differing(listed_tags.settled(session, held))
+        deltas.lock_tags(session, held, [*changed, *last], gone)
+        changed, gone = self._differing(listed_tags.settled(session, held, is_held=True))
         self._put_content(session, held, levels)
-        listed_tags.put_tags(session, bases[-_MOST_TAGS:])
+        self._follow(session, changed, gone)
+        listed_tags.put_tags(session, last)
         last_steps.finish(session, self._batch.done(), bases, self._batch.problems())
         last_steps.note_baseline(session, self._batch.done())
 
+    def _differing(self, known: Mapping[tuple[int, str], int]) -> tuple[list[tuple[int, ListedTag]], deltas.Gone]:
+        """Returns, of tags whose generation is `known`, those that changed in the source since, and those that went."""
+        listed = {(id_, tag.name): (id_, tag) for id_, tag in self._batch.bases()} if known else {}
+        changed = [listed[key] for key, base in known.items() if key in listed and listed[key][1].generation > base]
+        return changed, sorted(known.keys() - listed.keys())
+
+    def _follow(self, session: Session, changed: deltas.Changed, gone: deltas.Gone) -> None:
+        keeps_deleted = self._work.source.keeps_deleted
+        if conflicts := deltas.follow(session, changed, gone, keeps_deleted=keeps_deleted):
+            for conflict in conflicts:
+                self._batch.members[conflict.id].note("tag", conflict.tag, "conflict", conflict.detail)
+            self._note_problems(session)
+
     def _put_content(self, session: Session, held: dict[int, int], levels: list[list[Read]]) -> None:
         asked = [(read.id, read.digest) for level in levels for read in level if read.id in held]
-        dead = bulk_steps.manifests_deleted(session, asked)
+        dead = bulk_steps.deleted_here(session, asked)
         incoming = [
             [self._incoming(held, read) for read in level if read.id in held and (read.id, read.digest) not in dead]
             for level in levels
@@ -139,9 +167,9 @@ class Importing:
             session.batch(content.putting_manifests(incoming))
             present = set(content.blobs_of(flat)) - self._links.denied
             if session.all(content.left_out(flat, present)):
-                raise Again
+                raise Collected
         self._note_problems(session)
-        if bulk_steps.manifests_deleted(session, asked) - dead:
+        if bulk_steps.deleted_here(session, asked) - dead:
             raise Again
 
     def _note_problems(self, session: Session) -> None:
@@ -176,8 +204,8 @@ class Importing:
         reads = [read for level in levels for read in level if read.id in self._batch.members]
         named = {(read.id, digest) for read in reads for digest in read.manifest.required_blobs}
         elsewhere = {(read.id, digest) for read in reads for digest in read.manifest.optional_blobs} - named
-        self._links.make(dict.fromkeys(named))
-        self._links.make(dict.fromkeys(elsewhere), is_needed=False)
+        self._links.make(named)
+        self._links.make(elsewhere, is_needed=False)
         sizes = bulk_steps.sizes(self._work.database, (digest for _, digest in named))
         for read in reads:
             if (member := self._batch.members.get(read.id)) is not None:

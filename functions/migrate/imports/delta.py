@@ -11,7 +11,7 @@ from typing import Final
 
 from functions.migrate.imports.batch import Batch
 from functions.migrate.imports.bulk import Importing
-from functions.migrate.imports.links import Pair
+from functions.migrate.imports.links import Collected, Pair
 from functions.migrate.imports.reading import Payloads, Read
 from functions.registry.imports import payloads
 from functions.registry.imports.payloads import Refusal
@@ -95,9 +95,19 @@ class Delta(Importing):
         gone = [(id_, name) for id_, name in self._gone if id_ in held]
         deltas.lock_tags(session, held, changed, gone)
         self._put_content(session, held, levels)
-        keeps_deleted = self._work.source.keeps_deleted
-        for conflict in deltas.follow(session, changed, gone, keeps_deleted=keeps_deleted):
-            batch.members[conflict.id].note("tag", conflict.tag, "conflict", conflict.detail)
+        self._require_here(session, {(id_, tag.digest) for id_, tag in changed})
+        self._follow(session, changed, gone)
         listed_tags.put_tags(session, changed)
         last_steps.finish(session, batch.done(), batch.bases(), batch.problems())
-        self._note_problems(session)
+
+    def _put_content(self, session: Session, held: dict[int, int], levels: list[list[Read]]) -> None:
+        super()._put_content(session, held, levels)
+        reads = [read for level in levels for read in level]
+        self._require_here(session, {(read.id, child) for read in reads for child in read.manifest.child_digests})
+
+    def _require_here(self, session: Session, named: set[Pair]) -> None:
+        """Looks once more at what was here already when all else was read. Raises Collected."""
+        members = self._batch.members
+        wanted = {(id_, digest) for id_, digest in self._there(named) if digest not in members[id_].refused}
+        if wanted - bulk_steps.manifests_here(session, wanted) - bulk_steps.deleted_here(session, wanted):
+            raise Collected

@@ -87,14 +87,17 @@ class Layouts:
         return 0
 
     def _origin(self, source: WorkSource) -> Origin:
-        """Opens the origin, with what guards it, as the mode has it: somebody may have taken it away. Raises
-        BucketTaken.
+        """Opens the origin, with what guards it, as the mode has it: somebody may have taken it away. Once all was
+        handed back nothing does. Raises BucketTaken.
         """
         services = self._services
         origin = open_origin(services.settings, source.id, source.address, source.prefix)
         if source.prefix is not None and source.id not in self._guarded:
             guard = Guard(self._database, origin.place, services.bucket, source.prefix, source.mark)
-            guard.put_up(leads=source.mode == "lead")
+            if sources.is_handed_back(self._database, source.id):
+                guard.take_down()
+            else:
+                guard.put_up(leads=source.mode == "lead")
             self._guarded.add(source.id)
         return origin
 
@@ -148,6 +151,8 @@ class Layouts:
             return 1
         if not source.is_listed:
             return 0
+        if source.is_asked_again and listed.begin_again(self._database, source.id):
+            return 1
         claimed = claims.claim(self._database, source.id, opened.work.pace.repositories, _MOST_OBJECTS)
         if claimed:
             _import(opened, claimed, deadline)

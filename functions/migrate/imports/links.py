@@ -26,6 +26,10 @@ class Again(Exception):
     """Something came in between each time: all of it is done once more, later."""
 
 
+class Collected(Exception):
+    """Something that was here before is not any more: all of it is looked at anew."""
+
+
 class Links:
     """`denied` are digests of which the store has no blob."""
 
@@ -33,17 +37,28 @@ class Links:
         self._batch = batch
         self._begin = begin
         self._made: set[Pair] = set()
+        self._deleted: set[Pair] = set()
         self.denied: set[Digest] = set()
 
-    def make(self, links: Mapping[Pair, datetime | None], *, is_needed: bool = True) -> None:
-        """Links what the store has, each once; what is needed, and it denies, is noted. Raises BlobStoreUnavailable."""
-        for chunk in chunks(sorted(links.keys() - self._made), MOST_LINKS):
-            left = self._make({pair: links[pair] for pair in chunk})
+    def make_listed(self, links: Mapping[Pair, datetime | None]) -> None:
+        """Links what is linked there, as below, but for what somebody deleted here: unless a manifest names it, that
+        does not come back.
+        """
+        for chunk in chunks(sorted(links), MOST_LINKS):
+            self._note_missing(self._make({pair: links[pair] for pair in chunk}, is_named=False))
+            self._made.update(set(chunk) - self._deleted)
+
+    def make(self, named: Iterable[Pair], *, is_needed: bool = True) -> None:
+        """Links what manifests name and the store has, each once; what is needed, and it denies, is noted. Raises
+        BlobStoreUnavailable.
+        """
+        for chunk in chunks(sorted(set(named) - self._made), MOST_LINKS):
+            left = self._make(dict.fromkeys(chunk), is_named=True)
             self._made.update(chunk)
             if is_needed:
                 self._note_missing(left)
 
-    def _make(self, links: Mapping[Pair, datetime | None]) -> set[Pair]:
+    def _make(self, links: Mapping[Pair, datetime | None], *, is_named: bool) -> set[Pair]:
         """Returns those that could not be made, for there is no blob."""
         for _ in range(MOST_ATTEMPTS):
             wanted = {pair: moment for pair, moment in links.items() if pair[0] in self._batch.members}
@@ -53,15 +68,23 @@ class Links:
 
             def work(session: Session, wanted: Mapping[Pair, datetime | None] = wanted) -> set[Pair]:
                 held = self._begin(session, mode.linking())
-                incoming = [IncomingLink(held[id_], digest, moment) for (id_, digest), moment in wanted.items()]
+                dead = set() if is_named else bulk_steps.deleted_here(session, wanted)
+                incoming = [
+                    IncomingLink(held[id_], digest, moment)
+                    for (id_, digest), moment in wanted.items()
+                    if (id_, digest) not in dead
+                ]
                 session.count(content.putting_links(incoming))
-                return bulk_steps.unlinked(session, wanted)
+                if not is_named and bulk_steps.deleted_here(session, wanted) - dead:
+                    raise Collected
+                self._deleted |= dead
+                return bulk_steps.unlinked(session, wanted) - dead
 
             try:
                 left = self._batch.work.database.transaction(work)
             except Lost as lost:
                 self._batch.keep(lost.left)
-            except Conflict:
+            except (Conflict, Collected):
                 continue
             else:
                 # A blob that was here may have been collected, and its object be there all the same.

@@ -46,7 +46,7 @@ class Sealing:
             self.check()
             self._require_complete(source)
             if not sealing.begin(self.database, source_id):
-                raise SealRefused("repositories are still listed or imported: wait for them")
+                raise SealRefused("repositories are still listed, imported or compared: wait for them")
         if source.state != "sealed":
             # Whoever fetched something at this moment is through with it: nothing is imported from now on.
             self._wait()
@@ -63,7 +63,7 @@ class Sealing:
 
     def _require_complete(self, source: Source) -> None:
         if unfinished := sealing.unfinished(self.database, source.id, _MOST_NAMED):
-            raise SealRefused(f"not imported yet: {', '.join(unfinished)}")
+            raise SealRefused(f"not imported or compared yet: {', '.join(unfinished)}")
         if source.prefix is None:
             return
         for each in sealing.awaited(self.database, source.id):

@@ -24,6 +24,8 @@ def seal_wished(services: Services) -> int:
 def _seal(services: Services, source_id: int) -> int:
     database = services.database
     source = sources.get(database, source_id)
+    if source is not None and source.state == "open" and sealing.is_busy(database, source_id):
+        return 0
     place = claims.take_place(database, source_id, _PLACE_SECONDS)
     if source is None or place is None:
         return 0

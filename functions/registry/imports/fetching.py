@@ -77,9 +77,11 @@ class Fetching:
                 return False
             if base.here is not None:
                 return True
-            if base.listed is not None and old.mode == "lead":
-                return self._touch(old, repository, base.listed, reference)
-            if old.is_listed and old.mode == "lead":
+            if old.mode == "lead" and base.listed is not None:
+                # What it named when it was listed may be gone since, and the tag be moved.
+                if self._touch(old, repository, base.listed, reference):
+                    return True
+            elif old.mode == "lead" and old.is_listed:
                 continue
             with self._store.one_of_few():
                 named = self._store.named(old, reference)
@@ -180,6 +182,8 @@ class Fetching:
         raise BlobStoreUnavailable(f"{repository} changes too fast to fetch {digest}")
 
     def _touch_link(self, old: Old, repository: RepositoryName, digest: Digest) -> bool:
+        if lookups.is_deleted(self._database, repository, digest):
+            return False
         with self._store.one_of_few():
             lies_as = self._store.layer(old, digest)
             if lies_as is None:

@@ -153,7 +153,13 @@ _DELETE: Final = Statement(
         DELETE FROM repository_blobs AS link USING found
          WHERE link.repository_id = found.repository_id AND link.digest = found.digest
            AND NOT EXISTS (SELECT FROM holders)
-        RETURNING link.digest
+        RETURNING link.repository_id, link.digest
+    ), remembered AS (
+        INSERT INTO import_deleted (repository, digest)
+        SELECT coalesce(theirs.name, :repository), deleted.digest
+          FROM deleted LEFT JOIN import_repositories AS theirs ON theirs.repository_id = deleted.repository_id
+         WHERE is_import_open()
+        ON CONFLICT DO NOTHING
     )
     SELECT digest FROM holders UNION ALL SELECT NULL FROM deleted
     """,

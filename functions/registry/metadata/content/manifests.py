@@ -132,13 +132,24 @@ _DELETE_TAGS: Final = Statement(
     """,
 )
 
+# From a registry that is being moved in it does not come back, whatever becomes of it there.
 _DELETE: Final = Statement(
     "manifests_delete",
     int,
     """
-    DELETE FROM manifests USING repositories
-     WHERE repositories.name = :repository
-       AND manifests.repository_id = repositories.id AND manifests.digest = :digest
+    WITH deleted AS (
+        DELETE FROM manifests USING repositories
+         WHERE repositories.name = :repository
+           AND manifests.repository_id = repositories.id AND manifests.digest = :digest
+        RETURNING manifests.repository_id, manifests.digest
+    ), remembered AS (
+        INSERT INTO import_deleted (repository, digest)
+        SELECT coalesce(theirs.name, :repository), deleted.digest
+          FROM deleted LEFT JOIN import_repositories AS theirs ON theirs.repository_id = deleted.repository_id
+         WHERE is_import_open()
+        ON CONFLICT DO NOTHING
+    )
+    SELECT 1 FROM deleted
     """,
 )
 

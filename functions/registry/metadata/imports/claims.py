@@ -16,7 +16,10 @@ _SCHEME: Final = "gs://"
 
 @dataclass(frozen=True, slots=True)
 class WorkSource:
-    """A layout that is to be worked at. `prefix` is None where it does not lie in this registry's bucket."""
+    """A layout that is to be worked at. `prefix` is None where it does not lie in this registry's bucket.
+
+    `is_asked_again` if another pass is to follow the one that goes on.
+    """
 
     id: int
     address: str
@@ -31,6 +34,7 @@ class WorkSource:
     keeps_deleted: bool
     opened_at: datetime
     is_listed: bool
+    is_asked_again: bool
 
     def root_in(self, bucket: str) -> str | None:
         """Returns what the names of its objects begin with in that bucket; None if it doesn't lie there."""
@@ -47,7 +51,7 @@ _AT_WORK: Final = Statement(
     SELECT id, address, prefix, mark, mode, state, untagged, workers, coalesce(options -> 'renames', '{}'),
            coalesce(CAST(options ->> 'repair' AS boolean), true),
            coalesce(CAST(options ->> 'keeps_deleted' AS boolean), false), coalesce(opened_at, created_at),
-           listed_at IS NOT NULL
+           listed_at IS NOT NULL, options ? 'again'
       FROM import_sources
      WHERE state NOT IN ('added', 'sealed') AND state IN ('opening', 'listing', 'open') AND kind = 'layout'
      ORDER BY id

@@ -135,17 +135,18 @@ _PUT_SPARSE: Final = Statement(
     """,  # noqa: S608  # as above
 )
 
-# What was linked may have been collected before it was named.
+# What was linked may have been collected before it was named. What an index lists as a manifest may be here as the blob
+# of another: nobody waits for that.
 _LEFT_OUT: Final = Statement(
     "imports_left_out",
     Digest,
     """
     SELECT DISTINCT awaited.digest
-      FROM unnest(CAST(:repository_ids AS bigint[]), CAST(:digests AS bytea[])) AS came (repository_id, digest)
-      JOIN manifests ON manifests.repository_id = came.repository_id AND manifests.digest = came.digest
-      JOIN sparse_references AS awaited ON awaited.manifest_id = manifests.id
-     WHERE awaited.digest = ANY (CAST(:present AS bytea[]))
-       AND NOT EXISTS (SELECT FROM manifest_blobs AS kept
+      FROM unnest(CAST(:repository_ids AS bigint[]), CAST(:parents AS bytea[]), CAST(:digests AS bytea[]))
+           AS named (repository_id, parent, digest)
+      JOIN manifests ON manifests.repository_id = named.repository_id AND manifests.digest = named.parent
+      JOIN sparse_references AS awaited ON awaited.manifest_id = manifests.id AND awaited.digest = named.digest
+     WHERE NOT EXISTS (SELECT FROM manifest_blobs AS kept
                         WHERE kept.manifest_id = manifests.id AND kept.digest = awaited.digest)
     """,
 )
@@ -185,10 +186,12 @@ def left_out(incoming: Sequence[IncomingManifest], present: Iterable[Digest]) ->
     """Returns, of the blobs that are `present` in the store, those that the manifests name and that are not here after
     all.
     """
+    there = set(present)
+    named = [(came, digest) for came in incoming for digest in _blobs(came.manifest) if digest in there]
     return _LEFT_OUT(
-        repository_ids=[came.repository_id for came in incoming],
-        digests=[came.digest for came in incoming],
-        present=sorted(present),
+        repository_ids=[came.repository_id for came, _ in named],
+        parents=[came.digest for came, _ in named],
+        digests=[digest for _, digest in named],
     )
 
 

@@ -89,7 +89,8 @@ _GET: Final = Statement(
            CAST(coalesce(sums.imported_tags, 0) AS bigint), CAST(coalesce(sums.imported_objects, 0) AS bigint),
            CAST(coalesce(sums.recent_objects, 0) AS bigint),
            CAST(coalesce(sums.due, 0) AS bigint)
-           + (SELECT count(*) FROM import_ranges WHERE import_ranges.source_id = source.id),
+           + (SELECT count(*) FROM import_ranges WHERE import_ranges.source_id = source.id)
+           + CAST(source.options ? 'again' AS int),
            coalesce(found.reasons, '{}'),
            (SELECT coalesce(json_agg(json_build_object('path', path, 'error', error) ORDER BY attempts DESC), '[]')
               FROM (SELECT path, error, attempts FROM import_repositories
@@ -161,7 +162,7 @@ _DUE: Final = Statement(
     int,
     """
     UPDATE import_repositories SET due_at = now(), attempts = 0, error = NULL
-     WHERE source_id = :source_id AND state IN ('listed', 'importing', 'imported') AND lease_until <= now()
+     WHERE source_id = :source_id AND state IN ('listed', 'importing', 'imported')
        AND (CAST(:pattern AS text) IS NULL
             OR (name LIKE glob_like(:pattern) AND glob_fits(name, :pattern, glob_form(:pattern), :regex)))
     """,

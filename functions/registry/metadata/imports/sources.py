@@ -91,6 +91,20 @@ _BEING_DELETED: Final = Statement(
 
 _HAS_MARK: Final = Statement("imports_has_mark", int, "SELECT id FROM import_sources WHERE mark = :mark")
 
+# Another source of the same place, also one that is sealed, has its blobs there.
+_IS_HANDED_BACK: Final = Statement(
+    "imports_is_handed_back",
+    bool,
+    """
+    SELECT EXISTS (SELECT FROM import_repositories WHERE source_id = source.id AND state = 'handed_back')
+       AND NOT EXISTS (SELECT FROM import_repositories
+                        WHERE source_id = source.id AND state IN ('listed', 'importing', 'imported'))
+       AND NOT EXISTS (SELECT FROM import_sources AS other
+                        WHERE other.prefix = source.prefix AND other.id <> source.id AND other.state <> 'added')
+      FROM import_sources AS source WHERE source.id = :id
+    """,
+)
+
 _BEGIN: Final = Statement(
     "imports_begin_listing", int, "UPDATE import_sources SET state = 'listing' WHERE id = :id AND state = 'opening'"
 )
@@ -202,6 +216,11 @@ def open_up(db: Database, source_id: int) -> bool:
 def has_mark(db: Database, mark: UUID) -> bool:
     """Says whether a source of this registry, also one that is sealed, has this mark."""
     return db.one_or_none(_HAS_MARK(mark=mark)) is not None
+
+
+def is_handed_back(db: Database, source_id: int) -> bool:
+    """Says whether the other registry has all of it for itself again: all repositories that it had here."""
+    return db.one_or_none(_IS_HANDED_BACK(id=source_id)) or False
 
 
 def begin_listing(db: Database, source_id: int) -> bool:

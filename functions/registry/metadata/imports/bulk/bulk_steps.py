@@ -128,7 +128,7 @@ _HERE: Final = Statement(
 )
 
 _DELETED: Final = Statement(
-    "imports_manifests_deleted",
+    "imports_deleted_here",
     _Pair,
     """
     SELECT asked.id, gone.digest
@@ -205,7 +205,7 @@ def manifests_here(session: Session | Database, asked: Pairs) -> set[tuple[int, 
     return _pairs(session, _HERE, asked)
 
 
-def manifests_deleted(session: Session | Database, asked: Pairs) -> set[tuple[int, Digest]]:
+def deleted_here(session: Session | Database, asked: Pairs) -> set[tuple[int, Digest]]:
     """Returns those that somebody deleted here, and that are not to come back."""
     return _pairs(session, _DELETED, asked)
 

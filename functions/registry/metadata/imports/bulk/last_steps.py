@@ -124,21 +124,20 @@ _END_EMPTY: Final = Statement(
        SET state = CASE old.state WHEN 'importing' THEN 'imported' ELSE old.state END,
            imported_at = coalesce(old.imported_at, now()), compared_at = done.compared_at,
            tags = 0, manifests = 0, links = 0, objects = done.objects, asked_at = NULL,
-           due_at = CASE WHEN old.due_at <= now() THEN old.due_at END, lease_until = '-infinity', attempts = 0,
-           error = NULL
+           due_at = nullif(old.due_at, old.lease_until),
+           lease_until = '-infinity', attempts = 0, error = NULL
       FROM unnest(CAST(:ids AS bigint[]), CAST(:leases AS bigint[]), CAST(:objects AS bigint[]),
                   CAST(:compared AS timestamptz[])) AS done (id, lease, objects, compared_at)
-     WHERE old.id = done.id AND old.lease = done.lease
+     WHERE old.id = done.id AND old.lease = done.lease AND old.repository_id IS NULL
     """,
 )
 
-# Whoever was told meanwhile that it changed has made it due: it may have been listed before that.
+# Whoever came upon a change meanwhile has set another time than the claim did: then it is due again.
 _RELEASE: Final = Statement(
     "imports_release_repositories",
     int,
     """
-    UPDATE import_repositories AS old
-       SET due_at = CASE WHEN old.due_at <= now() THEN old.due_at END, lease_until = '-infinity'
+    UPDATE import_repositories AS old SET due_at = nullif(old.due_at, old.lease_until), lease_until = '-infinity'
       FROM unnest(CAST(:ids AS bigint[]), CAST(:leases AS bigint[])) AS mine (id, lease)
      WHERE old.id = mine.id AND old.lease = mine.lease AND old.state = 'imported'
     """,

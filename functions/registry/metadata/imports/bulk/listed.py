@@ -38,7 +38,7 @@ class Known:
 
 
 # A name belongs to whoever came first. What is imported already keeps its figures: they are what its last comparison
-# saw, and another one is due if they differ.
+# saw, and another one is due if they differ; or if somebody is at work on it, who may have listed it before it changed.
 _PUT: Final = Statement(
     "imports_put_listed",
     Known,
@@ -65,14 +65,19 @@ _PUT: Final = Statement(
          ORDER BY path
         ON CONFLICT (source_id, path) DO UPDATE
            SET tags = excluded.tags, manifests = excluded.manifests, links = excluded.links,
-               objects = excluded.objects, oldest = excluded.oldest, newest = excluded.newest
+               objects = excluded.objects, oldest = excluded.oldest, newest = excluded.newest,
+               due_at = CASE WHEN known.lease_until > now() THEN now() ELSE known.due_at END
          WHERE known.state IN ('listed', 'importing', 'refused')
-           AND (known.objects, known.newest) IS DISTINCT FROM (excluded.objects, excluded.newest)
+           AND (known.lease_until > now()
+                OR (known.objects, known.newest) IS DISTINCT FROM (excluded.objects, excluded.newest))
     ), due AS (
         UPDATE import_repositories AS known SET due_at = now()
           FROM listed
-         WHERE known.source_id = :source_id AND known.path = listed.path AND known.state = 'imported'
-           AND known.due_at IS NULL AND (known.objects, known.newest) IS DISTINCT FROM (listed.objects, listed.newest)
+         WHERE known.source_id = :source_id AND known.path = listed.path
+           AND known.state = 'imported'
+           AND (known.lease_until > now()
+                OR known.due_at IS NULL
+                   AND (known.objects, known.newest) IS DISTINCT FROM (listed.objects, listed.newest))
     )
     SELECT listed.path,
            coalesce(known.state, CASE WHEN is_taken OR listed.name IS NULL THEN 'refused' ELSE 'listed' END),
@@ -102,7 +107,8 @@ _PUT_TAGS: Final = Statement(
 )
 
 
-# Of the repositories that sort there, by the names of what they hold, those that were not listed.
+# Of the repositories that sort there, by the names of what they hold, those that were not listed. Whoever is at work on
+# one may have listed it before.
 _NOTE_VANISHED: Final = Statement(
     "imports_note_vanished",
     int,
@@ -110,7 +116,8 @@ _NOTE_VANISHED: Final = Statement(
     UPDATE import_repositories SET due_at = now()
      WHERE source_id = :source_id AND (path || '/_') COLLATE "C" > :after
        AND (CAST(:upto AS text) IS NULL OR (path || '/_') COLLATE "C" <= :upto)
-       AND state = 'imported' AND due_at IS NULL AND objects > 0 AND NOT path = ANY (CAST(:paths AS text[]))
+       AND state = 'imported' AND (due_at IS NULL AND objects > 0 OR lease_until > now())
+       AND NOT path = ANY (CAST(:paths AS text[]))
     """,
 )
 
@@ -189,6 +196,34 @@ _ADD_WHOLE: Final = Statement(
     """,
 )
 
+# What is being listed may be past what has changed since: once that is over, another pass comes.
+_NOTE_AGAIN: Final = Statement(
+    "imports_note_again",
+    int,
+    """
+    UPDATE import_sources SET options = options || '{"again": true}'
+     WHERE id = :source_id AND NOT options ? 'again'
+       AND EXISTS (SELECT FROM import_ranges
+                    WHERE import_ranges.source_id = :source_id AND tree = 'repositories' AND lease > 0)
+    """,
+)
+
+_LIST_AGAIN: Final = Statement(
+    "imports_list_again",
+    int,
+    """
+    WITH asked AS (
+        UPDATE import_sources SET options = options - 'again'
+         WHERE id = :source_id AND options ? 'again'
+           AND NOT EXISTS (SELECT FROM import_ranges
+                            WHERE import_ranges.source_id = :source_id AND tree = 'repositories')
+        RETURNING id
+    )
+    INSERT INTO import_ranges (source_id, tree, start) SELECT id, 'repositories', '' FROM asked
+    ON CONFLICT (source_id, tree, start) DO NOTHING
+    """,
+)
+
 _ADD_RANGES: Final = Statement(
     "imports_add_ranges",
     int,
@@ -259,6 +294,16 @@ _COMPLETE: Final = Statement(
 def add_whole(db: Database, source_id: int, trees: Sequence[str]) -> None:
     """The trees `blobs`, `repositories` or both are to be listed, unless they are being listed."""
     db.count(_ADD_WHOLE(source_id=source_id, trees=list(trees)))
+
+
+def list_again(db: Database, source_id: int) -> None:
+    """All repositories are listed once more from now on: if they are being listed, once that is over."""
+    db.batch([_NOTE_AGAIN(source_id=source_id), _ADD_WHOLE(source_id=source_id, trees=["repositories"])])
+
+
+def begin_again(db: Database, source_id: int) -> bool:
+    """Begins the pass that somebody asked for while another one went on. False if that goes on still."""
+    return db.count(_LIST_AGAIN(source_id=source_id)) > 0
 
 
 def claim_range(db: Database, source_id: int) -> Range | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from functions.registry.metadata.db import Call, Session, Statement
@@ -15,6 +16,8 @@ class RisenTags(Exception):
 
 
 # Most are known from the listing: of these not even a lock is written.
+# Where the tag here could not follow, for its manifest isn't here or a rule keeps it, the base stays too: as long as
+# both are the same the tag follows later.
 _PUT_BASES: Final = Statement(
     "imports_put_bases",
     int,
@@ -32,6 +35,12 @@ _PUT_BASES: Final = Statement(
        SET digest = excluded.digest, generation = excluded.generation, created_at = excluded.created_at,
            updated_at = excluded.updated_at
      WHERE excluded.generation > base.generation
+       AND NOT (base.state = 'applied' AND base.digest <> excluded.digest
+                AND EXISTS (SELECT FROM import_repositories AS old
+                              JOIN tags ON tags.repository_id = old.repository_id AND tags.name = base.name
+                              JOIN manifests ON manifests.id = tags.manifest_id
+                             WHERE old.id = base.import_id AND tags.updated_at = base.updated_at
+                               AND manifests.digest = base.digest))
     """,
 )
 
@@ -45,6 +54,40 @@ _LOCK_TAGS: Final = Statement(
       JOIN tags ON tags.repository_id = listed.repository_id AND tags.name = listed.name
      ORDER BY tags.repository_id, tags.name
        FOR UPDATE OF tags
+    """,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A tag that was put here, or found that another was here; `id` is that of its import."""
+
+    id: int
+    name: str
+    generation: int
+
+
+_SETTLED: Final = Statement(
+    "imports_settled_tags",
+    Settled,
+    """
+    SELECT import_id, name, generation FROM import_tags
+     WHERE import_id = ANY (CAST(:ids AS bigint[])) AND state <> 'listed'
+    """,
+)
+
+# Whoever fetches one of the others is waited for: what that makes of it is seen.
+_HOLD_SETTLED: Final = Statement(
+    "imports_hold_settled_tags",
+    Settled,
+    """
+    WITH held AS MATERIALIZED (
+        SELECT import_id, name, generation, state FROM import_tags
+         WHERE import_id = ANY (CAST(:ids AS bigint[]))
+         ORDER BY import_id, name
+           FOR UPDATE
+    )
+    SELECT import_id, name, generation FROM held WHERE state <> 'listed'
     """,
 )
 
@@ -96,6 +139,14 @@ _APPLY: Final = Statement(
 )
 
 Bases = Sequence[tuple[int, ListedTag]]
+
+
+def settled(session: Session, ids: Iterable[int], *, is_held: bool = False) -> dict[tuple[int, str], int]:
+    """Returns the generation of each tag that was put here before, by its import and its name. If they are held, nobody
+    puts another before the end of the transaction.
+    """
+    statement = _HOLD_SETTLED if is_held else _SETTLED
+    return {(each.id, each.name): each.generation for each in session.all(statement(ids=list(ids)))}
 
 
 def put_tags(session: Session, bases: Bases) -> None:

@@ -24,25 +24,47 @@ class Awaited:
     digest: Digest
 
 
+# A repository that is to be compared by now, or is being compared, or could not be. One that is copied now and then, at
+# its own time, is none.
+_IS_DUE: Final = """
+    due_at IS NOT NULL AND state = 'imported' AND (due_at <= now() OR lease_until > now() OR error IS NOT NULL)
+"""
+
 _BEGIN: Final = Statement(
     "imports_begin_seal",
     int,
-    """
+    f"""
     UPDATE import_sources SET state = 'sealing', reason = NULL
-     WHERE id = :id AND state IN ('open', 'paused') AND listed_at IS NOT NULL
+     WHERE id = :id AND state IN ('open', 'paused') AND listed_at IS NOT NULL AND NOT options ? 'again'
+       AND NOT EXISTS (SELECT FROM import_ranges WHERE source_id = :id AND tree = 'repositories')
        AND NOT EXISTS (SELECT FROM import_repositories
                         WHERE source_id = :id AND state IN ('listed', 'importing'))
-    """,
+       AND NOT EXISTS (SELECT FROM import_repositories WHERE source_id = :id AND {_IS_DUE})
+    """,  # noqa: S608  # a constant of this module
 )
 
 _UNFINISHED: Final = Statement(
     "imports_unfinished",
     str,
-    """
+    f"""
     SELECT path FROM import_repositories
-     WHERE name >= '' AND source_id = :id AND state IN ('listed', 'importing')
+     WHERE name >= '' AND source_id = :id
+       AND (state IN ('listed', 'importing') OR {_IS_DUE})
      ORDER BY name LIMIT :limit
-    """,
+    """,  # noqa: S608  # as above
+)
+
+# Somebody is at work on it, or is to be; what fails again and again is not waited for.
+_IS_BUSY: Final = Statement(
+    "imports_is_busy",
+    bool,
+    f"""
+    SELECT options ? 'again'
+        OR EXISTS (SELECT FROM import_ranges WHERE source_id = :id AND tree = 'repositories')
+        OR EXISTS (SELECT FROM import_repositories
+                    WHERE source_id = :id AND error IS NULL AND (state IN ('listed', 'importing') OR {_IS_DUE}))
+      FROM import_sources WHERE id = :id
+    """,  # noqa: S608  # as above
 )
 
 # But for what is reported: somebody knows of it.
@@ -129,9 +151,14 @@ def refuse(db: Database, source_id: int, reason: str) -> None:
 
 def begin(db: Database, source_id: int) -> bool:
     """Nothing is imported from now on, once all transactions that are open are over. False if repositories of it aren't
-    imported yet, or if it is being listed, or sealed.
+    imported yet or are to be compared, or if it is being listed, or sealed.
     """
     return db.count(_BEGIN(id=source_id)) > 0
+
+
+def is_busy(db: Database, source_id: int) -> bool:
+    """Says whether something is being listed, imported or compared, or is to be."""
+    return db.one_or_none(_IS_BUSY(id=source_id)) or False
 
 
 def unfinished(db: Database, source_id: int, limit: int) -> list[str]:

@@ -211,7 +211,7 @@ def begin(db: Database, claim: Claim) -> str | None:
 def list_again(db: Database, source_id: int, kind: SourceKind) -> None:
     """All names are gone through once more, for what came or changed since."""
     if kind == "layout":
-        listed.add_whole(db, source_id, ["repositories"])
+        listed.list_again(db, source_id)
     else:
         db.count(_LIST_AGAIN(id=source_id))
 

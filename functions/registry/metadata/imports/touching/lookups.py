@@ -118,7 +118,7 @@ def find_tag(db: Database, old: Old, repository: RepositoryName, tag: Tag) -> Ta
 
 
 def is_deleted(db: Database, repository: RepositoryName, digest: Digest) -> bool:
-    """Says whether somebody deleted the manifest here, so that it must not come back."""
+    """Says whether somebody deleted the manifest or the blob here, so that it must not come back."""
     return db.one_or_none(_DELETED(repository=repository, digest=digest)) is not None
 
 

@@ -72,7 +72,7 @@ _ATTACH: Final = Statement(
     """
     UPDATE import_repositories
        SET repository_id = coalesce(repository_id, :repository_id), asked_at = coalesce(asked_at, now()),
-           due_at = least(due_at, now())
+           due_at = CASE WHEN lease_until > now() THEN due_at ELSE least(due_at, now()) END
      WHERE id = :import_id AND state IN ('listed', 'importing', 'imported')
     """,
 )
@@ -90,8 +90,20 @@ _LOCK_TAGS: Final = Statement(
     """,
 )
 
-_DELETED_MANIFESTS: Final = Statement(
-    "imports_deleted_manifests",
+# The end of an import waits, or is waited for: it compares what is here with what is there.
+_LOCK_BASES: Final = Statement(
+    "imports_lock_bases",
+    str,
+    """
+    SELECT name FROM import_tags
+     WHERE import_id = :import_id AND name = ANY (CAST(:tags AS text[]))
+     ORDER BY name
+       FOR UPDATE
+    """,
+)
+
+_DELETED_HERE: Final = Statement(
+    "imports_deleted_digests",
     Digest,
     """
     SELECT digest FROM import_deleted
@@ -171,13 +183,21 @@ def attach(session: Session, standing: Standing) -> None:
 
 
 def lock_tags(session: Session, standing: Standing, tags: list[Tag]) -> None:
-    """Locks those that are here, before anything else is written."""
-    session.all(_LOCK_TAGS(repository_id=standing.id, tags=sorted(tags)))
+    """Locks those that are here, before anything else is written, then those that are listed."""
+    names = sorted(tags)
+    session.batch(
+        [
+            _LOCK_TAGS(repository_id=standing.id, tags=names),
+            _LOCK_BASES(import_id=standing.import_id, tags=names),
+        ]
+    )
 
 
-def deleted_manifests(session: Session, repository: RepositoryName, digests: list[Digest]) -> list[Digest]:
-    """Returns those that somebody deleted here: to be asked before they are inserted, and once more after it."""
-    return session.all(_DELETED_MANIFESTS(repository=repository, digests=digests))
+def deleted_here(session: Session, repository: RepositoryName, digests: list[Digest]) -> list[Digest]:
+    """Returns the manifests and blobs that somebody deleted here: to be asked before they are inserted, and once more
+    after it.
+    """
+    return session.all(_DELETED_HERE(repository=repository, digests=digests))
 
 
 def put_tags(session: Session, standing: Standing, repository: RepositoryName, tags: list[Tag]) -> bool:

@@ -85,7 +85,8 @@ _ASK: Final = Statement(
     "imports_ask_for_repository",
     int,
     """
-    UPDATE import_repositories SET asked_at = now(), due_at = least(due_at, now())
+    UPDATE import_repositories
+       SET asked_at = now(), due_at = CASE WHEN lease_until > now() THEN due_at ELSE least(due_at, now()) END
      WHERE id = :id AND asked_at IS NULL AND state IN ('listed', 'importing')
     """,
 )
@@ -128,7 +129,7 @@ def touch_manifest(db: Database, touch: Touch) -> bool:
     def put(session: Session) -> None:
         standing = steps.begin(session, mode.importing(), touch.source_id, repository)
         _require_awaited(standing)
-        if steps.deleted_manifests(session, repository, [digest]):
+        if steps.deleted_here(session, repository, [digest]):
             raise Ended
         if touch.tag is not None:
             steps.lock_tags(session, standing, [touch.tag])
@@ -136,7 +137,7 @@ def touch_manifest(db: Database, touch: Touch) -> bool:
         session.batch(content.putting_manifests([incoming]))
         if session.all(content.left_out(incoming, touch.present)):
             raise BeginAnew
-        if steps.deleted_manifests(session, repository, [digest]):
+        if steps.deleted_here(session, repository, [digest]):
             raise Ended
         if touch.tag is not None:
             _put_tag(session, standing, touch, touch.tag)
@@ -177,8 +178,8 @@ def _put_tag(session: Session, standing: Standing, touch: Touch, tag: Tag) -> No
 def touch_link(
     db: Database, source_id: int, repository: RepositoryName, digest: Digest, found: FoundBlob | None
 ) -> bool:
-    """The repository may serve the blob now, as its source did; False at the end of the import, or if the object is
-    being deleted. Raises BeginAnew.
+    """The repository may serve the blob now, as its source did; False at the end of the import, if the object is being
+    deleted, or if somebody deleted it here. Raises BeginAnew.
     """
 
     def link(session: Session) -> bool:
@@ -187,6 +188,8 @@ def touch_link(
         steps.attach(session, standing)
         calls: list[Call[Any]] = [adoption.adopting([found])] if found is not None else []
         session.batch([*calls, content.putting_links([IncomingLink(standing.id, digest)])])
+        if steps.deleted_here(session, repository, [digest]):
+            raise Ended
         return True
 
     try:
