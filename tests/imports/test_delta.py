@@ -46,13 +46,6 @@ def named(registry: Registry, tag: str, repository: str = APP) -> str | None:
     return response.headers["Docker-Content-Digest"] if response.status_code == 200 else None
 
 
-def untag(old: OldRegistry, tag: str, repository: str = APP) -> None:
-    """Deletes a tag as the old registry does: with the tag's history."""
-    digest = old.tags[repository][tag]
-    old.untag(repository, tag)
-    old.remove(names.history_link_name(repository, tag, digest))
-
-
 def test_what_changes_there_follows(registry: Registry, old: OldRegistry, source: int) -> None:
     first, second, third = Image(), Image(), Image()
     old.push(APP, first, "moved", "gone", "same")
@@ -130,7 +123,7 @@ def test_what_is_deleted_there_may_be_kept(registry: Registry, old: OldRegistry)
     image = Image()
     old.push(APP, image, "gone", "moved")
     run(registry.services)
-    untag(old, "gone")
+    old.untag(APP, "gone")
     moved = old.push(APP, Image(), "moved")
     compare(registry, source)
     assert named(registry, "gone") == str(image.digest)

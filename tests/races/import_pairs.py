@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
@@ -15,7 +16,18 @@ from functions.registry.oci.digest import Digest
 from functions.registry.oci.manifest import parse_manifest
 from functions.registry.oci.name import Tag
 from tests.metadata.build import APP, query
-from tests.races.old_layout import GONE, IMPORT_SCENES, MOVED_ON, OLD, SOURCE_ID, Shelf, touching, work_at
+from tests.races.old_layout import (
+    GONE,
+    IMPORT_SCENES,
+    MOVED_ON,
+    NEWER,
+    OLD,
+    PASS_LEASE,
+    SOURCE_ID,
+    Shelf,
+    touching,
+    work_at,
+)
 from tests.races.operations import OPERATIONS, SUCCEEDS, Cast, Operation
 from tests.races.pairs import Arena, Pair
 from tests.races.props import IMAGE, MOVING, OTHER_IMAGE
@@ -24,7 +36,10 @@ from tests.races.stage import Performance
 _FOUND: Final = "finds it"
 _BEFORE: Final = ("old", "touched", "pushed", "ours")
 _AFTER: Final = ("imported",)
+_SETTLED: Final = ("settled",)
 _SEALS: Final = "seals"
+# More than any of these has.
+_MOST_STEPS: Final = 40
 
 
 def _touch(reference: Tag | Digest) -> Callable[[Cast], str]:
@@ -34,14 +49,46 @@ def _touch(reference: Tag | Digest) -> Callable[[Cast], str]:
     return act
 
 
-def _work(shelf: Shelf) -> Callable[[Cast], str]:
+def _work(shelf: Shelf, *, is_overslept: bool = False) -> Callable[[Cast], str]:
     def act(cast_: Cast) -> str:
+        gate = cast_.database.gate
         try:
-            return "is through" if work_at(cast_.database, shelf) else "finds nothing to do"
+            did = work_at(cast_.database, shelf, lambda: gate.simple(PASS_LEASE) if is_overslept else None)
         except Again:
             return "comes again later"
+        return "is through" if did else "finds nothing to do"
 
     return act
+
+
+class Killed(BaseException):
+    """The process is gone: nothing catches this on its way out."""
+
+
+def _killed(act: Callable[[Cast], str]) -> Callable[[Cast], str]:
+    """The operation, but for that its process dies in front of a statement or a COMMIT: another one each time."""
+    moments = itertools.cycle(range(1, _MOST_STEPS))
+
+    def killed(cast_: Cast) -> str:
+        gate = cast_.database.gate
+        step, left = gate.step, next(moments)
+
+        def stepping(what: str) -> None:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                raise Killed
+            step(what)
+
+        gate.step = stepping
+        try:
+            return act(cast_)
+        except Killed:
+            return "dies"
+        finally:
+            gate.step = step
+
+    return killed
 
 
 def _adopt(cast_: Cast) -> str:
@@ -64,7 +111,18 @@ IMPORTS: Final = (
     Operation("blob listing", ("old", "ours"), _adopt),
     Operation("delta, moved", _AFTER, _work(MOVED_ON)),
     Operation("delta, deleted", _AFTER, _work(GONE)),
-    Operation("seal", _AFTER, _seal),
+    Operation("seal", _SETTLED, _seal),
+)
+# Whose process dies in the middle; or who sleeps past a claim, which another takes over, and comes back.
+DISTURBED: Final = (
+    Operation("touch tag, killed", _BEFORE, _killed(_touch(MOVING))),
+    Operation("bulk step, killed", _BEFORE, _killed(_work(OLD))),
+    Operation("bulk step, overslept", _BEFORE, _work(OLD, is_overslept=True)),
+    Operation("delta, moved, killed", _AFTER, _killed(_work(MOVED_ON))),
+    Operation("delta, deleted, killed", _AFTER, _killed(_work(GONE))),
+    Operation("delta, moved, overslept", _AFTER, _work(MOVED_ON, is_overslept=True)),
+    Operation("delta, deleted, overslept", _AFTER, _work(GONE, is_overslept=True)),
+    Operation("seal, killed", _SETTLED, _killed(_seal)),
 )
 _MET: Final = (
     "manifest PUT",
@@ -82,12 +140,15 @@ _MET: Final = (
     "delete object",
 )
 # What they keep elsewhere holds here only if it was there: the promise of a push is looked at below.
-_OTHERS: Final = tuple(replace(OPERATIONS[name], scenes=(*_BEFORE, *_AFTER), also=(), keeps=()) for name in _MET)
+_OTHERS: Final = tuple(
+    replace(OPERATIONS[name], scenes=(*_BEFORE, *_AFTER, *_SETTLED), also=(), keeps=()) for name in _MET
+)
 _PUSHES: Final = {
     "manifest PUT": IMAGE.digest,
     "HEAD, then PUT": IMAGE.digest,
     "tag move": OTHER_IMAGE.digest,
 }
+_CHANGES: Final = {*_PUSHES, "tag delete", "manifest delete", "repository delete", "move"}
 _TAKES: Final = {"tag delete", "manifest delete", "repository delete", "move"}
 
 IMPORT_PAIRS: Final = [
@@ -96,6 +157,21 @@ IMPORT_PAIRS: Final = [
     for second in (*_OTHERS, *IMPORTS[number:])
     if set(first.scenes) & set(second.scenes)
 ]
+# The second of two that are alike takes over from the first: one message came twice.
+DISTURBED_PAIRS: Final = [
+    Pair(first, second)
+    for number, first in enumerate(DISTURBED)
+    for second in (*_OTHERS, *IMPORTS, *DISTURBED[number:])
+    if set(first.scenes) & set(second.scenes)
+]
+
+
+def _latest(names: tuple[str, str]) -> Shelf | None:
+    """What the older registry holds in the end, where one of the two compares with that."""
+    compared = [name for name in names if name.startswith("delta")]
+    if not compared:
+        return None
+    return MOVED_ON if any(name.startswith("delta, moved") for name in compared) else GONE
 
 
 class ImportArena(Arena):
@@ -116,10 +192,31 @@ class ImportArena(Arena):
         if "move" not in did and not any(_SEALS in ending for ending in performance.endings):
             touching(self._after).fetch_manifest(APP, MOVING)
             touching(self._after).fetch_manifest(APP, IMAGE.digest)
-            if any(step.name == "bulk step" or step.name.startswith("touch") for step in (pair.first, pair.second)):
-                query(self._after, "UPDATE import_repositories SET lease_until = '-infinity'")
-                work_at(self._after, OLD)
-        return [*self._risen(did), *self._overwritten(names, did), *self._incomplete(deleted)]
+            if any(name.startswith(("bulk step", "touch")) for name in names):
+                self._go_on(OLD)
+        if "seal, killed" in names:
+            Sealing(self._after, OLD).seal(SOURCE_ID)
+        shelf = _latest(names)
+        if shelf is not None and "move" not in did:
+            self._go_on(shelf)
+        return [
+            *self._risen(did),
+            *self._overwritten(names, did),
+            *self._not_followed(names, shelf),
+            *self._incomplete(deleted),
+        ]
+
+    def _go_on(self, shelf: Shelf) -> None:
+        """Whoever comes once all claims are over, to compare with what is there in the end."""
+        query(self._after, "UPDATE import_repositories SET lease_until = '-infinity', due_at = now()")
+        work_at(self._after, shelf)
+
+    def _not_followed(self, names: tuple[str, str], shelf: Shelf | None) -> list[str]:
+        """Where nobody changed it here, the tag names what it names there in the end."""
+        if shelf is None or _CHANGES.intersection(names):
+            return []
+        here, there = self._tags().get(MOVING), NEWER.digest if shelf is MOVED_ON else None
+        return [] if here == there else [f"the tag names {here}, and {there} in the older registry"]
 
     def _risen(self, did: set[str]) -> list[str]:
         pushed = did & _PUSHES.keys()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from typing import Final
 
-from tests.races.import_pairs import IMPORT_PAIRS, ImportArena
+from tests.races.import_pairs import DISTURBED_PAIRS, IMPORT_PAIRS, ImportArena
 from tests.races.old_layout import IMPORT_SCENES
 from tests.races.table import drawn, server_url
 
@@ -27,7 +27,10 @@ something is fetched and imported once more after each of them, and then
 
 The older registry holds an image under two tags, an index that lists it and an artifact that refers to it. This
 registry decides. *delta, moved* compares with a tag that was moved there since, *delta, deleted* with one that was
-deleted.
+deleted. Of one that is *killed* the process dies in front of a statement or a COMMIT, another one in each order; one
+that is *overslept* has lost its claim once it has listed what there is, so that the other takes it over, and goes on
+all the same. Two that are alike are a message that came twice. After each that dies or sleeps another one comes, when
+all claims are over: what nobody changed here is then as it is there.
 
 ## Scenes
 
@@ -44,7 +47,7 @@ Outcomes are those of the first / those of the second, with the number of orders
 
 def main(orders: int) -> None:
     with server_url() as url, ImportArena(url) as arena:
-        rows, total = drawn(arena, IMPORT_PAIRS, orders)
+        rows, total = drawn(arena, (*IMPORT_PAIRS, *DISTURBED_PAIRS), orders)
     scenes = "\n".join(f"- *{scene.name}*: {scene.told}." for scene in IMPORT_SCENES.values())
     introduction = _INTRODUCTION.format(orders=orders, total=total)
     sys.stdout.write(introduction + scenes + "\n" + _WORDS + "\n".join(rows) + "\n")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, cast
@@ -37,6 +37,8 @@ NEWER: Final = Image(config=b'{"of": "a newer image"}', layers=(b"newer layer",)
 _THEN: Final = datetime(2021, 1, 1, tzinfo=UTC)
 SOURCE_ID: Final = 1
 _DEADLINE: Final = 1e12
+# What was claimed may be claimed again.
+PASS_LEASE: Final = "UPDATE import_repositories SET lease_until = '-infinity', due_at = now() WHERE lease_until > now()"
 _LARGEST_MANIFEST: Final = 1 << 22
 
 
@@ -157,8 +159,10 @@ def _blobs(database: Database, shelf: Shelf) -> Blobs:
     return Blobs(origin, database, cast(Bucket, None), cast(Any, _Inline()))
 
 
-def work_at(database: Database, shelf: Shelf) -> bool:
-    """One piece of a worker's: whatever is due of the source, imported or compared. False if nothing is."""
+def work_at(database: Database, shelf: Shelf, then: Callable[[], None] = lambda: None) -> bool:
+    """One piece of a worker's: whatever is due of the source, imported or compared. False if nothing is. `then` happens
+    once it has listed what it claimed.
+    """
     source = next(iter(claims.sources_at_work(database)), None)
     if source is None:
         return False
@@ -167,6 +171,7 @@ def work_at(database: Database, shelf: Shelf) -> bool:
     blobs = Blobs(origin, database, cast(Bucket, None), pool)
     work = Work(source, origin, blobs, database, pool, cast(Any, _Steady()), _LARGEST_MANIFEST)
     batch = list_batch(work, claims.claim(database, source.id, 10, 1_000_000))
+    then()
     for kind, state in ((Importing, "importing"), (Delta, "imported")):
         part: Batch = batch.part(lambda member, state=state: member.claim.state == state)  # type: ignore[misc]
         if part.members:
@@ -221,9 +226,13 @@ def _ours(db: Database) -> None:
     _list(db)
 
 
-def _imported(db: Database) -> None:
+def _settled(db: Database) -> None:
     _old(db)
     work_at(db, OLD)
+
+
+def _imported(db: Database) -> None:
+    _settled(db)
     query(db, "UPDATE import_repositories SET due_at = now() - interval '1 minute', lease_until = '-infinity'")
 
 
@@ -235,5 +244,6 @@ IMPORT_SCENES: Final = {
         Scene("pushed", "as *old*, and the tag was pushed here with another image", _pushed),
         Scene("ours", "as *old*, but the blobs lie here under names of this registry, and nothing links them", _ours),
         Scene("imported", "as *old*, and all was imported; a comparison is due", _imported),
+        Scene("settled", "as *old*, and all was imported; nothing is due", _settled),
     )
 }

@@ -13,7 +13,7 @@ from local.postgres import Postgres
 from tests.conftest import administer
 from tests.races import schedules
 from tests.races.gate import Rewrite
-from tests.races.import_pairs import IMPORT_PAIRS, ImportArena
+from tests.races.import_pairs import DISTURBED_PAIRS, IMPORT_PAIRS, ImportArena
 from tests.races.pairs import Pair
 from tests.races.schedules import Perform
 from tests.races.stage import Performance
@@ -38,9 +38,17 @@ def test_a_sample_of_schedules_breaks_nothing(arena: ImportArena, pair: Pair) ->
     _race(arena, pair, scenes, _SAMPLE)
 
 
+_TWICE = [pair for pair in DISTURBED_PAIRS if pair.names[0].partition(",")[0] == pair.names[1].partition(",")[0]]
+
+
+@pytest.mark.parametrize("pair", _TWICE, ids=str)
+def test_whoever_dies_or_comes_twice_breaks_nothing(arena: ImportArena, pair: Pair) -> None:
+    _race(arena, pair, _SAMPLE)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("pair", IMPORT_PAIRS, ids=str)
+@pytest.mark.parametrize("pair", [*IMPORT_PAIRS, *DISTURBED_PAIRS], ids=str)
 def test_many_schedules_break_nothing(arena: ImportArena, pair: Pair) -> None:
     _race(arena, pair, pair.scenes, _MANY)
 
