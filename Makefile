@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH PYTHONOPTIMIZE PYTHONWARNINGS PIP_USER PIP_TARGET PIP_PREFIX
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up reset seed cli check format test test-slow test-fuzz test-security test-clients test-clients-more test-browser test-terraform migrate-demo rehearsal conformance conformance-all soak starts schema api-tables bench bench-transfers bench-starts bench-scale bench-distances bench-steady bench-authorising bench-counters bench-events bench-fsck bench-gc bench-front bench-lists bench-moves bench-moving-in bench-neighbours bench-background bench-backups bench-console lock screenshot drill
+.PHONY: help setup up reset seed cli check format test test-slow test-fuzz test-security test-clients test-clients-more test-browser test-terraform migrate-demo rehearsal conformance conformance-all soak soak-import starts schema api-tables bench bench-transfers bench-starts bench-scale bench-distances bench-steady bench-authorising bench-counters bench-events bench-fsck bench-gc bench-front bench-lists bench-moves bench-moving-in bench-neighbours bench-background bench-backups bench-console lock screenshot drill
 
 help:  ## Show what this Makefile can do
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*?## "} {printf "  make %-14s %s\n", $$1, $$2}'
@@ -167,6 +167,9 @@ conformance-all: $(VENV)/.made-dev  ## The same, and the classic suite at v1.0.1
 
 soak: $(VENV)/.made-dev  ## Push, pull, delete and collect at full speed for ten minutes (ARGS=--faults: beside every kind of fault)
 	@$(BIN)/python -m tests.soak $(ARGS)
+
+soak-import: $(VENV)/.made-dev  ## Move Debian's docker-registry in for an hour, while both are written to, without any grace (ARGS="--minutes 10")
+	@$(BIN)/python -m tests.soak.moving $(ARGS)
 
 starts: $(VENV)/.made-dev  ## Start everything 200 times, four at a time, beside busy processes (ARGS="--count 40")
 	@$(BIN)/python -m tests.local.starts $(ARGS)

@@ -60,14 +60,15 @@ class Audit:
             self._connection.simple("UPDATE deletions SET not_before = now() WHERE attempts > 0 AND not_before > now()")
             time.sleep(1)
 
-    def compare(self) -> None:
+    def compare(self, foreign: str = "/") -> None:
+        """Objects whose names begin with `foreign` need not be known."""
         for queue, count in self._waiting().items():
             self._figures.find("leaked", f"{count} rows are left in {queue}")
         for what, sql in _UNKNOWN_GARBAGE.items():
             for name in self._column(sql):
                 self._figures.find("leaked", f"{what}: {name}")
         stored, known = self._objects(), set(self._column("SELECT object_name FROM blobs"))
-        for name in stored - known:
+        for name in {name for name in stored if not name.startswith(foreign)} - known:
             self._figures.find("leaked", f"an object that no blob names: {name}")
         for name in known - stored:
             self._figures.find("lost", f"the object of a blob: {name}")
