@@ -11,17 +11,22 @@ import requests
 
 from functions.migrate.work import run
 from functions.registry.blobs.errors import StoreBusy
+from functions.registry.blobs.objects import StoredObjects
 from functions.registry.blobs.written import WrittenObjects
 from functions.registry.imports import names
 from functions.registry.metadata.imports import sources
 from functions.registry.metadata.imports.bulk import listed
+from functions.registry.metadata.imports.ending import sealing
 from functions.registry.metadata.imports.exporting import exports
 from functions.registry.metadata.imports.sources import NewSource
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.media_type import OCI_MANIFEST
+from tests.clients.command import Client, isolated_environment
+from tests.clients.programs import PROGRAMS
 from tests.imports import debian
 from tests.imports.old import OldRegistry
 from tests.imports.truth import ROOT
+from tests.metadata.build import query
 from tests.statements import of_tests
 from tests.support import Image, Registry, descriptor, index_of
 
@@ -114,6 +119,96 @@ def test_an_older_registry_serves_what_was_written_back(registry: Registry, old:
         assert debian.manifest(address, "team/other", "kept").status_code == 200
 
 
+@pytest.mark.slow
+@pytest.mark.clients
+def test_real_clients_pull_what_was_written_back(
+    registry: Registry, old: OldRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a hundred pushes, twenty tags moved and twenty deleted, an index, and an artifact with a subject."""
+    debian.require()
+    for number in range(10):
+        old.push(f"team/app-{number % 3}", Image(), f"old-{number}")
+    source = imported(registry)
+    expected: dict[tuple[str, str], bytes] = {
+        (repository, tag): b"" for repository, tags in old.tags.items() for tag in tags
+    }
+    for number in range(100):
+        repository = f"team/app-{number % 3}"
+        expected[repository, f"v{number}"] = registry.push_image(repository, f"v{number}").manifest
+    for number in range(20):
+        repository = f"team/app-{number % 3}"
+        payload = expected[repository, f"v{number + 30}"]
+        assert registry.put_manifest(repository, f"v{number}", payload).status_code == 201
+        expected[repository, f"v{number}"] = payload
+    for number in range(60, 80):
+        repository = f"team/app-{number % 3}"
+        assert registry.request("DELETE", f"/v2/{repository}/manifests/v{number}").status_code == 202
+        del expected[repository, f"v{number}"]
+    children = [expected["team/app-0", f"v{number}"] for number in (81, 84)]
+    expected["team/app-0", "index"] = index_of(*children)
+    assert registry.put_manifest("team/app-0", "index", index_of(*children)).status_code == 201
+    artifact = Image(more={"subject": descriptor(children[0], OCI_MANIFEST), "artifactType": "application/x.sig"})
+    expected["team/app-0", "signature"] = registry.push_image("team/app-0", "signature", artifact).manifest
+    there = old.push("team/app-1", Image(), "v100")
+    registry.push_image("team/app-1", "v100")
+
+    answer = registry.request("POST", f"/api/v1/imports/{source}/hand-back", json={})
+    assert answer.status_code == 200, answer.text
+    run(registry.services)
+
+    assert problems(registry) == [["tag", "v100", "conflict"]]
+    contents(old, tmp_path / "layout")
+    clients = [
+        Client(program, isolated_environment(tmp_path / name))
+        for name in ("skopeo", "crane")
+        if (program := PROGRAMS[name].find()) is not None
+    ]
+    assert clients
+    with debian.serve(tmp_path / "layout") as address:
+        for (repository, tag), payload in expected.items():
+            by_tag = debian.manifest(address, repository, tag)
+            assert by_tag.status_code == 200, (repository, tag)
+            assert not payload or by_tag.content == payload
+            by_digest = debian.manifest(address, repository, Digest.of(by_tag.content))
+            assert by_digest.content == by_tag.content
+        assert debian.manifest(address, "team/app-1", "v100").headers["Docker-Content-Digest"] == str(there)
+        for number in range(60, 80):
+            assert debian.manifest(address, f"team/app-{number % 3}", f"v{number}").status_code == 404
+        for client in clients:
+            for (repository, tag), payload in [*expected.items()][-12:]:
+                _copy(client, address, repository, tag, tmp_path)
+                assert _raw(client, address, repository, tag) == payload
+    written: list[str] = []
+    monkeypatch.setattr(WrittenObjects, "_ask", lambda _, method, path, *__: written.append(f"{method} {path}"))
+    export(registry, source, "team/app-0")
+    assert written == []
+
+
+def _raw(client: Client, address: str, repository: str, tag: str) -> bytes:
+    """The manifest, as the client shows it."""
+    reference = f"{address}/{repository}:{tag}"
+    if client.program.name == "skopeo":
+        return client.run("inspect", "--tls-verify=false", "--raw", f"docker://{reference}").encode()
+    return client.run("--insecure", "manifest", reference).encode()
+
+
+def _copy(client: Client, address: str, repository: str, tag: str, folder: Path) -> None:
+    """All of it, with each blob compared with its digest."""
+    reference, target = f"{address}/{repository}:{tag}", folder / f"{client.program.name}-{repository[-1]}-{tag}"
+    if client.program.name == "skopeo":
+        client.run(
+            "--insecure-policy",
+            "copy",
+            "--all",
+            "--quiet",
+            "--src-tls-verify=false",
+            f"docker://{reference}",
+            f"dir:{target}",
+        )
+    else:
+        client.run("--insecure", "pull", "--format", "oci", reference, str(target))
+
+
 def test_a_second_export_writes_nothing(registry: Registry, old: OldRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
     source, _ = changed_everywhere(registry, old)
     export(registry, source)
@@ -158,6 +253,46 @@ def test_killed_at_any_write_it_comes_to_the_same_end(
         assert_complete(seen)
     monkeypatch.setattr(WrittenObjects, "_ask", real)
     export(registry, source)
+    seen = contents(old, tmp_path / "layout")
+    assert_complete(seen)
+    for tag, payload in expected.items():
+        assert seen[ROOT + names.current_link_name("team/app", tag)] == str(Digest.of(payload)).encode()
+    assert ROOT + names.current_link_name("team/app", "v2") not in seen
+    assert problems(registry) == []
+
+
+class Killed(BaseException):
+    """The process is gone: nothing catches this on its way out."""
+
+
+@pytest.mark.slow
+def test_killed_after_each_write_in_turn_it_comes_to_the_same_end(
+    registry: Registry, old: OldRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each run makes one write and dies; what is there then is complete."""
+    source, expected = changed_everywhere(registry, old)
+    real = WrittenObjects._ask
+
+    def dying(self: WrittenObjects, *given: Any) -> Any:
+        answer = real(self, *given)
+        if answer is not None:
+            raise Killed
+        return answer
+
+    monkeypatch.setattr(WrittenObjects, "_ask", dying)
+    kills = 0
+    while True:
+        try:
+            export(registry, source)
+        except Killed:
+            kills += 1
+            assert_complete(contents(old, tmp_path / f"layout-{kills}"))
+            query(registry.services.database, "UPDATE import_repositories SET lease_until = now()")
+            query(registry.services.database, "UPDATE import_places SET lease_until = now()")
+        else:
+            break
+    # Several go on at once: of those some more are done than the one after which it dies.
+    assert kills >= 10
     seen = contents(old, tmp_path / "layout")
     assert_complete(seen)
     for tag, payload in expected.items():
@@ -227,6 +362,58 @@ def test_handing_back(registry: Registry, old: OldRegistry) -> None:
     assert links(old, "v2") == str(pushed.digest)
     assert registry.services.database.one_or_none(_STATES()) == ["handed_back", "imported"]
     assert registry.request("DELETE", "/v2/team/other/manifests/v1").status_code == 202
+
+
+def guard(registry: Registry) -> set[str]:
+    """What is left in the bucket of what keeps the older registry's collection from deleting anything."""
+    place = StoredObjects(registry.services.settings.bucket, 10)
+    found = {stored.name for stored in place.page("").objects}
+    return {name for name in found if names.GUARD in name or name == "docker/registry/slipway.json"}
+
+
+def hand_back(registry: Registry, source: int, pattern: str) -> None:
+    answer = registry.request("POST", f"/api/v1/imports/{source}/hand-back", json={"repositories": pattern})
+    assert answer.status_code == 200, answer.text
+    run(registry.services)
+    run(registry.services)
+
+
+def test_once_all_is_handed_back_nothing_keeps_the_older_registry_from_collecting(
+    registry: Registry, old: OldRegistry
+) -> None:
+    old.push("team/app", Image(), "v1")
+    old.push("team/other", Image(), "v1")
+    source = imported(registry)
+    run(registry.services)
+    put_up = guard(registry)
+    assert len(put_up) == 5
+    hand_back(registry, source, "team/app")
+    assert guard(registry) == put_up
+    hand_back(registry, source, "team/other")
+    assert guard(registry) == set()
+    # It leads again: what is imported anew is held again.
+    old.push("team/new", Image(), "v1")
+    answer = registry.request("POST", f"/api/v1/imports/{source}/start", json={})
+    assert answer.status_code == 200, answer.text
+    run(registry.services)
+    run(registry.services)
+    assert guard(registry) == put_up
+
+
+def test_what_another_source_has_sealed_there_stays_guarded(registry: Registry, old: OldRegistry) -> None:
+    old.push("team/app", Image(), "v1")
+    first = imported(registry)
+    run(registry.services)
+    sealing.wish(registry.services.database, first)
+    run(registry.services)
+    assert sources.get(registry.services.database, first).state == "sealed"  # type: ignore[union-attr]
+    old.push("team/other", Image(), "v1")
+    second = imported(registry)
+    run(registry.services)
+    put_up = guard(registry)
+    hand_back(registry, second, "**")
+    assert "imported" not in registry.services.database.one_or_none(_STATES())  # type: ignore[operator]
+    assert guard(registry) == put_up != set()
 
 
 def test_what_the_older_registry_can_not_serve_is_told_and_not_handed_back(

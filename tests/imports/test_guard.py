@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Final
@@ -18,6 +17,7 @@ from functions.registry.metadata.imports import sources
 from functions.registry.metadata.imports.sources import NewSource
 from functions.registry.metadata.imports.vocabulary import Source
 from functions.registry.wiring import Services
+from tests.clients.programs import Program
 from tests.imports.importing import add, files, run, states, upload
 from tests.imports.old import OldRegistry
 from tests.imports.truth import ROOT, Layout, unpack
@@ -26,6 +26,12 @@ from tests.support import Image, Registry
 
 IN_USE: Final = "docker/registry/lockfiles/database-in-use"
 MARK: Final = "docker/registry/slipway.json"
+_COLLECTING: Final = {
+    "docker-registry": Program("docker-registry", "apt-get install docker-registry"),
+    "distribution 3": Program(
+        "build/gobin/registry", "go install github.com/distribution/distribution/v3/cmd/registry"
+    ),
+}
 
 
 @pytest.fixture
@@ -151,12 +157,13 @@ class FolderBucket:
 
 @pytest.mark.clients
 @pytest.mark.parametrize("options", [[], ["--delete-untagged"]])
+@pytest.mark.parametrize("name", ["docker-registry", "distribution 3"])
 def test_the_older_registry_s_collection_deletes_nothing_while_it_is_up(
-    services: Services, source: Source, tmp_path: Path, options: list[str]
+    services: Services, source: Source, tmp_path: Path, name: str, options: list[str]
 ) -> None:
-    program = shutil.which("docker-registry")
+    program = _COLLECTING[name].find()
     if program is None:
-        pytest.skip("docker-registry is not installed: apt-get install docker-registry")
+        pytest.skip(f"{name} is not installed: {_COLLECTING[name].install}")
     layout = unpack("debian-2.8.2", tmp_path / "layout")
     guard = Guard(services.database, Folder(layout.folder), FolderBucket(layout.folder), ROOT, source.mark)  # type: ignore[arg-type]  # the two methods that it calls
     guard.put_up(leads=True)
@@ -171,7 +178,7 @@ def test_the_older_registry_s_collection_deletes_nothing_while_it_is_up(
     assert len(files(layout.folder)) < len(before)
 
 
-def collect(program: str, layout: Layout, folder: Path, options: list[str]) -> subprocess.CompletedProcess[str]:
+def collect(program: Path, layout: Layout, folder: Path, options: list[str]) -> subprocess.CompletedProcess[str]:
     settings = folder / "config.yml"
     settings.write_text(
         f"version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {layout.folder}\n  delete:\n    enabled: true\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from unittest import mock
 
@@ -11,9 +12,10 @@ from functions.registry.blobs.errors import StoreBusy
 from functions.registry.blobs.objects import StoredObjects
 from functions.registry.imports import names, older_store
 from functions.registry.metadata.imports import adoption, sources
+from functions.registry.metadata.imports.bulk import listed as listing
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.name import RepositoryName
-from tests.imports.importing import requests_counted
+from tests.imports.importing import add, requests_counted, run
 from tests.imports.old import OldRegistry, end_listing, open_source
 from tests.imports.test_holds import found, list_tag, listed
 from tests.imports.truth import ROOT
@@ -173,6 +175,35 @@ class TestFollow:
         assert registry.get("/v2/team/app/manifests/v1").status_code == 404
         assert registry.get(f"/v2/team/app/manifests/{images[0].digest}").status_code == 200
         assert source
+
+    @pytest.mark.parametrize("reads", [40, pytest.param(1000, marks=pytest.mark.slow)])
+    def test_whoever_pulls_here_gets_what_there_is_there_at_that_moment(
+        self, registry: Registry, old: OldRegistry, reads: int
+    ) -> None:
+        """Between every two reads a tag is moved, taken away or made there; workers list, import and compare."""
+        chance = random.Random(reads)  # noqa: S311  # it only has to be the same each time
+        images = [Image() for _ in range(4)]
+        tags = [(f"team/app-{number}", tag) for number in range(4) for tag in ("v1", "v2", "latest")]
+        for repository in {repository for repository, _ in tags}:
+            for image in images:
+                old.push(repository, image)
+        source = add(registry.services)
+        sources.set_mode(registry.services.database, source.id, "follow")
+        for number in range(reads):
+            repository, tag = chance.choice(tags)
+            if tag in old.tags.get(repository, {}) and chance.random() < 0.2:
+                old.untag(repository, tag)
+            else:
+                old.tag(repository, tag, chance.choice(images).digest)
+            if number % (reads // 10) == 0:
+                listing.add_whole(registry.services.database, source.id, ["repositories"])
+                run(registry.services)
+                registry.services.imports.sources._ask_at = 0.0
+            repository, tag = chance.choice(tags)
+            there = old.tags.get(repository, {}).get(tag)
+            answer = registry.get(f"/v2/{repository}/manifests/{tag}")
+            assert answer.status_code == (404 if there is None else 200)
+            assert there is None or Digest.of(answer.data) == there
 
     def test_it_takes_all_writes(self, registry: Registry, old: OldRegistry, source: int) -> None:
         image = Image()
