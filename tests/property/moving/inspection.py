@@ -42,9 +42,9 @@ class Inspection:
             self._pull_all()
         rows = self._backstage.tags()
         for key in KEYS:
-            if key in rows or key in self._model.new:
-                named = BY_DIGEST[rows[key][0]] if key in rows else None
-                self._judge(key, named)
+            # Where the older registry decides, rows are what it had when they were compared.
+            if key in self._model.new or (key in rows and not self._model.is_followed):
+                self._judge(key, BY_DIGEST[rows[key][0]] if key in rows else None)
 
     def _pull_all(self) -> None:
         """Unless all is as it was the last time."""

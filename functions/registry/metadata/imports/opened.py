@@ -31,7 +31,9 @@ _OPEN: Final = Statement(
     OpenSource,
     """
     SELECT id, kind, address, prefix, listed_at IS NOT NULL,
-           mode = 'follow' OR EXISTS (SELECT FROM import_modes WHERE source_id = import_sources.id AND mode = 'follow'),
+           mode = 'follow' OR EXISTS (SELECT FROM import_modes WHERE source_id = import_sources.id AND mode = 'follow')
+           OR EXISTS (SELECT FROM import_repositories
+                       WHERE source_id = import_sources.id AND state = 'handed_back'),
            coalesce(options -> 'renames', '{}')
       FROM import_sources
      WHERE state NOT IN ('added', 'sealed')

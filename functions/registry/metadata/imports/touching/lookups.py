@@ -57,7 +57,7 @@ _FIND: Final = Statement(
     Old,
     """
     SELECT source.id, source.address, source.prefix, old.id, coalesce(old.path, asked.path), old.state,
-           import_mode(source.id, :repository),
+           CASE old.state WHEN 'handed_back' THEN 'follow' ELSE import_mode(source.id, :repository) END,
            source.listed_at IS NOT NULL OR coalesce(old.objects > 0, false)
       FROM import_sources AS source
       JOIN unnest(CAST(:source_ids AS bigint[]), CAST(:paths AS text[])) AS asked (source_id, path)
