@@ -6,6 +6,7 @@ Everything comes over the registry's own API but the past: when things were push
 from __future__ import annotations
 
 import random
+from dataclasses import dataclass
 from typing import Any, Final
 
 import requests
@@ -14,6 +15,7 @@ from functions.registry.metadata.db import Database
 from functions.registry.metadata.driver import Connection
 from functions.registry.metadata.usage import pulls_and_pushes
 from functions.registry.metadata.usage.pulls_and_pushes import Counts
+from functions.registry.oci.digest import Digest
 from functions.registry.oci.name import RepositoryName, Tag
 from local.showcase_content import Program, Pusher
 
@@ -51,6 +53,18 @@ _RULES: Final[dict[str, Any]] = {
     ],
 }
 
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """What a tag names, and how many days ago it is to have been pushed."""
+
+    digest: Digest
+    days: float
+
+
+# By repository and tag.
+Pushes = dict[str, dict[str, Pushed]]
+
 # Nothing else is to be told of a past that is made up.
 _BEGIN: Final = "BEGIN; SET LOCAL session_replication_role = replica"
 
@@ -71,14 +85,23 @@ _AGE: Final = """
      WHERE usage.repository_id = newest.repository_id
 """
 
-# It had less in it on each day before, but for the layers that all of its images stand on.
+# It had less in it on each day before; its namespace and the registry had that much less, too.
 _GROW: Final = """
-    INSERT INTO repository_days AS total (repository_id, day, bytes)
-    SELECT repositories.id, current_date - age, usage.blob_bytes * (1 - age / 90.0)
-      FROM repositories JOIN repository_usage AS usage ON usage.repository_id = repositories.id,
-           generate_series(1, CAST(:days AS int)) AS age
-     WHERE repositories.name = :repository
-    ON CONFLICT (repository_id, day) DO UPDATE SET bytes = excluded.bytes
+    WITH stored AS MATERIALIZED (
+        SELECT repositories.id, repositories.namespace_id, current_date - age AS day,
+               CAST(usage.blob_bytes * (1 - age / 90.0) AS bigint) AS bytes
+          FROM repositories JOIN repository_usage AS usage ON usage.repository_id = repositories.id,
+               generate_series(0, CAST(:days AS int)) AS age
+         WHERE repositories.name = :repository
+    ), of_repository AS (
+        INSERT INTO repository_days AS total (repository_id, day, bytes) SELECT id, day, bytes FROM stored
+        ON CONFLICT (repository_id, day) DO UPDATE SET bytes = excluded.bytes
+    ), of_namespace AS (
+        INSERT INTO namespace_days AS total (namespace_id, day, bytes) SELECT namespace_id, day, bytes FROM stored
+        ON CONFLICT (namespace_id, day) DO UPDATE SET bytes = coalesce(total.bytes, 0) + excluded.bytes
+    )
+    INSERT INTO registry_days AS total (day, bytes) SELECT day, bytes FROM stored
+    ON CONFLICT (day) DO UPDATE SET bytes = coalesce(total.bytes, 0) + excluded.bytes
 """
 
 
@@ -88,16 +111,16 @@ def show(address: str, secret: str | None, database: str) -> bool:
     if _is_there(pusher):
         return False
     chance = random.Random("showcase")  # noqa: S311  # contents, not secrets
-    ages = _push(pusher)
+    pushed = _push(pusher)
     connection, counted = Connection(database), Database(database, 1)
     try:
         connection.simple(_BEGIN)
-        for repository, tags in ages.items():
-            named = {"repository": repository, "tags": list(tags), "days": list(tags.values())}
+        for repository, tags in pushed.items():
+            named = {"repository": repository, "tags": list(tags), "days": [each.days for each in tags.values()]}
             connection.run([(_AGE, named)])
             connection.run([(_GROW, {"repository": repository, "days": _DAYS})])
         connection.simple("COMMIT")
-        pulls_and_pushes.add(counted, _pulls(ages, chance))
+        pulls_and_pushes.add(counted, [*_pulls(pushed, chance), *_pushes(pushed)])
     finally:
         connection.close()
         counted.close()
@@ -118,40 +141,51 @@ def _is_there(pusher: Pusher) -> bool:
     return True
 
 
-def _push(pusher: Pusher) -> dict[str, dict[str, float]]:
-    """Returns how many days ago each tag of each repository is to have been pushed."""
-    ages: dict[str, dict[str, float]] = {}
+def _push(pusher: Pusher) -> Pushes:
+    """Pushes all of it, and returns what each tag names and how old it is to be."""
+    pushed: Pushes = {}
     for program, versions, _ in _RELEASES:
-        found = ages.setdefault(program.repository, {})
-        for number, version in enumerate(versions):
-            pushed = pusher.index(program, version, version)
-            found[version] = (len(versions) - 1 - number) * 9 + 0.4
-            pusher.refer(program.repository, pushed, "signature")
+        youngest = 1.3 + len(pushed)
+        found = pushed.setdefault(program.repository, {})
+        for number, version in enumerate(reversed(versions)):
+            index = pusher.index(program, version, version)
+            found[version] = Pushed(Digest.of(index), youngest + number * 9)
+            pusher.refer(program.repository, index, "signature")
             if program is GATEWAY:
-                pusher.refer(program.repository, pushed, "sbom")
+                pusher.refer(program.repository, index, "sbom")
         pusher.index(program, "latest", versions[-1])
         found["latest"] = found[versions[-1]]
     for number, tag in enumerate(reversed(_REQUESTS)):
-        pusher.image(_STOREFRONT, tag, tag, "amd64")
-        ages[_STOREFRONT.repository][tag] = number * 7 + 0.1
+        image = pusher.image(_STOREFRONT, tag, tag, "amd64")
+        pushed[_STOREFRONT.repository][tag] = Pushed(Digest.of(image), number * 7 + 0.1)
     for number, version in enumerate(reversed(_CHARTS)):
-        pusher.chart(_CHART, version)
-        ages.setdefault(_CHART, {})[version] = number * 14 + 2
-    return ages
+        chart = pusher.chart(_CHART, version)
+        pushed.setdefault(_CHART, {})[version] = Pushed(Digest.of(chart), number * 14 + 2)
+    return pushed
 
 
-def _pulls(ages: dict[str, dict[str, float]], chance: random.Random) -> list[Counts]:
+def _pulls(pushed: Pushes, chance: random.Random) -> list[Counts]:
     """Counts what was pulled on each day: the newest of that day the most, and little at weekends."""
     found = []
     for program, versions, most in _RELEASES:
         name = RepositoryName.parse(program.repository)
-        pushed = ages[program.repository]
+        tags = pushed[program.repository]
         for days_ago in range(_DAYS):
-            there = [version for version in versions if pushed[version] >= days_ago]
+            there = [version for version in versions if tags[version].days >= days_ago]
             quiet = 0.3 if days_ago % 7 in {1, 2} else 1.0
-            for version, share in zip(reversed(there), (1.0, 0.2, 0.05), strict=False):
+            shares = [("latest", 0.6), *zip(reversed(there), (1.0, 0.2, 0.05), strict=False)]
+            for tag, share in shares if there else []:
                 pulls = int(most * share * quiet * chance.uniform(0.7, 1.2) * (1 - days_ago / 150))
                 if pulls:
                     age = days_ago * _DAY + chance.uniform(60, 3600)
-                    found.append(Counts(name, Tag.parse(version), None, pulls, 0, age))
+                    found.append(Counts(name, Tag.parse(tag), None, pulls, 0, age))
     return found
+
+
+def _pushes(pushed: Pushes) -> list[Counts]:
+    """Counts a push of each tag on the day on which it is to have been pushed."""
+    return [
+        Counts(RepositoryName.parse(repository), Tag.parse(tag), each.digest, 0, 1, each.days * _DAY)
+        for repository, tags in pushed.items()
+        for tag, each in tags.items()
+    ]

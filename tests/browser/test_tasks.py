@@ -108,7 +108,7 @@ def what_goes_and_why(eyes: Eyes) -> None:
 
 def who_did_it(eyes: Eyes) -> None:
     eyes.go("/console/")
-    eyes.link("Trail")
+    eyes.link("Audit trail")
     eyes.find("[name=action]").send_keys("console.sign-in", ENTER)
     eyes.wait_for("user:admin")
 

@@ -14,6 +14,7 @@ _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 _MONTH_DAYS: Final = 60
 _SHORT_DIGEST: Final = 12
 _NONE: Final = "\u2013"
+_NOW: Final = "just now"
 # Signs that turn the direction of text, that nobody sees, or that a terminal obeys.
 _SHOWN: Final = {
     **dict.fromkeys([*range(9), *range(11, 32), *range(127, 160), *range(0xD800, 0xE000)], "\ufffd"),
@@ -59,7 +60,7 @@ def ago(value: str | datetime | None) -> str:
         return "never"
     seconds = (datetime.now(UTC) - then).total_seconds()
     distance = _distance(abs(seconds))
-    if distance == "now":
+    if distance == _NOW:
         return distance
     return f"{distance} ago" if seconds >= 0 else f"in {distance}"
 
@@ -67,12 +68,12 @@ def ago(value: str | datetime | None) -> str:
 def span(seconds: float) -> str:
     """Says how long, as in `3 min`."""
     distance = _distance(seconds)
-    return "less than a minute" if distance == "now" else distance
+    return "less than a minute" if distance == _NOW else distance
 
 
 def _distance(seconds: float) -> str:
     if seconds < _MINUTE:
-        return "now"
+        return _NOW
     if seconds < _HOUR:
         return f"{seconds // _MINUTE:.0f} min"
     if seconds < 2 * _DAY:

@@ -87,7 +87,7 @@ def config(document: dict[str, Any]) -> Config:
         ("Entrypoint", _words(run.get("Entrypoint"))),
         ("Command", _words(run.get("Cmd"))),
         ("User", _text(run.get("User"))),
-        ("Folder", _text(run.get("WorkingDir"))),
+        ("Working directory", _text(run.get("WorkingDir"))),
         ("Ports", " ".join(_keys(run.get("ExposedPorts")))),
         ("Volumes", " ".join(_keys(run.get("Volumes")))),
         ("Stop signal", _text(run.get("StopSignal"))),

@@ -87,7 +87,7 @@ def pages_for(visit: Visit) -> list[tuple[str, str, str]]:
         pages += [("lifecycle", "/console/lifecycle", "Lifecycle"), ("access", "/console/access", "Access")]
         pages += [("events", "/console/events", "Events")]
     if visit.authority.over_all:
-        pages += [("trail", "/console/trail", "Trail"), ("operations", "/console/operations", "Operations")]
+        pages += [("trail", "/console/trail", "Audit trail"), ("operations", "/console/operations", "Operations")]
     return pages
 
 

@@ -43,7 +43,7 @@ def show(visit: Visit, _: re.Match[str], query: Query) -> Answer:
         "outcomes": OUTCOMES,
     }
     address = "/api/v1/audit" + (f"?{urlencode(filters)}" if filters else "")
-    return Page("trail.html", "Trail", "trail", values=values, json=address, command="slipway audit")
+    return Page("trail.html", "Audit trail", "trail", values=values, json=address, command="slipway audit")
 
 
 def _text(query: Query, name: str) -> str | None:

@@ -23,6 +23,7 @@ _FEW: Final = 8
 # Where a name is written on its tile.
 _WIDE, _HIGH = 60, 22
 _CHARACTER: Final = 7.6
+_LARGE_CHARACTER, _LARGE_HIGH = 17, 44
 
 
 def show(visit: Visit, _: re.Match[str], query: Query) -> Answer:
@@ -63,11 +64,12 @@ def show(visit: Visit, _: re.Match[str], query: Query) -> Answer:
     return Page("usage.html", "Usage", "usage", values=values, json=address, command="slipway usage show")
 
 
-def _tiles(found: list[tuple[str, int]]) -> list[tuple[drawing.Tile, str]]:
-    """Returns each with as much of its name as fits on it."""
+def _tiles(found: list[tuple[str, int]]) -> list[tuple[drawing.Tile, str, bool]]:
+    """Returns each with as much of its name as fits on it, and whether all of it does on a narrow screen, larger."""
     shown = []
     for tile in drawing.treemap(found):
         fits = int((tile.width - 10) / _CHARACTER)
         label = tile.name if len(tile.name) <= fits else tile.name[: max(fits - 1, 0)] + "…"
-        shown.append((tile, label if tile.width >= _WIDE and tile.height >= _HIGH else ""))
+        is_large = tile.width >= len(tile.name) * _LARGE_CHARACTER + 14 and tile.height >= _LARGE_HIGH
+        shown.append((tile, label if tile.width >= _WIDE and tile.height >= _HIGH else "", is_large))
     return shown

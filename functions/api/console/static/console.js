@@ -79,7 +79,7 @@ const help = () => {
   dialog.setAttribute("aria-label", "Keys");
   const list = document.createElement("dl");
   for (const [keys, what] of [["/", "find"], ["j k", "next and previous row"], ["Enter", "open it"], ["c", "copy the pull command"],
-    ["g then s r u l a e t o", "start, repositories, usage, lifecycle, access, events, trail, operations"], ["?", "this list"]]) {
+    ["g then s r u l a e t o", "start, repositories, usage, lifecycle, access, events, audit trail, operations"], ["?", "this list"]]) {
     const term = document.createElement("dt");
     term.append(Object.assign(document.createElement("kbd"), { textContent: keys }));
     list.append(term, Object.assign(document.createElement("dd"), { textContent: what }));
