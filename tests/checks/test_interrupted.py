@@ -15,8 +15,8 @@ from functions.migrate import work
 from functions.migrate.checks import working
 from functions.registry.blobs.errors import AccessRefused, BlobStoreUnavailable, StoreBusy
 from functions.registry.blobs.objects import ObjectPage, StoredObjects
-from functions.registry.metadata.checks import checks
-from functions.registry.metadata.db import Database
+from functions.registry.metadata.checks import checks, leaks
+from functions.registry.metadata.db import Crowded, Database, MetadataUnavailable
 from tests.checks.vandal import Vandal, check
 from tests.gc.conftest import collect, execute
 from tests.support import Registry
@@ -143,3 +143,24 @@ def test_a_listing_that_is_old_does_no_harm(registry: Registry, vandal: Vandal) 
         ended = vandal.check()
     assert ended.counts["suspicions"] == 2 * len(before.blobs)
     assert vandal.found() == set()
+
+
+def test_what_the_database_can_not_do_in_time_is_left_out_in_the_end(
+    registry: Registry, vandal: Vandal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A part that is claimed again and again would keep the check from its end."""
+    expected = damaged(registry, vandal)
+    crowded = mock.Mock(side_effect=Crowded("the database answered SQLSTATE 57014"))
+    monkeypatch.setattr(leaks, "manifests", crowded)
+    started = checks.start(registry.services.database, "tester", {})
+    for _ in range(20):
+        try:
+            while work.run(registry.services):
+                pass
+        except MetadataUnavailable:
+            vandal.run("UPDATE check_pieces SET lease_until = '-infinity'")
+    ended = checks.get(registry.services.database, started.id)
+    assert ended is not None
+    assert (ended.state, "57014" in (ended.reason or "")) == ("incomplete", True)
+    assert crowded.call_count == 8
+    assert vandal.found() == expected, "the rest was looked at"

@@ -6,7 +6,7 @@ import pytest
 
 from functions.gc.run import run as collect
 from functions.migrate.checks import repair
-from functions.registry.metadata.checks import findings
+from functions.registry.metadata.checks import findings, manifests
 from functions.registry.oci.digest import Digest
 from tests.checks.vandal import Vandal
 from tests.metadata.build import value
@@ -87,6 +87,17 @@ def test_a_manifest_with_other_bytes_is_not_served_until_it_is_pushed(registry: 
     assert vandal.found() == set()
     vandal.check()
     assert vandal.found() == set()
+
+
+def test_a_manifest_that_a_push_has_brought_meanwhile_is_not_marked(registry: Registry, vandal: Vandal) -> None:
+    """Whoever was killed before it was noted does it again, and by then it may be whole."""
+    image = registry.push_image("demo/app", "v1")
+    id_ = vandal.manifest_id(image.digest)
+    vandal.run("UPDATE manifests SET payload = set_byte(payload, 9, 0) WHERE id = {id}", id=id_)
+    vandal.check(repair=True)
+    assert registry.put_manifest("demo/app", "v1", image.manifest).status_code == 201
+    registry.services.database.batch(manifests.marking([id_]))
+    assert registry.get("/v2/demo/app/manifests/v1").data == image.manifest
 
 
 def test_references_are_written_again_where_the_repository_has_what_they_name(

@@ -18,6 +18,7 @@ from functions.registry.oci.manifest import Manifest, parse_manifest
 _MANIFESTS: Final = 500
 _MANIFEST_BYTES: Final = 8 << 20
 _REPOSITORIES: Final = 50
+_HELD: Final = 50_000
 _BLOBS: Final = 2000
 _SHOWN: Final = 5
 # Below what a worker is given, with the time that its last batch may take.
@@ -70,7 +71,7 @@ def missing_references(checked: Checked, manifest: Manifest) -> list[Digest]:
 def check_repositories(work: Work, piece: Piece) -> bool:
     """Manifests and links that no review waits for. False if the time was over. Raises PieceLost."""
     after = int(piece.cursor or 0)
-    while ids := leaks.repositories_after(work.database, after, _REPOSITORIES):
+    while ids := leaks.repositories_after(work.database, after, _REPOSITORIES, _HELD):
         found = [
             Found("leaked_manifest", str(each.id), "nothing reaches it", each.digest, each.repository, each.size)
             for each in leaks.manifests(work.database, ids)

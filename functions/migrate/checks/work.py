@@ -20,10 +20,11 @@ from functions.registry.metadata.checks import checks, findings, pieces
 from functions.registry.metadata.checks.checks import Check
 from functions.registry.metadata.checks.pieces import NewPiece, Piece
 from functions.registry.metadata.checks.vocabulary import ALWAYS_LOOKED_AT, DAMAGE, KINDS, CheckState, Kind, Step
-from functions.registry.metadata.db import Session
+from functions.registry.metadata.db import Crowded, Session
 from functions.registry.wiring import Services
 
 _AT_ONCE: Final = 8
+_MOST_CLAIMS: Final = 8
 _STEPS: Final[dict[Step, Callable[[Work, Piece], bool]]] = {
     "objects": objects.check,
     "digests": digests.check,
@@ -94,7 +95,13 @@ class Checks:
             _tell(self._services, work.check, "stopped", str(reason))
             return
         except BlobStoreUnavailable as error:
-            self._give_up(piece, str(error))
+            self._give_up(piece, f"the store could not be asked: {error}")
+            return
+        except Crowded as error:
+            # Others are in the way, or it is more than the database can do in time: it is claimed again.
+            if piece.lease < _MOST_CLAIMS:
+                raise
+            self._give_up(piece, f"the database could not be asked: {error}")
             return
         if is_over:
             pieces.end(self._database, piece)
@@ -102,8 +109,8 @@ class Checks:
             pieces.give_back(self._database, piece)
 
     def _give_up(self, piece: Piece, reason: str) -> None:
-        """What the store does not show was not looked at: that is no finding."""
-        checks.note_reason(self._database, piece.check_id, f"the store could not be asked: {reason}")
+        """What the store, or the database, does not show was not looked at: that is no finding."""
+        checks.note_reason(self._database, piece.check_id, reason)
         pieces.end(self._database, piece)
         telemetry.log("ERROR", "a part of a check is given up", check=piece.check_id, step=piece.step, reason=reason)
 

@@ -222,10 +222,14 @@ def put_off(db: Database, run: Claim, seconds: float, error: str | None = None) 
 
 
 def begin(db: Database, run: Claim, name: str) -> None:
-    """Gives the backup a name and a hold, which is committed before anything is read. Raises LeaseLost."""
+    """Gives the backup a name and a hold, which is committed before anything is read; one of an earlier attempt ends.
+    Raises LeaseLost.
+    """
 
     def work(session: Session) -> int | None:
         session.count(holds.FORGET_ENDED())
+        if run.hold_id is not None:
+            session.count(holds.END(id=run.hold_id))
         hold = session.one_or_none(holds.BEGIN(reason=f"backup {name}", seconds=holds.SECONDS))
         if session.one_or_none(_BEGIN(id=run.id, lease=run.lease, name=name, hold_id=hold)) is None:
             raise LeaseLost

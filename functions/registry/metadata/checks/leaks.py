@@ -12,8 +12,21 @@ from typing import Final
 from functions.registry.metadata.db import Call, Database, Statement
 from functions.registry.oci.digest import Digest
 
+# As many as have so many manifests and links together, and one in any case.
 _REPOSITORIES: Final = Statement(
-    "checks_repositories", int, "SELECT id FROM repositories WHERE id > :after ORDER BY id LIMIT :limit"
+    "checks_repositories",
+    int,
+    """
+    SELECT id
+      FROM (SELECT page.id, row_number() OVER (ORDER BY page.id) AS number,
+                   sum(usage.manifests + usage.blobs) OVER (ORDER BY page.id) AS total
+              FROM (SELECT id FROM repositories WHERE id > :after ORDER BY id LIMIT :limit) AS page
+              LEFT JOIN LATERAL (
+                   SELECT manifests, blobs FROM repository_usage WHERE repository_id = page.id LIMIT 1) AS usage ON true
+           ) AS counted
+     WHERE number = 1 OR total <= :most
+     ORDER BY id
+    """,
 )
 
 
@@ -158,18 +171,21 @@ _REVIEW_BLOBS: Final = Statement(
 )
 
 
-def repositories_after(db: Database, id_: int, limit: int) -> list[int]:
-    return db.all(_REPOSITORIES(after=id_, limit=limit))
+def repositories_after(db: Database, id_: int, limit: int, most: int) -> list[int]:
+    """Returns at most `limit` ids, of repositories with at most `most` manifests and links together, but for the
+    first.
+    """
+    return db.all(_REPOSITORIES(after=id_, limit=limit, most=most))
 
 
 def manifests(db: Database, ids: Sequence[int]) -> list[LeakedManifest]:
-    """Returns those of the repositories with these ids."""
-    return db.all(_MANIFESTS(ids=list(ids)))
+    """Returns those of the repositories with these ids. One that is large takes longer than a request may."""
+    return db.transaction(lambda session: session.all(_MANIFESTS(ids=list(ids))), is_long=True)
 
 
 def links(db: Database, ids: Sequence[int]) -> list[LeakedLink]:
-    """Returns those of the repositories with these ids."""
-    return db.all(_LINKS(ids=list(ids)))
+    """Returns those of the repositories with these ids. One that is large takes longer than a request may."""
+    return db.transaction(lambda session: session.all(_LINKS(ids=list(ids))), is_long=True)
 
 
 def blobs_after(db: Database, digest: Digest | None, limit: int) -> list[CheckedBlob]:

@@ -64,6 +64,7 @@ _MARK: Final = Statement(
     """
     UPDATE manifests SET damaged_at = now()
      WHERE id = ANY (CAST(:ids AS bigint[])) AND damaged_at IS NULL
+       AND substring(digest FROM 2) <> CASE get_byte(digest, 0) WHEN 1 THEN sha256(payload) ELSE sha512(payload) END
     """,
 )
 
@@ -78,12 +79,14 @@ def last_id(db: Database) -> int:
 
 
 def marking(ids: Sequence[int]) -> list[Call[Any]]:
-    """Their bytes were just found not to be those of their digests: nobody is given them until a push brings them."""
+    """Those whose bytes are not those of their digests, as was found of them, are given to nobody until a push brings
+    them.
+    """
     return [_QUIETLY(), _MARK(ids=list(ids))]
 
 
 # A reference is written only where the repository has what it names: a link is the right to read a blob, and no check
-# gives that away. OFFSET makes it look for each digest.
+# gives that away. What is going away meanwhile is waited for, and passed by.
 _WRITE_BLOBS: Final = Statement(
     "checks_write_blobs",
     int,
@@ -94,6 +97,7 @@ _WRITE_BLOBS: Final = Statement(
       JOIN repository_blobs AS link ON link.repository_id = manifests.repository_id
      WHERE manifests.id = :id AND link.digest = ANY (CAST(:digests AS bytea[]))
      ORDER BY link.digest
+       FOR KEY SHARE OF manifests, link
     ON CONFLICT (manifest_id, digest) DO NOTHING
     """,
 )
@@ -108,6 +112,7 @@ _WRITE_CHILDREN: Final = Statement(
       JOIN manifests AS child ON child.repository_id = parent.repository_id
      WHERE parent.id = :id AND child.digest = ANY (CAST(:digests AS bytea[]))
      ORDER BY child.id
+       FOR KEY SHARE OF parent, child
     ON CONFLICT (parent_id, child_id) DO NOTHING
     """,
 )
