@@ -111,7 +111,7 @@ def test_out_of_time_it_stops_between_batches_and_sends_the_next_gc_trigger(
     monkeypatch.setattr(runs, "BATCH", 1)
     monkeypatch.setattr(runs, "time", SimpleNamespace(monotonic=lambda: float(next(ticks))))
     # One tick starts the run, one each finds nothing for the five collectors before links, then one is for each link.
-    assert +Counter(garbage(run(services, 7.5))) == {"links": 3}
+    assert +Counter(garbage(run(services, 8.5))) == {"links": 3}
     assert [is_trigger(message.data) for message in pubsub.pull_until(subscription, 1)] == [True]
     [line] = logged(capsys, "gc run")
     assert line["out_of_time"] is True
