@@ -43,7 +43,7 @@ _TWICE = [pair for pair in DISTURBED_PAIRS if pair.names[0].partition(",")[0] ==
 
 @pytest.mark.parametrize("pair", _TWICE, ids=str)
 def test_whoever_dies_or_comes_twice_breaks_nothing(arena: ImportArena, pair: Pair) -> None:
-    _race(arena, pair, _SAMPLE)
+    _race(arena, pair, pair.scenes, _SAMPLE)
 
 
 @pytest.mark.slow

@@ -16,8 +16,8 @@ from functions.registry.metadata.imports import sources
 from functions.registry.metadata.imports.sources import NewSource
 from functions.registry.metadata.imports.vocabulary import Mode
 from functions.registry.oci.digest import Digest
-from tests.conftest import _EMPTY
 from tests.imports.truth import ROOT
+from tests.kept_rows import put_back
 from tests.property.moving.model import Key
 from tests.property.moving.stopping import being_others
 from tests.property.observation import Backstage
@@ -65,8 +65,7 @@ class MovingBackstage(Backstage):
     def begin(self, mode: Mode) -> None:
         """The database and the bucket are empty, and the source that lies there is opened."""
         self.troubles.clear()
-        self._connection.simple(_EMPTY)
-        self._connection.simple("RESET session_replication_role")
+        put_back(self._connection, "empty")
         self._connection.simple(_NO_GRACE)
         left = sorted(self.objects())
         for first in range(0, len(left), _MOST_AT_ONCE):
