@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import chain
 from typing import Final
 
@@ -40,6 +41,7 @@ from functions.registry.room import NoRoom
 from functions.registry.told import Told
 from functions.registry.wiring import Services
 
+_JSON: Final = re.compile(r"application/([\w.-]+\+)?json")
 ENDPOINTS: Final = Endpoints(
     [
         *v2.ENDPOINTS,
@@ -137,9 +139,12 @@ def _told(request: Request, caller: Caller, address: str) -> Told:
 
 
 def _require_json(request: Request) -> None:
-    """Another type, or none, is what a foreign page makes a browser send, with the password that it remembers."""
+    """Another type, or none, is what a foreign page makes a browser send, with the password that it remembers.
+
+    Not so a type that is written in JSON, as that of CNCF Distribution's notifications: a browser asks first.
+    """
     is_change = request.method in {"POST", "PUT", "PATCH"} and request.path.startswith("/api/v1/")
-    if is_change and request.mimetype != "application/json":
+    if is_change and not _JSON.fullmatch(request.mimetype):
         raise ParameterInvalid("the body is JSON, also where there is none: Content-Type: application/json")
 
 

@@ -4,9 +4,7 @@ folder, or under another digest: then a blob is copied at the moment it is asked
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
-from unittest import mock
 
 import pytest
 
@@ -14,7 +12,6 @@ from functions.registry.imports import names
 from functions.registry.metadata.imports import sources
 from functions.registry.metadata.imports.sources import NewSource
 from functions.registry.oci.digest import Digest
-from functions.registry.wiring import Services
 from tests.imports.importing import files, problems, requests_counted, run
 from tests.imports.old import OldRegistry, open_source
 from tests.imports.test_origins import make_bucket
@@ -22,6 +19,11 @@ from tests.metadata.build import query, value
 from tests.support import Image, Registry, index_of
 
 APP = "team/app"
+
+
+@pytest.fixture
+def environment(environment: dict[str, str]) -> dict[str, str]:
+    return {**environment, "SLIPWAY_IMPORT_FOLDERS": "accept"}
 
 
 def opened(registry: Registry, address: str, mode: str = "lead") -> int:
@@ -35,8 +37,8 @@ def opened(registry: Registry, address: str, mode: str = "lead") -> int:
 
 
 @pytest.fixture
-def elsewhere(storage_address: str) -> OldRegistry:
-    return OldRegistry(storage_address, make_bucket(storage_address, "an-older-one"))
+def elsewhere(storage_address: str, bucket_name: str) -> OldRegistry:
+    return OldRegistry(storage_address, make_bucket(storage_address, f"older-than-{bucket_name}"))
 
 
 def objects(registry: Registry) -> list[str]:
@@ -113,15 +115,6 @@ def test_a_folder_is_read_where_folders_may_be(registry: Registry, elsewhere: Ol
     assert registry.pull_blob(APP, Digest.of(image.layers[0])) == image.layers[0]
     assert files(tmp_path)
     assert elsewhere
-
-
-def test_a_folder_is_not_there_for_whoever_may_read_none(registry: Registry, tmp_path: Path) -> None:
-    write(tmp_path, Image())
-    opened(registry, str(tmp_path))
-    refusing = replace(registry.services.settings, import_folders="refuse")
-    with mock.patch.object(Services, "settings", refusing):
-        made = Registry(registry.client, registry.services)
-        assert made.get(f"/v2/{APP}/manifests/none").status_code == 404
 
 
 def write(folder: Path, image: Image) -> None:
