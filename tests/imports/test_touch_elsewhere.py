@@ -14,9 +14,11 @@ from functions.registry.metadata.imports.sources import NewSource
 from functions.registry.oci.digest import Digest
 from tests.imports.importing import files, problems, requests_counted, run
 from tests.imports.old import OldRegistry, open_source
-from tests.imports.test_origins import make_bucket
+from tests.imports.test_origins import faults, make_bucket, plan
 from tests.metadata.build import query, value
 from tests.support import Image, Registry, index_of
+
+__all__ = ["faults"]
 
 APP = "team/app"
 
@@ -49,6 +51,8 @@ def test_an_image_in_another_bucket_is_pulled(registry: Registry, elsewhere: Old
     image = Image()
     elsewhere.push(APP, image, "v1")
     opened(registry, f"gs://{elsewhere.bucket}")
+    # The first asks whether the bucket may be read at all.
+    assert registry.get(f"/v2/{APP}/manifests/none").status_code == 404
     with requests_counted() as asked:
         assert registry.get(f"/v2/{APP}/manifests/v1").data == image.manifest
     assert len(asked) == 4  # the tag's link twice, the manifest's link, and its bytes
@@ -57,6 +61,17 @@ def test_an_image_in_another_bucket_is_pulled(registry: Registry, elsewhere: Old
         assert registry.pull_blob(APP, Digest.of(blob)) == blob
     assert all(name.startswith("imported/") for name in objects(registry))
     assert registry.statements("GET", f"/v2/{APP}/blobs/{Digest.of(image.layers[0])}") == ["blobs_get"]
+
+
+def test_a_bucket_that_may_not_be_read_keeps_nobody_from_pushing(
+    registry: Registry, elsewhere: OldRegistry, faults: str
+) -> None:
+    elsewhere.push(APP, Image(), "v1")
+    opened(registry, f"gs://{elsewhere.bucket}")
+    plan(faults, match=f"GET /storage/v1/b/{elsewhere.bucket}/", action="status", status=403, count=1000)
+    assert registry.get(f"/v2/{APP}/manifests/v1").status_code == 404
+    registry.push_image(APP, "v2")
+    assert registry.get(f"/v2/{APP}/manifests/v2").status_code == 200
 
 
 def test_an_index_in_another_bucket_is_pulled_with_its_children(registry: Registry, elsewhere: OldRegistry) -> None:

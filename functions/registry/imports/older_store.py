@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from functions.registry.blobs.errors import BlobStoreUnavailable, ObjectMissing
+from functions.registry import telemetry
+from functions.registry.blobs.errors import AccessRefused, BlobStoreUnavailable, ObjectMissing
 from functions.registry.blobs.objects import StoredObject
 from functions.registry.imports import links, names, payloads
 from functions.registry.imports.origin import Blobs, FolderRefused
@@ -26,6 +28,7 @@ from functions.registry.oci.name import Tag
 # Each holds a thread while the store answers: the others are for what is here already.
 MOST_AT_ONCE: Final = 8
 _WAIT_SECONDS: Final = 2.0
+_REFUSED_SECONDS: Final = 60.0
 
 
 class TooManyTouches(BlobStoreUnavailable):
@@ -49,18 +52,30 @@ class OlderStore:
         self._largest_manifest_bytes = largest_manifest_bytes
         self._places = threading.BoundedSemaphore(MOST_AT_ONCE)
         self._reached: dict[int, Blobs] = {}
+        # Sources that can't be read from here, and when to try again.
+        self._refused: dict[int, float] = {}
 
     def reaches(self, old: Old) -> bool:
-        """Says whether the source can be read from here: a folder is another machine's, mostly."""
+        """Says whether the source can be read from here: a folder is another machine's, mostly, and the right to
+        another bucket may be missing. Then nothing is fetched, and nobody who pushes is kept by it.
+        """
+        if self._refused.get(old.source_id, 0) > time.monotonic():
+            return False
         try:
             self._blobs(old)
-        except FolderRefused:
+        except (FolderRefused, AccessRefused) as error:
+            self._refused[old.source_id] = time.monotonic() + _REFUSED_SECONDS
+            telemetry.log("WARNING", "an import can't be read from here", source=old.source_id, reason=str(error))
             return False
         return True
 
     def _blobs(self, old: Old) -> Blobs:
         if old.source_id not in self._reached:
-            self._reached[old.source_id] = self._reach(old)
+            made = self._reach(old)
+            if not made.origin.is_here:
+                # Nothing has that name: whoever may not look is told so.
+                made.origin.place.find(made.origin.root + names.BLOBS)
+            self._reached[old.source_id] = made
         return self._reached[old.source_id]
 
     @contextmanager
