@@ -96,6 +96,8 @@ class Arena:
         ]
         operations = (pair.first, pair.second)
         performance = self._stage.perform(lambda who: _ending(operations[who], cast[who]), choose)
+        for database in self._databases:
+            database.require_gate()
         deleted = set(gone)
         found = invariants.look(self._observer, props.objects, deleted, props.lost)
         # What moved along with its repository is still there.
