@@ -46,10 +46,6 @@ class GatedConnection(Connection):
         self._in_transaction = False
         self._kept: Container[str] = ()
 
-    def can_be_trusted(self) -> bool:
-        """Says so for ever: the connection that the pool would make in its place has no gate."""
-        return True
-
     def run(self, statements: Sequence[tuple[str, Values]], kept: Container[str] = ()) -> list[Outcome]:
         self._kept = kept
         try:

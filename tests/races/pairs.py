@@ -105,6 +105,8 @@ class Arena:
         faults = [*found.faults, *_broken_promises(pair, performance, things)]
         faults += self.look_further(pair, performance, deleted)
         faults += [ending for ending in performance.endings if ending.startswith("fails")]
+        for database in self._databases:
+            database.require_gate()
         if faults:
             told = "\n".join([*faults, f"{pair}, scene {scene}:", performance.told(pair.names)])
             raise AssertionError(f"{told}\n  {performance.endings} {performance.refused}")
