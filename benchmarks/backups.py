@@ -74,7 +74,7 @@ def measure_rows(report: Report, tags: int) -> None:
 
 
 def measure_pulls(report: Report) -> None:
-    """Beside a first backup, and a second one that has nothing to copy."""
+    """Measures pulls beside a first backup, and beside a second one that has nothing to copy."""
     destination = f"gs://{_ELSEWHERE}"
     with (
         tempfile.TemporaryDirectory(prefix="slipway-bench-", ignore_cleanup_errors=True) as folder,

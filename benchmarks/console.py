@@ -156,7 +156,7 @@ def measured(registry: Registry, pages: dict[str, str], rounds: int) -> Figures:
 
 @contextmanager
 def collecting(registry: Registry) -> Iterator[None]:
-    """Beside it a process collects garbage, as long as there is some."""
+    """Has a process collect garbage beside the block, as long as there is some."""
     connection = Connection(registry.database)
     connection.simple(_MAKE_DUE)
     connection.close()

@@ -146,7 +146,7 @@ class Neighbour:
 
 
 def _repeat(url: str, what: str, pipe: Pipe) -> None:
-    """Until told to stop; tells the process of the database that answers, and how long each took."""
+    """Goes on until it is told to stop; tells the process of the database that answers, and how long each took."""
     database = Database(url, size=1)
     pipe.send(database.one_or_none(_BACKEND()))
     took: list[float] = []
@@ -238,7 +238,7 @@ def _here(url: str) -> tuple[int, int, int]:
 def _run(
     url: str, server: int, repositories: int, workers: int, *, is_one_by_one: bool, others: Sequence[Neighbour] = ()
 ) -> dict[str, float]:
-    """Until there is nothing left to do."""
+    """Works until there is nothing left to do."""
     pipes = []
     processes = []
     for _ in range(workers):

@@ -118,7 +118,7 @@ resource "google_storage_bucket_iam_member" "api_source" {
 resource "google_pubsub_topic_iam_member" "source_tells" {
   count = try(var.import_source.notify, false) ? 1 : 0
 
-  topic  = google_pubsub_topic.work.id
+  topic  = google_pubsub_topic.trigger["work"].id
   role   = "roles/pubsub.publisher"
   member = data.google_storage_project_service_account.source[0].member
 }
@@ -136,7 +136,7 @@ resource "google_storage_notification" "source" {
 
   bucket             = var.import_source.bucket
   payload_format     = "JSON_API_V1"
-  topic              = google_pubsub_topic.work.id
+  topic              = google_pubsub_topic.trigger["work"].id
   event_types        = ["OBJECT_FINALIZE", "OBJECT_DELETE"]
   object_name_prefix = "${var.import_source.prefix}docker/registry/v2/repositories/"
 

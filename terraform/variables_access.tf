@@ -49,7 +49,7 @@ variable "external" {
 }
 
 variable "console_issuer" {
-  description = "The OpenID Connect issuer by which people sign in to the console: its `iss`, the client's id there, and, for a client with a secret, the name and the version of the secret in Secret Manager that holds it."
+  description = "The OpenID Connect issuer by which people sign in to the console: its address as its tokens name it, the client's id there, and, for a client with a secret, the name and the version of the secret in Secret Manager that holds it."
   type = object({
     issuer         = string
     client_id      = string

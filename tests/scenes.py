@@ -63,6 +63,10 @@ class Scenes:
         self._http.close()
 
     def _objects(self) -> list[str]:
-        found = self._http.get(f"{self._buckets}/{self.bucket}/o", timeout=_SECONDS).json()
-        assert "nextPageToken" not in found
-        return [each["name"] for each in found.get("items", ())]
+        found: list[str] = []
+        page: dict[str, Any] = {"nextPageToken": ""}
+        while (token := page.get("nextPageToken")) is not None:
+            asked = {"pageToken": token} if token else {}
+            page = self._http.get(f"{self._buckets}/{self.bucket}/o", params=asked, timeout=_SECONDS).json()
+            found += [each["name"] for each in page.get("items", ())]
+        return found

@@ -72,7 +72,12 @@ RIGHTS: Final = (
     ),
     Right(
         "storage.admin",
-        ("google_storage_bucket", "google_storage_bucket_iam_member", "google_storage_bucket_object"),
+        (
+            "google_storage_bucket",
+            "google_storage_bucket_iam_member",
+            "google_storage_bucket_object",
+            "google_storage_notification",
+        ),
         _each("storage.buckets", "create", "list"),
     ),
     Right(

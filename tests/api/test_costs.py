@@ -124,11 +124,11 @@ def test_a_read_is_one_trip_that_writes_nothing(registry: Registry, image: Image
 
 
 def pages(registry: Registry, asked: Statements) -> int:
-    """How many pages of the database all statements look at, with the plan that sessions of requests make."""
+    """Returns how many pages of the database all statements look at, with the plan that sessions of requests make."""
     total = 0
     with closing(Connection(registry.services.settings.database)) as connection:
         # What tests before this one have deleted is in the way of index scans until then.
-        connection.simple(f"VACUUM ANALYZE {', '.join(_TABLES)}")
+        connection.simple(f"VACUUM (FULL, ANALYZE) {', '.join(_TABLES)}")
         for sql, values in asked:
             explained = f"EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) {sql}"
             connection.run([(explained, values)])  # what the session reads once, it has read then
@@ -184,7 +184,7 @@ def test_a_change_is_one_trip(
 
 
 def peak_of(work: Callable[[], object]) -> int:
-    """How many bytes Python took for it at most; what is loaded at the first time has been."""
+    """Returns how many bytes Python took for it at most; what is loaded at the first time has been."""
     work()
     tracemalloc.start()
     try:

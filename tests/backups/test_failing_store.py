@@ -56,7 +56,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextmanager
 def failing(storage_address: str, fault: str, skip: int, match: str = _ANY, count: int = _ALWAYS) -> Iterator[None]:
-    """After `skip` requests the store fails, until the end of the block."""
+    """Has the store fail after `skip` requests, until the end of the block."""
     planned = {"match": match, "skip": skip, "count": count, **_FAULTS[fault]}
     requests.post(f"{storage_address}/_faults", json=planned, timeout=10).raise_for_status()
     try:
@@ -66,7 +66,7 @@ def failing(storage_address: str, fault: str, skip: int, match: str = _ANY, coun
 
 
 def requests_of(storage_address: str, act: Callable[[], object]) -> int:
-    """How many requests it makes of a store that is well."""
+    """Returns how many requests it makes of a store that is well."""
     planned = {"match": _ANY, "skip": _ALWAYS, "action": "break"}
     requests.post(f"{storage_address}/_faults", json=planned, timeout=10).raise_for_status()
     act()
@@ -76,19 +76,19 @@ def requests_of(storage_address: str, act: Callable[[], object]) -> int:
 
 
 def moments(count: int) -> list[int]:
-    """At the beginning, in the middle and near the end of so many requests."""
+    """Returns the beginning, the middle and nearly the end of so many requests."""
     return sorted({0, count // 3, count // 2, count * 3 // 4, count - 1})
 
 
 def go_on(backups: Backups, run_id: int) -> Run:
-    """As the next worker does, after a while."""
+    """Does what the next worker does, after a while."""
     query(backups.database, "UPDATE backup_runs SET lease_until = now() WHERE ended_at IS NULL")
     work.run(backups.registry.services)
     return backups.run(run_id)
 
 
 def is_whole(backups: Backups, name: str) -> bool:
-    """Whether a sealed backup has all that it says."""
+    """Says whether a sealed backup has all that it says."""
     seal = layout.read_seal(backups.store, name)
     for table, part in seal.tables.items():
         list(layout.unpack(backups.store, layout.rows_name(name, table), part))

@@ -29,7 +29,7 @@ def programs() -> None:
 
 @pytest.fixture(scope="session")
 def issuer() -> Iterator[PeopleIssuer]:
-    """By whom people sign in."""
+    """Runs the issuer by which people sign in."""
     with serving(PeopleIssuer()) as served:
         yield served
 

@@ -22,7 +22,7 @@ _PARTS: Final = "SELECT object_name FROM upload_objects WHERE number IS NOT NULL
 
 
 def checksum_of(vandal: Vandal, content: bytes) -> tuple[int | None, int]:
-    """As the row has it, and as it is."""
+    """Returns it as the row has it, and as it is."""
     return vandal.query(_CRC, digest=Digest.of(content).to_bytes())[0][0], int(google_crc32c.value(content))
 
 

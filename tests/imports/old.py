@@ -85,7 +85,7 @@ class OldRegistry:
         self.tags[repository].pop(tag)
 
     def delete_manifest(self, repository: str, digest: Digest) -> None:
-        """As a client deletes it by its digest: its link goes, then the tags that name it."""
+        """Deletes it as a client does by its digest: its link goes, then the tags that name it."""
         self.remove(names.revision_link_name(repository, digest))
         for tag in [tag for tag, named in self.tags.get(repository, {}).items() if named == digest]:
             self.untag(repository, tag)

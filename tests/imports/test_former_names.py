@@ -102,7 +102,7 @@ def _make_recent(folder: Path) -> None:
 
 @pytest.mark.parametrize("layout", ["debian-2.8.2", "distribution-3.1.2"])
 def test_a_real_layout_tells_the_history_of_every_tag(registry: Registry, tmp_path: Path, layout: str) -> None:
-    """By the times of its links: the last time at which a tag named each of its digests."""
+    """It is told by the times of its links: the last time at which a tag named each of its digests."""
     folder = unpack(layout, tmp_path).folder
     _make_recent(folder)
     add(registry.services, str(folder))

@@ -149,7 +149,7 @@ def envelope(*events: dict[str, Any]) -> dict[str, Any]:
 
 
 def event(action: str, repository: object) -> dict[str, Any]:
-    """As CNCF Distribution sends it, but for what is passed by."""
+    """Makes one as CNCF Distribution sends it, but for what is passed by."""
     target = {"mediaType": "application/vnd.oci.image.manifest.v1+json", "size": 708, "repository": repository}
     return {"id": "1", "timestamp": "2026-01-01T00:00:00Z", "action": action, "target": target, "actor": {}}
 
@@ -208,7 +208,7 @@ def environment(environment: dict[str, str]) -> dict[str, str]:
 
 @pytest.mark.clients
 def test_debians_registry_tells_of_a_push(registry: Registry, tmp_path: Path) -> None:
-    """By the notifications that docs/migrate.md has it configured with."""
+    """It does by the notifications that docs/migrate.md has it configured with."""
     folder = tmp_path / "old"
     folder.mkdir()
     source = add(registry.services, str(folder))

@@ -32,7 +32,9 @@ _FILES: Final = {
     "migrate": [f"migrate/{name}" for name in ("main.py", "schema.py", "grants.py", "administrator.py", "versions")],
     "work": ["migrate/work.py", "migrate/background", "migrate/backups", "migrate/checks", "migrate/imports"],
 }
-_ALL: Final = Place("functions.registry.metadata.db", "STATEMENTS")
+_ALL: Final = {
+    Place(f"functions.registry.metadata.{module}", "STATEMENTS") for module in ("db", "statements.statement")
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +131,7 @@ def _statements(place: Place) -> Iterator[str]:
     none.
     """
     is_ours = place.module.startswith("functions.") and not place.module.endswith((".main", ".migrate.work"))
-    if place != _ALL and is_ours and _module(place.module) is not None:
+    if place not in _ALL and is_ours and _module(place.module) is not None:
         yield from _in(getattr(importlib.import_module(place.module), place.name, None))
 
 

@@ -106,7 +106,7 @@ def crowded(postgres: Postgres) -> Iterator[str]:
     administer(postgres, "CREATE DATABASE crowded")
     url = postgres.url("crowded")
     upgrade(url)
-    with closing(Connection(url)) as connection:
+    with closing(Connection(url)) as connection, connection.patient():
         connection.simple(CROWD.read_text())
     yield url
     administer(postgres, "DROP DATABASE crowded WITH (FORCE)")

@@ -50,7 +50,7 @@ def _note(db: Database, kind: Kind, subject: str, digest: Digest | None = None) 
 
 
 def _past_triggers(db: Database, sql: str, **values: object) -> None:
-    """As if it had never been, or somebody had a hand in it."""
+    """Does it as if it had never been, or somebody had a hand in it."""
     query(db, "SET session_replication_role = replica")
     query(db, sql, **values)
     query(db, "RESET session_replication_role")

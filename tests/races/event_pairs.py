@@ -55,7 +55,7 @@ def _fan_out(most: int) -> Callable[[Cast], str]:
 
 
 def _deliver(cast_: Cast) -> str:
-    """As the function does it: what is claimed is sent with no transaction open, and then settled."""
+    """Delivers as the function does it: what is claimed is sent with no transaction open, and then settled."""
     claimed = lanes.claim(cast_.database, _BOUNDS, {})
     count = sum(len(lane.events) for lane in claimed)
     lanes.settle(

@@ -36,7 +36,7 @@ def _plan(database: Database) -> Run:
 
 
 def _freed(database: Database, run: int) -> tuple[int, int]:
-    """By applying it and collecting all: in the registry and in the namespace."""
+    """Returns it by applying it and collecting all: in the registry and in the namespace."""
     collect_all(database)
     before = query(database, _USED)[0][0], query(database, _USED_BY)[0][0]
     assert progress.begin(database, run, "somebody")

@@ -61,13 +61,13 @@ class There(Worker):
         self._tag(key, index_of(*(child.manifest for child in children)))
 
     def retag(self, key: Key) -> None:
-        """To what another tag of the repository names, if that names anything."""
+        """Moves it to what another tag of the repository names, if that names anything."""
         named = self._ledger.latest_there((key[0], self.chance.choice(_TAGS)))
         if named is not None:
             self._tag(key, self._get(key[0], named))
 
     def delete(self, key: Key) -> None:
-        """By its digest, with all tags that name it."""
+        """Deletes it by its digest, with all tags that name it."""
         named = self._ledger.latest_there(key)
         if named is None:
             return
@@ -164,7 +164,7 @@ class Here(Worker):
             self._ledger.leave_here(key, None)
 
     def delete(self, key: Key) -> None:
-        """By its digest, with all tags that name it; an index may list it."""
+        """Deletes it by its digest, with all tags that name it; an index may list it."""
         named = self._ledger.here.get(key)
         if named is None:
             return

@@ -83,7 +83,7 @@ class Deployment:
         return "SLIPWAY_CORS_ORIGINS" in self.environment("api")
 
     def signs_people_in(self) -> bool:
-        """Whether people sign in to the console by another issuer."""
+        """Says whether people sign in to the console by another issuer."""
         return "SLIPWAY_CONSOLE_ISSUER" in self.environment("api")
 
     def backs_up(self) -> bool:

@@ -129,7 +129,7 @@ class Importing:
         self._require_time()
 
     def _finish(self, session: Session, levels: list[list[Read]]) -> None:
-        """Also what was fetched before follows its source to where that is now."""
+        """What was fetched before follows its source to where that is now."""
         held = self._begin(session, mode.importing())
         bases = self._batch.bases()
         last = bases[-_MOST_TAGS:]

@@ -55,7 +55,7 @@ def open_origin(settings: Settings, source_id: int, address: str, prefix: str | 
 def open_at_once(
     settings: Settings, source_id: int, address: str, prefix: str | None, timeout_seconds: float, at_once: int
 ) -> Origin:
-    """As above, for whoever is waited for: what is refused is not asked again."""
+    """Does the same for whoever is waited for: what is refused is not asked again."""
     if address.startswith(_SCHEME):
         name, _, below = address.removeprefix(_SCHEME).partition("/")
         below = below.strip("/")

@@ -115,7 +115,7 @@ class MovingBackstage(Backstage):
         return done
 
     def pass_lease(self) -> None:
-        """As much time goes by as a claim lasts, and nobody notices."""
+        """Lets as much time go by as a claim lasts, and nobody notices."""
         self._connection.simple(_LATER)
 
     def seal(self) -> None:
