@@ -46,7 +46,7 @@ def push(number: int) -> Job:
 
 
 def pull(number: int) -> Job:
-    """Makes calls, of ten of which five are pulls of a manifest, three of a blob, one asks for a blob, one lists tags."""
+    """Makes calls: of ten, five pull a manifest, three a blob, one asks for a blob, one lists tags."""
     layer = pulled().layers[number % LAYERS].digest
     base = f"/v2/{REPOSITORY}"
     asked = number % 10

@@ -58,7 +58,7 @@ class PeopleIssuer(Issuer):
         return super().answer(path, form)
 
     def _exchange(self, form: dict[str, str]) -> tuple[int, dict[str, Any]]:
-        """Does what RFC 6749, section 4.1.3, and RFC 7636, section 4.6, say: a code is good once, and for its verifier."""
+        """Does what RFC 6749 (4.1.3) and RFC 7636 (4.6) say: a code is good once, and for its verifier."""
         asked = self.codes.pop(form.get("code", ""), None)
         if form.get("client_id") != CLIENT or form.get("client_secret", "") != self.client_secret:
             return 401, {"error": "invalid_client"}

@@ -76,7 +76,7 @@ def _seconds(pid: int) -> float:
 
 @contextmanager
 def slipway(folder: Path) -> Iterator[Registry]:
-    """Starts it as `make up` does: a process for each processor, and durable, for the others write their files durably as well."""
+    """Starts it as `make up` does: a process for each processor, and durable, for the others write durably as well."""
     with Stack(Options(port=0, data=folder, api_processes=processors())) as stack:
         parts = {part: stack.children.process_of(name) for name, part in _PARTS.items()}
         yield Registry(SLIPWAY, stack.address, parts, stack=stack)

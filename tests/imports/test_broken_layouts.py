@@ -58,7 +58,7 @@ print(next(line.split()[1] for line in open("/proc/self/status") if line.startsw
 
 @pytest.mark.slow
 def test_a_worker_stays_small(registry: Registry, storage_address: str, environment: dict[str, str]) -> None:
-    """It does so beside a history of 1,500 entries, manifests of 3 and 5 MiB, indexes of eight levels, and links of a megabyte."""
+    """It does so beside histories of 1,500 entries, manifests of 5 MiB, indexes of eight levels, links of a MiB."""
     made = Broken(0)
     made.objects.clear()
     for number in range(40):

@@ -124,7 +124,7 @@ def test_an_older_registry_serves_what_was_written_back(registry: Registry, old:
 def test_real_clients_pull_what_was_written_back(
     registry: Registry, old: OldRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They do so after a hundred pushes, twenty tags moved and twenty deleted, an index, and an artifact with a subject."""
+    """They do so after a hundred pushes, twenty tags moved, twenty deleted, an index, an artifact with a subject."""
     debian.require()
     for number in range(10):
         old.push(f"team/app-{number % 3}", Image(), f"old-{number}")

@@ -360,8 +360,9 @@ def test_a_touch_asks_the_store_twice_however_many_tags_there_are(
 def test_the_first_touch_of_a_tag_among_thirty_thousand_is_quick(
     registry: Registry, old: OldRegistry, source: int
 ) -> None:
-    """It is so at 30 ms for each answer of the store: two requests, and a few statements that don't grow with the tags. The
-    quickest of ten counts: whatever else this machine does is not the touch's.
+    """It is so at 30 ms for each answer of the store: two requests, and a few statements that don't grow with the tags.
+
+    The quickest of ten counts: whatever else this machine does is not the touch's.
     """
     images, repository = [Image() for _ in range(10)], RepositoryName("team/app")
     database = registry.services.database
