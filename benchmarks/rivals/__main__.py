@@ -32,7 +32,9 @@ def run(arguments: Any) -> None:
             names = [registry.name for registry in running]
             for registry in running:
                 fill(registry.address)
-            chosen = [each for each in scenarios(arguments.mebibytes * MEBIBYTE) if arguments.only in each.name]
+            words = arguments.only.split("|")
+            made = scenarios(arguments.mebibytes * MEBIBYTE)
+            chosen = [each for each in made if any(word in each.name for word in words)]
             measurements.run(chosen, running, arguments.clients, arguments.rounds)
         _add_figures(report, measurements, names)
         if arguments.sizes:
@@ -88,7 +90,9 @@ def main() -> None:
     parser.add_argument("--mebibytes", type=int, default=1024, help="of the large layer (default 1024)")
     parser.add_argument("--sizes", type=_numbers, default=[100, 10_000, 100_000], help="repositories of registries")
     parser.add_argument("--images", type=int, default=1000, help="deleted, to be collected (default 1000)")
-    parser.add_argument("--only", default="", metavar="WORDS", help="only scenarios whose name has these words")
+    parser.add_argument(
+        "--only", default="", metavar="WORDS|WORDS", help="only scenarios with one of these in their names"
+    )
     parser.add_argument("--short", action="store_true", help="in four minutes at most: fewer rounds, small registries")
     arguments = parser.parse_args()
     if arguments.short:
