@@ -101,10 +101,13 @@ def test_the_store(services: Services, network: Network) -> None:
 
 
 def test_connections_to_the_store_that_were_used_are_used_again(services: Services, network: Network) -> None:
+    """One connection for what is sent, which is the thread's own, and one for what goes by way of the client."""
     bucket = Bucket(services.settings)
     name = upload(bucket, b"content")
+    assert bucket.read_once(name, 7) == b"content"
     accepted = network.accepted
     for _ in range(10):
+        assert upload(bucket, b"content")
         assert bucket.read_once(name, 7) == b"content"
     assert network.accepted == accepted
 
