@@ -83,7 +83,7 @@ def upload(bucket: Bucket, content: bytes) -> str:
 
 
 def test_the_store(services: Services, network: Network) -> None:
-    """Requests of Google's client, and those of upload sessions, which have connections of their own."""
+    """Requests of Google's client, and those that carry bytes, which have connections of their own."""
     bucket = Bucket(services.settings)
     content = bytes(range(256))
     name = upload(bucket, content)

@@ -7,6 +7,7 @@ way, and all else by way of the client.
 from __future__ import annotations
 
 import http.client
+import select
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -53,10 +54,21 @@ def ask(
 def _connection(scheme: str, host: str, timeout_seconds: float) -> http.client.HTTPConnection:
     """Returns the thread's own, which is kept from request to request."""
     connection: http.client.HTTPConnection | None = getattr(_thread, "connection", None)
-    if connection is None or _thread.origin != host or not idle.is_trusted(_thread.used_at):
+    if connection is None or _thread.origin != host or not _can_be_trusted(connection):
         if connection is not None:
             connection.close()
         kind = http.client.HTTPSConnection if scheme == "https" else http.client.HTTPConnection
         connection = kind(host, timeout=timeout_seconds)
         _thread.connection, _thread.origin, _thread.used_at = connection, host, time.monotonic()
     return connection
+
+
+def _can_be_trusted(connection: http.client.HTTPConnection) -> bool:
+    """Is false if it was idle for long, or if the store has closed it: nothing else makes it readable."""
+    if not idle.is_trusted(_thread.used_at):
+        return False
+    if connection.sock is None:
+        return True
+    poll = select.poll()
+    poll.register(connection.sock, select.POLLIN)
+    return not poll.poll(0)
