@@ -35,7 +35,11 @@ def run(arguments: Any) -> None:
             words = arguments.only.split("|")
             made = scenarios(arguments.mebibytes * MEBIBYTE)
             chosen = [each for each in made if any(word in each.name for word in words)]
-            measurements.run(chosen, running, arguments.clients, arguments.rounds)
+            try:
+                measurements.run(chosen, running, arguments.clients, arguments.rounds)
+            except KeyboardInterrupt:
+                arguments.sizes, arguments.images = [], 0
+                report.add("Broken off: these are the figures until then.")
         _add_figures(report, measurements, names)
         if arguments.sizes:
             report.add(by_size(folder / "sizes", arguments.sizes))

@@ -138,7 +138,9 @@ def programs() -> dict[str, Path]:
 
 
 def version_of(program: Path) -> str:
-    return subprocess.run([program, "--version"], check=True, capture_output=True, text=True).stdout.strip()
+    """Returns what it says of itself behind its own path."""
+    told = subprocess.run([program, "--version"], check=True, capture_output=True, text=True).stdout
+    return told.strip().partition(" ")[2]
 
 
 @contextmanager
