@@ -35,7 +35,7 @@ BUCKET_CORS: Final = {
 SIGNER: Final = "GOOGLOCALSLIPWAY"
 # What a deployment keeps in its secret store.
 ACCESS_SECRETS: Final = ("SLIPWAY_TOKEN_KEYS", "SLIPWAY_PEPPER", "SLIPWAY_ADMIN_SECRET")
-# Uploads hold a thread each for as long as they last.
+# Of all processes of a function. Uploads hold a thread each for as long as they last.
 THREADS: Final = 32
 _MOST_API_PROCESSES: Final = 4
 # What to put before the command of a program that nobody waits for.
@@ -189,7 +189,9 @@ def function(
     """Starts one function under the framework. `port` is one to listen on, or a socket that does."""
     listener = port if isinstance(port, socket.socket) else None
     listening = {"PORT": str(port)} if listener is None else {LISTENER: str(listener.fileno())}
-    server = {"HOST": HOST, "THREADS": str(THREADS), "WORKERS": str(processes), **listening}
+    # Shared out as terraform/sizes.tf does it: what uploads hold in memory doesn't grow with the processes.
+    threads = -(-THREADS // processes)
+    server = {"HOST": HOST, "THREADS": str(threads), "WORKERS": str(processes), **listening}
     # As a deployment tells it.
     patience = {"SLIPWAY_DATABASE_LOCK_SECONDS": "10"} if name in WOKEN else {}
     # In the cloud they have instances of their own; here they share cores with those that somebody waits for.
