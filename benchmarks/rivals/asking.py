@@ -182,8 +182,11 @@ class Client:
         return self._connections[address]
 
     def close(self) -> None:
+        """Ends what it does. The next job has new connections."""
         for connection in self._connections.values():
             self._close(connection)
+        self._connections.clear()
+        self._job = self._awaited = None
 
     def _close(self, connection: _Connection) -> None:
         self._selector.unregister(connection.socket)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import selectors
 import socket
 import threading
 from collections.abc import Iterator, Sequence
@@ -9,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from benchmarks.rivals.asking import Answer, Job, do, request
+from benchmarks.rivals.asking import Answer, Client, Job, do, request
 from benchmarks.rivals.drawing import bars
 from benchmarks.rivals.goals import goals_table
 from benchmarks.rivals.measuring import Measured, Measurements
@@ -79,6 +80,24 @@ def test_a_job_goes_where_a_redirect_leads() -> None:
         with server([[redirect]]) as address:
             do(address, [follow()], 1)
     assert found[0].body == b"abcde"
+
+
+def test_a_client_that_gave_up_connects_anew() -> None:
+    found: list[Answer] = []
+    with selectors.DefaultSelector() as selector, socket.create_server(("127.0.0.1", 0)) as listener:
+        client = Client(f"127.0.0.1:{listener.getsockname()[1]}", selector)
+        client.begin(collect(found, "GET"))
+        client.close()
+        client.begin(collect(found, "GET"))
+        listener.accept()[0].close()
+        second, _ = listener.accept()
+        with second:
+            second.recv(1 << 16)
+            second.sendall(b"".join(LONG))
+            ((key, _),) = selector.select(5)
+            assert client.advance(key.data[1])
+        client.close()
+    assert [answer.body for answer in found] == [b"abcde"]
 
 
 def test_a_status_that_is_not_expected_ends_the_run() -> None:
