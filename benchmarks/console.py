@@ -49,6 +49,7 @@ _MAKE_DUE: Final = """
     UPDATE gc_settings SET grace = interval '0' WHERE event <> 'undo'
 """
 _TAGS: Final = "SELECT count(*) FROM tags"
+_COUNTS: Final = "SELECT (SELECT count(*) FROM tags), (SELECT count(*) FROM repositories)"
 _LARGEST: Final = """
     SELECT repositories.name, tags FROM repository_usage JOIN repositories ON repositories.id = repository_id
      ORDER BY tags DESC LIMIT 1
@@ -58,12 +59,13 @@ _WAITING: Final = "SELECT count(*) FROM manifest_reviews"
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """One that runs; `largest` is the repository with the most tags."""
+    """One that runs; `largest` is the repository with the most tags, `told` how many there are of all."""
 
     stack: Stack
     database: str
     largest: str
     tags: int
+    told: str
     session: requests.Session
 
     def get(self, path: str) -> requests.Response:
@@ -126,7 +128,7 @@ def running(folder: Path, size: tuple[int, int, int]) -> Iterator[Registry]:
         _fill(url, *size)
         [[largest, tags]] = _rows(url, _LARGEST)
         with requests.Session() as session:
-            yield Registry(stack, url, largest, tags, session)
+            yield Registry(stack, url, largest, tags, _told(url, tags), session)
     finally:
         stack.stop()
 
@@ -137,6 +139,11 @@ def _fill(url: str, tags: int, repositories: int, largest: int) -> None:
     while (there := _rows(url, _TAGS)[0][0]) < tags:
         print(f"{there:,} of {tags:,} tags are there", flush=True)
         seed(url, tags // pieces, repositories // pieces, _SMALL_LARGEST if there else largest, progress=lambda _: None)
+
+
+def _told(url: str, largest: int) -> str:
+    [[tags, repositories]] = _rows(url, _COUNTS)
+    return f"{tags:,} tags in {repositories:,} repositories, {largest:,} in one"
 
 
 def measured(registry: Registry, pages: dict[str, str], rounds: int) -> Figures:
@@ -173,7 +180,7 @@ def run(folder: Path, rounds: int, large: tuple[int, int, int], *, fill_only: bo
     """Measures both, one after the other, and writes the report."""
     report = Report("The console's pages", "benchmarks.console")
     with running(folder / "small", SMALL) as registry:
-        small = measured(registry, registry.pages(), rounds)
+        small, told_of_small = measured(registry, registry.pages(), rounds), registry.told
     with running(folder / "large", large) as registry:
         if fill_only:
             return
@@ -183,23 +190,18 @@ def run(folder: Path, rounds: int, large: tuple[int, int, int], *, fill_only: bo
             before = _rows(registry.database, _WAITING)[0][0]
             beside = measured(registry, pages, rounds)
             after = _rows(registry.database, _WAITING)[0][0]
-    report.add(*summary(small, alone, beside, [SMALL, large], rounds))
+    report.add(*summary(small, alone, beside, [told_of_small, registry.told], rounds))
     report.add(f"The collection went through {before - after:,} manifests meanwhile; {after:,} were left.")
     report.write("console")
 
 
-def summary(
-    small: Figures, alone: Figures, beside: Figures, sizes: Sequence[tuple[int, int, int]], rounds: int
-) -> list[str]:
+def summary(small: Figures, alone: Figures, beside: Figures, told: Sequence[str], rounds: int) -> list[str]:
     """Returns the report's sections."""
     rows = []
     for name, answers in alone.answers.items():
         few, many = percentile(small.answers[name], 50), percentile(answers, 50)
         quick, crowded = percentile(answers, 95), percentile(beside.answers[name], 95)
         rows.append([name, f"{few:.1f}", f"{many:.1f}", f"{many / few:.2f}", f"{quick:.1f}", f"{crowded:.1f}"])
-    told = [
-        f"{tags:,} tags in {repositories:,} repositories, {largest:,} in one" for tags, repositories, largest in sizes
-    ]
     over = [
         row[0]
         for row in rows
