@@ -231,10 +231,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.console", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="where both registries are kept, and found again")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"answers of each page (default {ROUNDS})")
-    parser.add_argument("--tags", type=int, default=LARGE[0], help="of the large registry; a fifth in one repository")
+    parser.add_argument("--tags", type=int, default=LARGE[0], help="of the large registry")
+    parser.add_argument("--largest", type=int, default=LARGE[2], help="tags of one of its repositories")
     parser.add_argument("--fill-only", action="store_true", help="make both registries, and measure nothing")
     arguments = parser.parse_args()
-    large = (arguments.tags, arguments.tags // 100, arguments.tags // 5)
+    large = (arguments.tags, arguments.tags // 100, arguments.largest)
     run(arguments.data, arguments.rounds, large, fill_only=arguments.fill_only)
 
 

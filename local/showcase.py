@@ -85,23 +85,32 @@ _AGE: Final = """
      WHERE usage.repository_id = newest.repository_id
 """
 
-# It had less in it on each day before; its namespace and the registry had that much less, too.
+# It had less in it on each day before, and so had its namespace.
 _GROW: Final = """
     WITH stored AS MATERIALIZED (
-        SELECT repositories.id, repositories.namespace_id, current_date - age AS day,
-               CAST(usage.blob_bytes * (1 - age / 90.0) AS bigint) AS bytes
+        SELECT repositories.id, repositories.namespace_id, current_date - age AS day, 1 - age / 90.0 AS share,
+               usage.blob_bytes AS bytes
           FROM repositories JOIN repository_usage AS usage ON usage.repository_id = repositories.id,
-               generate_series(0, CAST(:days AS int)) AS age
+               generate_series(1, CAST(:days AS int)) AS age
          WHERE repositories.name = :repository
     ), of_repository AS (
-        INSERT INTO repository_days AS total (repository_id, day, bytes) SELECT id, day, bytes FROM stored
+        INSERT INTO repository_days AS total (repository_id, day, bytes) SELECT id, day, bytes * share FROM stored
         ON CONFLICT (repository_id, day) DO UPDATE SET bytes = excluded.bytes
-    ), of_namespace AS (
-        INSERT INTO namespace_days AS total (namespace_id, day, bytes) SELECT namespace_id, day, bytes FROM stored
-        ON CONFLICT (namespace_id, day) DO UPDATE SET bytes = coalesce(total.bytes, 0) + excluded.bytes
     )
-    INSERT INTO registry_days AS total (day, bytes) SELECT day, bytes FROM stored
-    ON CONFLICT (day) DO UPDATE SET bytes = coalesce(total.bytes, 0) + excluded.bytes
+    INSERT INTO namespace_days AS total (namespace_id, day, bytes)
+    SELECT namespace_id, day,
+           share * (SELECT sum(size) FROM namespace_blobs WHERE namespace_blobs.namespace_id = stored.namespace_id)
+      FROM stored
+    ON CONFLICT (namespace_id, day) DO UPDATE SET bytes = excluded.bytes
+"""
+
+# So had the registry, unless it has a past.
+_GROW_REGISTRY: Final = """
+    INSERT INTO registry_days AS total (day, bytes)
+    SELECT current_date - age, (1 - age / 90.0) * (SELECT sum(size) FROM blobs)
+      FROM generate_series(1, CAST(:days AS int)) AS age
+     WHERE NOT EXISTS (SELECT FROM registry_days WHERE bytes IS NOT NULL AND day < current_date)
+    ON CONFLICT (day) DO UPDATE SET bytes = excluded.bytes
 """
 
 
@@ -119,6 +128,7 @@ def show(address: str, secret: str | None, database: str) -> bool:
             named = {"repository": repository, "tags": list(tags), "days": [each.days for each in tags.values()]}
             connection.run([(_AGE, named)])
             connection.run([(_GROW, {"repository": repository, "days": _DAYS})])
+        connection.run([(_GROW_REGISTRY, {"days": _DAYS})])
         connection.simple("COMMIT")
         pulls_and_pushes.add(counted, [*_pulls(pushed, chance), *_pushes(pushed)])
     finally:
@@ -145,7 +155,7 @@ def _push(pusher: Pusher) -> Pushes:
     """Pushes all of it, and returns what each tag names and how old it is to be."""
     pushed: Pushes = {}
     for program, versions, _ in _RELEASES:
-        youngest = 1.3 + len(pushed)
+        youngest = 5.3 + len(pushed)
         found = pushed.setdefault(program.repository, {})
         for number, version in enumerate(reversed(versions)):
             index = pusher.index(program, version, version)
