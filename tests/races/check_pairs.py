@@ -166,7 +166,7 @@ _PARTS: Final = {
     "mount": (*_OF_LINKS, "lost", "damaged"),
     "mark": ("lost", "orphaned", "found"),
     "collect manifests": _OF_REPOSITORY,
-    "collect links": (*_OF_LINKS, "lost", "damaged", "untagged", "forgotten"),
+    "collect links": (*_OF_LINKS, "lost", "damaged", "untagged"),
     "collect blobs": ("unlinked", "elsewhere", "orphaned", "leaked_blob"),
     "delete object": ("untagged", "unlinked", "queued", "lost"),
 }
@@ -224,6 +224,7 @@ class CheckArena(Arena):
         super().__init__(url, CHECK_SCENES)
         self._after = Database(url, size=1)
         self._scene = ""
+        self.nobodys = frozenset({QUEUED})
         self.look_further = self._look
 
     def __exit__(self, *_: object) -> None:

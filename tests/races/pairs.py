@@ -54,6 +54,8 @@ class Arena:
     def __init__(self, url: str, scenes: Mapping[str, Scene] = SCENES) -> None:
         # What is wrong besides, by what only some arenas know.
         self.look_further: Callable[[Pair, Performance, set[str]], list[str]] = lambda *_: []
+        # Objects that no row need name.
+        self.nobodys: frozenset[str] = frozenset()
         self._scenery = Scenery(url, scenes)
         self._observer = Connection(url)
         self._databases = (GatedDatabase(url), GatedDatabase(url))
@@ -99,7 +101,7 @@ class Arena:
         for database in self._databases:
             database.require_gate()
         deleted = set(gone)
-        found = invariants.look(self._observer, props.objects, deleted, props.lost)
+        found = invariants.look(self._observer, props.objects - self.nobodys, deleted, props.lost)
         # What moved along with its repository is still there.
         things = found.things | {thing.replace(f" {MOVED} ", f" {APP} ") for thing in found.things}
         faults = [*found.faults, *_broken_promises(pair, performance, things)]
