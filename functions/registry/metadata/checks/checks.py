@@ -93,7 +93,7 @@ _NOTE_HASHED: Final = Statement("checks_note_hashed", int, "UPDATE checks SET ha
 _HASHED_TO: Final = Statement(
     "checks_hashed_to",
     str,
-    "SELECT hashed_to FROM checks WHERE hashed_to IS NOT NULL ORDER BY id DESC LIMIT 1",
+    "SELECT hashed_to FROM checks WHERE id > 0 AND hashed_to IS NOT NULL ORDER BY id DESC LIMIT 1",
 )
 
 _END: Final = Statement(

@@ -203,7 +203,7 @@ _TELL: Final = Statement(
           FROM damaged
          CROSS JOIN LATERAL (
                SELECT repository_id FROM repository_blobs WHERE repository_blobs.digest = damaged.digest
-                ORDER BY repository_id LIMIT :most) AS link
+                LIMIT :most) AS link
          WHERE damaged.kind NOT IN ('manifest', 'references')
          UNION
         SELECT manifests.repository_id, damaged.digest, damaged.size
