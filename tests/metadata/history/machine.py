@@ -54,6 +54,8 @@ _TAGS_OF: Final = """
       JOIN manifests ON manifests.id = manifest_id JOIN repositories ON repositories.id = tags.repository_id
      WHERE repositories.name = :name ORDER BY tags.name
 """
+# Clients may delete a layer that only something deleted holds: promises are looked at one by one.
+_WRONG: Final = {what: sql for what, sql in WRONG.items() if not what.startswith("what a withdrawn manifest held")}
 _LEFT: Final = """
     SELECT (SELECT count(*) FROM manifests JOIN repositories ON repositories.id = repository_id
              WHERE repositories.name <> :pool)
@@ -119,7 +121,7 @@ class Machine:
         act(name)
         self._check()
         if number % 10 == 0:
-            for what, sql in WRONG.items():
+            for what, sql in _WRONG.items():
                 assert not (rows := query(self._database, sql)), (what, rows)
 
     def end(self) -> None:
