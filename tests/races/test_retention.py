@@ -57,7 +57,7 @@ def test_verdicts_and_a_push_never_wait_for_each_other_crosswise(arena: Retentio
     (pair,) = (each for each in RETENTION_PAIRS if set(each.names) == {"gather", other})
 
     def sample(perform: Perform, seed: str) -> Iterator[Performance]:
-        return schedules.sample(perform, 2 * _MANY, seed)
+        return schedules.sample(perform, _MANY, seed)
 
     assert not [words for words in arena.race(pair, "due", sample) if words.endswith(DEADLOCK)]
 
