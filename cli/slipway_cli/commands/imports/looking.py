@@ -25,7 +25,7 @@ _REPOSITORIES: Final = (
 )
 # What a store gives at first in a second, and what one processor of the database takes (docs/migrate.md).
 _REQUESTS_A_SECOND: Final = 5000
-_TAGS_A_SECOND: Final = 2700
+_TAGS_A_SECOND: Final = 1450
 _OBJECTS_A_REQUEST: Final = 1000
 
 
