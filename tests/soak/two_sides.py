@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 import requests
 
+from functions.registry.metadata.imports.vocabulary import LAYOUT_ROOT
 from functions.registry.oci.digest import Digest
 from tests.imports import debian, demo
 from tests.soak.client import Cut, Refused
@@ -238,7 +239,7 @@ class Mirror(threading.Thread):
     def catch_up(self) -> None:
         found = dict(_files(self._folder))
         news = [name for name, moment in found.items() if self._known.get(name) != moment]
-        for name in sorted(news, key=lambda name: name.endswith("/current/link")):
+        for name in sorted(news, key=_rank):
             self._put(name, found[name])
         for name in sorted(self._known.keys() - found.keys(), reverse=True):
             url = f"{self._storage}/storage/v1/b/{self._bucket}/o/{quote(name, safe='')}"
@@ -257,10 +258,19 @@ class Mirror(threading.Thread):
             self._known[name] = moment
 
 
+def _rank(name: str) -> int:
+    """Blobs first, then the links to them, then what tags name."""
+    return 0 if "/blobs/" in name else 2 if name.endswith("/current/link") else 1
+
+
 def _files(folder: Path) -> list[tuple[str, int]]:
-    """Names below the folder, and when each file was written; uploads that were begun are left out."""
+    """Names below the folder, and when each file was written; uploads that were begun are left out.
+
+    Blobs are looked for last: whatever links one was written after it.
+    """
     found: list[tuple[str, int]] = []
-    pending = [str(folder)]
+    layout = folder / LAYOUT_ROOT
+    pending = [str(layout / "blobs"), str(layout / "repositories")]
     while pending:
         with suppress(FileNotFoundError), os.scandir(pending.pop()) as entries:
             for entry in entries:
