@@ -17,7 +17,7 @@ from tests.property.running import run
 
 @pytest.mark.timeout(600)
 def test_nothing_is_lost_on_the_way(moving_machine: type[MovingMachine]) -> None:
-    run(moving_machine, runs=8, steps=12)
+    run(moving_machine, runs=3, steps=10)
 
 
 @pytest.mark.slow
