@@ -65,7 +65,7 @@ class ActingMachine(RuleBasedStateMachine):
     # The older registry.
 
     def _push_there(self, repository: str, tag: str, document: Document) -> None:
-        """As a client does: what it leads to first, and no layer that is there."""
+        """Pushes as a client does: what it leads to first, and no layer that is there."""
         for child in reversed(list(document.tree())):
             for content in child.blobs:
                 if names.layer_link_name(repository, Digest.of(content)) not in self.old.written:
@@ -127,7 +127,7 @@ class ActingMachine(RuleBasedStateMachine):
             self.model.new[repository, tag] = None
 
     def _delete_here(self, repository: str, document: Document) -> None:
-        """With all tags that name it here, and those of which that was known to be so."""
+        """Deletes it with all tags that name it here, and those of which that was known to be so."""
         path = f"/v2/{repository}/manifests/{document.digest}"
         tagged = self.backstage.tags()
         status = self.registry.request("DELETE", path).status_code
