@@ -10,7 +10,7 @@ from tests.retention.machine import Machine
 
 
 def test_random_steps_remove_what_was_shown_and_nothing_else(database: Database) -> None:
-    assert run(Machine(database, 1), 150)["removed"]
+    assert run(Machine(database, 2), 150)["removed"]
 
 
 @pytest.mark.slow
