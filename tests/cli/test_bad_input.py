@@ -74,7 +74,7 @@ def test_a_command_that_is_none_gets_the_nearest(stand: Stand, line: str, near: 
 
 @pytest.mark.parametrize(
     "line",
-    ["show Team/app", "show team/app:", "quota set team", "quota set team --bytes 1TB", "ls --sort=", "ls --nothing",
+    ["show Team/app", "show team/app:", "quota set team", "quota set team --bytes 1XB", "ls --sort=", "ls --nothing",
      "repository settings team/app --grace 1y", "usage top tallest", "grant add ci team/* owner",
      "repository list --pushed-after yesterday", "trusted-publisher add ci github repository_id",
      "usage daily team/app --namespace team", "context use", "ls --registry http://", "--registry a/b ls"],

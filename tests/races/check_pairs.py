@@ -147,7 +147,7 @@ UNLINKED: Final = Operation("compare blobs", _EVERYWHERE, _step(rows.check_blobs
 FIGURES: Final = Operation("compare figures", _EVERYWHERE, _step(rows.check_figures))
 REPAIR: Final = Operation("repair", _REPAIRED, _repair)
 KEEP: Final = Operation("fsck undo", ("queued",), _undo)
-BACKUP: Final = Operation("backup", (*_EVERYWHERE, "found", "restored", "leaked_blob"), _back_up)
+BACKUP: Final = Operation("backup", _EVERYWHERE, _back_up)
 COLLECT_ALL: Final = Operation("collect blobs, then objects", ("unlinked", "orphaned", "leaked_blob"), _collect_all)
 
 # Where each of the others has a part, in the scenes of this place.

@@ -161,10 +161,17 @@ class Found:
     things: set[str]
 
 
-def look(connection: Connection, written: frozenset[str], deleted: set[str], lost: frozenset[str]) -> Found:
+def look(
+    connection: Connection,
+    written: frozenset[str],
+    deleted: set[str],
+    lost: frozenset[str],
+    damaged: frozenset[str] = frozenset(),
+) -> Found:
     """`written` are the objects that there were, `deleted` those that the bucket was told to delete.
 
-    Those that are `lost` are gone from the bucket, although nobody was to delete them.
+    Those that are `lost` are gone from the bucket, although nobody was to delete them; `damaged` are those whose blobs
+    were marked before anything happened.
     """
     outcomes = connection.run([(sql, {}) for sql in _LOOKED_AT], kept=_LOOKED_AT)
     answers: list[list[list[Any]]] = [outcome.rows for outcome in outcomes]
@@ -180,7 +187,7 @@ def look(connection: Connection, written: frozenset[str], deleted: set[str], los
     faults += [
         f"{digest} is marked, though its object is there"
         for digest, name, marked in blobs
-        if marked and name not in lost
+        if marked and name not in lost | damaged
     ]
     whole = {f"bytes of {digest}" for digest, name, is_marked in blobs if not is_marked and name not in lost}
     links = {f"link {repository} {Digest.from_bytes(digest)}" for repository, digest in answers[2]}

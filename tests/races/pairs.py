@@ -101,7 +101,7 @@ class Arena:
         for database in self._databases:
             database.require_gate()
         deleted = set(gone)
-        found = invariants.look(self._observer, props.objects - self.nobodys, deleted, props.lost)
+        found = invariants.look(self._observer, props.objects - self.nobodys, deleted, props.lost, props.damaged)
         # What moved along with its repository is still there.
         things = found.things | {thing.replace(f" {MOVED} ", f" {APP} ") for thing in found.things}
         faults = [*found.faults, *_broken_promises(pair, performance, things)]

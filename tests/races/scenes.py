@@ -65,7 +65,7 @@ class Scene:
 @dataclass(frozen=True, slots=True)
 class Props:
     """What must be known of a scene: an upload for each, the reviews due at each level, all objects, the sizes of those
-    that are blobs, and those that are gone from the store.
+    that are blobs, those that are gone from the store, and those that are marked as damaged.
     """
 
     uploads: tuple[Upload, Upload]
@@ -73,8 +73,10 @@ class Props:
     objects: frozenset[str]
     sizes: dict[str, int]
     lost: frozenset[str]
+    damaged: frozenset[str]
 
 
+_DAMAGED: Final = "SELECT object_name FROM blobs WHERE damaged_at IS NOT NULL"
 _SIZES: Final = "SELECT object_name, size FROM blobs"
 _LAYERS_OBJECT: Final = "SELECT object_name FROM blobs WHERE digest = :layer"
 
@@ -197,4 +199,6 @@ class Scenery:
         layers = query(db, _LAYERS_OBJECT, layer=LAYER_DIGEST.to_bytes())
         lost = frozenset(name for (name,) in layers if scene.is_lossy)
         sizes = dict(query(db, _SIZES))
-        return Props(open_uploads, dict(zip(("manifest", "link", "blob"), due, strict=True)), objects, sizes, lost)
+        damaged = frozenset(name for (name,) in query(db, _DAMAGED))
+        due_by_level = dict(zip(("manifest", "link", "blob"), due, strict=True))
+        return Props(open_uploads, due_by_level, objects, sizes, lost, damaged)

@@ -66,7 +66,7 @@ def test_verdicts_and_a_push_never_wait_for_each_other_crosswise(arena: Retentio
 BROKEN: dict[str, tuple[str, Rewrite]] = {
     "tags are not locked before they are judged": (
         "apply x manifest PUT",
-        lambda sql: sql.replace("ORDER BY name\n               FOR UPDATE) AS locked", "ORDER BY name) AS locked"),
+        lambda sql: sql.replace("FOR UPDATE OF tags) AS locked", ") AS locked"),
     ),
 }
 

@@ -182,7 +182,7 @@ class _Handler(BaseHTTPRequestHandler):
         other = self.registry
         content = other.blobs.get(repository.removeprefix("elsewhere/"), {}).get(Digest.parse(reference))
         if content is None:
-            return self._answer(404, b"{}")
+            return self._answer(404, b'{"errors": [{"code": "BLOB_UNKNOWN", "message": "blob unknown to registry"}]}')
         if other.redirects_blobs_to and self.command == "GET":
             place = f"{other.redirects_blobs_to}/v2/{repository}/blobs/{reference}"
             return self._answer(307, b"", {"Location": place})
