@@ -117,7 +117,7 @@ def _enabled(google: Google, choice: Choice, names: list[str], whose: str, hold:
         )
     except Unanswered as error:
         return failed("apis", whose, error)
-    google.has_enabled()
+    google.has_enabled(off)
     return Finding(
         "apis", State.MADE, f"{len(off)} of {whose} {len(names)} were off, and are enabled now: {_short(off)}"
     )

@@ -9,7 +9,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 
@@ -92,10 +92,12 @@ class Google:
         self._pauses = pauses
         self._endpoint = _endpoint()
         self._opener = urllib.request.build_opener(_NoRedirect)
+        self._fresh: set[str] = set()
         self._fresh_until = 0.0
 
-    def has_enabled(self) -> None:
-        """APIs are on from now on, and may still say otherwise for a minute or two: they are asked again."""
+    def has_enabled(self, hosts: Iterable[str]) -> None:
+        """These APIs are on from now on, and may still say otherwise for a minute or two: they are asked again."""
+        self._fresh |= set(hosts)
         self._fresh_until = time.monotonic() + _FRESH_SECONDS
 
     def get(self, host: str, path: str, *, as_project: bool = True, **query: Any) -> Any:
@@ -146,7 +148,11 @@ class Google:
                 if pause is None:
                     raise Unanswered(f"{host}: {fault}, {len(self._pauses) + 1} times") from None
             except Refused as refused:
-                if refused.reason != SERVICE_DISABLED or time.monotonic() > self._fresh_until:
+                if (
+                    refused.reason != SERVICE_DISABLED
+                    or host not in self._fresh
+                    or time.monotonic() > self._fresh_until
+                ):
                     raise
                 pause = max(self._pauses, default=0)
             time.sleep(pause)
