@@ -28,17 +28,26 @@ def other_url(postgres: Postgres) -> Iterator[str]:
     administer(postgres, "DROP DATABASE not_emptied WITH (FORCE)")
 
 
+def oldest(observer: Connection) -> int:
+    ((number,),) = observer.run([(_OLDEST, {})])[0].rows
+    return int(number)
+
+
 @pytest.mark.parametrize("is_elsewhere", [False, True], ids=["here", "in another database"])
 def test_a_transaction_that_a_test_leaves_open_ends_with_it(
-    request: pytest.FixtureRequest, database: Database, other_url: str, is_elsewhere: bool
+    request: pytest.FixtureRequest, postgres: Postgres, database_url: str, other_url: str, is_elsewhere: bool
 ) -> None:
     shared: SharedDatabase = request.getfixturevalue("_shared_database")
-    with closing(Connection(other_url if is_elsewhere else shared.url)) as left:
+    # Whoever looks is in neither: all sessions with the tests' own database end.
+    with (
+        closing(Connection(postgres.url("postgres"))) as observer,
+        closing(Connection(other_url if is_elsewhere else database_url)) as left,
+    ):
         left.simple("BEGIN")
         ((mine,),) = left.run([(_NEW, {})])[0].rows
-        assert value(database, _OLDEST) <= mine
+        assert oldest(observer) <= mine
         shared.empty()
-        wait_until(lambda: value(database, _OLDEST) > mine)
+        wait_until(lambda: oldest(observer) > mine)
 
 
 def test_a_session_that_is_left_in_order_is_as_new_for_the_next(database_url: str) -> None:
