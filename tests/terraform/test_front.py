@@ -22,6 +22,7 @@ import pytest
 
 from functions.api.web.browsers import PROTECTION
 from local.guard import choose_port
+from tests.metadata.build import wait_until
 from tests.rehearsal.instance import Container
 from tests.rehearsal.nginx import MISSING, find_nginx, front_container
 
@@ -137,9 +138,15 @@ def test_its_lines_are_found_from_the_platforms_own(front: Front, app: App) -> N
     app.server.server_close()
     front.request("/v2/?a=b", "--header", "X-Cloud-Trace-Context: 105445aa7843bc8bf206b12000100000/123;o=1")
     front.request("/v2/")
-    lines = [json.loads(line) for line in front.container.log.read_text().splitlines() if line.startswith("{")]
-    traces = [line["logging.googleapis.com/trace"] for line in lines if line["message"] == "ingress"]
-    assert traces == ["projects/example-registry/traces/105445aa7843bc8bf206b12000100000", ""]
+    # A line is written after its answer.
+    wait_until(lambda: len(_traces(front)) == 2)
+    assert _traces(front) == ["projects/example-registry/traces/105445aa7843bc8bf206b12000100000", ""]
+
+
+def _traces(front: Front) -> list[str]:
+    whole = front.container.log.read_text().rpartition("\n")[0]
+    lines = [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
+    return [line["logging.googleapis.com/trace"] for line in lines if line["message"] == "ingress"]
 
 
 def test_what_the_platform_asks_of_the_app_nobody_else_does(front: Front, app: App) -> None:
