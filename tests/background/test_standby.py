@@ -60,6 +60,8 @@ def test_a_standby_that_falls_behind_is_waited_for(
     standby.simple("SELECT pg_wal_replay_resume()")
     wait_until(lambda: 0 <= value(database, _BEHIND) <= _BYTES)
     monkeypatch.setattr(batches, "_LATE_BYTES", 1 << 40)
+    # On a busy machine a batch may have to be put off for a second.
+    monkeypatch.setattr(runner, "_PATIENCE_SECONDS", 30.0)
     finish(worker)
     assert pending(database) == 0
     assert migration(database, "state, rows_done, waits_for") == ("finished", total, None)
