@@ -20,7 +20,10 @@ Collect = Callable[[], None]
 _SCANS = of_tests(
     "tests_scans_of_policies",
     int,
-    "SELECT seq_scan + idx_scan FROM pg_stat_xact_user_tables WHERE relname = 'retention_policies'",
+    """
+    SELECT seq_scan + idx_scan FROM pg_stat_xact_user_tables
+     WHERE schemaname = 'public' AND relname = 'retention_policies'
+    """,
 )
 
 

@@ -370,7 +370,7 @@ def test_rules_are_listed_in_the_order_in_which_they_are_asked(database: Databas
 
 _RULES_READ = """
     SELECT coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0)
-      FROM pg_stat_xact_user_tables WHERE relname = 'tag_rules'
+      FROM pg_stat_xact_user_tables WHERE schemaname = 'public' AND relname = 'tag_rules'
 """
 
 
