@@ -2,7 +2,9 @@
 
 An outsider's catalog, search and token for 30 names, beside the largest set of grants, rules and trusted publishers
 that a namespace may have, of the worst kind; and a pull of another namespace beside a hundred bodies that trickle, and
-beside twenty pushes of 4 MiB of annotations and eight of 4 MiB of small parts at once, which are listed meanwhile.
+beside twenty pushes of 4 MiB of annotations and eight of 4 MiB of small parts at once, which are listed meanwhile. That
+crowd and the databases have the same processors as the one who pulls: so it is measured at another registry, too, and
+what that costs is what the processors cost.
 """
 
 from __future__ import annotations
@@ -14,8 +16,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final, Self
 from urllib.parse import urlencode
@@ -172,11 +174,10 @@ def pulls(address: str, database: Database, settings: Settings, times: int) -> t
     """A manifest's pull beside each crowd; and what the process held meanwhile, and how the crowd was answered."""
     victim = Victim(address, database, settings)
     noisy = Tenant(address, database, settings, "noisy", "noisy/**")
-    authorization = noisy.token("repository:noisy/app:pull,push")["Authorization"]
     worker = worker_of("functions/api/main.py")
     slow = victim.beside("pull beside 100 slow bodies", Crowd("slow", noisy.url), times)
     before = rss_bytes(worker)
-    crowd = Crowd("large", noisy.url, authorization, "noisy/app")
+    crowd = large_manifests(noisy)
     with PeakRss(worker) as held:
         large = victim.beside("pull beside large manifests", crowd, times)
     answered = ", ".join(f"{count} times {status}" for status, count in sorted(crowd.statuses.items()))
@@ -184,7 +185,27 @@ def pulls(address: str, database: Database, settings: Settings, times: int) -> t
         f"The process held {before // MEBIBYTE} MiB before the large manifests, {held.peak // MEBIBYTE} MiB at most "
         f"beside them, and {rss_bytes(worker) // MEBIBYTE} MiB after them. They were answered: {answered}."
     )
-    return [slow, large], memory
+    with registry() as (elsewhere, its_database, its_settings):
+        noisy = Tenant(elsewhere, its_database, its_settings, "noisy", "noisy/**")
+        apart = victim.beside("pull beside large manifests at another registry", large_manifests(noisy), times)
+    return [slow, large, apart], memory
+
+
+def large_manifests(tenant: Tenant) -> Crowd:
+    authorization = tenant.token("repository:noisy/app:pull,push")["Authorization"]
+    return Crowd("large", tenant.url, authorization, "noisy/app")
+
+
+@contextmanager
+def registry() -> Iterator[tuple[str, Database, Settings]]:
+    """Returns one's address, and what it stands on."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        running = stack.enter_context(Stack(Options(0, folder, ephemeral=True, access="token")))
+        settings = Settings.from_environment(running.environment)
+        database = Database(settings.database, 4)
+        stack.callback(database.close)
+        yield running.address, database, settings
 
 
 def main() -> None:
@@ -194,14 +215,9 @@ def main() -> None:
     parser.add_argument("--pulls", type=int, default=400, help="how many beside each crowd (default 400)")
     options = parser.parse_args()
     report = Report("What one tenant costs another", "benchmarks.neighbours")
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        running = stack.enter_context(Stack(Options(0, folder, ephemeral=True, access="token")))
-        settings = Settings.from_environment(running.environment)
-        database = Database(settings.database, 4)
-        stack.callback(database.close)
-        beside, memory = pulls(running.address, database, settings, options.pulls)
-        rows = [*beside, *lists(running.address, database, settings, options.repositories, options.times)]
+    with registry() as (address, database, settings):
+        beside, memory = pulls(address, database, settings, options.pulls)
+        rows = [*beside, *lists(address, database, settings, options.repositories, options.times)]
     header = ["asked", "p50, ms", "beside them", "p99, ms", "beside them", "ratio of p50", "of p99", "failed"]
     report.add(table(header, rows), memory)
     report.write("neighbours")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import sys
 import weakref
 from dataclasses import dataclass
@@ -104,6 +105,9 @@ def services() -> Services:
     made = build(Settings.from_environment())
     # A server that is told to stop ends its processes in order: they add what they have counted.
     atexit.register(_end, weakref.ref(made.pulls_and_pushes))
+    # What stays for as long as the process isn't looked through again: a large manifest would have Python look for
+    # unused objects among these ninety thousand, for 30 ms, with all other threads waiting.
+    gc.freeze()
     return made
 
 

@@ -193,7 +193,7 @@ def putting(push: Push) -> list[Call[Any]]:
             is_typed=manifest.is_typed,
             artifact_type=manifest.artifact_type,
             subject=manifest.subject.digest if manifest.subject else None,
-            annotations=json.dumps(manifest.annotations),
+            annotations=json.dumps(manifest.annotations, ensure_ascii=False),
             payload=push.payload,
             tags=sorted(set(push.tags)),
         )

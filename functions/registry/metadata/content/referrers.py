@@ -20,6 +20,8 @@ from functions.registry.oci.page import LARGEST_BYTES
 class Referrer:
     """It is what a referrers list shows; `size` is the manifest's, in bytes.
 
+    The annotations stay an object in JSON: they may be megabytes, and nobody here looks into them.
+
     One that doesn't fit on the page any more comes without what is large: it says that there are others.
     """
 
@@ -27,7 +29,7 @@ class Referrer:
     media_type: str
     artifact_type: str | None
     size: int
-    annotations: dict[str, str] | None
+    annotations: str | None
     fits: bool
 
 
@@ -43,7 +45,7 @@ _LIST: Final = Statement(
         SELECT id FROM repositories WHERE name = :repository
     ), page AS (
         SELECT 0 AS number, CAST(:last AS bytea) AS digest, CAST('' AS text) AS media_type,
-               CAST(NULL AS text) AS artifact_type, 0 AS size, CAST(NULL AS jsonb) AS annotations,
+               CAST(NULL AS text) AS artifact_type, 0 AS size, CAST(NULL AS text) AS annotations,
                CAST(:frame AS bigint) AS bytes
         UNION ALL
         SELECT page.number + 1, next.digest, next.media_type, next.artifact_type, next.size, next.annotations,
@@ -51,10 +53,11 @@ _LIST: Final = Statement(
           FROM page
          CROSS JOIN LATERAL (
                SELECT manifests.digest, manifests.media_type, manifests.artifact_type,
-                      octet_length(manifests.payload) AS size, manifests.annotations,
-                      octet_length(manifests.annotations::text) + :frame
+                      octet_length(manifests.payload) AS size, written.annotations,
+                      octet_length(written.annotations) + :frame
                       + 2 * octet_length(concat(manifests.media_type, manifests.artifact_type)) AS bytes
                  FROM manifests
+                CROSS JOIN LATERAL (SELECT manifests.annotations::text OFFSET 0) AS written (annotations)
                 WHERE manifests.repository_id = (SELECT id FROM repository)
                   AND manifests.subject = :subject AND manifests.digest > page.digest
                   AND (CAST(:artifact_type AS text) IS NULL OR lower(manifests.artifact_type) = lower(:artifact_type))
@@ -66,7 +69,8 @@ _LIST: Final = Statement(
                        AS fits
           FROM page WHERE page.number > 0
     )
-    SELECT digest, media_type, CASE WHEN fits THEN artifact_type END, size, CASE WHEN fits THEN annotations END, fits
+    SELECT digest, media_type, CASE WHEN fits THEN artifact_type END, size,
+           CASE WHEN fits THEN nullif(annotations, '{}') END, fits
       FROM shown
      ORDER BY number
     """,
