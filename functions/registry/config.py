@@ -172,7 +172,7 @@ class Settings:
     audit_refusals: int = _setting(_number(1000, 100_000_000), "100000")
     audit_rows: int = _setting(_number(1000, 1_000_000_000), "1000000")
     grants_per_namespace: int = _setting(_number(1, 10_000), "500")
-    grants_per_grantee: int = _setting(_number(1, 10_000), "25")
+    grants_per_grantee: int = _setting(_number(1, 10_000), "20")
     starred_characters_per_grantee: int = _setting(_number(0, 100_000), "64")
     rules_per_namespace: int = _setting(_number(1, 10_000), "500")
     trusted_publishers_per_namespace: int = _setting(_number(1, 10_000), "100")

@@ -39,7 +39,7 @@ DEFAULTS: Final[dict[str, Any]] = {
     "audit_refusals": 100_000,
     "audit_rows": 1_000_000,
     "grants_per_namespace": 500,
-    "grants_per_grantee": 25,
+    "grants_per_grantee": 20,
     "starred_characters_per_grantee": 64,
     "rules_per_namespace": 500,
     "trusted_publishers_per_namespace": 100,
