@@ -25,10 +25,15 @@ _LAYER_BYTES: Final = 10_000
 _REPOSITORIES: Final = 10
 _LONGEST_SECONDS: Final = 600
 
-_AT_ONCE: Final = "UPDATE gc_settings SET grace = '0'"
+_NO_UNDO: Final = "UPDATE gc_settings SET grace = '0' WHERE event = 'undo'"
+# From the last deletion on: before, the collection would be quicker than the push of a layer and its manifest.
+_AT_ONCE: Final = """
+    UPDATE gc_settings SET grace = '0';
+    UPDATE link_reviews SET review_after = now()
+"""
 _LEFT: Final = """
     SELECT (SELECT count(*) FROM link_reviews WHERE review_after < now())
-         + (SELECT count(*) FROM blob_reviews) + (SELECT count(*) FROM deletions)
+         + (SELECT count(*) FROM blob_reviews WHERE review_after < now()) + (SELECT count(*) FROM deletions WHERE not_before < now())
 """
 
 
@@ -37,22 +42,25 @@ def collection(folder: Path, count: int) -> str:
     rows = []
     with registries.running(folder) as running:
         for registry in running:
-            if registry.stack is not None:
-                _forget_graces(registry.stack.environment["SLIPWAY_DATABASE"])
+            _set_graces(registry, _NO_UNDO)
             _fill(registry.address, count)
+            _set_graces(registry, _AT_ONCE)
             rows.append(_beside_pushes(registry) if registry.stack is not None else _alone(registry))
             print(" ".join(rows[-1]), flush=True)
     header = ["registry", "seconds", "seconds in which pushes are refused", "pushes meanwhile", "their p99, ms"]
     return (
         f"## Collecting {count:,} deleted images of {count * (_KEPT + 1):,}\n\n{table(header, rows)}\n\n"
-        "Slipway's graces are 0 here. Pushes are of a manifest whose blobs are there, one after the other."
+        "There is no grace here. Pushes are of a manifest whose blobs are there, one after the other."
     )
 
 
-def _forget_graces(url: str) -> None:
-    connection = Connection(url)
+def _set_graces(registry: Registry, sql: str) -> None:
+    """Changes them in Slipway's database; the others have none."""
+    if registry.stack is None:
+        return
+    connection = Connection(registry.stack.environment["SLIPWAY_DATABASE"])
     try:
-        connection.simple(_AT_ONCE)
+        connection.simple(sql)
     finally:
         connection.close()
 

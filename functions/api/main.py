@@ -10,13 +10,14 @@ from flask import Request, Response
 
 from functions.api.dispatch import handle
 from functions.api.web import browsers, responses, startup
-from functions.api.web.beneath import read_in_pieces, refuse_in_json
+from functions.api.web.beneath import read_in_pieces, refuse_in_json, stay_with_connections
 from functions.registry import telemetry
 from functions.registry.config import Settings, is_in_cloud
 from functions.registry.wiring import services
 
 refuse_in_json()
 read_in_pieces()
+stay_with_connections()
 telemetry.take_logging()
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from functions.gc.run import run as collect
 from functions.migrate.checks import repair
-from functions.registry.metadata.checks import findings, manifests
+from functions.registry.metadata.checks import manifests, mending
 from functions.registry.oci.digest import Digest
 from tests.checks.vandal import Vandal
 from tests.metadata.build import value
@@ -49,7 +49,7 @@ def test_unknown_objects_wait_seven_days_and_can_be_kept(registry: Registry, van
     collect(registry.services)
     assert vandal.content(name) == b"nobody's"
     assert vandal.found() == set()
-    assert findings.undo(registry.services.database, check.id) == 1
+    assert mending.undo(registry.services.database, check.id) == 1
     assert vandal.query("SELECT count(*) FROM deletions WHERE object_name = :name", name=name) == [[0]]
     assert vandal.found() == {("unknown", name)}
     vandal.check(delete_unknown=True)

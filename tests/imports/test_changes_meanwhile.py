@@ -13,7 +13,7 @@ from functions.migrate.imports import ranges
 from functions.migrate.imports.batch import Work
 from functions.migrate.imports.delta import Delta
 from functions.migrate.imports.layouts import Layouts
-from functions.registry.metadata.imports.bulk.listed import Range
+from functions.registry.metadata.imports.bulk.pieces import Range
 from functions.registry.metadata.imports.ending import sealing
 from tests.imports.importing import add, problems, run
 from tests.imports.old import OldRegistry

@@ -12,7 +12,7 @@ from functions.registry.imports import names
 from functions.registry.metadata.access import rules
 from functions.registry.metadata.access.rules import NewRule
 from functions.registry.metadata.imports import claims
-from functions.registry.metadata.imports.bulk import listed
+from functions.registry.metadata.imports.bulk import pieces
 from functions.registry.metadata.usage import recount
 from functions.registry.oci.digest import Digest
 from tests.imports.importing import add, problems, requests_counted, run, states
@@ -36,7 +36,7 @@ def source(registry: Registry) -> int:
 
 def compare(registry: Registry, source: int) -> None:
     """A pass over all that the source has."""
-    listed.add_whole(registry.services.database, source, ["repositories"])
+    pieces.add_whole(registry.services.database, source, ["repositories"])
     run(registry.services)
 
 

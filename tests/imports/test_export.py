@@ -15,7 +15,7 @@ from functions.registry.blobs.objects import StoredObjects
 from functions.registry.blobs.written import WrittenObjects
 from functions.registry.imports import names
 from functions.registry.metadata.imports import sources
-from functions.registry.metadata.imports.bulk import listed
+from functions.registry.metadata.imports.bulk import pieces
 from functions.registry.metadata.imports.ending import sealing
 from functions.registry.metadata.imports.exporting import exports
 from functions.registry.metadata.imports.sources import NewSource
@@ -222,7 +222,7 @@ def test_a_second_export_writes_nothing(registry: Registry, old: OldRegistry, mo
 def test_what_is_written_back_is_no_news_to_an_import(registry: Registry, old: OldRegistry) -> None:
     source, expected = changed_everywhere(registry, old)
     export(registry, source)
-    listed.add_whole(registry.services.database, source, ["repositories"])
+    pieces.add_whole(registry.services.database, source, ["repositories"])
     run(registry.services)
     tags = registry.get("/v2/team/app/tags/list").get_json()["tags"]
     assert tags == sorted(expected)

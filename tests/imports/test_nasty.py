@@ -13,7 +13,7 @@ from functions.migrate import work
 from functions.migrate.imports import layouts
 from functions.registry.imports import names
 from functions.registry.metadata.imports import verifying
-from functions.registry.metadata.imports.bulk import listed
+from functions.registry.metadata.imports.bulk import pieces
 from functions.registry.metadata.imports.vocabulary import Source
 from functions.registry.metadata.usage import recount
 from functions.registry.oci.digest import Digest
@@ -292,7 +292,7 @@ def test_untagged_manifests_may_be_left_out_but_for_what_belongs_to_a_tag(regist
     later = Image(more={"subject": descriptor(child.manifest, OCI_MANIFEST)})
     old.push(APP, later)
     old.push(APP, Image())
-    listed.add_whole(registry.services.database, source.id, ["repositories"])
+    pieces.add_whole(registry.services.database, source.id, ["repositories"])
     run(registry.services)
     assert status(registry, str(later.digest)) == 200
     verifying.ask(registry.services.database, source.id, None)

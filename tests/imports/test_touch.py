@@ -13,7 +13,7 @@ from functions.registry.blobs.errors import StoreBusy
 from functions.registry.blobs.objects import StoredObjects
 from functions.registry.imports import names, older_store
 from functions.registry.metadata.imports import adoption, sources
-from functions.registry.metadata.imports.bulk import listed as listing
+from functions.registry.metadata.imports.bulk import pieces
 from functions.registry.metadata.imports.sources import NewSource
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.name import RepositoryName
@@ -198,7 +198,7 @@ class TestFollow:
             else:
                 old.tag(repository, tag, chance.choice(images).digest)
             if number % (reads // 10) == 0:
-                listing.add_whole(registry.services.database, source.id, ["repositories"])
+                pieces.add_whole(registry.services.database, source.id, ["repositories"])
                 run(registry.services)
                 registry.services.imports.sources._ask_at = 0.0
             repository, tag = chance.choice(tags)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from functions.registry.imports import names
-from functions.registry.metadata.imports.bulk import listed
+from functions.registry.metadata.imports.bulk import pieces
 from functions.registry.oci.digest import Digest
 from tests.imports.importing import add, problems, requests_counted, run
 from tests.imports.old import OldRegistry
@@ -36,7 +36,7 @@ def source(registry: Registry, old: OldRegistry) -> int:
 
 
 def checked(registry: Registry, source: int, what: str) -> dict[str, Any]:
-    listed.add_whole(registry.services.database, source, [what])
+    pieces.add_whole(registry.services.database, source, [what])
     run(registry.services)
     found: dict[str, Any] = value(registry.services.database, "SELECT counts FROM import_sources")[what]
     assert found["ended_at"] is not None
@@ -62,7 +62,7 @@ def test_what_is_told_as_a_problem_is_no_difference(registry: Registry, source: 
     old.push_manifest(APP, b'{"schemaVersion": 1}', "old")
     old.push(APP, Image(), "cut")
     old.write(names.current_link_name(APP, "cut"), b"")
-    listed.add_whole(registry.services.database, source, ["repositories"])
+    pieces.add_whole(registry.services.database, source, ["repositories"])
     run(registry.services)
     assert {reason for *_, reason in problems(registry.services)} == {"schema1", "tag_repaired"}
     assert checked(registry, source, "verification")["found"] == 0

@@ -17,7 +17,7 @@ from functions.registry.blobs.gcs import Bucket as GoogleBucket
 from functions.registry.blobs.objects import ObjectPage, StoredObject
 from functions.registry.metadata.backups import runs
 from functions.registry.metadata.backups.snapshot import Snapshot
-from functions.registry.metadata.checks import checks, findings
+from functions.registry.metadata.checks import checks, mending
 from functions.registry.metadata.checks.pieces import Piece
 from functions.registry.metadata.db import Database
 from functions.registry.oci.digest import Digest
@@ -101,7 +101,7 @@ def _repair(cast_: Cast) -> str:
 
 
 def _undo(cast_: Cast) -> str:
-    return _KEPT if findings.undo(cast_.database, CHECK_ID) else "finds nothing to keep"
+    return _KEPT if mending.undo(cast_.database, CHECK_ID) else "finds nothing to keep"
 
 
 def _back_up(cast_: Cast) -> str:

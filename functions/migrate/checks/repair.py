@@ -16,8 +16,8 @@ from functions.migrate.checks.working import Work, advance
 from functions.registry import telemetry
 from functions.registry.metadata.access import audit
 from functions.registry.metadata.access.audit import Event
-from functions.registry.metadata.checks import checks, findings, leaks, manifests, objects, repairs
-from functions.registry.metadata.checks.findings import Noted
+from functions.registry.metadata.checks import checks, leaks, manifests, mending, objects, repairs
+from functions.registry.metadata.checks.mending import Noted
 from functions.registry.metadata.checks.pieces import Piece
 from functions.registry.metadata.checks.vocabulary import DAMAGED_BLOBS, Action, Kind
 from functions.registry.metadata.content import blobs
@@ -53,7 +53,7 @@ def repair(work: Work, piece: Piece) -> bool:
     if options.get("repair") and not piece.cursor:
         _guard(work)
     is_dry = bool(options.get("dry_run"))
-    while noted := findings.to_mend(work.database, piece.check_id, kinds, after, _TOGETHER):
+    while noted := mending.to_mend(work.database, piece.check_id, kinds, after, _TOGETHER):
         after = noted[-1].id
         done: Counter[str] = Counter()
         calls: list[Call[Any]] = []
@@ -71,7 +71,7 @@ def repair(work: Work, piece: Piece) -> bool:
 def _guard(work: Work) -> None:
     check = checks.get(work.database, work.check.id) or work.check
     looked, there = check.counts.get("blobs", 0), check.counts.get("objects", 0)
-    lost = findings.count_unmarked(work.database, check.id)
+    lost = mending.count_unmarked(work.database, check.id)
     if looked and not there:
         raise TooMuchIsGone(f"none of {looked} objects is there: is it the right bucket? Nothing was marked")
     if lost > _MOST and lost * 100 > looked * _MOST_PERCENT and not check.options.get("yes"):
@@ -115,7 +115,7 @@ def _mend(work: Work, noted: Sequence[Noted], done: Counter[str]) -> list[Call[A
             work.database.batch([_reviewing(kind, those)])
             acted, is_gone = those, True
         done[_ACTIONS[kind]] += len(acted)
-        calls.append(findings.acting([each.id for each in acted], _ACTIONS[kind], is_gone=is_gone))
+        calls.append(mending.acting([each.id for each in acted], _ACTIONS[kind], is_gone=is_gone))
     return calls
 
 

@@ -23,8 +23,8 @@ from functions.registry.imports.origin import Blobs, FolderRefused, Origin, open
 from functions.registry.imports.throttle import AT_ONCE
 from functions.registry.metadata.db import MetadataUnavailable
 from functions.registry.metadata.imports import claims, sources
-from functions.registry.metadata.imports.bulk import last_steps, listed
-from functions.registry.metadata.imports.bulk.listed import Range
+from functions.registry.metadata.imports.bulk import last_steps, pieces
+from functions.registry.metadata.imports.bulk.pieces import Range
 from functions.registry.metadata.imports.claims import Claim, Place, WorkSource
 from functions.registry.wiring import Services
 
@@ -107,7 +107,7 @@ class Layouts:
             return 0
         # Blobs that lie elsewhere become ours one by one, as they are needed.
         trees = ["blobs", "repositories"] if source.prefix is not None else ["repositories"]
-        listed.add_whole(self._database, source.id, trees)
+        pieces.add_whole(self._database, source.id, trees)
         return 1
 
     def _open(self, source: WorkSource) -> _Opened | None:
@@ -146,12 +146,12 @@ class Layouts:
     def _piece(self, opened: _Opened, deadline: float) -> int:
         """Lists a range; once all names are known, some repositories."""
         source = opened.work.source
-        if (piece := listed.claim_range(self._database, source.id)) is not None:
+        if (piece := pieces.claim_range(self._database, source.id)) is not None:
             self._take(opened.work, piece, deadline)
             return 1
         if not source.is_listed:
             return 0
-        if source.is_asked_again and listed.begin_again(self._database, source.id):
+        if source.is_asked_again and pieces.begin_again(self._database, source.id):
             return 1
         claimed = claims.claim(self._database, source.id, opened.work.pace.repositories, _MOST_OBJECTS)
         if claimed:
@@ -163,16 +163,16 @@ def _list(work: Work, piece: Range, go_on: Callable[[], bool]) -> None:
     """`go_on` tells whether it came to the piece's end."""
     try:
         if go_on():
-            listed.end_range(work.database, piece)
+            pieces.end_range(work.database, piece)
         else:
-            listed.return_range(work.database, piece, 0)
+            pieces.return_range(work.database, piece, 0)
     except RangeLost:
         return
     except (BlobStoreUnavailable, MetadataUnavailable) as error:
-        listed.return_range(work.database, piece, _patience(error), str(error))
+        pieces.return_range(work.database, piece, _patience(error), str(error))
         raise
     except Exception as error:  # noqa: BLE001  # whatever it is, nobody else is to wait for it
-        listed.return_range(work.database, piece, _later(piece.attempts), f"{type(error).__name__}: {error}")
+        pieces.return_range(work.database, piece, _later(piece.attempts), f"{type(error).__name__}: {error}")
         telemetry.log_exception("a part of a source can't be listed", error, source=piece.source_id, start=piece.start)
 
 

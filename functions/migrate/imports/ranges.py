@@ -14,8 +14,9 @@ from functions.registry.imports.names import BlobData, shown
 from functions.registry.metadata.db import Session
 from functions.registry.metadata.imports import adoption, problems
 from functions.registry.metadata.imports.adoption import FoundBlob
-from functions.registry.metadata.imports.bulk import listed
-from functions.registry.metadata.imports.bulk.listed import ListedRepository, Range
+from functions.registry.metadata.imports.bulk import listed, pieces
+from functions.registry.metadata.imports.bulk.listed import ListedRepository
+from functions.registry.metadata.imports.bulk.pieces import Range
 from functions.registry.metadata.imports.vocabulary import Problem
 from functions.registry.oci.errors import NameInvalid
 from functions.registry.oci.name import RepositoryName
@@ -56,7 +57,7 @@ def _cut(work: Work, piece: Range) -> bool:
     if not starts:
         return False
     edges = [tree, *starts]
-    listed.cut_range(work.database, piece, list(zip(edges, [*starts, None], strict=True)))
+    pieces.cut_range(work.database, piece, list(zip(edges, [*starts, None], strict=True)))
     return True
 
 
@@ -191,7 +192,7 @@ def _name(name: str, is_text: bool, taken: set[str]) -> tuple[str | None, str]:
 
 
 def _advance(session: Session, piece: Range, cursor: str | None) -> None:
-    if not session.count(listed.advancing(piece, cursor)):
+    if not session.count(pieces.advancing(piece, cursor)):
         raise RangeLost
 
 

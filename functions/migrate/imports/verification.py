@@ -13,8 +13,8 @@ from functions.registry.blobs.errors import ObjectMissing
 from functions.registry.blobs.gcs import Bucket
 from functions.registry.metadata.db import Call, Session
 from functions.registry.metadata.imports import problems, verifying
-from functions.registry.metadata.imports.bulk import listed
-from functions.registry.metadata.imports.bulk.listed import Range
+from functions.registry.metadata.imports.bulk import pieces
+from functions.registry.metadata.imports.bulk.pieces import Range
 from functions.registry.metadata.imports.verifying import Difference, HeldBlob
 from functions.registry.metadata.imports.vocabulary import Problem
 from functions.registry.oci.digest import Digest
@@ -99,7 +99,7 @@ def _fault(bucket: Bucket, blob: HeldBlob) -> str | None:
 
 def _note(work: Work, piece: Range, cursor: str, *calls: Call[object]) -> None:
     def note(session: Session) -> None:
-        if not session.count(listed.advancing(piece, cursor)):
+        if not session.count(pieces.advancing(piece, cursor)):
             raise RangeLost
         session.batch(list(calls))
 

@@ -14,7 +14,7 @@ from functions.migrate.imports.bulk import Importing
 from functions.migrate.imports.delta import Delta
 from functions.registry.imports.fetching import Fetching
 from functions.registry.metadata.db import Statement
-from functions.registry.metadata.imports.bulk import bulk_steps, deltas, last_steps, listed, listed_tags
+from functions.registry.metadata.imports.bulk import bulk_steps, deltas, last_steps, listed_tags, pieces
 from tests.property.moving.machine import MovingMachine
 from tests.property.running import run
 from tests.property.test_machine_bites import replaced
@@ -38,7 +38,7 @@ STATEMENTS: Final[dict[str, tuple[Statement[Any], str, str]]] = {
         "nullif(old.due_at, old.lease_until)",
         "NULL",
     ),
-    "a pass that is asked for beside another one is none": (listed._NOTE_AGAIN, "AND EXISTS", "AND false AND EXISTS"),
+    "a pass that is asked for beside another one is none": (pieces._NOTE_AGAIN, "AND EXISTS", "AND false AND EXISTS"),
     "whoever slept past a lease goes on": (bulk_steps._FENCE, "AND old.lease = mine.lease", ""),
     "what was pushed here is taken for imported": (deltas._MOVE, "AND tags.updated_at = base.updated_at", ""),
 }

@@ -17,7 +17,7 @@ from functions.api.web.json_body import Reader, flag, number
 from functions.api.web.pages import cut, link
 from functions.api.web.responses import answer
 from functions.api.web.rows import rows
-from functions.registry.metadata.checks import checks, findings
+from functions.registry.metadata.checks import checks, findings, mending
 from functions.registry.metadata.checks.checks import Check, CheckRunning
 
 _OPTIONS: Final[Mapping[str, Reader]] = {
@@ -68,7 +68,7 @@ def stop(context: Context, route: routes.StopCheck) -> Response:
 def undo(context: Context, route: routes.UndoCheck) -> Response:
     json_body.read(context, {}, {})
     found = _known(context, route.id)
-    kept = findings.undo(context.services.database, found.id)
+    kept = mending.undo(context.services.database, found.id)
     registry_changed(context, "check.undo", str(found.id), None, kept=kept)
     return answer({"kept": kept})
 

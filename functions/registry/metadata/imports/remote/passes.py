@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from functions.registry.metadata.db import Call, Database, Statement
 from functions.registry.metadata.imports import problems
-from functions.registry.metadata.imports.bulk import listed
+from functions.registry.metadata.imports.bulk import pieces
 from functions.registry.metadata.imports.claims import Claim
 from functions.registry.metadata.imports.vocabulary import Problem, SourceKind
 
@@ -211,7 +211,7 @@ def begin(db: Database, claim: Claim) -> str | None:
 def list_again(db: Database, source_id: int, kind: SourceKind) -> None:
     """All names are gone through once more, for what came or changed since."""
     if kind == "layout":
-        listed.list_again(db, source_id)
+        pieces.list_again(db, source_id)
     else:
         db.count(_LIST_AGAIN(id=source_id))
 
