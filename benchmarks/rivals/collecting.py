@@ -33,7 +33,8 @@ _AT_ONCE: Final = """
 """
 _LEFT: Final = """
     SELECT (SELECT count(*) FROM link_reviews WHERE review_after < now())
-         + (SELECT count(*) FROM blob_reviews WHERE review_after < now()) + (SELECT count(*) FROM deletions WHERE not_before < now())
+         + (SELECT count(*) FROM blob_reviews WHERE review_after < now())
+         + (SELECT count(*) FROM deletions WHERE not_before < now())
 """
 
 

@@ -11,7 +11,7 @@ from functions.api.console.rendering import Page, redirect
 from functions.api.console.route import Answer
 from functions.api.console.visitor import Visit
 from functions.api.route import Query
-from functions.registry.metadata.checks import upkeep
+from functions.registry.metadata.checks import findings, upkeep
 from functions.registry.metadata.db import Call
 from functions.registry.metadata.gc import status
 from functions.registry.metadata.usage import quotas
@@ -38,6 +38,7 @@ def show(visit: Visit, _: re.Match[str], query: Query) -> Answer:
         "totals": [total for total in totals if total.rows][:14],
         "quotas": quota_rows[:_MOST],
         "upkeep": kept[0],
+        "most": findings.MOST_COUNTED,
         "is_overdue": any(queue.overdue for queue in queues),
         "tab": "collection",
         "said": query.get("said") or "",

@@ -74,6 +74,7 @@ def _page(visit: Visit, query: Query, said: str = "", error: str = "") -> Page:
     values = {
         "checks": checked[:_FEW],
         "counts": {each.kind: each.count for each in counted},
+        "most": findings.MOST_COUNTED,
         "damage": sum(each.count for each in counted if each.kind in DAMAGE),
         "findings": found[:_SIZE],
         "is_more": len(found) > _SIZE,

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from functions.registry.metadata.checks.vocabulary import DAMAGE, DAMAGED_BLOBS, Action, Found, Kind
+from functions.registry.metadata.checks.vocabulary import DAMAGE, DAMAGED_BLOBS, KINDS, Action, Found, Kind
 from functions.registry.metadata.db import Call, Database, Statement, compose
 from functions.registry.oci.digest import Digest
 
 _MOST_TOLD: Final = 1000
+# More than this is as bad as this, and costs no more to count: a bucket that is gone has a finding for each blob.
+MOST_COUNTED: Final = 1000
+_MOST_HOLDERS: Final = 100
 # A blob that was pushed again, or is gone, has the finding's object no more, and a manifest that was is not marked; the
 # next check closes the row.
 IS_OPEN: Final = """
@@ -86,7 +89,7 @@ _LIST_SQL: Final = """
                             WHERE link.digest = found.digest AND found.kind = ANY (CAST(:of_blobs AS text[]))
                             UNION ALL
                            SELECT CAST(found.subject AS bigint) WHERE found.kind IN ('manifest', 'references')
-                          ) AS direct
+                            LIMIT :holders) AS direct
                     CROSS JOIN LATERAL (
                           SELECT direct.id
                            UNION ALL
@@ -114,20 +117,25 @@ _LIST: Final = Statement("checks_list_findings", Finding, compose(_LIST_SQL, is_
 
 @dataclass(frozen=True, slots=True)
 class OpenFindings:
-    """How many of a kind nobody has mended yet."""
+    """How many of a kind nobody has mended yet; MOST_COUNTED may stand for more."""
 
     kind: Kind
     count: int
 
 
-_COUNT: Final = Statement(
-    "checks_count_findings",
-    OpenFindings,
-    compose(
-        "SELECT found.kind, count(*) FROM findings AS found WHERE found.id > 0 AND $is_open GROUP BY 1 ORDER BY 1",
-        is_open=IS_OPEN,
-    ),
-)
+_COUNT_SQL: Final = """
+    SELECT asked.kind, counted.count
+      FROM unnest(CAST(:kinds AS text[])) AS asked (kind)
+     CROSS JOIN LATERAL (
+           SELECT count(*) AS count
+             FROM (SELECT FROM findings AS found
+                    WHERE found.kind = asked.kind AND found.id > 0 AND $is_open
+                    ORDER BY found.subject LIMIT :most) AS few) AS counted
+     WHERE counted.count > 0
+     ORDER BY asked.kind
+"""
+
+_COUNT: Final = Statement("checks_count_findings", OpenFindings, compose(_COUNT_SQL, is_open=IS_OPEN))
 
 _OPEN_SUBJECTS: Final = Statement(
     "checks_open_subjects",
@@ -197,21 +205,26 @@ def noting(check_id: int, found: Sequence[Found]) -> list[Call[int]]:
 
 def list_open(db: Database, kind: Kind | None, last: int, limit: int) -> list[Finding]:
     """Returns what is wrong now, as far as the checks so far know; one more than `limit` if there is more."""
-    return db.all(listing(kind, last, limit))
+    return db.all(_listing(kind, last, limit, None))
 
 
 def listing(kind: Kind | None, last: int, limit: int) -> Call[Finding]:
-    """Returns what `list_open` asks, for a batch."""
-    return _LIST(kind=kind, last=last, limit=limit + 1, of_blobs=[*DAMAGED_BLOBS, "marked"])
+    """Returns what `list_open` asks, for a batch; of what very many images need, some of these are looked at."""
+    return _listing(kind, last, limit, _MOST_HOLDERS)
+
+
+def _listing(kind: Kind | None, last: int, limit: int, holders: int | None) -> Call[Finding]:
+    return _LIST(kind=kind, last=last, limit=limit + 1, holders=holders, of_blobs=[*DAMAGED_BLOBS, "marked"])
 
 
 def count_open(db: Database) -> dict[Kind, int]:
-    return {each.kind: each.count for each in db.all(counting())}
+    """Counts all of them, however many there are."""
+    return {each.kind: each.count for each in db.all(_COUNT(kinds=list(KINDS), most=None))}
 
 
 def counting() -> Call[OpenFindings]:
-    """Returns what `count_open` asks, for a batch."""
-    return _COUNT()
+    """Counts as far as a page needs it, for a batch: at most MOST_COUNTED of each kind."""
+    return _COUNT(kinds=list(KINDS), most=MOST_COUNTED)
 
 
 def open_subjects(db: Database, kinds: Sequence[Kind], subjects: Sequence[str]) -> set[str]:

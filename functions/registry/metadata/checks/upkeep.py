@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from functions.registry.metadata.checks.findings import IS_OPEN
+from functions.registry.metadata.checks.findings import IS_OPEN, MOST_COUNTED
 from functions.registry.metadata.checks.vocabulary import DAMAGE
 from functions.registry.metadata.db import Call, Database, Statement, compose
 
@@ -16,7 +16,7 @@ class Upkeep:
     """When the last check ended, and how; how much of what checks found can't be pulled, or may be lost; of which
     moment the last sealed backup is; and when a backup was last verified, and rows and objects with it.
 
-    None stands for never.
+    `damaged` is MOST_COUNTED at most. None stands for never.
     """
 
     checked_at: datetime | None = None
@@ -28,8 +28,10 @@ class Upkeep:
 
 _SQL: Final = """
     SELECT checked.finished_at, checked.state, damaged.count, sealed.snapshot_at, verified.ended_at
-      FROM (SELECT count(*) AS count FROM findings AS found
-             WHERE found.id > 0 AND found.kind = ANY (CAST(:damage AS text[])) AND $is_open) AS damaged
+      FROM (SELECT count(*) AS count
+              FROM (SELECT FROM findings AS found
+                     WHERE found.id > 0 AND found.kind = ANY (CAST(:damage AS text[])) AND $is_open
+                     LIMIT :most) AS few) AS damaged
       LEFT JOIN (SELECT finished_at, state FROM checks WHERE state <> 'running' AND id > 0
                   ORDER BY id DESC LIMIT 1) AS checked ON true
       LEFT JOIN (SELECT snapshot_at FROM backup_runs WHERE kind = 'backup' AND state = 'sealed' AND id > 0
@@ -43,7 +45,7 @@ _GET: Final = Statement("checks_upkeep", Upkeep, compose(_SQL, is_open=IS_OPEN))
 
 def reading() -> Call[Upkeep]:
     """Returns what tells it, for a batch."""
-    return _GET(damage=list(DAMAGE))
+    return _GET(damage=list(DAMAGE), most=MOST_COUNTED)
 
 
 def get(db: Database) -> Upkeep:
