@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from itertools import chain
 from typing import Final
 
@@ -11,20 +12,8 @@ from flask import Request, Response
 from functions.api import audit
 from functions.api.endpoint import Endpoint, Endpoints
 from functions.api.gate import admit
-from functions.api.gitlab import endpoints as gitlab
 from functions.api.route import Query
 from functions.api.tokens import endpoints as tokens
-from functions.api.v1 import endpoints as v1
-from functions.api.v1.access import endpoints as access
-from functions.api.v1.background import endpoints as background
-from functions.api.v1.backups import endpoints as backups
-from functions.api.v1.checks import endpoints as checks
-from functions.api.v1.events import endpoints as events
-from functions.api.v1.history import endpoints as history
-from functions.api.v1.imports import endpoints as imports
-from functions.api.v1.insights import endpoints as insights
-from functions.api.v1.management import endpoints as management
-from functions.api.v1.retention import endpoints as retention
 from functions.api.v2 import endpoints as v2
 from functions.api.web import responses
 from functions.api.web.address import client_address
@@ -42,24 +31,17 @@ from functions.registry.told import Told
 from functions.registry.wiring import Services
 
 _JSON: Final = re.compile(r"application/([\w.-]+\+)?json")
-ENDPOINTS: Final = Endpoints(
-    [
-        *v2.ENDPOINTS,
-        *tokens.ENDPOINTS,
-        *v1.ENDPOINTS,
-        *access.ENDPOINTS,
-        *backups.ENDPOINTS,
-        *checks.ENDPOINTS,
-        *events.ENDPOINTS,
-        *imports.ENDPOINTS,
-        *background.ENDPOINTS,
-        *insights.ENDPOINTS,
-        *history.ENDPOINTS,
-        *management.ENDPOINTS,
-        *retention.ENDPOINTS,
-        *gitlab.ENDPOINTS,
-    ]
-)
+# What is pushed and pulled by. All else is loaded by the first request for it: a start would take a third longer.
+CLIENTS: Final = Endpoints([*v2.ENDPOINTS, *tokens.ENDPOINTS])
+
+
+@cache
+def endpoints() -> Endpoints:
+    """Returns the table of all endpoints."""
+    from functions.api.gitlab import endpoints as gitlab  # noqa: PLC0415
+    from functions.api.v1 import table as v1  # noqa: PLC0415
+
+    return Endpoints([*v2.ENDPOINTS, *tokens.ENDPOINTS, *v1.ENDPOINTS, *gitlab.ENDPOINTS])
 
 
 def handle(services: Services, request: Request) -> Response:
@@ -90,7 +72,8 @@ def _answer(services: Services, request: Request, body: Body, address: str) -> t
     try:
         telemetry.note(address=address)
         query = Query(list(request.args.items(multi=True))) if request.query_string else Query()
-        endpoint, route = ENDPOINTS.match(request.method, request.path, query)
+        table = CLIENTS if request.path.startswith(("/v2/", "/token")) else endpoints()
+        endpoint, route = table.match(request.method, request.path, query)
         telemetry.note(route=type(route).__name__, repository=getattr(route, "repository", None))
         if reference := getattr(route, "reference", None) or getattr(route, "digest", None):
             telemetry.note(reference=str(reference))

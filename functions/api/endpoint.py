@@ -58,7 +58,7 @@ class Endpoint:
     """`path` is a regular expression of the whole path, percent-decoded; `action` is a public word.
 
     A row without a path is reached by way of others: OPTIONS of a path, GitLab's paths without their slash.
-    Raises EndpointIncomplete, when the program is loaded.
+    Raises EndpointIncomplete, when its table is loaded.
     """
 
     method: str
@@ -95,7 +95,7 @@ class Endpoint:
 
 
 class Endpoints:
-    """The table of all endpoints.
+    """A table of endpoints.
 
     Raises EndpointIncomplete for two rows of one route, or of one method and path.
     """

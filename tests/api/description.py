@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
-from functions.api.dispatch import ENDPOINTS
+from functions.api.dispatch import endpoints
 from functions.api.endpoint import allowed
 from functions.api.web.responses import STATUSES
 from functions.registry.oci.errors import OciError, TooManyRequests
@@ -33,12 +33,12 @@ def template(pattern: re.Pattern[str]) -> str:
     return named.replace("/?", "/").replace("\\", "")
 
 
-SERVED: Final = {template(pattern): set(allowed(methods)) for pattern, methods in ENDPOINTS.paths}
+SERVED: Final = {template(pattern): set(allowed(methods)) for pattern, methods in endpoints().paths}
 
 
 def template_of(path: str) -> str | None:
     """The endpoint that serves `path`, percent-decoded."""
-    return next((template(pattern) for pattern, _ in ENDPOINTS.paths if pattern.fullmatch(path)), None)
+    return next((template(pattern) for pattern, _ in endpoints().paths if pattern.fullmatch(path)), None)
 
 
 def resolve(value: dict[str, Any]) -> dict[str, Any]:

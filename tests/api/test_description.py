@@ -11,7 +11,7 @@ from typing import Any, Final
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from functions.api.dispatch import ENDPOINTS
+from functions.api.dispatch import endpoints
 from functions.api.route import Query
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.errors import OciError
@@ -93,7 +93,7 @@ def test_the_parameters_of_the_query_are_those_that_are_read(
     operation: Operation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Asked, "names", set())
-    ENDPOINTS.match(operation.method, operation.path.format(**PARTS), Asked())
+    endpoints().match(operation.method, operation.path.format(**PARTS), Asked())
     assert set(operation.parameters("query")) == Asked.names
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from functions.api.dispatch import ENDPOINTS
+from functions.api.dispatch import endpoints
 from functions.api.endpoint import Endpoint, EndpointIncomplete, Endpoints
 from functions.api.permission import AdministratorOf, Anybody, RightTo
 from functions.api.route import ListMethods, Query
@@ -15,7 +15,7 @@ from functions.api.tokens.routes import GetKeySet
 from functions.api.v2.routes import CheckVersion, GetBlob
 from functions.registry.oci.errors import EndpointUnknown, MethodNotAllowed
 
-ROW = next(row for row in ENDPOINTS.rows if row.route is GetBlob)
+ROW = next(row for row in endpoints().rows if row.route is GetBlob)
 
 
 @pytest.mark.parametrize(
@@ -52,13 +52,13 @@ def test_two_rows_of_one_route_or_of_one_path_are_refused() -> None:
 
 
 def test_a_path_that_ends_in_a_name_is_tried_last() -> None:
-    paths = [pattern.pattern for pattern, _ in ENDPOINTS.paths]
+    paths = [pattern.pattern for pattern, _ in endpoints().paths]
     assert paths[-1].endswith("(?P<name>.+)")
     assert sum(path.endswith("(?P<name>.+)") for path in paths) == 1
 
 
 def test_what_is_asked_of_a_path_in_vain_is_told() -> None:
-    table = Endpoints(ENDPOINTS.rows)
+    table = Endpoints(endpoints().rows)
     assert table.match("OPTIONS", "/.well-known/jwks.json", Query())[1] == ListMethods(("GET", "HEAD"))
     assert isinstance(table.match("HEAD", "/.well-known/jwks.json", Query())[1], GetKeySet)
     with pytest.raises(MethodNotAllowed):
@@ -68,5 +68,5 @@ def test_what_is_asked_of_a_path_in_vain_is_told() -> None:
 
 
 def test_actions_are_one_each() -> None:
-    actions = [row.action for row in ENDPOINTS.rows]
+    actions = [row.action for row in endpoints().rows]
     assert len(set(actions)) == len(actions)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.api.dispatch import ENDPOINTS as TABLE
+from functions.api.dispatch import endpoints
 from functions.api.route import ListMethods, Query, Route
 from functions.api.v2 import routes
 from functions.api.v2.paths import MOST_TAGS_PER_PUSH
@@ -48,7 +48,7 @@ Pairs = list[tuple[str, str]]
 
 
 def parse(method: str, path: str, query: Query) -> Route:
-    return TABLE.match(method, path, query)[1]
+    return endpoints().match(method, path, query)[1]
 
 
 ENDPOINTS: Final[list[tuple[str, str, Pairs, Route]]] = [

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 
 from functions.api import audit
 from functions.api.console.visitor import Visit
-from functions.api.dispatch import ENDPOINTS
+from functions.api.dispatch import endpoints
 from functions.api.gate import asked_by, permitted
 from functions.api.route import Query
 from functions.api.web.body import Body
@@ -43,7 +43,7 @@ def request(visit: Visit, method: str, path: str, **fields: Any) -> dict[str, An
     """Returns what the API answers. Raises what it refuses with: OciError, ChangeRefused, MetadataUnavailable."""
     services = visit.services
     path, _, query = path.partition("?")
-    endpoint, route = ENDPOINTS.match(method, path, Query(parse_qsl(query)))
+    endpoint, route = endpoints().match(method, path, Query(parse_qsl(query)))
     caller = permitted(services, _caller(visit, asked_by(endpoint.permission, route)), endpoint.permission, route)
     context = Context(services, visit.request, FieldsBody(fields), caller, visit.address, VIA)
     response = endpoint.handler(context, route)
