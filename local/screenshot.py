@@ -17,9 +17,9 @@ from typing import Final
 
 LINES: Final = (
     "slipway ls --sort=-size --limit 4",
-    "slipway tag list seed1-0000/web-00001 --sort=-pushed --limit 3",
-    "slipway explain anyone push seed1-0000/web-00001:1.0",
-    "slipway repository rm seed1-0000/web-00001 --dry-run",
+    "slipway tag list orders/web-00001 --sort=-pushed --limit 3",
+    "slipway explain anyone push orders/web-00001:1.0",
+    "slipway repository rm orders/web-00001 --dry-run",
     "slipway gc status",
 )
 _ROOT: Final = Path(__file__).resolve().parent.parent
