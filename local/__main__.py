@@ -142,12 +142,12 @@ def _seed(arguments: argparse.Namespace) -> int:
         raise StartRefused(f"the registry on {arguments.data} can't be filled: {error}") from error
     except ValueError as error:
         raise StartRefused(str(error)) from error
-    _show(data, url)
     print(
         f"{seeded.tags:,} tags and {seeded.manifests:,} manifests in {seeded.repositories:,} repositories and "
         f"{seeded.namespaces:,} namespaces, in {seeded.seconds:.0f} s; the largest is {seeded.largest}"
     )
-    print("These are for lists and figures: their layers are in no bucket, so none can be pulled or backed up.")
+    print("These are for lists and figures: their layers are in no bucket, so none of them can be pulled or backed up.")
+    _show(data, url)
     return 0
 
 
@@ -167,7 +167,7 @@ def _show(data: Data, url: str) -> None:
         raise StartRefused(f"the registry at {told['registry']} takes no images: {error}") from error
     if is_new:
         name = GATEWAY.repository
-        print(f"{name} and others can be pulled and looked into: {told['registry']}/console/r/{name}")
+        print(f"Images that can be pulled and looked into: {name} and others, {told['registry']}/console/r/{name}")
 
 
 def _up(arguments: argparse.Namespace) -> int:

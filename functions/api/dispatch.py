@@ -85,7 +85,7 @@ def _answer(services: Services, request: Request, body: Body, address: str) -> t
         require_within_limit(services.settings, body)
         _require_json(request)
         context = Context(services, request, body, caller, address)
-        with told.telling(_told(request, caller, address)):
+        with told.telling(told_by(request, caller, address)):
             response = endpoint.handler(context, route)
     except OciError as error:
         telemetry.note(code=error.code, reason=error.reason)
@@ -114,7 +114,7 @@ def _wake(services: Services, endpoint: Endpoint) -> None:
         services.deliver_trigger.send()
 
 
-def _told(request: Request, caller: Caller, address: str) -> Told:
+def told_by(request: Request, caller: Caller, address: str) -> Told:
     """Returns who changes what the handler changes."""
     trace = request.headers.get("X-Cloud-Trace-Context", "").partition("/")[0]
     agent = request.headers.get("User-Agent", "")

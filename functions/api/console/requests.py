@@ -12,12 +12,12 @@ from urllib.parse import parse_qsl
 
 from functions.api import audit
 from functions.api.console.visitor import Visit
-from functions.api.dispatch import endpoints
+from functions.api.dispatch import endpoints, told_by
 from functions.api.gate import asked_by, permitted
 from functions.api.route import Query
 from functions.api.web.body import Body
 from functions.api.web.context import Context
-from functions.registry import telemetry
+from functions.registry import telemetry, told
 from functions.registry.auth.caller import ANYONE_OPEN, Caller
 from functions.registry.auth.scopes import Scope
 from functions.registry.metadata.access.credentials import SignedIn
@@ -46,15 +46,16 @@ def request(visit: Visit, method: str, path: str, **fields: Any) -> dict[str, An
     endpoint, route = endpoints().match(method, path, Query(parse_qsl(query)))
     caller = permitted(services, _caller(visit, asked_by(endpoint.permission, route)), endpoint.permission, route)
     context = Context(services, visit.request, FieldsBody(fields), caller, visit.address, VIA)
-    response = endpoint.handler(context, route)
-    told = {
+    with told.telling(told_by(visit.request, caller, visit.address)):
+        response = endpoint.handler(context, route)
+    noted = {
         "principal": caller.label,
         "address": visit.address,
         "repository": getattr(route, "repository", None),
         "reference": getattr(route, "reference", None) or getattr(route, "digest", None),
     }
     telemetry.note(route=type(route).__name__, action=endpoint.action)
-    audit.record(services, visit.request, endpoint, told, response.status_code, VIA)
+    audit.record(services, visit.request, endpoint, noted, response.status_code, VIA)
     if endpoint.leaves_garbage:
         services.gc_trigger.send()
     answer = response.get_json(silent=True)

@@ -12,6 +12,7 @@ from functions.registry.metadata.access import audit, credentials, grants, princ
 from functions.registry.metadata.usage import quotas
 from functions.registry.metadata.usage.quotas import Quota
 from tests.api.console.browser import Browser, text_of
+from tests.metadata.build import APP, push_image, set_grace
 from tests.security.people import Guarded
 
 NEW: Final = "/console/access/new"
@@ -86,6 +87,47 @@ def test_what_is_refused_is_said_and_what_was_typed_stays(boss: Browser) -> None
     grants_page = "/console/access/grants"
     refused = boss.fill(grants_page, grants_page, do="add", principal="", role="writer", repositories="team/**")
     assert "anyone may be reader" in refused.text
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"repositories": "team", "way": "secret", "days": "9"}, "write team/** for all of them"),
+        ({"repositories": "other/**", "way": "secret", "days": "9"}, "write team/** for all of them"),
+        ({"way": "github"}, "number is missing"),
+        ({"way": "google"}, "number is missing"),
+    ],
+)
+def test_a_robots_form_says_what_to_write_before_anything_is_made(
+    boss: Browser, guarded: Guarded, fields: dict[str, str], said: str
+) -> None:
+    before = len(audit.list_page(guarded.services.database, 100))
+    answer = boss.fill(NEW, NEW, kind="robot", name="team+ci", namespace="team", role="writer", **fields)
+    assert answer.status_code == 400
+    assert said in answer.text
+    assert len(audit.list_page(guarded.services.database, 100)) == before
+
+
+def test_the_page_says_what_the_console_says_and_nothing_that_an_address_has(boss: Browser) -> None:
+    address = "/console/access/principals/boss"
+    told = boss.fill(address, address, do="add-secret", label="laptop", days="")
+    assert told.status_code == 200
+    page = "/console/access/grants"
+    made = boss.fill(page, page, principal="", role="reader", repositories="public/**", do="add")
+    where = made.headers["Location"]
+    assert "Anyone is reader in public/** now." in text_of(boss.page(where))
+    assert "Anyone is reader" not in text_of(boss.page(where.replace("proof=", "proof=0")))
+    assert "evil.example" not in text_of(boss.page(f"{page}?said=Sign+in+at+evil.example"))
+    assert "evil.example" not in text_of(boss.page(where.replace("Anyone", "evil.example")))
+
+
+def test_what_is_done_in_the_console_is_done_by_whoever_signed_in(boss: Browser, guarded: Guarded) -> None:
+    set_grace(guarded.services.database, undo=168)
+    push_image(guarded.services.database, APP, "v1")
+    tag = f"/console/r/{APP}/-/tags/v1"
+    assert boss.fill(tag, tag, typed="v1").status_code == 200
+    assert "user:boss" in boss.page("/console/lifecycle")
+    assert "deleted by user:boss" in text_of(boss.page(f"/console/r/{APP}/-/history"))
 
 
 def test_grants_and_rules_are_made_and_taken_away(boss: Browser, guarded: Guarded) -> None:

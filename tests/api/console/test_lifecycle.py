@@ -57,3 +57,22 @@ def test_what_can_not_be_put_back_is_said(browser: Browser, registry: Registry) 
     assert answer.status_code == 200
     assert 'class="error"' in answer.text
     assert browser.get("/console/r/nobody/-/history").status_code == 404
+
+
+def test_a_tag_that_was_put_back_is_not_put_back_again(browser: Browser, registry: Registry) -> None:
+    registry.push_image("team/api", "v1")
+    assert browser.fill(TAG, TAG, typed="v1").status_code == 200
+    assert "Put back" in browser.page(HISTORY)
+    assert browser.fill(HISTORY, HISTORY).status_code == 303
+    page = browser.page(HISTORY)
+    assert "named now" in page
+    assert "<button aria-label" not in page.partition("<table")[2]
+
+
+def test_another_name_than_the_tags_deletes_nothing_and_leads_back(browser: Browser, registry: Registry) -> None:
+    registry.push_image("team/api", "v1")
+    answer = browser.fill(TAG, TAG, typed="v2")
+    assert answer.status_code == 400
+    assert "Nothing was deleted" in answer.text
+    assert f'href="{TAG}"' in answer.text
+    assert browser.get(TAG).status_code == 200

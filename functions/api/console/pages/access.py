@@ -8,8 +8,9 @@ from urllib.parse import quote, urlencode
 
 from functions.api.console import requests
 from functions.api.console.forms import Form
-from functions.api.console.rendering import Page, redirect
+from functions.api.console.rendering import Page
 from functions.api.console.route import Answer
+from functions.api.console.saying import redirect_saying, said_in
 from functions.api.console.visitor import NotAllowed, Visit
 from functions.api.route import Query
 from functions.api.v1.access.grants_and_rules import after
@@ -44,7 +45,7 @@ def show_grants(visit: Visit, _: re.Match[str], query: Query) -> Answer:
     last = f"{shown[-1].pattern}:{shown[-1].id}" if more else ""
     following = urlencode({**_asked(namespace), "last": last}) if more else ""
     values = {"found": shown, "following": following, "namespace": namespace, "tab": "grants", "roles": ROLES}
-    said = {"said": query.get("said") or "", "error": ""}
+    said = {"said": said_in(visit, query), "error": ""}
     return Page(
         "grants.html",
         "Grants",
@@ -59,20 +60,20 @@ def change_grants(visit: Visit, match: re.Match[str], form: Form) -> Answer:
     try:
         if form.get("do") == "remove":
             requests.request(visit, "DELETE", f"/api/v1/grants/{form.get('grant', '')}")
-            return _back("grants", form, "The grant is gone.")
+            return _back(visit, "grants", form, "The grant is gone.")
         pattern, role = form.get("repositories", ""), form.get("role", "")
         fields = {"principal": form.get("principal") or None, "repositories": pattern, "role": role}
         requests.request(visit, "POST", "/api/v1/grants", **fields)
     except OciError as error:
         return _refused(show_grants(visit, match, _query(form)), error)
-    return _back("grants", form, f"{form.get('principal') or 'Anyone'} is {role} in {pattern} now.")
+    return _back(visit, "grants", form, f"{form.get('principal') or 'Anyone'} is {role} in {pattern} now.")
 
 
 def show_rules(visit: Visit, _: re.Match[str], query: Query) -> Answer:
     namespace = namespace_of(query)
     [rows] = ask(visit, namespace, [rules.listing(namespace)])
     values = {"found": rows, "namespace": namespace, "tab": "rules", "roles": ROLES, "kinds": rules.KINDS}
-    said = {"said": query.get("said") or "", "error": ""}
+    said = {"said": said_in(visit, query), "error": ""}
     return Page(
         "rules.html", "Rules", "access", values={**values, **said}, json="/api/v1/rules", command="slipway rule list"
     )
@@ -82,7 +83,7 @@ def change_rules(visit: Visit, match: re.Match[str], form: Form) -> Answer:
     try:
         if form.get("do") == "remove":
             requests.request(visit, "DELETE", f"/api/v1/rules/{form.get('rule', '')}")
-            return _back("rules", form, "The rule is gone.")
+            return _back(visit, "rules", form, "The rule is gone.")
         fields: dict[str, Any] = {name: form.get(name, "") for name in ("name", "kind", "repositories")}
         if form.get("tags"):
             fields["tags"] = form["tags"]
@@ -91,7 +92,7 @@ def change_rules(visit: Visit, match: re.Match[str], form: Form) -> Answer:
         requests.request(visit, "POST", "/api/v1/rules", **fields)
     except OciError as error:
         return _refused(show_rules(visit, match, _query(form)), error)
-    return _back("rules", form, f"The rule “{fields['name']}” holds from now on.")
+    return _back(visit, "rules", form, f"The rule “{fields['name']}” holds from now on.")
 
 
 def show_may(visit: Visit, _: re.Match[str], query: Query) -> Answer:
@@ -138,10 +139,10 @@ def _query(form: Form) -> Query:
     return Query([("namespace", form.get("namespace", ""))])
 
 
-def _back(page: str, form: Form, said: str) -> Answer:
+def _back(visit: Visit, page: str, form: Form, said: str) -> Answer:
     namespace = form.get("namespace", "")
-    return redirect(
-        f"/console/access/{page}?said={quote(said)}" + (f"&namespace={quote(namespace)}" if namespace else "")
+    return redirect_saying(
+        visit, f"/console/access/{page}" + (f"?namespace={quote(namespace)}" if namespace else ""), said
     )
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from typing import Any, Final
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from functions.api.console import requests
 from functions.api.console.forms import Form
 from functions.api.console.pages.access import ask, namespace_of
-from functions.api.console.rendering import Page, redirect
+from functions.api.console.rendering import Page
 from functions.api.console.route import Answer
+from functions.api.console.saying import redirect_saying, said_in
 from functions.api.console.visitor import NotAllowed, NotShown, Visit
 from functions.api.route import Query
 from functions.api.v1.events import paths
@@ -36,7 +37,7 @@ def show(visit: Visit, _: re.Match[str], query: Query) -> Answer:
 
 
 def show_subscription(visit: Visit, match: re.Match[str], query: Query) -> Answer:
-    return _subscription(visit, match, query, said=query.get("said") or "")
+    return _subscription(visit, match, query, said=said_in(visit, query))
 
 
 def change(visit: Visit, match: re.Match[str], form: Form) -> Answer:
@@ -48,7 +49,7 @@ def change(visit: Visit, match: re.Match[str], form: Form) -> Answer:
         said = do(visit, path, form)
     except OciError as error:
         return _subscription(visit, match, Query(), error=error.reason or error.message)
-    return redirect(f"/console/events/{match['subscription']}?said={quote(said)}")
+    return redirect_saying(visit, f"/console/events/{match['subscription']}", said)
 
 
 def _redeliver(visit: Visit, path: str, form: Form) -> str:

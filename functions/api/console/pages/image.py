@@ -15,7 +15,6 @@ from functions.api.console.visitor import NotShown, Visit
 from functions.api.route import Query, name_in
 from functions.api.v1.insights.configs import content_of
 from functions.api.v1.insights.tags import details
-from functions.api.web.errors import ParameterInvalid
 from functions.registry.blobs.errors import BlobStoreUnavailable
 from functions.registry.metadata.db import Call
 from functions.registry.metadata.lists import configs, tags
@@ -40,7 +39,10 @@ def delete_tag(visit: Visit, match: re.Match[str], form: Form) -> Answer:
     """Deletes it, if what was typed is its name: a click alone is too easy."""
     name, tag = name_in(match), Tag.parse(match["tag"])
     if form.get("typed") != tag:
-        raise ParameterInvalid(f"Nothing was deleted: type {tag} into the field, to say that this tag is meant")
+        text = f"Nothing was deleted: what was typed is not {tag}. Type its name to say that this tag is meant."
+        return Page(
+            "nothing_done.html", "Nothing was deleted", status=400, values={"text": text, "name": name, "tag": tag}
+        )
     requests.request(visit, "DELETE", f"/v2/{name}/manifests/{tag}")
     values = {"text": f"The tag {tag} is gone from {name}. What no other tag names is collected later.", "name": name}
     return Page("deleted.html", "Deleted", "repositories", values=values)
@@ -58,7 +60,10 @@ def _show(visit: Visit, name: RepositoryName, reference: Tag | Digest, query: Qu
         calls.append(daily.reading_tag(name, reference, first, last))
     found, inside, *days = visit.ask_in(name, calls)
     if not found or not inside:
-        raise NotShown(f"There is no {reference} in {name}, or you have no right to pull from it.")
+        text = f"There is no {reference} in {name}, or you have no right to pull from it."
+        if isinstance(reference, Tag):
+            text += f" If it was deleted, it may be put back: the history of {name} tells."
+        raise NotShown(text)
     stored: ManifestDetails = found[0]
     shown = details(stored)
     values = {
@@ -118,9 +123,14 @@ def _commands(host: str, name: str, reference: Tag | Digest, shown: dict[str, An
         pinned = by_digest if isinstance(reference, Digest) else f"{named}@{shown['digest']}"
         return [
             ("Docker", f"docker pull {named}"),
-            ("Podman", f"podman pull {named}"),
+            ("Podman", f"podman pull {_without_tls(host)}{named}"),
             ("By digest", f"docker pull {by_digest}"),
             ("Dockerfile", f"FROM {pinned}"),
             ("Kubernetes", f"image: {by_digest}"),
         ]
     return [("ORAS", f"oras pull {named}"), ("By digest", f"oras pull {by_digest}")]
+
+
+def _without_tls(host: str) -> str:
+    """Returns what podman has to be told of a registry on this machine; docker needs no telling."""
+    return "--tls-verify=false " if host.startswith(("127.0.0.1:", "localhost:", "[::1]:")) else ""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from typing import Any, Final
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from functions.api.console import requests
 from functions.api.console.forms import Form
-from functions.api.console.rendering import Page, redirect
+from functions.api.console.rendering import Page
 from functions.api.console.route import Answer
+from functions.api.console.saying import redirect_saying, said_in
 from functions.api.console.visitor import NotShown, Visit
 from functions.api.route import Query
 from functions.api.web.errors import ParameterInvalid
@@ -42,7 +43,7 @@ def show(visit: Visit, _: re.Match[str], __: Query) -> Answer:
 
 
 def show_one(visit: Visit, match: re.Match[str], query: Query) -> Answer:
-    return _page(visit, match, query, said=query.get("said") or "")
+    return _page(visit, match, query, said=said_in(visit, query))
 
 
 def act(visit: Visit, match: re.Match[str], form: Form) -> Answer:
@@ -53,7 +54,7 @@ def act(visit: Visit, match: re.Match[str], form: Form) -> Answer:
         requests.request(visit, "POST", f"/api/v1/imports/{match['import']}/{do}")
     except OciError as error:
         return _page(visit, match, Query(), error=error.reason or error.message)
-    return redirect(f"/console/operations/imports/{match['import']}?said={quote(ACTS[do])}")
+    return redirect_saying(visit, f"/console/operations/imports/{match['import']}", ACTS[do])
 
 
 def _page(visit: Visit, match: re.Match[str], query: Query, said: str = "", error: str = "") -> Page:

@@ -11,8 +11,9 @@ from functions.api.console.forms import Form
 from functions.api.console.lists import SIZE, ListView
 from functions.api.console.pages.access import ask, namespace_of
 from functions.api.console.pages.repository import may
-from functions.api.console.rendering import Page, redirect
+from functions.api.console.rendering import Page
 from functions.api.console.route import Answer
+from functions.api.console.saying import redirect_saying, said_in
 from functions.api.console.visitor import NotShown, Visit
 from functions.api.route import Query, name_in
 from functions.api.v1.history import paths
@@ -30,7 +31,7 @@ _MOST: Final = 50
 
 
 def show_history(visit: Visit, match: re.Match[str], query: Query) -> Answer:
-    return _history(visit, match, query, said=query.get("said") or "")
+    return _history(visit, match, query, said=said_in(visit, query))
 
 
 def put_back(visit: Visit, match: re.Match[str], form: Form) -> Answer:
@@ -41,11 +42,11 @@ def put_back(visit: Visit, match: re.Match[str], form: Form) -> Answer:
         requests.request(visit, "POST", f"/api/v1/repositories/{name}/-/restore", **fields)
     except OciError as error:
         return _history(visit, match, Query(), error=error.reason or error.message)
-    return redirect(f"/console/r/{name}/-/history?said={quote(fields['tag'] + ' is back.')}")
+    return redirect_saying(visit, f"/console/r/{name}/-/history", f"{name}:{fields['tag']} is back.")
 
 
 def show_deleted(visit: Visit, _: re.Match[str], query: Query) -> Answer:
-    return _deleted(visit, query, said=query.get("said") or "")
+    return _deleted(visit, query, said=said_in(visit, query))
 
 
 def put_back_deleted(visit: Visit, _: re.Match[str], form: Form) -> Answer:
@@ -61,7 +62,7 @@ def put_back_deleted(visit: Visit, _: re.Match[str], form: Form) -> Answer:
     except OciError as error:
         return _deleted(visit, Query([("namespace", namespace)]), error=error.reason or error.message)
     said = f"{name}:{tag} is back." if tag else f"{name} is back."
-    return redirect(f"/console/lifecycle?said={quote(said)}" + (f"&namespace={quote(namespace)}" if namespace else ""))
+    return redirect_saying(visit, "/console/lifecycle" + (f"?namespace={quote(namespace)}" if namespace else ""), said)
 
 
 def _history(visit: Visit, match: re.Match[str], query: Query, said: str = "", error: str = "") -> Page:
@@ -81,8 +82,9 @@ def _history(visit: Visit, match: re.Match[str], query: Query, said: str = "", e
     for item in view.items:
         item["actor"] = item["actor"] if _is_told(visit, item["actor"]) else None
     values = {"repository": insight[0], "view": view, "tag": tag, "tab": "history", "may_push": may(visit, "push")}
+    command = f"slipway history {name}{f':{tag}' if tag else ''}"
     every = {**values, "said": said, "error": error}
-    return Page("history.html", name, "repositories", values=every, json=address, command=f"slipway history {name}")
+    return Page("history.html", name, "repositories", values=every, json=address, command=command)
 
 
 def _deleted(visit: Visit, query: Query, said: str = "", error: str = "") -> Page:

@@ -23,6 +23,12 @@ _ISSUERS: Final = {
     "gitlab": (GITLAB, ("project_id", "ref")),
     "google": (GOOGLE, ("sub",)),
 }
+# Without these anybody's jobs would fit.
+_NEEDED: Final = {
+    "github": ("repository_id", "The repository's number"),
+    "gitlab": ("project_id", "The project's number"),
+    "google": ("sub", "The account's unique number"),
+}
 
 
 def show(visit: Visit, _: re.Match[str], query: Query) -> Answer:
@@ -35,6 +41,8 @@ def make(visit: Visit, _: re.Match[str], form: Form) -> Answer:
     name, kind = form.get("name", ""), form.get("kind", "robot")
     namespace = form.get("namespace") or None if kind == "robot" else None
     of_namespace = {"namespace": namespace} if namespace else {}
+    if refusal := _refusal(namespace, form):
+        return _new_page(form, refusal)
     try:
         requests.request(visit, "POST", "/api/v1/principals", kind=kind, name=name, **of_namespace)
     except OciError as error:
@@ -47,6 +55,20 @@ def make(visit: Visit, _: re.Match[str], form: Form) -> Answer:
         requests.request(visit, "DELETE", path_of(name))
         return _new_page(form, error.reason or error.message)
     return page_of(visit, name, said=said, secret=secret)
+
+
+def _refusal(namespace: str | None, form: Form) -> str:
+    """Returns what a person has to put right before anything is made; "" for nothing. The API refuses the rest."""
+    pattern, way = form.get("repositories", ""), form.get("way", "secret")
+    if namespace and pattern and not pattern.startswith(f"{namespace}/"):
+        return (
+            f"A robot of the namespace {namespace} works in its repositories: write {namespace}/** for all of them, "
+            f"or {namespace}/app for one, not {pattern}."
+        )
+    needed = _NEEDED.get(way) if form.get("kind") != "user" else None
+    if needed and not form.get(f"{way}-{needed[0]}"):
+        return f"{needed[1]} is missing: give it, or choose another way to sign in."
+    return ""
 
 
 def _grant(visit: Visit, name: str, form: Form) -> None:

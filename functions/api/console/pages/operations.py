@@ -7,8 +7,9 @@ from typing import Any, Final
 
 from functions.api.console import requests
 from functions.api.console.forms import Form
-from functions.api.console.rendering import Page, redirect
+from functions.api.console.rendering import Page
 from functions.api.console.route import Answer
+from functions.api.console.saying import redirect_saying, said_in
 from functions.api.console.visitor import Visit
 from functions.api.route import Query
 from functions.registry.metadata.checks import findings, upkeep
@@ -41,7 +42,7 @@ def show(visit: Visit, _: re.Match[str], query: Query) -> Answer:
         "most": findings.MOST_COUNTED,
         "is_overdue": any(queue.overdue for queue in queues),
         "tab": "collection",
-        "said": query.get("said") or "",
+        "said": said_in(visit, query),
         "error": "",
     }
     return Page(
@@ -58,4 +59,4 @@ def run(visit: Visit, match: re.Match[str], _: Form) -> Answer:
         if isinstance(page, Page):
             page.values["error"] = error.reason or error.message
         return page
-    return redirect("/console/operations?said=The+collection+is+woken.")
+    return redirect_saying(visit, "/console/operations", "The collection is woken.")

@@ -11,6 +11,7 @@ from functions.api.console.forms import Form
 from functions.api.console.pages.access import ROLES, ask
 from functions.api.console.rendering import Page, host, redirect
 from functions.api.console.route import Answer
+from functions.api.console.saying import redirect_saying, said_in
 from functions.api.console.visitor import NotAllowed, NotShown, Visit
 from functions.api.route import Query
 from functions.api.web.errors import ParameterInvalid
@@ -22,7 +23,7 @@ from functions.registry.oci.errors import OciError
 
 
 def show(visit: Visit, match: re.Match[str], query: Query) -> Answer:
-    return page_of(visit, match["principal"], said=query.get("said") or "")
+    return page_of(visit, match["principal"], said=said_in(visit, query))
 
 
 def change(visit: Visit, match: re.Match[str], form: Form) -> Answer:
@@ -39,7 +40,7 @@ def change(visit: Visit, match: re.Match[str], form: Form) -> Answer:
     if secret:
         # Shown in the answer itself and nowhere else: no address leads to it, and no browser keeps it.
         return page_of(visit, name, said=said, secret=secret)
-    return redirect(f"/console/access/principals/{quote(name)}?said={quote(said)}")
+    return redirect_saying(visit, f"/console/access/principals/{quote(name)}", said)
 
 
 def add_secret(visit: Visit, path: str, form: Form) -> tuple[str, str]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from typing import Any, Final
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from functions.api.console import requests
 from functions.api.console.forms import Form
 from functions.api.console.pages.access import ask, namespace_of
 from functions.api.console.rendering import Page, redirect
 from functions.api.console.route import Answer
+from functions.api.console.saying import redirect_saying, said_in
 from functions.api.console.visitor import NotAllowed, NotShown, Visit
 from functions.api.route import Query
 from functions.api.v1.retention import paths
@@ -58,7 +59,7 @@ def show(visit: Visit, _: re.Match[str], query: Query) -> Answer:
 
 
 def show_policy(visit: Visit, match: re.Match[str], query: Query) -> Answer:
-    return _policy(visit, match, said=query.get("said") or "")
+    return _policy(visit, match, said=said_in(visit, query))
 
 
 def plan(visit: Visit, match: re.Match[str], form: Form) -> Answer:
@@ -72,7 +73,7 @@ def plan(visit: Visit, match: re.Match[str], form: Form) -> Answer:
 
 
 def show_run(visit: Visit, match: re.Match[str], query: Query) -> Answer:
-    return _run(visit, match, query, said=query.get("said") or "")
+    return _run(visit, match, query, said=said_in(visit, query))
 
 
 def decide(visit: Visit, match: re.Match[str], form: Form) -> Answer:
@@ -86,7 +87,7 @@ def decide(visit: Visit, match: re.Match[str], form: Form) -> Answer:
         after = requests.request(visit, "POST", f"/api/v1/retention/runs/{run}/{decision}")
     except OciError as error:
         return _run(visit, match, Query(), error=error.reason or error.message)
-    return redirect(f"/console/lifecycle/runs/{run}?said={quote(_said(decision, after))}")
+    return redirect_saying(visit, f"/console/lifecycle/runs/{run}", _said(decision, after))
 
 
 def _said(decision: str, after: dict[str, Any]) -> str:

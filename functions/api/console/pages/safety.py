@@ -7,8 +7,9 @@ from typing import Any, Final
 
 from functions.api.console import requests
 from functions.api.console.forms import Form
-from functions.api.console.rendering import Page, redirect
+from functions.api.console.rendering import Page
 from functions.api.console.route import Answer
+from functions.api.console.saying import redirect_saying, said_in
 from functions.api.console.visitor import Visit
 from functions.api.route import Query, choice_of
 from functions.api.web.errors import ParameterInvalid
@@ -39,7 +40,7 @@ MEANINGS: Final = {
 
 
 def show(visit: Visit, _: re.Match[str], query: Query) -> Answer:
-    return _page(visit, query, said=query.get("said") or "")
+    return _page(visit, query, said=said_in(visit, query))
 
 
 def act(visit: Visit, _: re.Match[str], form: Form) -> Answer:
@@ -52,12 +53,12 @@ def act(visit: Visit, _: re.Match[str], form: Form) -> Answer:
         requests.request(visit, "POST", path)
     except OciError as error:
         return _page(visit, Query(), error=error.reason or error.message)
-    return redirect(f"/console/operations/safety?said={said}")
+    return redirect_saying(visit, "/console/operations/safety", said)
 
 
 _BEGUN: Final = {
-    "check": ("/api/v1/checks", "A+check+has+begun."),
-    "backup": ("/api/v1/backups", "A+backup+has+begun."),
+    "check": ("/api/v1/checks", "A check has begun."),
+    "backup": ("/api/v1/backups", "A backup has begun."),
 }
 
 

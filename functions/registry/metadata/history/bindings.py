@@ -28,6 +28,10 @@ _PAGE: Final = """
                   'tag', walked.tag, 'digest', $digest, 'since', walked.since, 'until', walked.until,
                   'change', CASE WHEN walked.is_move THEN 'moved' ELSE 'deleted' END,
                   'cause', walked.cause, 'actor', walked.actor, 'kind', walked.kind, 'size', walked.size,
+                  'is_current', EXISTS (
+                      SELECT FROM tags JOIN manifests ON manifests.id = tags.manifest_id
+                       WHERE tags.repository_id = walked.repository_id AND tags.name = walked.tag
+                         AND manifests.digest = walked.digest),
                   'restorable', asked.refusal IS NULL,
                   'restorable_until', CASE WHEN asked.refusal IS NULL THEN
                                            restorable_until(walked.repository_id, walked.digest) END,
