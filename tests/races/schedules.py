@@ -10,8 +10,8 @@ from typing import Final
 
 from tests.races.stage import Choose, Performance
 
-MOST: Final = 500
-DRAWN: Final = 200
+MOST: Final = 100
+DRAWN: Final = 60
 # More steps than any operation has.
 _LONG: Final = 100
 

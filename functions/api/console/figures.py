@@ -11,7 +11,7 @@ _UNITS: Final = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
 _STEP: Final = 1000
 _ROUGH: Final = 100
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
-_MONTH_DAYS: Final = 60
+_MONTHS_FROM_DAYS: Final = 100
 _SHORT_DIGEST: Final = 12
 _NONE: Final = "\u2013"
 _NOW: Final = "just now"
@@ -78,8 +78,8 @@ def _distance(seconds: float) -> str:
         return f"{seconds // _MINUTE:.0f} min"
     if seconds < 2 * _DAY:
         return f"{seconds // _HOUR:.0f} h"
-    days = int(seconds // _DAY)
-    return f"{days} d" if days < _MONTH_DAYS else f"{days // 30} months"
+    days = round(seconds / _DAY)
+    return f"{days} d" if days < _MONTHS_FROM_DAYS else f"{round(days / 30)} months"
 
 
 def utc(value: str | datetime | None) -> str:

@@ -18,7 +18,11 @@ _BASIC: Final = re.compile(r"basic ([A-Za-z0-9+/=_-]+)", re.IGNORECASE)
 
 def bearer(headers: Sequence[str]) -> str:
     """Returns the token. Raises TokenRefused for anything but one header with one token."""
-    return _only(headers, _BEARER, "one header: Authorization: Bearer TOKEN, and GET /token gives a token for a name and a password")
+    return _only(
+        headers,
+        _BEARER,
+        "one header: Authorization: Bearer TOKEN, and GET /token gives a token for a name and a password",
+    )
 
 
 def basic(headers: Sequence[str]) -> tuple[str, str]:

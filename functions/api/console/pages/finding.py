@@ -41,7 +41,14 @@ def search(visit: Visit, _: re.Match[str], query: Query) -> Answer:
     is_complete = all(each.complete for each in read)
     if not colon and len(found) == 1 and found[0]["name"] == name:
         return redirect(f"/console/r/{name}")
-    values = {"text": text, "found": found, "tags": tags, "is_complete": is_complete, "is_asked": bool(calls)}
+    values = {
+        "text": text,
+        "tag": tag,
+        "found": found,
+        "tags": tags,
+        "is_complete": is_complete,
+        "is_asked": bool(calls),
+    }
     return Page("search.html", "Search", "repositories", values=values, json=f"/api/v1/search?q={quote(text)}")
 
 
