@@ -74,25 +74,29 @@ _BASELINE: Final = Statement(
     """,
 )
 
-# Without a tag, whether something reaches them or not: a collection finds that out when they are due.
+# Without a tag, whether something reaches them or not: a collection finds that out when they are due. Whoever deletes one
+# meanwhile is waited for.
 _REVIEW_MANIFESTS: Final = Statement(
     "imports_review_manifests",
     int,
     """
-    WITH untagged AS MATERIALIZED (
-        SELECT manifests.id, manifests.repository_id
+    WITH walked AS MATERIALIZED (
+        SELECT manifests.id
           FROM import_repositories AS old
           JOIN manifests ON manifests.repository_id = old.repository_id
          WHERE old.id = ANY (CAST(:ids AS bigint[])) AND manifests.id > :after
            AND NOT EXISTS (SELECT FROM tags WHERE tags.manifest_id = manifests.id)
          ORDER BY manifests.id LIMIT :limit
+    ), untagged AS MATERIALIZED (
+        SELECT id, repository_id FROM manifests WHERE id = ANY (ARRAY(SELECT id FROM walked))
+         ORDER BY id FOR KEY SHARE
     ), queued AS (
         INSERT INTO manifest_reviews AS review (manifest_id, review_after, event)
         SELECT id, now() + grace('import', repository_id), 'import' FROM untagged ORDER BY id
         ON CONFLICT (manifest_id) DO UPDATE SET review_after = excluded.review_after, event = excluded.event
          WHERE review.review_after < excluded.review_after
     )
-    SELECT coalesce(max(id), 0) FROM untagged HAVING count(*) = :limit
+    SELECT coalesce(max(id), 0) FROM walked HAVING count(*) = :limit
     """,
 )
 
@@ -110,6 +114,7 @@ _REVIEW_LINKS: Final = Statement(
        AND NOT EXISTS (SELECT FROM sparse_references AS named
                         WHERE named.repository_id = link.repository_id AND named.digest = link.digest)
      ORDER BY link.repository_id, link.digest
+       FOR KEY SHARE OF link
     ON CONFLICT (repository_id, digest) DO UPDATE SET review_after = excluded.review_after, event = excluded.event
      WHERE review.review_after < excluded.review_after
     """,
