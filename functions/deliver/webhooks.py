@@ -93,7 +93,7 @@ class Webhook:
         is_local = is_private and outgoing.is_loopback(self._url)
         found = outgoing.resolve(address.host, address.port, is_local=is_local, may_be_private=is_private)
         left = max(0.1, self._seconds - (time.monotonic() - started))
-        raw = socket.create_connection((found, address.port), timeout=left)
+        raw = outgoing.connect(found, address.port, left)
         try:
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             channel = outgoing.tls().wrap_socket(raw, server_hostname=address.host) if address.is_secure else raw

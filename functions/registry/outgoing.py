@@ -11,7 +11,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -68,8 +68,8 @@ def ask(
     """
     host, port, path, is_secure = _target(url, may_be_loopback=may_be_loopback)
     try:
-        address = resolve(host, port, is_local=not is_secure, may_be_private=host in private_hosts)
-        with _connected(address, port, seconds) as raw:
+        addresses = resolve(host, port, is_local=not is_secure, may_be_private=host in private_hosts)
+        with _connected(addresses, port, seconds) as raw:
             channel = tls().wrap_socket(raw, server_hostname=host) if is_secure else raw
             with channel:
                 return _exchange(channel, host_header(host, port), path, form)
@@ -92,15 +92,30 @@ def _target(url: str, *, may_be_loopback: bool) -> tuple[str, int, str, bool]:
     return host, port or (443 if is_secure else 80), path, is_secure
 
 
-def resolve(host: str, port: int, *, is_local: bool, may_be_private: bool) -> str:
-    """One address that it may not have among good ones is enough to refuse the host."""
+def resolve(host: str, port: int, *, is_local: bool, may_be_private: bool) -> list[str]:
+    """Returns the host's addresses. One that it may not have among good ones is enough to refuse the host."""
     found = [str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
     for text in found:
         address = ipaddress.ip_address(text.partition("%")[0])
         is_allowed = address.is_loopback if is_local else is_public(address)
         if not is_allowed and not (may_be_private and is_of_a_network(address)):
             raise OutgoingFailed(f"{host} is at an address that is not public")
-    return found[0]
+    return list(dict.fromkeys(found))
+
+
+def connect(addresses: Sequence[str], port: int, seconds: float) -> socket.socket:
+    """Connects to the first that takes a connection, in so many seconds for all of them. Raises OSError.
+
+    A host may have addresses of two kinds, and listen at one.
+    """
+    deadline = time.monotonic() + seconds
+    for number, address in enumerate(addresses, 1):
+        try:
+            return socket.create_connection((address, port), timeout=max(0.001, deadline - time.monotonic()))
+        except OSError:
+            if number == len(addresses) or time.monotonic() >= deadline:
+                raise
+    raise OSError("there is no address")
 
 
 def is_public(address: Address) -> bool:
@@ -120,12 +135,12 @@ def is_of_a_network(address: Address) -> bool:
 
 
 @contextmanager
-def _connected(address: str, port: int, seconds: float) -> Iterator[socket.socket]:
+def _connected(addresses: Sequence[str], port: int, seconds: float) -> Iterator[socket.socket]:
     """Cuts the connection off when the time is over: a timeout of the socket's own begins anew with every byte."""
     started = time.monotonic()
     # Through a second handle: TLS takes the first one away.
     with (
-        socket.create_connection((address, port), timeout=seconds) as raw,
+        connect(addresses, port, seconds) as raw,
         raw.dup() as same,
         time_limit(same, started + seconds - time.monotonic()),
     ):

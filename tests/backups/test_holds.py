@@ -186,3 +186,17 @@ def test_one_that_was_sealed_but_for_its_row_is_sealed(backups: Backups, registr
     query(backups.database, "UPDATE backup_runs SET lease_until = now()")
     work.run(registry.services)
     assert backups.run(asked).state == "sealed"
+
+
+def test_one_that_is_gone_on_with_after_its_hold_has_ended_is_none(backups: Backups, registry: Registry) -> None:
+    """Killed in the middle, and found again long after: objects may be gone, and no seal says that all are there."""
+    registry.push_image("a/b", "v1")
+    asked = runs.ask(backups.database, "backup", backups.destination)
+    with mock.patch.object(making.Making, "_copy_objects", side_effect=Killed), pytest.raises(Killed):
+        work.run(registry.services)
+    query(backups.database, "UPDATE holds SET until = now() - interval '1 hour'")
+    query(backups.database, "UPDATE backup_runs SET lease_until = now()")
+    work.run(registry.services)
+    failed = backups.run(asked)
+    assert (failed.state, "stood still" in str(failed.error)) == ("failed", True)
+    assert not layout.is_sealed(backups.store, failed.name)

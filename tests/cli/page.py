@@ -56,7 +56,7 @@ def _help(command: click.Command) -> str:
 def _paragraph(text: str) -> str:
     if text.startswith("\b"):
         return "```text\n" + text.removeprefix("\b\n") + "\n```"
-    return " ".join(line.strip() for line in text.splitlines())
+    return " ".join(line.strip() for line in text.splitlines()).strip()
 
 
 def _options(path: str, command: click.Command) -> Iterator[str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from functions.migrate.checks import rows
 from functions.registry.oci.digest import Digest
 from tests.checks.vandal import Vandal
 from tests.cli.stand import APP, SIGNATURE, Stand
@@ -136,3 +137,11 @@ def other_registry(contents: dict[str, bytes], layer: bytes) -> Iterator[str]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def test_one_that_could_not_look_at_all_ends_with_5(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows, "_FIGURES_SECONDS", 0.0)
+    ended = stand("fsck")
+    assert ended.code == 5, ended
+    assert "not all could be looked at: figures take longer than a run" in ended.err
+    assert "Nothing is wrong" not in ended.err

@@ -442,3 +442,48 @@ def test_what_the_older_registry_can_not_serve_is_told_and_not_handed_back(
     export(registry, source, "team/*", hands_back=True)
     assert problems(registry) == [["manifest", str(Digest.of(odd)), "manifest_refused"]]
     assert registry.services.database.one_or_none(_STATES()) == ["imported"]
+
+
+def test_killed_within_a_tags_removal_it_leaves_none_of_it(
+    registry: Registry, old: OldRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The older registry lists every folder of a tag, though it names nothing any more."""
+    history = names.history_link_name("team/app", "v1", old.push("team/app", Image(), "v1"))
+    source = imported(registry)
+    assert registry.request("DELETE", "/v2/team/app/manifests/v1").status_code == 202
+    real = WrittenObjects._ask
+
+    def dying(self: WrittenObjects, method: str, *given: Any) -> Any:
+        if links(old, "v1") is None:
+            raise StoreBusy("killed")
+        return real(self, method, *given)
+
+    monkeypatch.setattr(WrittenObjects, "_ask", dying)
+    export(registry, source)
+    assert (links(old, "v1"), old.has(history)) == (None, True)
+    monkeypatch.setattr(WrittenObjects, "_ask", real)
+    export(registry, source)
+    assert not old.has(history)
+    assert problems(registry) == []
+
+
+def test_an_index_is_written_once_all_that_it_lists_is_there(
+    registry: Registry, old: OldRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old.push("team/app", Image(), "v1")
+    source = imported(registry)
+    children = [registry.push_image("team/app").manifest for _ in range(2)]
+    registry.put_manifest("team/app", "index", index_of(*children))
+    late = {ROOT + names.revision_link_name("team/app", Digest.of(child)) for child in children}
+    real = WrittenObjects._ask
+
+    def failing(self: WrittenObjects, method: str, path: str, query: dict[str, str], *given: Any) -> Any:
+        if query.get("name") in late:
+            raise StoreBusy("not now")
+        return real(self, method, path, query, *given)
+
+    monkeypatch.setattr(WrittenObjects, "_ask", failing)
+    export(registry, source)
+    seen = contents(old, tmp_path / "layout")
+    assert_complete(seen)
+    assert not late & seen.keys()

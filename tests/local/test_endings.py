@@ -29,7 +29,7 @@ def test_a_run_ends_with_make_whatever_its_folder_is_called(tmp_path: Path) -> N
     with up(data, command=["make", "--no-print-directory", "up", *variables]) as run:
         assert names_in(tmp_path) == [_ODD]
         seeded = make("seed", DATA=str(data), N="10", ARGS="--repositories 2 --largest '5'")
-        assert seeded.stdout.splitlines()[-2].startswith("10 tags")
+        assert "10 tags" in seeded.stdout
         assert "is in use by another run" in make("reset", DATA=str(data)).stderr
         run.process.kill()
         run.process.wait()

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from functions.registry.metadata.content import moves
 from functions.registry.metadata.db import Database
 from functions.registry.metadata.retention import policies, progress, verdicts
 from functions.registry.metadata.retention.verdicts import Wanted
 from functions.registry.oci.name import RepositoryName
+from functions.registry.retention import judging
 from tests.metadata.build import APP, push_image, query, value
-from tests.retention.conftest import age, all_runs, fall_due, put_policy, tag_names
+from tests.retention.conftest import NEWEST_TWO, age, all_runs, fall_due, put_policy, tag_names
 
 Collect = Callable[[], None]
 
@@ -89,3 +92,18 @@ def test_a_moved_repository_is_judged_by_the_policy_of_its_new_name(database: Da
     fall_due(database)
     collect()
     assert tag_names(database, "other/app") == ["3", "4"]
+
+
+def test_the_newest_are_looked_for_among_all_of_one_moment(
+    database: Database, collect: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last of a page is of the moment of those that are judged, and they come behind it."""
+    monkeypatch.setattr(judging, "_LEAST_PAGE", 2)
+    for name in ("a", "b", "z1", "z2"):
+        push_image(database, APP, name)
+    query(database, "UPDATE tags SET updated_at = now() - interval '2 hours'")
+    put_policy(database, rules=[{"tags": "z*", "keep": "all"}, *NEWEST_TWO])
+    for _ in range(3):
+        collect()
+        fall_due(database)
+    assert tag_names(database) == ["a", "b", "z1", "z2"]

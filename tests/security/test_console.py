@@ -343,3 +343,14 @@ def test_odd_addresses_never_make_a_fault(visitor: Browser, boss: str) -> None:
         path = "/console/" + "/".join(chance.choice(parts) for _ in range(chance.randint(0, 6)))
         answer = visitor.get(path + chance.choice(queries))
         assert answer.status_code < 500, path
+
+
+def test_another_person_who_is_signed_in_is_nobody_elses_way_in(visitor: Browser, guarded: Guarded, boss: str) -> None:
+    user = principals.create_user(guarded.services.database, "ann")
+    visitor.sign_in("boss", boss)
+    chief = cookie_of(visitor).split(".")[0]
+    visitor.sign_in("ann", guarded.secret_of(user.id))
+    secret = cookie_of(visitor).split(".")[2]
+    for claim in "au":
+        visitor.client.set_cookie(COOKIE, f"{chief}.{claim}.{secret}")
+        assert visitor.get("/console/repositories").status_code == 303

@@ -408,3 +408,17 @@ def test_rules_names_are_a_namespaces_own(database: Database) -> None:
         rules.add(database, NewRule("releases", 0, "immutable", repositories))
     with pytest.raises(RuleExists):
         rules.add(database, NewRule("releases", 1, "exempt", "team/app"))
+
+
+def test_a_rank_ends_with_its_transaction(database: Database) -> None:
+    """Sessions are used again, by whoever comes next."""
+    add(database, "protected", "reader")
+    put(database, APP, ONE, "v1", rank=READER)
+    assert tags.delete(database, APP, V1, READER)
+    put(database, APP, ONE, "v1", rank=READER)
+    with (
+        database._pool.connection(may_block=False) as connection,
+        pytest.raises(Exception, match="is protected by rule"),
+    ):
+        connection.run([("DELETE FROM tags", {})])
+    assert tagged(database) is not None

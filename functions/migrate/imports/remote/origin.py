@@ -59,12 +59,12 @@ class Origin:
             raise RemoteRefused(f"{self.host} is asked by https only, unless SLIPWAY_PRIVATE_SOURCES names it")
         try:
             is_local = is_known and outgoing.is_loopback(str(self))
-            address = outgoing.resolve(self.host, self.port, is_local=is_local, may_be_private=is_known)
+            addresses = outgoing.resolve(self.host, self.port, is_local=is_local, may_be_private=is_known)
         except OutgoingFailed as error:
             raise RemoteRefused(
                 f"{error}: SLIPWAY_PRIVATE_SOURCES names those that may be asked all the same"
             ) from error
-        raw = socket.create_connection((address, self.port), timeout=CONNECT_SECONDS)
+        raw = outgoing.connect(addresses, self.port, CONNECT_SECONDS)
         try:
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             channel = outgoing.tls().wrap_socket(raw, server_hostname=self.host) if is_secure else raw

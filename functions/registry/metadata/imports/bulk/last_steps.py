@@ -74,8 +74,8 @@ _BASELINE: Final = Statement(
     """,
 )
 
-# Without a tag, whether something reaches them or not: a collection finds that out when they are due. Whoever deletes one
-# meanwhile is waited for.
+# Without a tag, whether something reaches them or not: a collection finds that out when they are due. Whoever deletes
+# one meanwhile is waited for.
 _REVIEW_MANIFESTS: Final = Statement(
     "imports_review_manifests",
     int,
