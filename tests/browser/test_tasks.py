@@ -81,7 +81,7 @@ def a_robot_for_ci(eyes: Eyes) -> None:
     eyes.find("[name=repositories]").send_keys("shop/**")
     eyes.find("[name=github-repository_id]").send_keys("42")
     eyes.click("form.narrow-form button.main")
-    assert "repository_id=42" in eyes.text
+    eyes.wait_for("repository_id=42")
     eyes.link("Access")
     eyes.link("May somebody…?")
     eyes.find("[name=principal]").send_keys("shop+mouse")

@@ -305,3 +305,13 @@ def test_the_plain_connection_for_migrations_reaches_the_same_database_and_waits
     assert cursor.fetchone()[0] == ask(connection, "SELECT current_database()")
     assert plain._usock.gettimeout() is None
     plain.close()
+
+
+def test_what_the_server_no_longer_takes_is_let_go_with_the_session(database_url: str) -> None:
+    """Python 3.13 complains of bytes that are held still when their buffer is thrown away."""
+    connection = Connection(database_url)
+    held = connection._driver._sock
+    held.write(b"never sent")
+    connection._driver._usock.shutdown(socket.SHUT_RDWR)
+    connection.close()
+    assert held.closed

@@ -242,6 +242,18 @@ class _Driver(pg8000.native.Connection):  # type: ignore[misc]  # the driver has
                 self._usock.close()
             raise
 
+    def close(self) -> None:
+        """Closes what holds bytes that the server no longer takes as well: the interpreter would complain of it later,
+        in the middle of something else.
+        """
+        held = self._sock
+        try:
+            super().close()
+        finally:
+            if held is not None:
+                with suppress(OSError, ValueError):
+                    held.close()
+
 
 def _reason(error: BaseException) -> BaseException:
     """Returns what the server said. The driver then closes what the server has closed, and raises the error of that
