@@ -86,9 +86,12 @@ class Eyes:
         raise AssertionError(f"{selector} can't be reached by the tabulator in {most} steps")
 
     def wait_for(self, text: str) -> None:
+        from selenium.common.exceptions import StaleElementReferenceException  # noqa: PLC0415  # as above
         from selenium.webdriver.support.ui import WebDriverWait  # noqa: PLC0415  # as above
 
-        WebDriverWait(self.driver, _SECONDS).until(lambda _: text in self.text)
+        # The page that is looked at may go while the next one comes.
+        ignored = [StaleElementReferenceException]
+        WebDriverWait(self.driver, _SECONDS, ignored_exceptions=ignored).until(lambda _: text in self.text)
 
     def wait_for_path(self, path: str) -> None:
         from selenium.webdriver.support.ui import WebDriverWait  # noqa: PLC0415  # as above

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,7 +50,8 @@ def _section(path: str, command: click.Command, depth: int) -> Iterator[str]:
 
 def _help(command: click.Command) -> str:
     """Paragraphs; what keeps its lines there, keeps them here."""
-    paragraphs = [each.strip("\n") for each in (command.help or "").split("\n\n")]
+    # Python 3.13 takes the margin of docstrings away by itself.
+    paragraphs = [each.strip("\n") for each in inspect.cleandoc(command.help or "").split("\n\n")]
     return "\n\n".join(_paragraph(each) for each in paragraphs)
 
 
