@@ -52,7 +52,7 @@ def _write_error(sock: Any, status_int: int, reason: str, mesg: str) -> None:
 def stay_with_connections() -> None:
     """A thread that has answered waits a moment for the next request of its connection from now on, in this process,
     unless another one waits for a thread. The server would give the connection back to the thread that watches all of
-    them: half of what it takes for a request, and most clients ask for several things in a row.
+    them: a third of what it takes for a request, and most clients ask for several things in a row.
     """
     ThreadWorker.handle = _handle_several
 
