@@ -38,6 +38,13 @@ ACCESS_SECRETS: Final = ("SLIPWAY_TOKEN_KEYS", "SLIPWAY_PEPPER", "SLIPWAY_ADMIN_
 # Of all processes of a function. Uploads hold a thread each for as long as they last.
 THREADS: Final = 32
 _MOST_API_PROCESSES: Final = 4
+# To the C library (mallopt(3)): what an upload holds for a moment is used again. It would go back to the system block by
+# block, which gives it out anew page by page, each of them cleared.
+_KEPT_MEMORY: Final = {
+    "MALLOC_ARENA_MAX": "2",
+    "MALLOC_MMAP_THRESHOLD_": str(4 << 20),
+    "MALLOC_TRIM_THRESHOLD_": str(32 << 20),
+}
 # What to put before the command of a program that nobody waits for.
 LOWEST_PRIORITY: Final = ("nice", "-n", "19") if shutil.which("nice") else ()
 
@@ -165,6 +172,7 @@ def processors() -> int:
 def storage(data: Data, ports: Ports, listener: socket.socket | None = None) -> Child:
     environment = {
         **base_environment(),
+        **_KEPT_MEMORY,
         "SLIPWAY_STORAGE_ROOT": str(data.storage),
         "SLIPWAY_STORAGE_KEYS": str(data.keys),
     }

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 Document = dict[str, Any]
 
-BLOCK: Final = 1 << 20
-"""How much of a body is held at a time."""
+BLOCK: Final = 256 << 10
+"""How much of a body is held at a time: what stays in a processor's cache until it is written and hashed."""
 
 _JSON_LIMIT: Final = 16 << 20
 

@@ -12,6 +12,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from gunicorn.http.unreader import SocketUnreader
 from werkzeug.wrappers import Response
 
 from local.storage import (
@@ -26,7 +27,7 @@ from local.storage import (
     signed_calls,
     uploads,
 )
-from local.storage.calls import CALLS, Call
+from local.storage.calls import BLOCK, CALLS, Call
 from local.storage.errors import StorageError, no_such_call
 from local.storage.faults import Faults
 from local.storage.sessions import Sessions
@@ -46,6 +47,8 @@ def create_app() -> Faults:
     SLIPWAY_STORAGE_ROOT is the folder to keep everything in; SLIPWAY_STORAGE_KEYS, if set, a JSON file that maps who
     may sign URLs to a PEM public key or an HMAC secret.
     """
+    # The server would receive more than is asked for, and copy the rest of that with each block that is taken.
+    SocketUnreader.max_body_chunk = BLOCK
     keys = os.environ.get("SLIPWAY_STORAGE_KEYS")
     known = json.loads(Path(keys).read_text(encoding="utf-8")) if keys else {}
     return Faults(Storage(Path(os.environ["SLIPWAY_STORAGE_ROOT"]), Keys(known)))
