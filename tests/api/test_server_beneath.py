@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
 from gunicorn.http.body import Body, LengthReader
@@ -78,10 +79,13 @@ def server(threads: int, serve: Callable[[], None]) -> Iterator[tuple[Worker, in
         worker.tmp.close()
 
 
-def ask(port: int, times: int) -> float:
+GET = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
+
+
+def ask(port: int, times: int, request: bytes = GET) -> float:
     """Asks so often over one connection, without waiting for answers. Returns when the last one was there."""
     with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
-        connection.sendall(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n" * times)
+        connection.sendall(request * times)
         received = b""
         while received.count(b"\r\n\r\nok") < times:
             piece = connection.recv(1 << 16)
@@ -109,3 +113,13 @@ def test_a_connection_that_asks_without_end_leaves_the_thread_to_others(api_func
         ends["one"] = ask(port, 1)
         many.join()
         assert ends["one"] < ends["many"] - 0.3
+
+
+@pytest.mark.parametrize(
+    "body", [b"Content-Length: 5\r\n\r\nhello", b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"]
+)
+def test_a_body_that_nobody_has_read_is_not_the_next_request(api_function: Client, body: bytes) -> None:
+    assert api_function is not None
+    with server(1, lambda: None) as (worker, port):
+        ask(port, 10, b"POST / HTTP/1.1\r\nHost: here\r\n" + body)
+        assert worker.handed_out == 1

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import socket
+import struct
 from typing import Any, Final
 
 import pytest
@@ -47,14 +49,6 @@ class Endless(Stream):
     def readinto(self, buffer: Any, /) -> int:
         self.asked.append(len(buffer))
         return len(buffer)
-
-
-class Socket:
-    def __init__(self) -> None:
-        self.timeouts: list[int] = []
-
-    def settimeout(self, seconds: int) -> None:
-        self.timeouts.append(seconds)
 
 
 def body_of(stream: Stream, announced: int | None = None, **environ: Any) -> Body:
@@ -210,9 +204,11 @@ def test_a_client_that_is_gone_is_not_waited_for(failure: Exception | None) -> N
 
 
 def test_every_read_of_the_client_has_its_time() -> None:
-    socket = Socket()
-    body_of(Stream(), 0, **{"gunicorn.socket": socket})
-    assert socket.timeouts == [IDLE_SECONDS]
+    near, far = socket.socketpair()
+    with near, far:
+        body_of(Stream(), 0, **{"gunicorn.socket": near})
+        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            assert struct.unpack("@ll", near.getsockopt(socket.SOL_SOCKET, option, 16)) == (IDLE_SECONDS, 0)
 
 
 def test_memory_is_asked_for_in_pieces() -> None:

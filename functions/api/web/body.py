@@ -18,6 +18,7 @@ from werkzeug.exceptions import HTTPException
 
 from functions.api.web.waiting import WAITING, end
 from functions.registry.config import Settings
+from functions.registry.patience import wait_at_most
 
 # A client still sending more than this gets its answer at once, and the connection is closed.
 _MOST_DRAINED: Final = 32 << 20
@@ -69,7 +70,7 @@ class Body:
         self._socket = request.environ.get("gunicorn.socket")
         if self._socket is not None:
             # Of one read or write each: so of an answer that nobody takes, too.
-            self._socket.settimeout(pace.seconds)
+            wait_at_most(self._socket, pace.seconds)
 
     def pieces(self) -> Iterator[bytes]:
         """Yields what comes, until the end or the cut."""

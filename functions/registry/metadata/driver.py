@@ -25,6 +25,7 @@ from functions.registry import idle
 from functions.registry.metadata.connections import messages
 from functions.registry.metadata.connections.opening import LOCK_SECONDS, SESSION_OF_REQUESTS, open_session
 from functions.registry.metadata.connections.prepared import Plan, PreparedStatements, Step
+from functions.registry.patience import wait_at_most
 
 # Settings of the server and of its roles hold from a session's start, and a plan that is kept does not see a table
 # grow: no session lives for ever.
@@ -99,7 +100,7 @@ class Connection:
             self._driver = open_session(url, {**SESSION_OF_REQUESTS, "lock_timeout": f"{lock_seconds}s"}, _Driver)
         except ConnectionFailed as error:
             raise _reason(error) from error
-        self._driver._usock.settimeout(ANSWER_SECONDS)  # noqa: SLF001
+        wait_at_most(self._driver._usock, ANSWER_SECONDS)  # noqa: SLF001
         self._driver.message_types |= {
             DATA_ROW: self._data_row,
             _ROW_DESCRIPTION: self._row_description,
@@ -140,11 +141,11 @@ class Connection:
     @contextmanager
     def patient(self) -> Iterator[None]:
         """In it, an answer may take as long as a request may."""
-        self._driver._usock.settimeout(LONGEST_ANSWER_SECONDS)  # noqa: SLF001
+        wait_at_most(self._driver._usock, LONGEST_ANSWER_SECONDS)  # noqa: SLF001
         try:
             yield
         finally:
-            self._driver._usock.settimeout(ANSWER_SECONDS)  # noqa: SLF001
+            wait_at_most(self._driver._usock, ANSWER_SECONDS)  # noqa: SLF001
 
     def can_be_trusted(self) -> bool:
         """Is false if it was idle for long, or is old; nor if the server has closed it: nothing else makes it
