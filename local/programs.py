@@ -38,8 +38,8 @@ ACCESS_SECRETS: Final = ("SLIPWAY_TOKEN_KEYS", "SLIPWAY_PEPPER", "SLIPWAY_ADMIN_
 # Of all processes of a function. Uploads hold a thread each for as long as they last.
 THREADS: Final = 32
 _MOST_API_PROCESSES: Final = 4
-# To the C library (mallopt(3)): what an upload holds for a moment is used again. It would go back to the system block by
-# block, which gives it out anew page by page, each of them cleared.
+# To the C library (mallopt(3)): what an upload holds for a moment is used again. It would go back to the system block
+# by block, which gives it out anew page by page, each of them cleared.
 _KEPT_MEMORY: Final = {
     "MALLOC_ARENA_MAX": "2",
     "MALLOC_MMAP_THRESHOLD_": str(4 << 20),

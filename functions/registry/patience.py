@@ -1,8 +1,8 @@
 """How long one read or write of a socket may take.
 
-A socket that is given its time by `settimeout` is asked by Python, before each read and write, whether there is anything
-to do, and lets go of the interpreter twice: among many threads that is what most of them wait for. Here the kernel
-keeps the time (SO_RCVTIMEO and SO_SNDTIMEO of socket(7)), and there is nothing to ask.
+Of a socket that is given its time by `settimeout` Python asks, before each read and write, whether there is anything to
+do, and lets go of the interpreter twice: among many threads that is what most of them wait for. Here the kernel keeps
+the time (SO_RCVTIMEO and SO_SNDTIMEO of socket(7)), and there is nothing to ask.
 """
 
 from __future__ import annotations
