@@ -3384,13 +3384,13 @@ CREATE INDEX tag_rules_namespace ON public.tag_rules USING btree (namespace, "po
 
 CREATE INDEX tags_manifest ON public.tags USING btree (manifest_id);
 
+CREATE INDEX tags_newest ON public.tags USING btree (repository_id, updated_at, name) INCLUDE (manifest_id);
+
 CREATE INDEX tags_pulled ON public.tags USING btree (repository_id, pulled_at, name);
 
 CREATE INDEX tags_pulls ON public.tags USING btree (repository_id, pulls, name);
 
 CREATE INDEX tags_size ON public.tags USING btree (repository_id, size, name);
-
-CREATE INDEX tags_updated ON public.tags USING btree (repository_id, updated_at, name);
 
 CREATE INDEX trusted_publishers_claims ON public.trusted_publishers USING gin (claims jsonb_path_ops);
 
