@@ -119,8 +119,8 @@ def take_down(url: str) -> None:
 
 
 def _wait_for_lock(connection: Connection) -> None:
-    """Asks again and again: an index that is made beside others' writes waits for each transaction that is open, and one
-    that waited for the lock itself would be waited for, by whoever has the lock.
+    """Asks again and again: whoever has the lock may be making an index beside others' writes, which waits for each
+    transaction that is open, and so for one that waits for the lock.
     """
     while not connection.exec_driver_sql(f"SELECT pg_try_advisory_lock({_LOCK})").scalar_one():
         connection.commit()

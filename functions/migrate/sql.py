@@ -15,8 +15,8 @@ def execute(line: str, name: str) -> None:
 
 
 def execute_beside_pushes(line: str, name: str) -> None:
-    """Runs the file's statements one by one, each outside of a transaction, as those of an index that is made or dropped
-    `CONCURRENTLY` have to be.
+    """Runs the file's statements one by one, each outside of a transaction, as is needed where an index is made or
+    dropped `CONCURRENTLY`.
 
     They hold nobody back, and wait for whatever transactions began before them, however long that takes. Where one
     fails, those before it stay: the file must do from any such state what it does from the first, for it runs again.
