@@ -1787,6 +1787,30 @@ ALTER TABLE public.background_migrations ALTER COLUMN id ADD GENERATED ALWAYS AS
     CACHE 1
 );
 
+CREATE TABLE public.backup_drills (
+    id bigint NOT NULL,
+    backup_id bigint NOT NULL,
+    tags integer,
+    lost integer,
+    seconds integer,
+    note text,
+    drilled_by text NOT NULL COLLATE pg_catalog."C",
+    drilled_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT backup_drills_check CHECK (((lost >= 0) AND (lost <= tags))),
+    CONSTRAINT backup_drills_check1 CHECK (((tags IS NULL) = (lost IS NULL))),
+    CONSTRAINT backup_drills_seconds_check CHECK ((seconds >= 0)),
+    CONSTRAINT backup_drills_tags_check CHECK ((tags >= 0))
+);
+
+ALTER TABLE public.backup_drills ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.backup_drills_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.backup_runs (
     id bigint NOT NULL,
     kind text NOT NULL,
@@ -2898,6 +2922,9 @@ ALTER TABLE ONLY public.background_migrations
 ALTER TABLE ONLY public.background_migrations
     ADD CONSTRAINT background_migrations_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.backup_drills
+    ADD CONSTRAINT backup_drills_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.backup_runs
     ADD CONSTRAINT backup_runs_pkey PRIMARY KEY (id);
 
@@ -3161,6 +3188,8 @@ CREATE INDEX audit_principal ON public.audit USING btree (principal, id);
 CREATE INDEX audit_refusals ON public.audit USING btree (id) WHERE (outcome = 'denied'::text);
 
 CREATE INDEX audit_resource ON public.audit USING btree (resource, id);
+
+CREATE INDEX backup_drills_backups ON public.backup_drills USING btree (backup_id, id);
 
 CREATE INDEX backup_runs_kinds ON public.backup_runs USING btree (kind, id);
 
@@ -3554,6 +3583,9 @@ CREATE TRIGGER withdraw AFTER DELETE ON public.manifests REFERENCING OLD TABLE A
 
 ALTER TABLE ONLY public.background_failures
     ADD CONSTRAINT background_failures_migration_id_fkey FOREIGN KEY (migration_id) REFERENCES public.background_migrations(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.backup_drills
+    ADD CONSTRAINT backup_drills_backup_id_fkey FOREIGN KEY (backup_id) REFERENCES public.backup_runs(id);
 
 ALTER TABLE ONLY public.blob_reviews
     ADD CONSTRAINT blob_reviews_digest_fkey FOREIGN KEY (digest) REFERENCES public.blobs(digest) ON DELETE CASCADE;
