@@ -24,7 +24,7 @@ from tests.conftest import ROOT
 from tests.metadata.build import APP, push_image, wait_until_blocked
 
 PATIENCE = 60
-PRE = [f"pre_{number:04}" for number in range(1, 16)]
+PRE = [f"pre_{number:04}" for number in range(1, 17)]
 POST = [f"post_{number:04}" for number in range(1, 4)]
 DOCUMENTED = ROOT / "functions" / "migrate" / "versions" / "schema.sql"
 

@@ -12,7 +12,7 @@ from typing import Final
 from functions.registry import telemetry
 from functions.registry.metadata.db import Database, MetadataUnavailable, Statement
 
-NEEDED: Final = "pre_0015"
+NEEDED: Final = "pre_0016"
 LATEST_POST: Final = "post_0003"
 _AGAIN_SECONDS: Final = 5.0
 
