@@ -24,7 +24,7 @@ from tests.conftest import ROOT
 from tests.metadata.build import APP, push_image, wait_until_blocked
 
 PATIENCE = 60
-PRE = [f"pre_{number:04}" for number in range(1, 18)]
+PRE = [f"pre_{number:04}" for number in range(1, 19)]
 POST = [f"post_{number:04}" for number in range(1, 5)]
 # What comes with the index `tags_newest`, and after it.
 FROM_THE_INDEX_ON = [*PRE[PRE.index("pre_0016") :], *POST]

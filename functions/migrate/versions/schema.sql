@@ -115,6 +115,7 @@ BEGIN
       FROM changed JOIN repository_usage AS usage USING (repository_id)
      GROUP BY 1, 2 ORDER BY 1, 2
     ON CONFLICT (namespace_id, digest) DO UPDATE SET links = shared.links + excluded.links;
+    IF TG_OP = 'INSERT' THEN RETURN NULL; END IF;
     DELETE FROM namespace_blobs AS shared
      USING (SELECT DISTINCT usage.namespace_id, digest
               FROM changed JOIN repository_usage AS usage USING (repository_id)) AS delta
@@ -244,26 +245,31 @@ CREATE FUNCTION public.describe_manifest() RETURNS trigger
     AS $$
 DECLARE
     document json;
-    config json;
-    layers json;
+    part record;
+    artifact_type text;
+    layer_type text;
+    config_digest text;
 BEGIN
     document := manifest_document(NEW.payload);
-    config := document -> 'config';
-    layers := document -> 'layers';
-    NEW.kind := manifest_kind(media_type_essence(NEW.media_type), media_type_essence(NEW.artifact_type),
-                              media_type_essence(trim('"' FROM (layers #> '{0,mediaType}')::text)));
-    NEW.config_digest := digest_bytes(trim('"' FROM (config -> 'digest')::text));
-    NEW.size := octet_length(NEW.payload) + coalesce((config -> 'size')::text::bigint, 0);
-    IF json_typeof(layers) = 'array' THEN
+    SELECT config, layers, blobs, manifests INTO part
+      FROM json_to_record(CASE json_typeof(document) WHEN 'object' THEN document END)
+           AS named (config json, layers json, blobs json, manifests json);
+    artifact_type := media_type_essence(NEW.artifact_type);
+    layer_type := media_type_essence(trim('"' FROM (part.layers #> '{0,mediaType}')::text));
+    NEW.kind := manifest_kind(media_type_essence(NEW.media_type), artifact_type, layer_type);
+    config_digest := trim('"' FROM (part.config -> 'digest')::text);
+    NEW.config_digest := digest_bytes(config_digest);
+    NEW.size := octet_length(NEW.payload) + coalesce((part.config -> 'size')::text::bigint, 0);
+    IF json_typeof(part.layers) = 'array' THEN
         NEW.size := NEW.size + (SELECT coalesce(sum((layer -> 'size')::text::numeric), 0)
-                                  FROM json_array_elements(layers) AS layer);
+                                  FROM json_array_elements(part.layers) AS layer);
     END IF;
-    IF json_typeof(document -> 'blobs') = 'array' THEN
+    IF json_typeof(part.blobs) = 'array' THEN
         NEW.size := NEW.size + (SELECT coalesce(sum((blob -> 'size')::text::numeric), 0)
-                                  FROM json_array_elements(document -> 'blobs') AS blob);
+                                  FROM json_array_elements(part.blobs) AS blob);
     END IF;
-    IF json_typeof(document -> 'manifests') = 'array' THEN
-        NEW.size := NEW.size + listed_bytes(NEW.repository_id, document -> 'manifests');
+    IF json_typeof(part.manifests) = 'array' THEN
+        NEW.size := NEW.size + listed_bytes(NEW.repository_id, part.manifests);
     END IF;
     RETURN NEW;
 EXCEPTION WHEN statement_too_complex OR numeric_value_out_of_range OR data_exception THEN
@@ -281,12 +287,14 @@ END $$;
 
 CREATE FUNCTION public.digest_bytes(digest text) RETURNS bytea
     LANGUAGE sql IMMUTABLE
-    AS $_$
+    AS $$
     SELECT CASE
-           WHEN digest ~ '^sha256:[0-9a-f]{64}$' THEN '\x01'::bytea || decode(substr(digest, 8), 'hex')
-           WHEN digest ~ '^sha512:[0-9a-f]{128}$' THEN '\x02'::bytea || decode(substr(digest, 8), 'hex')
+           WHEN length(digest) = 71 AND starts_with(digest, 'sha256:') AND substr(digest, 8) !~ '[^0-9a-f]'
+           THEN '\x01'::bytea || decode(substr(digest, 8), 'hex')
+           WHEN length(digest) = 135 AND starts_with(digest, 'sha512:') AND substr(digest, 8) !~ '[^0-9a-f]'
+           THEN '\x02'::bytea || decode(substr(digest, 8), 'hex')
            END
-$_$;
+$$;
 
 CREATE FUNCTION public.digest_text(digest bytea) RETURNS text
     LANGUAGE sql IMMUTABLE
@@ -859,6 +867,11 @@ CREATE FUNCTION public.manifest_kind(media_type text, artifact_type text, layer_
     SELECT CASE
            WHEN media_type IN ('application/vnd.oci.image.index.v1+json',
                                'application/vnd.docker.distribution.manifest.list.v2+json') THEN 'index'
+           WHEN artifact_type IN ('application/vnd.oci.image.config.v1+json',
+                                  'application/vnd.docker.container.image.v1+json')
+            AND layer_type IN ('application/vnd.oci.image.layer.v1.tar', 'application/vnd.oci.image.layer.v1.tar+gzip',
+                               'application/vnd.oci.image.layer.v1.tar+zstd',
+                               'application/vnd.docker.image.rootfs.diff.tar.gzip') THEN 'image'
            WHEN artifact_type = 'application/vnd.cncf.helm.config.v1+json' THEN 'chart'
            WHEN artifact_type ~ '^application/vnd\.(dev\.cosign\.artifact\.sig\.|cncf\.notary\.signature)'
              OR layer_type = 'application/vnd.dev.cosign.simplesigning.v1+json' THEN 'signature'

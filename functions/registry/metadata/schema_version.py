@@ -12,7 +12,7 @@ from typing import Final
 from functions.registry import telemetry
 from functions.registry.metadata.db import Database, MetadataUnavailable, Statement
 
-NEEDED: Final = "pre_0017"
+NEEDED: Final = "pre_0018"
 LATEST_POST: Final = "post_0004"
 _AGAIN_SECONDS: Final = 5.0
 
