@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH PYTHONOPTIMIZE PYTHONWARNINGS PIP_USER PIP_TARGET PIP_PREFIX
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up reset seed cli check format test test-slow test-fuzz test-security test-clients test-clients-more test-browser test-terraform migrate-demo rehearsal conformance conformance-all soak soak-import starts schema api-tables bench bench-transfers bench-starts bench-scale bench-distances bench-steady bench-authorising bench-counters bench-events bench-fsck bench-gc bench-front bench-lists bench-moves bench-moving-in bench-neighbours bench-background bench-backups bench-console lock screenshot drill
+.PHONY: help setup up reset seed cli check format test test-thorough test-slow test-fuzz test-security test-clients test-clients-more test-browser test-terraform migrate-demo rehearsal conformance conformance-all soak soak-import starts schema api-tables bench bench-transfers bench-starts bench-scale bench-distances bench-steady bench-authorising bench-counters bench-events bench-fsck bench-gc bench-front bench-lists bench-moves bench-moving-in bench-neighbours bench-background bench-backups bench-console lock screenshot drill
 
 help:  ## Show what this Makefile can do
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*?## "} {printf "  make %-14s %s\n", $$1, $$2}'
@@ -69,9 +69,13 @@ format: $(VENV)/.made-dev  ## Format the code
 	@$(BIN)/ruff check --fix .
 
 # Over all cores; ARGS="-n0 tests/api" for one process, as a debugger needs.
-test: $(VENV)/.made-dev  ## Run the tests (ARGS="-x tests/api")
-	@$(BIN)/python -E -m pytest -n auto --dist worksteal -o faulthandler_timeout=400 \
-		-m "not clients and not clients_more and not browser and not slow and not terraform" $(ARGS)
+TEST := $(BIN)/python -E -m pytest -n auto --dist worksteal -o faulthandler_timeout=400
+OF_OTHER_TARGETS := clients or clients_more or browser or slow or terraform
+test: $(VENV)/.made-dev  ## Run the tests that take five minutes together (ARGS="-x tests/api")
+	@$(TEST) -m "not ($(OF_OTHER_TARGETS) or thorough)" $(ARGS)
+
+test-thorough: $(VENV)/.made-dev  ## Run those that tests/thorough.py names: whole registries ended, restored and moved in, more races
+	@$(TEST) -m "thorough and not ($(OF_OTHER_TARGETS))" $(ARGS)
 
 # What the table of docs/security.md names; a test compares the two.
 SECURITY_TESTS := tests/api/test_browsers.py \

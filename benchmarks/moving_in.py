@@ -41,6 +41,7 @@ from functions.registry.oci.manifest import parse_manifest
 from functions.registry.oci.media_type import OCI_MANIFEST
 from functions.registry.oci.name import RepositoryName, Tag
 from functions.registry.wiring import build
+from local.giving_way import give_way
 from local.postgres import Postgres
 from local.processes import Children
 
@@ -99,9 +100,11 @@ def _settings(url: str) -> Settings:
 def _work(url: str, repositories: int, is_one_by_one: bool, pipe: Pipe) -> None:
     """One worker, in a process of its own: it tells how much it took.
 
-    Deployed, it would have a processor of its own: here it gives way to those of the database and of whoever pulls.
+    Deployed, it would have a processor of its own, and the database several: here it gives way, with its sessions, to
+    whoever pulls and pushes.
     """
     os.nice(_NICE)
+    give_way()
     store = Store(repositories)
     at_once = 1 if is_one_by_one else 32
 

@@ -69,7 +69,7 @@ _DUE: Final = """
      WHERE (repository_id, tag) IN (
            SELECT DISTINCT ON (repository_id) repository_id, name FROM tags
             WHERE repository_id <= {due} ORDER BY repository_id, updated_at);
-    ANALYZE tags;
+    VACUUM (ANALYZE) tags;
     ANALYZE manifests;
     ANALYZE retention_reviews;
     ANALYZE repositories;

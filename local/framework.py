@@ -13,6 +13,7 @@ from functions_framework._cli import _cli
 from gunicorn.http.errors import InvalidRequestLine
 from gunicorn.http.message import Request
 
+from local.giving_way import give_way
 from local.listening import take_over
 
 _TLS_HANDSHAKE: Final = 0x16
@@ -32,4 +33,5 @@ def refuse_tls_greetings() -> None:
 if __name__ == "__main__":
     take_over()
     refuse_tls_greetings()
+    give_way()
     _cli()

@@ -27,6 +27,7 @@ from tests.kept_rows import keep, put_back, putting_back
 from tests.scenes import Scenes
 from tests.sessions import SESSIONS
 from tests.support import Registry
+from tests.thorough import is_thorough
 
 surroundings.make_plain()
 
@@ -48,6 +49,14 @@ _numbers = itertools.count(1)
 def pytest_xdist_auto_num_workers() -> int:
     """One more than there are cores, for a test waits a quarter of its time; eight are enough for anybody's memory."""
     return min(len(os.sched_getaffinity(0)) + 1, 8)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks tests before pytest chooses among them by their marks."""
+    for item in items:
+        if is_thorough(item.nodeid):
+            item.add_marker(pytest.mark.thorough)
 
 
 @pytest.fixture(scope="session")

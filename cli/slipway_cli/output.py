@@ -72,8 +72,12 @@ def size(title: str, field: str) -> Column:
     return Column(title, field, units.size, is_right=True)
 
 
-def time(title: str, field: str) -> Column:
-    return Column(f"{title} (UTC)", field, units.time)
+def time(title: str, field: str, never: str = "-") -> Column:
+    return Column(f"{title} (UTC)", field, lambda value: units.time(value) if value else never)
+
+
+def length(title: str, field: str) -> Column:
+    return Column(title, field, units.length, is_right=True)
 
 
 def digest(title: str, field: str) -> Column:

@@ -55,6 +55,7 @@ NOBODY: Final = Users()
 RIGHTS: Final[dict[str, Rights]] = {
     "alembic_version": Rights("r", "r", "r", "r"),
     "audit": Rights("ra", "rd", "ra"),
+    "backup_drills": Rights("ra", ""),
     "backup_runs": Rights("ra", "", "raw"),
     "background_failures": Rights("r", "", "rawd"),
     "background_migrations": Rights("rw", "", "rw"),

@@ -7,6 +7,7 @@ and *post* (contract: run once no older code is left).
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from functions.registry.metadata.connections.opening import connect_dbapi
 LINES: Final = ("pre", "post")
 # Any number will do, as long as every release uses the same.
 _LOCK: Final = 7_305_411_929
+_AGAIN_SECONDS: Final = 0.1
 # Whatever it made, and what belongs to nobody's extension.
 _TAKE_DOWN: Final = """
     DO $$ DECLARE thing record; BEGIN
@@ -76,8 +78,8 @@ def upgrade(url: str, lines: tuple[str, ...] = LINES, users: Users = NOBODY, to:
     waits: NotFinished | None = None
     with _connected(url) as connection:
         # A migration, and waiting for another caller's, takes as long as it takes; a table's lock does not.
-        connection.exec_driver_sql("SET statement_timeout = 0; SET LOCAL lock_timeout = 0")
-        connection.exec_driver_sql(f"SELECT pg_advisory_lock({_LOCK})")
+        connection.exec_driver_sql("SET statement_timeout = 0")
+        _wait_for_lock(connection)
         try:
             pending = _inspect(connection, script).pending
             connection.commit()  # the lock is the session's; each migration now begins a transaction of its own
@@ -114,6 +116,16 @@ def take_down(url: str) -> None:
     with _connected(url) as connection:
         connection.exec_driver_sql(_TAKE_DOWN)
         connection.commit()
+
+
+def _wait_for_lock(connection: Connection) -> None:
+    """Asks again and again: whoever has the lock may be making an index beside others' writes, which waits for each
+    transaction that is open, and so for one that waits for the lock.
+    """
+    while not connection.exec_driver_sql(f"SELECT pg_try_advisory_lock({_LOCK})").scalar_one():
+        connection.commit()
+        time.sleep(_AGAIN_SECONDS)
+    connection.commit()
 
 
 def _known(script: ScriptDirectory, revisions: Sequence[str]) -> list[str]:

@@ -11,8 +11,28 @@ VERSIONS: Final = Path(__file__).parent / "versions"
 
 def execute(line: str, name: str) -> None:
     """Runs the file whole, as written. A `%` outside of quotes would be a parameter to the driver: have none there."""
-    sql = (VERSIONS / line / f"{name}.sql").read_text()
-    op.get_bind().exec_driver_sql(sql)
+    op.get_bind().exec_driver_sql(_text(line, name))
+
+
+def execute_beside_pushes(line: str, name: str) -> None:
+    """Runs the file's statements one by one, each outside of a transaction, as is needed where an index is made or
+    dropped `CONCURRENTLY`.
+
+    They hold nobody back, and wait for whatever transactions began before them, however long that takes. Where one
+    fails, those before it stay: the file must do from any such state what it does from the first, for it runs again.
+    """
+    with op.get_context().autocommit_block():
+        run = op.get_bind().exec_driver_sql
+        # Alembic asked the session for its isolation level on the way, and the driver began a transaction for that.
+        run("COMMIT")
+        run("SET lock_timeout = 0")
+        for statement in filter(None, map(str.strip, _text(line, name).split(";"))):
+            run(statement)
+        run("RESET lock_timeout")
+
+
+def _text(line: str, name: str) -> str:
+    return (VERSIONS / line / f"{name}.sql").read_text()
 
 
 @dataclass

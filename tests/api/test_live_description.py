@@ -200,6 +200,11 @@ EXAMPLES: Final = {
     "GET /api/v1/backups": [Example(200, "/api/v1/backups?n=1")],
     "POST /api/v1/backups": [Example(202, "/api/v1/backups", document={}, settings=BACKUPS)],
     "GET /api/v1/backups/{backup}": [Example(200, "/api/v1/backups/{backup}")],
+    "POST /api/v1/backups/{backup}/drills": [
+        Example(
+            201, "/api/v1/backups/{backup}/drills", document={"tags": 9, "lost": 1, "seconds": 60, "note": "staging"}
+        )
+    ],
     "GET /api/v1/background-migrations": [Example(200, "/api/v1/background-migrations")],
     "GET /api/v1/background-migrations/{migration}": [Example(200, "/api/v1/background-migrations/{migration}")],
     "POST /api/v1/background-migrations/{migration}/{act}": [

@@ -14,12 +14,13 @@ from functions.migrate.schema import inspect, upgrade
 from functions.migrate.sql import NotFinished
 from functions.registry.metadata.db import Database
 from functions.registry.metadata.driver import Connection
-from functions.registry.metadata.schema_version import SchemaCheck
+from functions.registry.metadata.schema_version import LATEST_POST, SchemaCheck
 from functions.registry.oci.name import RepositoryName
 from local.postgres import Postgres
 from tests.background.building import failing, finish, migration, old_tags, pending
 from tests.conftest import ROOT, administer
 from tests.metadata.build import push_image, query
+from tests.metadata.test_migrations import POST
 
 
 @pytest.fixture
@@ -51,14 +52,14 @@ def test_what_stands_on_it_is_refused_with_what_is_left(database: Database, data
         "failures": 0,
     }
     assert f"about {total} rows are left" in answer["error"]
-    assert inspect(database_url).pending == {"pre": [], "post": ["post_0002", "post_0003"]}
+    assert inspect(database_url).pending == {"pre": [], "post": POST[1:]}
     SchemaCheck(database).require()
     push_image(database, RepositoryName("old/r1"), "v1", "new")
     again = migrate.post("/")
     assert (again.status_code, again.get_json()["applied"]) == (409, [])
     finish(Runner(database, hurries=True))
     done = migrate.post("/", json={"lines": ["post"]})
-    assert (done.status_code, done.get_json()) == (200, {"applied": ["post_0002", "post_0003"]})
+    assert (done.status_code, done.get_json()) == (200, {"applied": POST[1:]})
     assert pending(database) == 0
     SchemaCheck(database).require()
     push_image(database, RepositoryName("old/r1"), "v1", "newer")
@@ -75,7 +76,7 @@ def test_one_with_failures_is_not_finished(database: Database, database_url: str
 def test_a_fresh_database_waits_for_nothing(postgres: Postgres) -> None:
     administer(postgres, "CREATE DATABASE fresh")
     try:
-        assert upgrade(postgres.url("fresh"))[-1] == "post_0003"
+        assert upgrade(postgres.url("fresh"))[-1] == LATEST_POST
         with closing(Database(postgres.url("fresh"), size=1)) as database:
             assert migration(database, "state, total") == ("finished", 0)
     finally:
@@ -89,7 +90,7 @@ def test_each_step_is_a_transaction(database: Database, database_url: str) -> No
         connection.simple("UPDATE tags SET subject = '' WHERE name = 'v1'")
         with pytest.raises(Exception, match="tags_subject"):
             upgrade(database_url)
-        assert inspect(database_url).pending["post"] == ["post_0003"]
+        assert inspect(database_url).pending["post"] == POST[2:]
         connection.simple("UPDATE tags SET subject = NULL")
-    assert upgrade(database_url) == ["post_0003"]
+    assert upgrade(database_url) == POST[2:]
     assert query(database, "SELECT convalidated FROM pg_constraint WHERE conname = 'tags_subject'") == [[True]]

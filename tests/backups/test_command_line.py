@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextlib import closing
 
@@ -49,6 +50,7 @@ def test_it_says_what_it_would_do_and_does_it_once(
         monkeypatch.setenv(name, secret)
     code, told = said(backups.destination, "--backup", first.name, "--yes")
     assert (code, f"restored {first.name}: 1 tags, 3 objects copied" in told) == (0, True), told
+    assert re.search(rf"slipway backup drilled {first.id} --tags 1 --lost LOST --seconds \d+\n", told), told
     with closing(Database(elsewhere.database, size=1)) as database:
         assert value(database, "SELECT count(*) FROM tags") == 1
         assert query(database, "SELECT name FROM principals") == [["admin"]], "of the new deployment"

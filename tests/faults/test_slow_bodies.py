@@ -5,6 +5,7 @@ never holds more than a few threads.
 from __future__ import annotations
 
 import socket
+import statistics
 import threading
 import time
 from collections.abc import Iterator
@@ -118,16 +119,17 @@ def test_slow_bodies_of_one_address_leave_threads_for_others(slow_server: Server
         for each in crowd:
             each.start()
         time.sleep(3)
-        slowest = 0.0
+        took = []
         for _ in range(20):
             started = time.monotonic()
             assert requests.get(f"{slow_server.url}/api/openapi.json", timeout=10).status_code == 200
-            slowest = max(slowest, time.monotonic() - started)
+            took.append(time.monotonic() - started)
             time.sleep(0.1)
         is_over.set()
         for each in crowd:
             each.join(20)
-    assert slowest < 1.5
+    # Were all threads held, each would wait for one to be cut; a single one may wait for a busy machine.
+    assert statistics.median(took) < 1.5
 
 
 def test_a_large_body_that_is_refused_is_heard_out(slow_server: Server) -> None:

@@ -160,6 +160,17 @@ def test_what_lies_in_the_bucket_and_was_not_taken_over_keeps_it_open(
     seal.seal(source)
 
 
+def test_what_was_deleted_here_keeps_nothing_open(
+    database: Database, source: int, seal: Sealing, old: OldRegistry
+) -> None:
+    """An index came whose child somebody had deleted here before: the child stays away, whatever the bucket has."""
+    imported(database, source, APP, Image())
+    gone = old.push_layer(str(APP), b"it was deleted here")
+    query(database, "INSERT INTO sparse_references SELECT id, repository_id, :d FROM manifests", d=gone.to_bytes())
+    query(database, "INSERT INTO import_deleted (repository, digest) VALUES ('team/app', :d)", d=gone.to_bytes())
+    seal.seal(source)
+
+
 def test_what_another_repository_has_keeps_nothing_open(
     database: Database, source: int, seal: Sealing, old: OldRegistry
 ) -> None:

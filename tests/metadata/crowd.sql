@@ -26,6 +26,7 @@ INSERT INTO quotas (namespace, bytes) SELECT name, 1000000 FROM namespaces WHERE
 
 INSERT INTO backup_runs (kind, state, destination, name, ended_at)
 SELECT 'backup', 'sealed', '/backups', 'b' || n, now() FROM generate_series(1, 2000) AS n;
+INSERT INTO backup_drills (backup_id, drilled_by) SELECT id, 'user:ann' FROM backup_runs;
 
 INSERT INTO blobs (digest, size, object_name)
 SELECT '\x01' || sha256(int4send(n)), 1000, 'crowd/' || n FROM generate_series(1, 10000) AS n;

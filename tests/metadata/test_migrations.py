@@ -24,8 +24,10 @@ from tests.conftest import ROOT
 from tests.metadata.build import APP, push_image, wait_until_blocked
 
 PATIENCE = 60
-PRE = [f"pre_{number:04}" for number in range(1, 16)]
-POST = [f"post_{number:04}" for number in range(1, 4)]
+PRE = [f"pre_{number:04}" for number in range(1, 19)]
+POST = [f"post_{number:04}" for number in range(1, 5)]
+# What comes with the index `tags_newest`, and after it.
+FROM_THE_INDEX_ON = [*PRE[PRE.index("pre_0016") :], *POST]
 DOCUMENTED = ROOT / "functions" / "migrate" / "versions" / "schema.sql"
 
 
@@ -41,6 +43,11 @@ def tables(url: str) -> set[str]:
 def tuned(url: str) -> bool:
     """Says whether the second line was applied: it says how early to vacuum."""
     return run(url, "SELECT reloptions IS NOT NULL FROM pg_class WHERE relname = 'link_reviews'") == [[True]]
+
+
+def is_whole(url: str) -> bool:
+    """Says whether the index was made to its end, so that statements use it."""
+    return run(url, "SELECT indisvalid FROM pg_index WHERE indexrelid = 'tags_newest'::regclass") == [[True]]
 
 
 def release_a_later_one(url: str) -> None:
@@ -82,17 +89,50 @@ def test_migrating_at_once_from_several_sides_applies_each_migration_once(empty_
 def test_a_caller_waits_for_another_longer_than_a_statement_may_take(
     empty_database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with closing(Connection(empty_database_url)) as other, closing(Database(empty_database_url, 1)) as database:
+    with closing(Connection(empty_database_url)) as other:
         other.run([("SELECT pg_advisory_lock(:lock)", {"lock": _LOCK})])
         for limit in ("statement_timeout", "lock_timeout"):
             monkeypatch.setitem(SESSION, limit, "50ms")
         with ThreadPoolExecutor() as pool:
             waiting = pool.submit(upgrade, empty_database_url)
-            wait_until_blocked(database)
             with pytest.raises(TimeoutError):
-                waiting.result(0.2)
+                waiting.result(0.5)
+            assert tables(empty_database_url) == set()
             other.simple("SELECT pg_advisory_unlock_all()")
             assert waiting.result(PATIENCE) == [*PRE, *POST]
+
+
+def test_an_index_is_made_while_others_push_and_another_caller_waits(
+    empty_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upgrade(empty_database_url, to=["pre_0015"])
+    monkeypatch.setitem(SESSION, "lock_timeout", "50ms")
+    with (
+        closing(Connection(empty_database_url)) as old,
+        closing(Database(empty_database_url, 2)) as database,
+        ThreadPoolExecutor() as pool,
+    ):
+        old.simple("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM tags")
+        callers = [pool.submit(upgrade, empty_database_url) for _ in range(2)]
+        # It waits for the transaction above for as long as that is open, and nobody waits for it.
+        wait_until_blocked(database)
+        push_image(database, APP, "one")
+        push_image(database, APP, "two")
+        assert not any(caller.done() for caller in callers)
+        old.simple("COMMIT")
+        applied = [caller.result(PATIENCE) for caller in callers]
+    assert sorted(applied) == [[], FROM_THE_INDEX_ON]
+    assert is_whole(empty_database_url)
+
+
+def test_an_index_that_was_left_half_made_is_made_anew(empty_database_url: str) -> None:
+    upgrade(empty_database_url, to=["pre_0015"])
+    run(empty_database_url, "CREATE INDEX tags_newest ON tags (repository_id)")
+    run(empty_database_url, "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'tags_newest'::regclass")
+    assert not is_whole(empty_database_url)
+    assert upgrade(empty_database_url) == FROM_THE_INDEX_ON
+    assert is_whole(empty_database_url)
+    assert dump(empty_database_url) == DOCUMENTED.read_text()
 
 
 def test_the_first_line_goes_alone_and_the_second_after_it(empty_database_url: str) -> None:
@@ -107,7 +147,7 @@ def test_the_first_line_goes_alone_and_the_second_after_it(empty_database_url: s
 
 def test_the_second_line_brings_what_it_depends_on(empty_database_url: str) -> None:
     applied = upgrade(empty_database_url, ("post",))
-    needed = PRE.index("pre_0004") + 1
+    needed = PRE.index("pre_0016") + 1
     assert applied == [*PRE[:needed], *POST]
     assert "tags" in tables(empty_database_url)
     assert inspect(empty_database_url).pending == {"pre": PRE[needed:], "post": []}

@@ -49,7 +49,7 @@ _USERS: Final = Users(
     "slipway-deliver@example-registry.iam",
 )
 # What nobody but people at a command line run, as whoever they log in as.
-_OF_PEOPLE: Final = {"gc_set_grace"}
+_OF_PEOPLE: Final = {"drills_backup_of_name", "gc_set_grace"}
 
 
 def _url(postgres: Postgres, user: str, database: str = _DATABASE) -> str:

@@ -22,6 +22,7 @@ from tests.races.table import Outcomes, parse
 _TABLE: Final = Path(ROOT, "docs", "gc-races.md")
 # Of each pair, in all its scenes together; the two that do not interleave are among them.
 _SAMPLE: Final = 6
+_FEW: Final = 3
 
 
 def firm(outcomes: Counter[str]) -> set[str]:
@@ -36,6 +37,17 @@ def documented() -> Outcomes:
 
 def test_the_table_lists_every_pair_in_every_scene(documented: Outcomes) -> None:
     assert list(documented) == [(*pair.names, scene) for pair in PAIRS for scene in pair.scenes]
+
+
+@pytest.mark.parametrize(("number", "pair"), [*enumerate(PAIRS)], ids=str)
+def test_a_few_schedules_end_as_the_table_says(arena: Arena, documented: Outcomes, number: int, pair: Pair) -> None:
+    """In one scene of each pair, in turn."""
+
+    def few(perform: Perform, seed: str) -> Iterator[Performance]:
+        return schedules.sample(perform, _FEW, seed)
+
+    scene = pair.scenes[number % len(pair.scenes)]
+    assert firm(arena.race(pair, scene, few)) <= firm(documented[*pair.names, scene])
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids=str)

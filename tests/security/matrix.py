@@ -288,6 +288,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "GET all backups": lambda world: world.at("GET", "/api/v1/backups"),
     "POST backup beyond": lambda world: world.add("backups"),
     "GET backup beyond": lambda world: world.at("GET", f"/api/v1/backups/{world.backup()}"),
+    "POST drill of a backup beyond": lambda world: world.add(f"backups/{world.backup()}/drills"),
     "GET background migrations": lambda world: world.at("GET", "/api/v1/background-migrations"),
     "GET background migration": lambda world: world.at("GET", "/api/v1/background-migrations/tag_subjects"),
     "POST act on a background migration": lambda world: world.add(f"background-migrations/{world.migration()}/pause"),

@@ -24,7 +24,11 @@ ROOMS: Final = {
     "google.cloud.pubsub": ("functions/registry/events/*", "local/*"),
     "google.cloud.pubsub_v1": ("functions/registry/events/*", "local/*"),
     "google.auth": ("functions/registry/blobs/*", "functions/registry/auth/*", "functions/registry/events/*"),
-    "pg8000": ("functions/registry/metadata/driver.py", "functions/registry/metadata/connections/opening.py"),
+    "pg8000": (
+        "functions/registry/metadata/driver.py",
+        "functions/registry/metadata/connections/opening.py",
+        "local/giving_way.py",
+    ),
     "flask": ("functions/api/*", "functions/*/main.py"),
     "werkzeug": ("functions/api/*", "functions/*/main.py", "local/*"),
     "sqlalchemy": ("functions/migrate/*",),

@@ -1,8 +1,11 @@
-"""`backup`: backups are made, looked at, verified and pruned; coming back from one is `operator restore-backup`."""
+"""`backup`: backups are made, looked at, verified and pruned, and drills recorded; coming back from one is
+`operator restore-backup`.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 import click
@@ -10,7 +13,20 @@ import click
 from slipway_cli.asking import changes, goes_on
 from slipway_cli.client import Client
 from slipway_cli.failures import Failed
-from slipway_cli.output import Form, count, gives_list, gives_one, say, show_list, show_one, size, text, time
+from slipway_cli.output import (
+    Form,
+    Item,
+    count,
+    gives_list,
+    gives_one,
+    length,
+    say,
+    show_list,
+    show_one,
+    size,
+    text,
+    time,
+)
 from slipway_cli.session import connect
 from slipway_cli.tree import Group, command
 from slipway_cli.units import size as size_text
@@ -29,6 +45,9 @@ _LIST: Final = (
     count("objects", "counts.objects"),
     count("copied", "counts.copied"),
     count("missing", "missing"),
+    time("last drill", "drill.drilled_at", "never"),
+    text("by", "drill.drilled_by"),
+    count("lost", "drill.lost"),
     text("error", "error"),
 )
 _ONE: Final = (
@@ -49,7 +68,23 @@ _ONE: Final = (
     text("counts", "counts"),
     time("asked", "created_at"),
     time("ended", "ended_at"),
+    time("last drill", "drill.drilled_at", "never"),
+    text("drilled by", "drill.drilled_by"),
+    count("tags compared", "drill.tags"),
+    count("tags lost", "drill.lost"),
+    length("took", "drill.seconds"),
+    text("note", "drill.note"),
 )
+_DRILL: Final = (
+    time("drilled", "drilled_at"),
+    count("backup", "backup"),
+    text("by", "drilled_by"),
+    count("tags compared", "tags"),
+    count("tags lost", "lost"),
+    length("took", "seconds"),
+    text("note", "note"),
+)
+_HOW: Final = "nobody has brought {} back to see that it comes back: docs/backup.md says how"
 
 
 class Keep(click.ParamType[dict[str, int]]):
@@ -94,7 +129,10 @@ def list_(has_all: bool, form: Form) -> None:
     """List backups, the latest first."""
     kind = None if has_all else "backup"
     pages = connect().pages(_BACKUPS, "backups", None, kind=kind, n=form.page())
-    show_list(pages, _LIST, form, "id")
+    seen: set[str] = set()
+    show_list(_noting(pages, seen), _LIST, form, "id")
+    if "sealed" in seen and "drilled" not in seen and form.format == "table":
+        say(_HOW.format("any of these"))
 
 
 @command(backup, "show", "slipway backup show BACKUP-ID", "slipway backup show BACKUP-ID -o json")
@@ -106,7 +144,10 @@ def show(number: int, watches: bool, form: Form) -> None:
     client = connect()
     if watches:
         _watch(client, number)
-    show_one(client.get(f"{_BACKUPS}/{number}"), _ONE, form, "id")
+    found = client.get(f"{_BACKUPS}/{number}")
+    show_one(found, _ONE, form, "id")
+    if found["state"] == "sealed" and not found.get("drill") and form.format == "table":
+        say(_HOW.format("it"))
 
 
 @command(backup, "verify", "slipway backup verify BACKUP-ID --sample 5")
@@ -117,6 +158,22 @@ def show(number: int, watches: bool, form: Form) -> None:
 def verify(number: int, sample: int, wait: bool, form: Form) -> None:
     """Look at a backup again: each part as it was sealed, each object there, and the bytes of some of them."""
     _ask(form, wait, {"kind": "verification", "backup": number, "sample": sample})
+
+
+@command(backup, "drilled", 'slipway backup drilled BACKUP-ID --tags 240 --lost 0 --seconds 900 --note "into staging"')
+@_id
+@click.option("--tags", type=click.IntRange(0), metavar="N", help="How many tags were pulled there and compared.")
+@click.option("--lost", type=click.IntRange(0), metavar="N", help="How many of these could not be pulled, or differed.")
+@click.option("--seconds", type=click.IntRange(0), metavar="N", help="How long the way back took.")
+@click.option("--note", metavar="TEXT", help="Whatever else is to be remembered, in 500 characters.")
+@gives_one
+def drilled(number: int, form: Form, **said: int | str | None) -> None:
+    """Record that a backup was brought back elsewhere, to see that it comes back. It may be pruned by now.
+
+    --tags and --lost go together. `gc status` and `backup show` tell the last drill, and the audit trail all of them.
+    """
+    document = {name: value for name, value in said.items() if value is not None}
+    show_one(connect().send("POST", f"{_BACKUPS}/{number}/drills", document), _DRILL, form, "backup")
 
 
 @command(backup, "prune", "slipway backup prune --keep 7d,4w,12m --yes")
@@ -133,6 +190,13 @@ def prune(keep: dict[str, int], wait: bool, yes: bool, dry_run: bool, form: Form
     if not dry_run and not goes_on(f"delete all backups but the last ones of {numbers}", yes=yes, dry_run=False):
         return
     _ask(form, wait, {"kind": "prune", **keep, "dry_run": dry_run})
+
+
+def _noting(found: Iterable[Item], seen: set[str]) -> Iterator[Item]:
+    """Hands each on, and notes its state, or that it was drilled."""
+    for each in found:
+        seen.add("drilled" if each.get("drill") else each["state"])
+        yield each
 
 
 def _ask(form: Form, wait: bool, document: dict[str, Any]) -> None:

@@ -64,6 +64,11 @@ _UPKEEP: Final = (
     count("damaged", "damaged"),
     time("last backup", "backed_up_at"),
     time("last backup that was verified", "verified_at"),
+    time("last drill", "drill.drilled_at", "never (docs/backup.md says how)"),
+    count("of backup", "drill.backup"),
+    text("drilled by", "drill.drilled_by"),
+    count("tags compared", "drill.tags"),
+    count("tags lost", "drill.lost"),
 )
 
 

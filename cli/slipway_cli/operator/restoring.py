@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from functions.migrate.backups.stores import DestinationInvalid, Store, open_des
 from functions.migrate.schema import SchemaNewer
 from functions.registry.blobs.errors import AccessRefused, BlobStoreUnavailable
 from functions.registry.config import Settings
+from functions.registry.metadata.backups import drills
 from functions.registry.metadata.db import Database, MetadataUnavailable
 from functions.registry.metadata.usage.recount import recount
 from slipway_cli.asking import changes, goes_on
@@ -60,8 +62,9 @@ def restore_backup(source: str, name: str | None, objects_only: bool, force: boo
         require_empty(settings.database)
         if not goes_on(what, yes=yes, dry_run=dry_run):
             return
+        began = time.monotonic()
         restored = Restoring(settings, store, seal, say).run(is_forced=force)
-        _end(settings, seal, restored)
+        _end(settings, seal, restored, began)
 
 
 @alone(
@@ -98,20 +101,28 @@ def _bring_back(settings: Settings, store: Store) -> None:
         )
 
 
-def _end(settings: Settings, seal: Seal, restored: Restored) -> None:
-    """The new deployment's administrator, and the figures, which are as they were: wrong ones too."""
+def _end(settings: Settings, seal: Seal, restored: Restored, began: float) -> None:
+    """Makes the new deployment's administrator, counts the figures, which are as they were, wrong ones too, and says
+    how a drill is recorded. `began` is when the restore did, by the monotonic clock.
+    """
     make_administrator(settings)
     database = Database(settings.database, size=1)
     try:
         differences = recount(database).differences
+        backup = drills.backup_of(database, seal.name)
     finally:
         database.close()
+    seconds = round(time.monotonic() - began)
     counts = restored.counts
     write_line(f"restored {seal.name}: {seal.tables['tags'].rows} tags, {counts.get('copied', 0)} objects copied")
     for difference in differences:
         say(f"{difference.scope} {difference.name}: {difference.figure} was {difference.kept}, is {difference.counted}")
     if restored.missing:
         say(f"{len(restored.missing)} objects were missing before the backup, and are missing now")
+    say(
+        "if this is a drill: pull each tag and compare; then tell the registry that the backup is of how many are LOST:"
+    )
+    say(f"  slipway backup drilled {backup} --tags {seal.tables['tags'].rows} --lost LOST --seconds {seconds}")
     if restored.lost:
         raise Failed(f"the backup lacked {len(restored.lost)} objects: their blobs are marked, and pushes heal them")
 

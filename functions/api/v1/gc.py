@@ -15,6 +15,7 @@ from functions.api.web.errors import ResourceExists
 from functions.api.web.responses import answer, json_response, unavailable
 from functions.api.web.rows import rows
 from functions.registry.metadata.access import audit
+from functions.registry.metadata.backups import drills
 from functions.registry.metadata.checks import upkeep
 from functions.registry.metadata.content import repositories
 from functions.registry.metadata.gc import status
@@ -33,7 +34,7 @@ def get(context: Context, _: GetGc) -> Response:
             "pending_deletion_bytes": status.pending_deletion_bytes(database),
             "failures": rows(status.failures(database)),
             "collected": rows(status.totals(database)),
-            "upkeep": rows([upkeep.get(database)])[0],
+            "upkeep": rows([upkeep.get(database)])[0] | {"drill": drills.last(database)},
         }
     )
 

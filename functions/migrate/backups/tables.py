@@ -34,6 +34,7 @@ COPIED: Final[dict[str, Copied]] = {
     "audit": _CONTENT,
     "background_failures": _CONTENT,
     "background_migrations": Copied(stays=("due_at",)),
+    "backup_drills": _CONTENT,
     # The backup itself was not sealed yet when its rows were read; whatever else was under way has no worker any more.
     "backup_runs": Copied(
         stays=("lease_until",),

@@ -164,9 +164,9 @@ class Importing:
         ]
         flat = [came for level in incoming for came in level]
         if flat:
-            session.batch(content.putting_manifests(incoming))
+            is_whole = content.put_manifests(session, incoming)
             present = set(content.blobs_of(flat)) - self._links.denied
-            if session.all(content.left_out(flat, present)):
+            if not is_whole and session.all(content.left_out(flat, present)):
                 raise Collected
         self._note_problems(session)
         if bulk_steps.deleted_here(session, asked) - dead:

@@ -74,11 +74,12 @@ class Links:
                     for (id_, digest), moment in wanted.items()
                     if (id_, digest) not in dead
                 ]
-                session.count(content.putting_links(incoming))
+                made = session.count(content.putting_links(incoming))
                 if not is_named and bulk_steps.deleted_here(session, wanted) - dead:
                     raise Collected
                 self._deleted |= dead
-                return bulk_steps.unlinked(session, wanted) - dead
+                # What this transaction has put in is there.
+                return bulk_steps.unlinked(session, wanted) - dead if made < len(incoming) else set()
 
             try:
                 left = self._batch.work.database.transaction(work)

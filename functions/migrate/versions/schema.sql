@@ -115,6 +115,7 @@ BEGIN
       FROM changed JOIN repository_usage AS usage USING (repository_id)
      GROUP BY 1, 2 ORDER BY 1, 2
     ON CONFLICT (namespace_id, digest) DO UPDATE SET links = shared.links + excluded.links;
+    IF TG_OP = 'INSERT' THEN RETURN NULL; END IF;
     DELETE FROM namespace_blobs AS shared
      USING (SELECT DISTINCT usage.namespace_id, digest
               FROM changed JOIN repository_usage AS usage USING (repository_id)) AS delta
@@ -244,26 +245,31 @@ CREATE FUNCTION public.describe_manifest() RETURNS trigger
     AS $$
 DECLARE
     document json;
-    config json;
-    layers json;
+    part record;
+    artifact_type text;
+    layer_type text;
+    config_digest text;
 BEGIN
     document := manifest_document(NEW.payload);
-    config := document -> 'config';
-    layers := document -> 'layers';
-    NEW.kind := manifest_kind(media_type_essence(NEW.media_type), media_type_essence(NEW.artifact_type),
-                              media_type_essence(trim('"' FROM (layers #> '{0,mediaType}')::text)));
-    NEW.config_digest := digest_bytes(trim('"' FROM (config -> 'digest')::text));
-    NEW.size := octet_length(NEW.payload) + coalesce((config -> 'size')::text::bigint, 0);
-    IF json_typeof(layers) = 'array' THEN
+    SELECT config, layers, blobs, manifests INTO part
+      FROM json_to_record(CASE json_typeof(document) WHEN 'object' THEN document END)
+           AS named (config json, layers json, blobs json, manifests json);
+    artifact_type := media_type_essence(NEW.artifact_type);
+    layer_type := media_type_essence(trim('"' FROM (part.layers #> '{0,mediaType}')::text));
+    NEW.kind := manifest_kind(media_type_essence(NEW.media_type), artifact_type, layer_type);
+    config_digest := trim('"' FROM (part.config -> 'digest')::text);
+    NEW.config_digest := digest_bytes(config_digest);
+    NEW.size := octet_length(NEW.payload) + coalesce((part.config -> 'size')::text::bigint, 0);
+    IF json_typeof(part.layers) = 'array' THEN
         NEW.size := NEW.size + (SELECT coalesce(sum((layer -> 'size')::text::numeric), 0)
-                                  FROM json_array_elements(layers) AS layer);
+                                  FROM json_array_elements(part.layers) AS layer);
     END IF;
-    IF json_typeof(document -> 'blobs') = 'array' THEN
+    IF json_typeof(part.blobs) = 'array' THEN
         NEW.size := NEW.size + (SELECT coalesce(sum((blob -> 'size')::text::numeric), 0)
-                                  FROM json_array_elements(document -> 'blobs') AS blob);
+                                  FROM json_array_elements(part.blobs) AS blob);
     END IF;
-    IF json_typeof(document -> 'manifests') = 'array' THEN
-        NEW.size := NEW.size + listed_bytes(NEW.repository_id, document -> 'manifests');
+    IF json_typeof(part.manifests) = 'array' THEN
+        NEW.size := NEW.size + listed_bytes(NEW.repository_id, part.manifests);
     END IF;
     RETURN NEW;
 EXCEPTION WHEN statement_too_complex OR numeric_value_out_of_range OR data_exception THEN
@@ -281,12 +287,14 @@ END $$;
 
 CREATE FUNCTION public.digest_bytes(digest text) RETURNS bytea
     LANGUAGE sql IMMUTABLE
-    AS $_$
+    AS $$
     SELECT CASE
-           WHEN digest ~ '^sha256:[0-9a-f]{64}$' THEN '\x01'::bytea || decode(substr(digest, 8), 'hex')
-           WHEN digest ~ '^sha512:[0-9a-f]{128}$' THEN '\x02'::bytea || decode(substr(digest, 8), 'hex')
+           WHEN length(digest) = 71 AND starts_with(digest, 'sha256:') AND substr(digest, 8) !~ '[^0-9a-f]'
+           THEN '\x01'::bytea || decode(substr(digest, 8), 'hex')
+           WHEN length(digest) = 135 AND starts_with(digest, 'sha512:') AND substr(digest, 8) !~ '[^0-9a-f]'
+           THEN '\x02'::bytea || decode(substr(digest, 8), 'hex')
            END
-$_$;
+$$;
 
 CREATE FUNCTION public.digest_text(digest bytea) RETURNS text
     LANGUAGE sql IMMUTABLE
@@ -859,6 +867,11 @@ CREATE FUNCTION public.manifest_kind(media_type text, artifact_type text, layer_
     SELECT CASE
            WHEN media_type IN ('application/vnd.oci.image.index.v1+json',
                                'application/vnd.docker.distribution.manifest.list.v2+json') THEN 'index'
+           WHEN artifact_type IN ('application/vnd.oci.image.config.v1+json',
+                                  'application/vnd.docker.container.image.v1+json')
+            AND layer_type IN ('application/vnd.oci.image.layer.v1.tar', 'application/vnd.oci.image.layer.v1.tar+gzip',
+                               'application/vnd.oci.image.layer.v1.tar+zstd',
+                               'application/vnd.docker.image.rootfs.diff.tar.gzip') THEN 'image'
            WHEN artifact_type = 'application/vnd.cncf.helm.config.v1+json' THEN 'chart'
            WHEN artifact_type ~ '^application/vnd\.(dev\.cosign\.artifact\.sig\.|cncf\.notary\.signature)'
              OR layer_type = 'application/vnd.dev.cosign.simplesigning.v1+json' THEN 'signature'
@@ -1780,6 +1793,30 @@ CREATE TABLE public.background_migrations (
 
 ALTER TABLE public.background_migrations ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.background_migrations_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.backup_drills (
+    id bigint NOT NULL,
+    backup_id bigint NOT NULL,
+    tags integer,
+    lost integer,
+    seconds integer,
+    note text,
+    drilled_by text NOT NULL COLLATE pg_catalog."C",
+    drilled_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT backup_drills_check CHECK (((lost >= 0) AND (lost <= tags))),
+    CONSTRAINT backup_drills_check1 CHECK (((tags IS NULL) = (lost IS NULL))),
+    CONSTRAINT backup_drills_seconds_check CHECK ((seconds >= 0)),
+    CONSTRAINT backup_drills_tags_check CHECK ((tags >= 0))
+);
+
+ALTER TABLE public.backup_drills ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.backup_drills_id_seq
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
@@ -2898,6 +2935,9 @@ ALTER TABLE ONLY public.background_migrations
 ALTER TABLE ONLY public.background_migrations
     ADD CONSTRAINT background_migrations_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.backup_drills
+    ADD CONSTRAINT backup_drills_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.backup_runs
     ADD CONSTRAINT backup_runs_pkey PRIMARY KEY (id);
 
@@ -3162,6 +3202,8 @@ CREATE INDEX audit_refusals ON public.audit USING btree (id) WHERE (outcome = 'd
 
 CREATE INDEX audit_resource ON public.audit USING btree (resource, id);
 
+CREATE INDEX backup_drills_backups ON public.backup_drills USING btree (backup_id, id);
+
 CREATE INDEX backup_runs_kinds ON public.backup_runs USING btree (kind, id);
 
 CREATE INDEX backup_runs_names ON public.backup_runs USING btree (name);
@@ -3384,13 +3426,13 @@ CREATE INDEX tag_rules_namespace ON public.tag_rules USING btree (namespace, "po
 
 CREATE INDEX tags_manifest ON public.tags USING btree (manifest_id);
 
+CREATE INDEX tags_newest ON public.tags USING btree (repository_id, updated_at, name) INCLUDE (manifest_id);
+
 CREATE INDEX tags_pulled ON public.tags USING btree (repository_id, pulled_at, name);
 
 CREATE INDEX tags_pulls ON public.tags USING btree (repository_id, pulls, name);
 
 CREATE INDEX tags_size ON public.tags USING btree (repository_id, size, name);
-
-CREATE INDEX tags_updated ON public.tags USING btree (repository_id, updated_at, name);
 
 CREATE INDEX trusted_publishers_claims ON public.trusted_publishers USING gin (claims jsonb_path_ops);
 
@@ -3554,6 +3596,9 @@ CREATE TRIGGER withdraw AFTER DELETE ON public.manifests REFERENCING OLD TABLE A
 
 ALTER TABLE ONLY public.background_failures
     ADD CONSTRAINT background_failures_migration_id_fkey FOREIGN KEY (migration_id) REFERENCES public.background_migrations(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.backup_drills
+    ADD CONSTRAINT backup_drills_backup_id_fkey FOREIGN KEY (backup_id) REFERENCES public.backup_runs(id);
 
 ALTER TABLE ONLY public.blob_reviews
     ADD CONSTRAINT blob_reviews_digest_fkey FOREIGN KEY (digest) REFERENCES public.blobs(digest) ON DELETE CASCADE;

@@ -12,8 +12,8 @@ from typing import Final
 from functions.registry import telemetry
 from functions.registry.metadata.db import Database, MetadataUnavailable, Statement
 
-NEEDED: Final = "pre_0015"
-LATEST_POST: Final = "post_0003"
+NEEDED: Final = "pre_0018"
+LATEST_POST: Final = "post_0004"
 _AGAIN_SECONDS: Final = 5.0
 
 # Of each line the last revision that was applied. A line's revisions sort by their names.

@@ -9,6 +9,7 @@ import pytest
 from werkzeug.test import Client
 
 from functions.registry.metadata.access import grants, principals
+from functions.registry.metadata.backups import drills
 from functions.registry.metadata.backups import runs as backups
 from functions.registry.metadata.checks import checks, findings
 from functions.registry.metadata.checks.vocabulary import Found
@@ -16,6 +17,7 @@ from functions.registry.metadata.imports import sources
 from functions.registry.metadata.imports.sources import NewSource
 from functions.registry.metadata.retention import runs
 from tests.api.console.browser import Browser, text_of
+from tests.backups.rows import sealed
 from tests.metadata.build import query
 from tests.retention.conftest import age, put_policy
 from tests.security.people import Guarded
@@ -162,6 +164,28 @@ def test_checks_findings_and_backups_are_told(browser: Browser, registry: Regist
     assert "waiting" in browser.page(SAFETY)
     refused = browser.send(SAFETY, do="backup")
     assert "SLIPWAY_BACKUPS is not set" in refused.text
+
+
+def test_the_last_drill_is_told_with_what_was_lost(browser: Browser, registry: Registry) -> None:
+    database = registry.services.database
+    pages = (SAFETY, "/console/operations")
+    backup = sealed(database)
+    for page in pages:
+        told = text_of(browser.page(page))
+        assert "never : docs/backup.md says how" in told, told
+        assert "slipway backup drilled ID" in told
+    drills.add(database, backup, "user:ann", tags=240, lost=0, seconds=900, note="<staging>")
+    for page in pages:
+        told = text_of(browser.page(page))
+        assert f"backup {backup}, by user:ann, none of 240 tags lost" in told, told
+        assert "(&lt;staging&gt;)" in browser.page(page)
+        assert "docs/backup.md says how" not in told
+    drills.add(database, backup, "user:ann", tags=1204, lost=1)
+    for page in pages:
+        assert "1 of 1,204 tags lost" in text_of(browser.page(page))
+    drills.add(database, backup, "user:ann")
+    for page in pages:
+        assert "without a word of what was lost" in text_of(browser.page(page))
 
 
 def test_an_import_says_how_far_it_is_and_is_paused(browser: Browser, registry: Registry) -> None:

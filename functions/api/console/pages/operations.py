@@ -1,4 +1,4 @@
-"""Whether it is well: the garbage collection, the last check and backup, and quotas."""
+"""Whether it is well: the garbage collection, the last check, backup and drill, and quotas."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from functions.api.console.route import Answer
 from functions.api.console.saying import redirect_saying, said_in
 from functions.api.console.visitor import Visit
 from functions.api.route import Query
+from functions.registry.metadata.backups import drills
 from functions.registry.metadata.checks import findings, upkeep
 from functions.registry.metadata.db import Call
 from functions.registry.metadata.gc import status
@@ -29,8 +30,8 @@ _LEVELS: Final = {
 
 
 def show(visit: Visit, _: re.Match[str], query: Query) -> Answer:
-    calls: list[Call[Any]] = [*status.reading(), quotas.listing(Part(_MOST)), upkeep.reading()]
-    queues, pending, failures, totals, quota_rows, kept = visit.ask_as_administrator(calls)
+    calls: list[Call[Any]] = [*status.reading(), quotas.listing(Part(_MOST)), upkeep.reading(), drills.reading()]
+    queues, pending, failures, totals, quota_rows, kept, drilled = visit.ask_as_administrator(calls)
     values = {
         "queues": queues,
         "levels": _LEVELS,
@@ -39,6 +40,7 @@ def show(visit: Visit, _: re.Match[str], query: Query) -> Answer:
         "totals": [total for total in totals if total.rows][:14],
         "quotas": quota_rows[:_MOST],
         "upkeep": kept[0],
+        "drill": drilled[0] if drilled else None,
         "most": findings.MOST_COUNTED,
         "is_overdue": any(queue.overdue for queue in queues),
         "tab": "collection",

@@ -1,4 +1,4 @@
-"""Whether all is there, and whether it could be brought back: checks, what they found, backups."""
+"""Whether all is there, and whether it could be brought back: checks, what they found, backups and drills."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from functions.api.console.saying import redirect_saying, said_in
 from functions.api.console.visitor import Visit
 from functions.api.route import Query, choice_of
 from functions.api.web.errors import ParameterInvalid
-from functions.registry.metadata.backups import runs
+from functions.registry.metadata.backups import drills, runs
 from functions.registry.metadata.checks import checks, findings
 from functions.registry.metadata.checks.vocabulary import DAMAGE, KINDS
 from functions.registry.metadata.db import Call
@@ -70,8 +70,9 @@ def _page(visit: Visit, query: Query, said: str = "", error: str = "") -> Page:
         findings.listing(kind, 0, _SIZE),
         runs.listing(["backup"], _NEWEST, _FEW),
         runs.listing(["verification"], _NEWEST, 1),
+        drills.reading(),
     ]
-    checked, counted, found, backups, verified = visit.ask_as_administrator(calls)
+    checked, counted, found, backups, verified, drilled = visit.ask_as_administrator(calls)
     values = {
         "checks": checked[:_FEW],
         "counts": {each.kind: each.count for each in counted},
@@ -84,6 +85,7 @@ def _page(visit: Visit, query: Query, said: str = "", error: str = "") -> Page:
         "backups": backups[:_FEW],
         "sealed": next((run for run in backups if run.state == "sealed"), None),
         "verified": verified[0] if verified else None,
+        "drill": drilled[0] if drilled else None,
         "backs_up": bool(visit.services.settings.backups),
         "tab": "safety",
         "said": said,

@@ -62,13 +62,13 @@ def add(context: Context, _: AddBackup) -> Response:
         raise ResourceExists("something is being done about backups already: one thing at a time") from under_way
     registry_changed(context, f"backup.{kind}", services.settings.backups, None, run=asked, **fields)
     services.work_trigger.publish()
-    response = answer(rows([_known(context, asked)])[0], HTTPStatus.ACCEPTED)
+    response = answer(rows([known(context, asked)])[0], HTTPStatus.ACCEPTED)
     response.headers["Location"] = f"/api/v1/backups/{asked}"
     return response
 
 
 def get(context: Context, route: GetBackup) -> Response:
-    return answer(rows([_known(context, route.id)])[0])
+    return answer(rows([known(context, route.id)])[0])
 
 
 def _options(context: Context, kind: RunKind, fields: dict[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -76,7 +76,7 @@ def _options(context: Context, kind: RunKind, fields: dict[str, Any]) -> tuple[s
     if kind == "verification":
         if "backup" not in fields:
             raise ParameterInvalid("backup is missing: the id of the one to verify")
-        verified = _known(context, fields["backup"])
+        verified = known(context, fields["backup"])
         if verified.state != "sealed":
             raise ParameterInvalid(f"backup {verified.id} is {verified.state}: only one that is sealed can be verified")
         return verified.name, {"sample": fields.get("sample", 0)}
@@ -88,7 +88,8 @@ def _options(context: Context, kind: RunKind, fields: dict[str, Any]) -> tuple[s
     return "", {}
 
 
-def _known(context: Context, run_id: int) -> Run:
+def known(context: Context, run_id: int) -> Run:
+    """Returns it, or raises ResourceUnknown."""
     found = runs.get(context.services.database, run_id)
     if found is None:
         raise ResourceUnknown("no such backup")

@@ -10,9 +10,10 @@ from functions.api.route import plain
 from functions.api.v1.backups import paths, routes
 
 if TYPE_CHECKING:
-    from functions.api.v1.backups import backups
+    from functions.api.v1.backups import backups, drills
 else:
     backups = Later("functions.api.v1.backups.backups")
+    drills = Later("functions.api.v1.backups.drills")
 
 ENDPOINTS: Final = (
     Endpoint(
@@ -41,5 +42,14 @@ ENDPOINTS: Final = (
         handler=backups.get,
         permission=Administrator(),
         action="backup.get",
+    ),
+    Endpoint(
+        method="POST",
+        path=paths.DRILLS,
+        route=routes.AddDrill,
+        parse=paths.add_drill,
+        handler=drills.add,
+        permission=Administrator(),
+        action="backup.drill",
     ),
 )

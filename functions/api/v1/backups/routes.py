@@ -25,3 +25,10 @@ class AddBackup(Route):
 @dataclass(frozen=True, slots=True)
 class GetBackup(Route):
     id: int
+
+
+@dataclass(frozen=True, slots=True)
+class AddDrill(Route):
+    """Records that the backup was brought back elsewhere, and what came of it."""
+
+    id: int

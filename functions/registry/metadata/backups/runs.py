@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from functions.registry.metadata.backups import holds
+from functions.registry.metadata.backups import drills, holds
 from functions.registry.metadata.backups.vocabulary import Claim, Run, RunKind, RunState
 from functions.registry.metadata.db import Call, Conflict, Database, Session, Statement, compose
 
@@ -26,9 +26,13 @@ class HoldEnded(Exception):
     """The hold ended before it was renewed: objects may have been deleted that the rows name."""
 
 
-_RUN: Final = """
-    id, kind, state, destination, name, options, snapshot_at, counts, cardinality(missing), error, created_at, ended_at
-"""
+_RUN: Final = compose(
+    """
+    id, kind, state, destination, name, options, snapshot_at, counts, cardinality(missing), error, created_at,
+    ended_at, $drill
+    """,
+    drill=drills.OF_THE_RUN,
+)
 
 _GET: Final = Statement("backups_get", Run, compose("SELECT $run FROM backup_runs WHERE id = :id", run=_RUN))
 

@@ -12,7 +12,9 @@ RunState = Literal["waiting", "copying", "sealed", "done", "failed", "pruned"]
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One thing that is or was done, as people see it. `missing` counts objects that the registry's bucket lacked."""
+    """One thing that is or was done, as people see it. `missing` counts objects that the registry's bucket lacked;
+    `drill` is the last one that brought this backup back, None if there was none.
+    """
 
     id: int
     kind: RunKind
@@ -26,6 +28,7 @@ class Run:
     error: str | None
     created_at: datetime
     ended_at: datetime | None
+    drill: dict[str, Any] | None
 
 
 @dataclass(slots=True)

@@ -52,6 +52,7 @@ _ADOPT: Final = Statement(
     )
     SELECT object_name FROM pending WHERE is_leaving
     """,
+    is_hot=True,
 )
 
 # Named before it is written, so that a crash leaves nothing that no row tells of.
@@ -73,6 +74,7 @@ _UNKNOWN: Final = Statement(
     SELECT named.digest FROM unnest(CAST(:digests AS bytea[])) AS named (digest)
      WHERE NOT EXISTS (SELECT FROM blobs WHERE blobs.digest = named.digest)
     """,
+    is_hot=True,
 )
 
 

@@ -111,6 +111,7 @@ _CLAIM: Final = Statement(
     RETURNING claimed.id, claimed.path, claimed.name, claimed.repository_id, claimed.state, claimed.lease,
               claimed.objects, claimed.attempts, claimed.compared_at
     """,
+    is_hot=True,
 )
 
 _PUT_OFF: Final = Statement(
@@ -174,7 +175,9 @@ _LEAVE_PLACE: Final = Statement(
 )
 
 # Whoever waits for a lock: a worker gives way to them.
-_WAITING: Final = Statement("imports_waiting_sessions", int, "SELECT count(*) FROM pg_locks WHERE NOT granted")
+_WAITING: Final = Statement(
+    "imports_waiting_sessions", int, "SELECT count(*) FROM pg_locks WHERE NOT granted", is_hot=True
+)
 
 
 def take_place(db: Database, source_id: int, seconds: float) -> Place | None:

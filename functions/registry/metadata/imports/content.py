@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from functions.registry.metadata.db import Call, Statement
+from functions.registry.metadata.db import Call, Session, Statement
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.manifest import Manifest
 
@@ -61,6 +61,7 @@ _PUT_LINKS: Final = Statement(
      ORDER BY linked.repository_id, blobs.digest
     ON CONFLICT (repository_id, digest) DO NOTHING
     """,
+    is_hot=True,
 )
 
 # What an index lists is in a statement before it: its size is that of its children.
@@ -78,13 +79,17 @@ _PUT_MANIFESTS: Final = Statement(
      ORDER BY came.repository_id, came.digest
     ON CONFLICT (repository_id, digest) DO NOTHING
     """,
+    is_hot=True,
 )
 
+# Looked up one by one: the planner, whose figures are of a smaller table, would read all of it.
 _NAMED: Final = """
     unnest(CAST(:repository_ids AS bigint[]), CAST(:parents AS bytea[]), CAST(:digests AS bytea[]),
            CAST(:may_be_blob AS boolean[]), CAST(:may_be_child AS boolean[]))
            AS named (repository_id, parent, digest, may_be_blob, may_be_child)
-      JOIN manifests AS parent ON parent.repository_id = named.repository_id AND parent.digest = named.parent
+     CROSS JOIN LATERAL (SELECT id, repository_id FROM manifests
+                          WHERE manifests.repository_id = named.repository_id AND manifests.digest = named.parent
+                         OFFSET 0) AS parent
 """
 
 _PUT_BLOBS: Final = Statement(
@@ -94,7 +99,9 @@ _PUT_BLOBS: Final = Statement(
     INSERT INTO manifest_blobs (manifest_id, repository_id, digest)
     SELECT parent.id, link.repository_id, link.digest
       FROM {_NAMED}
-      JOIN repository_blobs AS link ON link.repository_id = named.repository_id AND link.digest = named.digest
+     CROSS JOIN LATERAL (SELECT repository_id, digest FROM repository_blobs AS link
+                          WHERE link.repository_id = named.repository_id AND link.digest = named.digest
+                         OFFSET 0) AS link
      WHERE named.may_be_blob
        AND NOT (named.may_be_child AND EXISTS (
            SELECT FROM manifests AS child
@@ -102,6 +109,7 @@ _PUT_BLOBS: Final = Statement(
      ORDER BY link.digest, parent.id
     ON CONFLICT (manifest_id, digest) DO NOTHING
     """,  # noqa: S608  # a constant of this module
+    is_hot=True,
 )
 
 _PUT_CHILDREN: Final = Statement(
@@ -111,11 +119,14 @@ _PUT_CHILDREN: Final = Statement(
     INSERT INTO manifest_children (parent_id, child_id)
     SELECT parent.id, child.id
       FROM {_NAMED}
-      JOIN manifests AS child ON child.repository_id = named.repository_id AND child.digest = named.digest
+     CROSS JOIN LATERAL (SELECT id FROM manifests
+                          WHERE manifests.repository_id = named.repository_id AND manifests.digest = named.digest
+                         OFFSET 0) AS child
      WHERE named.may_be_child
      ORDER BY child.id, parent.id
     ON CONFLICT (parent_id, child_id) DO NOTHING
     """,  # noqa: S608  # as above
+    is_hot=True,
 )
 
 _PUT_SPARSE: Final = Statement(
@@ -133,6 +144,7 @@ _PUT_SPARSE: Final = Statement(
      ORDER BY named.digest, parent.id
     ON CONFLICT (manifest_id, digest) DO NOTHING
     """,  # noqa: S608  # as above
+    is_hot=True,
 )
 
 # What was linked may have been collected before it was named. What an index lists as a manifest may be here as the blob
@@ -149,6 +161,7 @@ _LEFT_OUT: Final = Statement(
      WHERE NOT EXISTS (SELECT FROM manifest_blobs AS kept
                         WHERE kept.manifest_id = manifests.id AND kept.digest = awaited.digest)
     """,
+    is_hot=True,
 )
 
 
@@ -166,20 +179,19 @@ def putting_links(links: Sequence[IncomingLink]) -> Call[int]:
     )
 
 
-def putting_manifests(levels: Sequence[Sequence[IncomingManifest]]) -> list[Call[Any]]:
-    """Puts manifests with what they name; what an index lists is in a level before it, as far as it comes at all."""
-    calls: list[Call[Any]] = [_put(level) for level in levels if level]
-    named = [each for level in levels for came in level for each in _named(came)]
-    if not named:
-        return calls
-    references = {
-        "repository_ids": [each.repository_id for each in named],
-        "parents": [each.parent for each in named],
-        "digests": [each.digest for each in named],
-        "may_be_blob": [each.may_be_blob for each in named],
-        "may_be_child": [each.may_be_child for each in named],
-    }
-    return [*calls, _PUT_BLOBS(**references), _PUT_CHILDREN(**references), _PUT_SPARSE(**references)]
+def put_manifests(session: Session, levels: Sequence[Sequence[IncomingManifest]]) -> bool:
+    """Puts manifests with what they name; what an index lists is in a level before it, as far as it comes at all.
+
+    Returns whether all that they name is held by this transaction's own rows: then they await nothing, and nothing was
+    left out.
+    """
+    named = _all_named(levels)
+    holding = _holding(named)
+    outcomes = session.batch([*map(_put, filter(None, levels)), *holding])
+    if sum(outcome.count for outcome in outcomes[len(outcomes) - len(holding) :]) == len(named):
+        return True
+    session.count(_PUT_SPARSE(**_references(named)))
+    return False
 
 
 def left_out(incoming: Sequence[IncomingManifest], present: Iterable[Digest]) -> Call[Digest]:
@@ -193,6 +205,28 @@ def left_out(incoming: Sequence[IncomingManifest], present: Iterable[Digest]) ->
         parents=[came.digest for came, _ in named],
         digests=[digest for _, digest in named],
     )
+
+
+def _holding(named: Sequence[_Named]) -> list[Call[int]]:
+    """Each reference is held by one of them, at most."""
+    blobs = [each for each in named if each.may_be_blob]
+    children = [each for each in named if each.may_be_child]
+    calls = [_PUT_BLOBS(**_references(blobs))] if blobs else []
+    return [*calls, _PUT_CHILDREN(**_references(children))] if children else calls
+
+
+def _references(named: Sequence[_Named]) -> dict[str, Any]:
+    return {
+        "repository_ids": [each.repository_id for each in named],
+        "parents": [each.parent for each in named],
+        "digests": [each.digest for each in named],
+        "may_be_blob": [each.may_be_blob for each in named],
+        "may_be_child": [each.may_be_child for each in named],
+    }
+
+
+def _all_named(levels: Sequence[Sequence[IncomingManifest]]) -> list[_Named]:
+    return [each for level in levels for came in level for each in _named(came)]
 
 
 def _put(level: Sequence[IncomingManifest]) -> Call[int]:

@@ -11,7 +11,7 @@ from typing import Final
 
 from functions.registry.metadata.db import Call, Statement
 
-_SET: Final = Statement("imports_set_mode", str, "SELECT set_config('slipway.importing', :step, true)")
+_SET: Final = Statement("imports_set_mode", str, "SELECT set_config('slipway.importing', :step, true)", is_hot=True)
 
 
 def linking() -> Call[str]:

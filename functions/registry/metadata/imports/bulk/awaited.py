@@ -12,7 +12,9 @@ from functions.registry.metadata.db import Database, Session, Statement
 from functions.registry.metadata.imports import mode
 
 # What is described anew is no push.
-_DESCRIBING: Final = Statement("imports_describing", str, "SELECT set_config('slipway.describing', 'on', true)")
+_DESCRIBING: Final = Statement(
+    "imports_describing", str, "SELECT set_config('slipway.describing', 'on', true)", is_hot=True
+)
 
 # What an index lists is a child if there is a manifest of that digest, and else a blob. Gives what has changed.
 _KEEP: Final = Statement(
@@ -43,6 +45,7 @@ _KEEP: Final = Statement(
     )
     SELECT DISTINCT manifest_id FROM come WHERE child_id IS NOT NULL ORDER BY manifest_id
     """,
+    is_hot=True,
 )
 
 _DESCRIBE: Final = Statement(

@@ -51,6 +51,7 @@ _HOLD_SOURCE: Final = Statement(
     "imports_hold_source",
     int,
     "SELECT id FROM import_sources WHERE id = :source_id AND state IN ('listing', 'open') FOR SHARE",
+    is_hot=True,
 )
 
 _CREATE_NAMESPACES: Final = Statement(
@@ -62,6 +63,7 @@ _CREATE_NAMESPACES: Final = Statement(
      ORDER BY 1
     ON CONFLICT (name) DO NOTHING
     """,
+    is_hot=True,
 )
 
 # Those that are there are locked, though nothing of them changes: they keep their names until the end.
@@ -77,6 +79,7 @@ _CREATE: Final = Statement(
      ORDER BY new.name COLLATE "C"
     ON CONFLICT (name) DO UPDATE SET created_at = repositories.created_at WHERE false
     """,
+    is_hot=True,
 )
 
 _ATTACH: Final = Statement(
@@ -87,6 +90,7 @@ _ATTACH: Final = Statement(
       FROM repositories AS here
      WHERE old.id = ANY (CAST(:ids AS bigint[])) AND old.repository_id IS NULL AND here.name = old.name
     """,
+    is_hot=True,
 )
 
 _HOLD: Final = Statement(
@@ -99,6 +103,7 @@ _HOLD: Final = Statement(
      ORDER BY here.name
        FOR NO KEY UPDATE OF here
     """,
+    is_hot=True,
 )
 
 # In the statement after the repositories were locked: a deletion of one of them is seen, or waits.
@@ -114,6 +119,7 @@ _FENCE: Final = Statement(
      ORDER BY old.id
        FOR NO KEY UPDATE OF old
     """,
+    is_hot=True,
 )
 
 _HERE: Final = Statement(
@@ -125,6 +131,19 @@ _HERE: Final = Statement(
       JOIN import_repositories AS old ON old.id = asked.id
       JOIN manifests ON manifests.repository_id = old.repository_id AND manifests.digest = asked.digest
     """,
+    is_hot=True,
+)
+
+# Hardly anywhere: of the others nothing more is asked.
+_WITH_DELETED: Final = Statement(
+    "imports_with_deleted",
+    int,
+    """
+    SELECT old.id FROM import_repositories AS old
+     WHERE old.id = ANY (CAST(:ids AS bigint[]))
+       AND EXISTS (SELECT FROM import_deleted AS gone WHERE gone.repository = old.name AND gone.tag = '')
+    """,
+    is_hot=True,
 )
 
 _DELETED: Final = Statement(
@@ -136,6 +155,7 @@ _DELETED: Final = Statement(
       JOIN import_repositories AS old ON old.id = asked.id
       JOIN import_deleted AS gone ON gone.repository = old.name AND gone.tag = '' AND gone.digest = asked.digest
     """,
+    is_hot=True,
 )
 
 _UNLINKED: Final = Statement(
@@ -148,6 +168,7 @@ _UNLINKED: Final = Statement(
      WHERE NOT EXISTS (SELECT FROM repository_blobs AS link
                         WHERE link.repository_id = old.repository_id AND link.digest = asked.digest)
     """,
+    is_hot=True,
 )
 
 
@@ -158,7 +179,10 @@ class _Size:
 
 
 _SIZES: Final = Statement(
-    "imports_blob_sizes", _Size, "SELECT digest, size FROM blobs WHERE digest = ANY (CAST(:digests AS bytea[]))"
+    "imports_blob_sizes",
+    _Size,
+    "SELECT digest, size FROM blobs WHERE digest = ANY (CAST(:digests AS bytea[]))",
+    is_hot=True,
 )
 
 
@@ -207,7 +231,11 @@ def manifests_here(session: Session | Database, asked: Pairs) -> set[tuple[int, 
 
 def deleted_here(session: Session | Database, asked: Pairs) -> set[tuple[int, Digest]]:
     """Returns those that somebody deleted here, and that are not to come back."""
-    return _pairs(session, _DELETED, asked)
+    pairs = list(asked)
+    if not pairs:
+        return set()
+    some = set(session.all(_WITH_DELETED(ids=sorted({id_ for id_, _ in pairs}))))
+    return _pairs(session, _DELETED, (pair for pair in pairs if pair[0] in some))
 
 
 def unlinked(session: Session | Database, asked: Pairs) -> set[tuple[int, Digest]]:

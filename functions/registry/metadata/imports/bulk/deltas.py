@@ -133,6 +133,7 @@ _LOCK: Final = Statement(
      ORDER BY tags.repository_id, tags.name
        FOR UPDATE OF tags
     """,
+    is_hot=True,
 )
 
 Changed = Sequence[tuple[int, ListedTag]]

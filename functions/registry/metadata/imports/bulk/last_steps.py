@@ -41,6 +41,7 @@ _FORGET: Final = Statement(
        AND NOT EXISTS (SELECT FROM unnest(CAST(:kept_ids AS bigint[]), CAST(:kept AS text[])) AS listed (id, name)
                         WHERE listed.id = base.import_id AND listed.name = base.name)
     """,
+    is_hot=True,
 )
 
 _DONE: Final = Statement(
@@ -58,6 +59,7 @@ _DONE: Final = Statement(
            AS done (id, tags, manifests, left_out, links, objects, oldest, newest, compared_at)
      WHERE old.id = done.id
     """,
+    is_hot=True,
 )
 
 # What it has now it had then: nothing of it is a gain of today's. Days that are too old to be kept would be lost again.
@@ -72,6 +74,7 @@ _BASELINE: Final = Statement(
      ORDER BY usage.repository_id
     ON CONFLICT (repository_id, day) DO UPDATE SET bytes = excluded.bytes
     """,
+    is_hot=True,
 )
 
 # Without a tag, whether something reaches them or not: a collection finds that out when they are due. Whoever deletes
@@ -81,12 +84,14 @@ _REVIEW_MANIFESTS: Final = Statement(
     int,
     """
     WITH walked AS MATERIALIZED (
-        SELECT manifests.id
+        SELECT here.id
           FROM import_repositories AS old
-          JOIN manifests ON manifests.repository_id = old.repository_id
-         WHERE old.id = ANY (CAST(:ids AS bigint[])) AND manifests.id > :after
-           AND NOT EXISTS (SELECT FROM tags WHERE tags.manifest_id = manifests.id)
-         ORDER BY manifests.id LIMIT :limit
+         CROSS JOIN LATERAL (SELECT manifests.id FROM manifests
+                              WHERE manifests.repository_id = old.repository_id AND manifests.id > :after
+                                AND NOT EXISTS (SELECT FROM tags WHERE tags.manifest_id = manifests.id OFFSET 0)
+                             OFFSET 0) AS here
+         WHERE old.id = ANY (CAST(:ids AS bigint[]))
+         ORDER BY here.id LIMIT :limit
     ), untagged AS MATERIALIZED (
         SELECT id, repository_id FROM manifests WHERE id = ANY (ARRAY(SELECT id FROM walked))
          ORDER BY id FOR KEY SHARE
@@ -98,6 +103,7 @@ _REVIEW_MANIFESTS: Final = Statement(
     )
     SELECT coalesce(max(id), 0) FROM walked HAVING count(*) = :limit
     """,
+    is_hot=True,
 )
 
 _REVIEW_LINKS: Final = Statement(
@@ -118,6 +124,7 @@ _REVIEW_LINKS: Final = Statement(
     ON CONFLICT (repository_id, digest) DO UPDATE SET review_after = excluded.review_after, event = excluded.event
      WHERE review.review_after < excluded.review_after
     """,
+    is_hot=True,
 )
 
 # There is nothing that could be missing.
@@ -146,6 +153,7 @@ _RELEASE: Final = Statement(
       FROM unnest(CAST(:ids AS bigint[]), CAST(:leases AS bigint[])) AS mine (id, lease)
      WHERE old.id = mine.id AND old.lease = mine.lease AND old.state = 'imported'
     """,
+    is_hot=True,
 )
 
 # What was wrong and is no more: a tag that was mended there, a manifest or a blob that has come since.
@@ -173,6 +181,7 @@ _GONE: Final = Statement(
                  WHERE manifests.repository_id = old.repository_id AND manifests.digest = digest_bytes(known.key))
            END
     """,
+    is_hot=True,
 )
 
 

@@ -84,6 +84,7 @@ _PUT: Final = Statement(
            listed.is_taken
       FROM listed LEFT JOIN import_repositories AS known ON known.source_id = :source_id AND known.path = listed.path
     """,
+    is_hot=True,
 )
 
 # Only forward, whoever comes late; and not where the tags are what is compared with.
@@ -104,6 +105,7 @@ _PUT_TAGS: Final = Statement(
            updated_at = excluded.updated_at
      WHERE base.state = 'listed' AND excluded.generation > base.generation
     """,
+    is_hot=True,
 )
 
 

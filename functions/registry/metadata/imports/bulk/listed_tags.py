@@ -42,6 +42,7 @@ _PUT_BASES: Final = Statement(
                              WHERE old.id = base.import_id AND tags.updated_at = base.updated_at
                                AND manifests.digest = base.digest))
     """,
+    is_hot=True,
 )
 
 # Whoever takes one away locks it before its manifest and before the figures: so does this.
@@ -55,6 +56,7 @@ _LOCK_TAGS: Final = Statement(
      ORDER BY tags.repository_id, tags.name
        FOR UPDATE OF tags
     """,
+    is_hot=True,
 )
 
 
@@ -74,6 +76,7 @@ _SETTLED: Final = Statement(
     SELECT import_id, name, generation FROM import_tags
      WHERE import_id = ANY (CAST(:ids AS bigint[])) AND state <> 'listed'
     """,
+    is_hot=True,
 )
 
 # Whoever fetches one of the others is waited for: what that makes of it is seen.
@@ -89,8 +92,10 @@ _HOLD_SETTLED: Final = Statement(
     )
     SELECT import_id, name, generation FROM held WHERE state <> 'listed'
     """,
+    is_hot=True,
 )
 
+# Looked up one by one: for the planner, whose figures are older, so few are listed that it reads them all.
 _PUT_TAGS: Final = Statement(
     "imports_bulk_put_tags",
     int,
@@ -99,13 +104,19 @@ _PUT_TAGS: Final = Statement(
     SELECT manifests.repository_id, base.name, manifests.id, base.created_at, base.updated_at
       FROM unnest(CAST(:ids AS bigint[]), CAST(:names AS text[])) AS listed (id, name)
       JOIN import_repositories AS old ON old.id = listed.id
-      JOIN import_tags AS base ON base.import_id = old.id AND base.name = listed.name AND base.state = 'listed'
-      JOIN manifests ON manifests.repository_id = old.repository_id AND manifests.digest = base.digest
+     CROSS JOIN LATERAL (SELECT name, digest, created_at, updated_at FROM import_tags
+                          WHERE import_tags.import_id = listed.id AND import_tags.name = listed.name
+                            AND import_tags.state = 'listed'
+                         OFFSET 0) AS base
+     CROSS JOIN LATERAL (SELECT id, repository_id FROM manifests
+                          WHERE manifests.repository_id = old.repository_id AND manifests.digest = base.digest
+                         OFFSET 0) AS manifests
      WHERE NOT EXISTS (SELECT FROM import_deleted AS gone
                         WHERE gone.repository = old.name AND gone.tag = base.name AND gone.digest = '')
      ORDER BY manifests.repository_id, base.name
     ON CONFLICT (repository_id, name) DO NOTHING
     """,
+    is_hot=True,
 )
 
 # A tag that this transaction put in, though somebody has deleted it: seen only now.
@@ -122,6 +133,7 @@ _RISEN: Final = Statement(
      WHERE tags.updated_at = base.updated_at
      LIMIT 1
     """,
+    is_hot=True,
 )
 
 _APPLY: Final = Statement(
@@ -136,6 +148,7 @@ _APPLY: Final = Statement(
       JOIN manifests ON manifests.id = tags.manifest_id
      WHERE base.import_id = old.id AND base.name = listed.name AND base.state = 'listed'
     """,
+    is_hot=True,
 )
 
 Bases = Sequence[tuple[int, ListedTag]]

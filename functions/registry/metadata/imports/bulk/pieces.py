@@ -97,6 +97,7 @@ _CLAIM_RANGE: Final = Statement(
     RETURNING piece.id, piece.source_id, piece.tree, piece.start, piece.stop, piece.cursor, piece.lease,
               piece.attempts
     """,
+    is_hot=True,
 )
 
 _ADVANCE: Final = Statement(
@@ -108,6 +109,7 @@ _ADVANCE: Final = Statement(
            error = NULL
      WHERE id = :id AND lease = :lease
     """,
+    is_hot=True,
 )
 
 _END_RANGE: Final = Statement("imports_end_range", int, "DELETE FROM import_ranges WHERE id = :id AND lease = :lease")

@@ -67,7 +67,7 @@ _IS_BUSY: Final = Statement(
     """,  # noqa: S608  # as above
 )
 
-# But for what is reported: somebody knows of it.
+# But for what is reported: somebody knows of it; and for what was deleted here: it is to stay away.
 _AWAITED: Final = Statement(
     "imports_awaited",
     Awaited,
@@ -79,6 +79,8 @@ _AWAITED: Final = Statement(
        AND NOT EXISTS (SELECT FROM import_problems AS reported
                         WHERE reported.source_id = :id AND reported.repository = old.path
                           AND reported.key = digest_text(awaited.digest) AND reported.gone_at IS NULL)
+       AND NOT EXISTS (SELECT FROM import_deleted AS gone
+                        WHERE gone.repository = old.name AND gone.tag = '' AND gone.digest = awaited.digest)
      ORDER BY old.path, awaited.digest
     """,
 )

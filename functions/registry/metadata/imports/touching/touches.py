@@ -134,8 +134,8 @@ def touch_manifest(db: Database, touch: Touch) -> bool:
         if touch.tag is not None:
             steps.lock_tags(session, standing, [touch.tag])
         incoming = [IncomingManifest(standing.id, digest, fetched.manifest, fetched.payload, fetched.pushed_at)]
-        session.batch(content.putting_manifests([incoming]))
-        if session.all(content.left_out(incoming, touch.present)):
+        is_whole = content.put_manifests(session, [incoming])
+        if not is_whole and session.all(content.left_out(incoming, touch.present)):
             raise BeginAnew
         if steps.deleted_here(session, repository, [digest]):
             raise Ended

@@ -1,0 +1,2 @@
+-- tags_newest has all that it has.
+DROP INDEX CONCURRENTLY IF EXISTS tags_updated;

@@ -1,0 +1,27 @@
+"""A program of the lowest priority has its sessions of the database run at a low one too; others' stay as they are."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import ROOT
+
+_PROGRAM = """
+import os, sys
+from functions.registry.metadata.driver import Connection
+from local.giving_way import give_way
+give_way()
+connection = Connection(sys.argv[1])
+print(os.getpriority(os.PRIO_PROCESS, connection.run([("SELECT pg_backend_pid()", {})])[0].rows[0][0]))
+connection.close()
+"""
+
+
+@pytest.mark.parametrize(("own", "of_its_session"), [(0, 0), (5, 5), (19, 10)])
+def test_a_session_gives_way_as_its_program_does(database_url: str, own: int, of_its_session: int) -> None:
+    command = ["nice", "-n", str(own), sys.executable, "-c", _PROGRAM, database_url]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    assert int(done.stdout) == of_its_session

@@ -1,0 +1,81 @@
+"""Which tests `make test` leaves to `make test-thorough`, and why. `.ci/run` runs both.
+
+What `make test` is for is whoever changes something and waits for it: five minutes on two cores. So here is what
+starts, kills or restores a whole registry for one sentence, and what tries many cases of a thing of which others try a
+few.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+# A folder, a module, or a function of one, with all its cases.
+THOROUGH: Final[dict[str, tuple[str, ...]]] = {
+    "the deployment's texts and its rehearsal: few changes touch them": ("tests/terraform",),
+    "a whole registry is started, and ended or killed, for each": (
+        "tests/faults/test_crashes.py",
+        "tests/local/test_endings.py",
+        "tests/local/test_interrupted.py",
+        "tests/local/test_pieces.py",
+        "tests/local/test_refusals.py",
+    ),
+    "a whole registry is backed up, destroyed and restored for each: those that stay restore every tag": (
+        "tests/backups/test_command_line.py",
+        "tests/backups/test_failing_store.py",
+        "tests/backups/test_holds.py",
+        "tests/backups/test_keeping.py",
+        "tests/backups/test_restoring.py::test_a_backup_that_was_cut_short_is_no_backup",
+        "tests/backups/test_restoring.py::test_a_part_that_is_not_what_it_was_leaves_everything_as_it_is",
+        "tests/backups/test_restoring.py::test_an_object_that_the_backup_lost_is_told_and_forced_past",
+        "tests/backups/test_restoring.py::test_it_comes_back_in_the_schema_that_it_had_and_then_goes_on_to_this_one",
+        "tests/backups/test_restoring.py::test_nothing_is_restored_over_what_somebody_has_pushed",
+        "tests/backups/test_restoring.py::test_of_the_backups_the_one_that_was_restored_is_known_as_sealed",
+        "tests/backups/test_restoring.py::test_what_is_due_waits_for_a_day_at_least",
+        "tests/backups/test_restoring.py::test_what_the_registry_had_lost_before_is_lost_there_too",
+        "tests/backups/test_restoring.py::test_who_may_do_what_comes_back_and_who_was_signed_in_does_not",
+    ),
+    "whole layouts of older registries are moved in, and each page of the recipes is gone through": (
+        "tests/imports/test_broken_layouts.py",
+        "tests/imports/test_former_names.py::test_a_real_layout_tells_the_history_of_every_tag",
+        "tests/imports/test_import.py::test_what_the_old_registry_served_is_served",
+        "tests/imports/test_migrate_page.py",
+        "tests/imports/test_nasty.py::test_a_manifest_that_can_t_be_taken_is_told_and_keeps_no_other",
+    ),
+    "the long way back of an import: killed at any write, compared with what an older registry serves": (
+        "tests/imports/test_export.py::test_killed_at_any_write_it_comes_to_the_same_end",
+    ),
+    "a background migration of many rows, each time from its beginning": (
+        "tests/background/test_gate.py",
+        "tests/background/test_operator.py",
+        "tests/background/test_runner.py",
+        "tests/background/test_standby.py",
+    ),
+    "random steps compared with a model: others tell what each step does": (
+        "tests/metadata/usage/test_trends.py::test_ranks_are_what_one_adds_up_by_hand_whatever_happens",
+        "tests/metadata/usage/test_untagged.py::test_an_untagged_scan_finds_what_one_finds_by_hand",
+        "tests/metadata/usage/test_usage.py::test_a_recount_goes_through_all_there_is_or_says_that_it_has_not",
+        "tests/metadata/usage/test_usage.py::test_counters_stay_exact_whatever_one_client_does",
+        "tests/retention/test_machine.py",
+        "tests/retention/test_random.py::test_what_is_planned_and_what_goes_is_the_models",
+    ),
+    "more schedules of two operations: some of each pair of the collection stay": (
+        "tests/races/test_background.py::test_a_sample_of_schedules_breaks_nothing",
+        "tests/races/test_checks.py::test_a_sample_of_schedules_breaks_nothing",
+        "tests/races/test_events.py::test_a_sample_of_schedules_breaks_nothing",
+        "tests/races/test_imports.py::test_a_sample_of_schedules_breaks_nothing",
+        "tests/races/test_imports.py::test_whoever_dies_or_comes_twice_breaks_nothing",
+        "tests/races/test_pairs.py::test_a_sample_of_schedules_ends_as_the_table_says",
+        "tests/races/test_retention.py::test_a_sample_of_schedules_breaks_nothing",
+        "tests/races/test_undo.py::test_a_sample_of_schedules_breaks_nothing",
+    ),
+    "a limit of time has to pass": (
+        "tests/contract/test_storage_process.py::test_a_chunk_that_hangs_gives_way_to_the_next_request",
+    ),
+    "every example of every command is run": ("tests/cli/test_examples.py::test_examples_do_what_they_say",),
+}
+
+
+def is_thorough(node: str) -> bool:
+    """Says whether the test with this id is left to `make test-thorough`."""
+    named = [each for some in THOROUGH.values() for each in some]
+    return any(node == each or node.startswith((f"{each}/", f"{each}::", f"{each}[")) for each in named)
