@@ -10,7 +10,7 @@ from flask import Request, Response
 
 from functions.api.dispatch import handle
 from functions.api.web import browsers, responses, startup
-from functions.api.web.beneath import read_in_pieces, refuse_in_json, stay_with_connections
+from functions.api.web.beneath import read_in_pieces, refuse_in_json, stay_with_connections, write_in_time
 from functions.registry import telemetry
 from functions.registry.config import Settings, is_in_cloud
 from functions.registry.wiring import services
@@ -18,6 +18,7 @@ from functions.registry.wiring import services
 refuse_in_json()
 read_in_pieces()
 stay_with_connections()
+write_in_time()
 telemetry.take_logging()
 
 

@@ -1,5 +1,5 @@
 """What is set otherwise in the server beneath: how it refuses requests by itself, which would be with pages for people,
-how much of a body it reads at once, and how long a thread stays with a connection.
+how much of a body it reads at once, for how long it writes, and how long a thread stays with a connection.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from gunicorn.http.unreader import SocketUnreader
 from gunicorn.workers.gthread import ThreadWorker
 
 from functions.api.web.browsers import PROTECTION
+from functions.registry.patience import send_all
 
 # As much as functions/api/web/body.py takes at once, unless a setting says otherwise.
 _PIECE_BYTES: Final = 64 << 10
@@ -29,6 +30,15 @@ def read_in_pieces() -> None:
     knows, and copy the rest of that with each piece that is taken: ten times the work.
     """
     SocketUnreader.max_body_chunk = _PIECE_BYTES
+
+
+def write_in_time() -> None:
+    """An answer that is taken little by little ends with its connection from now on, in this process."""
+    util.write = _write
+
+
+def _write(sock: Any, data: bytes, chunked: bool = False) -> None:
+    send_all(sock, b"%X\r\n%b\r\n" % (len(data), data) if chunked else data)
 
 
 def refuse_in_json() -> None:

@@ -25,7 +25,7 @@ from functions.registry import idle
 from functions.registry.metadata.connections import messages
 from functions.registry.metadata.connections.opening import LOCK_SECONDS, SESSION_OF_REQUESTS, open_session
 from functions.registry.metadata.connections.prepared import Plan, PreparedStatements, Step
-from functions.registry.patience import wait_at_most
+from functions.registry.patience import stream_of, wait_at_most
 
 # Settings of the server and of its roles hold from a session's start, and a plan that is kept does not see a table
 # grow: no session lives for ever.
@@ -100,7 +100,7 @@ class Connection:
             self._driver = open_session(url, {**SESSION_OF_REQUESTS, "lock_timeout": f"{lock_seconds}s"}, _Driver)
         except ConnectionFailed as error:
             raise _reason(error) from error
-        wait_at_most(self._driver._usock, ANSWER_SECONDS)  # noqa: SLF001
+        self._driver.wait_at_most(ANSWER_SECONDS)
         self._driver.message_types |= {
             DATA_ROW: self._data_row,
             _ROW_DESCRIPTION: self._row_description,
@@ -141,11 +141,11 @@ class Connection:
     @contextmanager
     def patient(self) -> Iterator[None]:
         """In it, an answer may take as long as a request may."""
-        wait_at_most(self._driver._usock, LONGEST_ANSWER_SECONDS)  # noqa: SLF001
+        self._driver.wait_at_most(LONGEST_ANSWER_SECONDS)
         try:
             yield
         finally:
-            wait_at_most(self._driver._usock, ANSWER_SECONDS)  # noqa: SLF001
+            self._driver.wait_at_most(ANSWER_SECONDS)
 
     def can_be_trusted(self) -> bool:
         """Is false if it was idle for long, or is old; nor if the server has closed it: nothing else makes it
@@ -242,6 +242,14 @@ class _Driver(pg8000.native.Connection):  # type: ignore[misc]  # the driver has
             with suppress(AttributeError, OSError):  # there may be none yet, or no more
                 self._usock.close()
             raise
+        # Nothing is in the one that the driver made: the server has said that it is ready.
+        made: Any = self._sock
+        self._sock: Any = stream_of(self._usock)
+        made.close()
+
+    def wait_at_most(self, seconds: int) -> None:
+        """Has an answer that takes longer raise OSError."""
+        wait_at_most(self._usock, seconds)
 
     def close(self) -> None:
         """Closes what holds bytes that the server no longer takes as well: the interpreter would complain of it later,
