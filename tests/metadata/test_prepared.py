@@ -247,8 +247,11 @@ def test_nobody_notices_that_columns_change_their_type(database_url: str, connec
 
 
 def _wait_for_more(done: list[int], workers: list[Future[None]]) -> None:
-    before = min(done)
-    wait_until(lambda: min(done) > before or any(worker.done() for worker in workers))
+    """Waits until each of them has done more, so that no transaction meets more than one change: it is tried thrice."""
+    before = list(done)
+    wait_until(
+        lambda: all(now > then for now, then in zip(done, before, strict=True)) or any(each.done() for each in workers)
+    )
 
 
 @pytest.fixture
