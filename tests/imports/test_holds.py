@@ -65,7 +65,7 @@ def found(content: bytes) -> FoundBlob:
 def listed(database: Database, source: int, repository: RepositoryName, state: str = "listed") -> None:
     query(
         database,
-        "INSERT INTO import_repositories (source_id, path, name, state) VALUES (:s, :n, :n, :state)",
+        "INSERT INTO import_repositories (source_id, path, name, state, objects) VALUES (:s, :n, :n, :state, 1)",
         s=source,
         n=str(repository),
         state=state,

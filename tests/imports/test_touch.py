@@ -178,6 +178,26 @@ class TestFollow:
         assert registry.get(f"/v2/team/app/manifests/{images[0].digest}").status_code == 200
         assert source
 
+    def test_a_repository_that_came_to_be_there_since_it_was_listed_is_answered(
+        self, registry: Registry, old: OldRegistry
+    ) -> None:
+        """Its tags are told once they are known: until then there is no list, rather than one that lacks some."""
+        source = add(registry.services)
+        sources.set_mode(registry.services.database, source.id, "follow")
+        run(registry.services)
+        image, later = Image(), Image()
+        old.push("team/new", image, "v1", "v2")
+        answer = registry.get("/v2/team/new/manifests/v1")
+        assert (answer.status_code, answer.headers["Docker-Content-Digest"]) == (200, str(image.digest))
+        assert registry.get("/v2/team/new/tags/list").status_code == 503
+        run(registry.services)
+        assert registry.get("/v2/team/new/tags/list").get_json()["tags"] == ["v1", "v2"]
+        old.push("team/newer", later, "v1")
+        assert registry.get("/v2/team/newer/tags/list").status_code == 503
+        run(registry.services)
+        assert registry.get("/v2/team/newer/tags/list").get_json()["tags"] == ["v1"]
+        assert registry.get("/v2/team/newest/manifests/v1").status_code == 404
+
     @pytest.mark.parametrize("reads", [40, pytest.param(1000, marks=pytest.mark.slow)])
     def test_whoever_pulls_here_gets_what_there_is_there_at_that_moment(
         self, registry: Registry, old: OldRegistry, reads: int

@@ -14,7 +14,8 @@ from functions.registry.oci.name import RepositoryName, Tag
 
 @dataclass(frozen=True, slots=True)
 class Old:
-    """A repository of a source. While the source is being listed there may be no row of it: then `id` is None.
+    """A repository of a source. While the source is being listed, and where it decides and the repository came to be
+    since, there may be no row of it: then `id` is None.
 
     `prefix` is None where the source does not lie in this registry's bucket; `is_listed` tells whether all its tags are
     known.
@@ -58,7 +59,7 @@ _FIND: Final = Statement(
     """
     SELECT source.id, source.address, source.prefix, old.id, coalesce(old.path, asked.path), old.state,
            CASE old.state WHEN 'handed_back' THEN 'follow' ELSE import_mode(source.id, :repository) END,
-           source.listed_at IS NOT NULL OR coalesce(old.objects > 0, false)
+           coalesce(old.objects > 0 OR old.state NOT IN ('listed', 'importing'), false)
       FROM import_sources AS source
       JOIN unnest(CAST(:source_ids AS bigint[]), CAST(:paths AS text[])) AS asked (source_id, path)
         ON asked.source_id = source.id
@@ -66,7 +67,9 @@ _FIND: Final = Statement(
      WHERE source.state NOT IN ('added', 'opening', 'sealing', 'sealed') AND source.kind = 'layout'
        AND (source.state <> 'paused' OR source.listed_at IS NOT NULL
             OR EXISTS (SELECT FROM import_ranges WHERE import_ranges.source_id = source.id))
-       AND (old.id IS NOT NULL OR (source.listed_at IS NULL AND asked.path IS NOT NULL))
+       AND (old.id IS NOT NULL
+            OR (asked.path IS NOT NULL
+                AND (source.listed_at IS NULL OR import_mode(source.id, :repository) = 'follow')))
      ORDER BY old.id IS NULL, source.id
     """,
 )
@@ -101,7 +104,7 @@ _REFUSE_FOLLOWED: Final = Statement("imports_refuse_followed", int, "SELECT 1 FR
 
 def find(db: Database, repository: RepositoryName, sources: list[OpenSource]) -> list[Old]:
     """Tells where the repository of that name may lie: one row of a source, or each source that isn't listed to its end
-    yet.
+    yet, or decides about that name.
     """
     found = db.all(
         _FIND(

@@ -62,7 +62,8 @@ _NOTE: Final = Statement(
     """
     INSERT INTO import_repositories (source_id, path, name, asked_at)
     SELECT id, :path, :name, now() FROM import_sources
-     WHERE id = :source_id AND listed_at IS NULL AND state NOT IN ('added', 'opening', 'sealing', 'sealed')
+     WHERE id = :source_id AND (listed_at IS NULL OR import_mode(id, :name) = 'follow')
+       AND state NOT IN ('added', 'opening', 'sealing', 'sealed')
     ON CONFLICT DO NOTHING
     """,
 )
