@@ -22,8 +22,11 @@ THOROUGH: Final[dict[str, tuple[str, ...]]] = {
     "a whole registry is backed up, destroyed and restored for each: those that stay restore every tag": (
         "tests/backups/test_command_line.py",
         "tests/backups/test_failing_store.py",
-        "tests/backups/test_holds.py",
-        "tests/backups/test_keeping.py",
+        "tests/backups/test_holds.py::test_a_backup_that_is_killed_at_any_step_is_whole_or_none",
+        "tests/backups/test_keeping.py::test_a_backup_is_verified",
+        "tests/backups/test_keeping.py::test_pruned_are_backups_that_need_not_be_kept_and_what_they_alone_name",
+        "tests/backups/test_keeping.py::test_what_a_backup_has_lost_is_found",
+        "tests/backups/test_keeping.py::test_what_a_destination_keeps_is_told",
         "tests/backups/test_restoring.py::test_a_backup_that_was_cut_short_is_no_backup",
         "tests/backups/test_restoring.py::test_a_part_that_is_not_what_it_was_leaves_everything_as_it_is",
         "tests/backups/test_restoring.py::test_an_object_that_the_backup_lost_is_told_and_forced_past",
