@@ -16,7 +16,6 @@ THOROUGH: Final[dict[str, tuple[str, ...]]] = {
         "tests/faults/test_crashes.py",
         "tests/local/test_endings.py",
         "tests/local/test_interrupted.py",
-        "tests/local/test_pieces.py",
         "tests/local/test_refusals.py",
     ),
     "a whole registry is backed up, destroyed and restored for each: those that stay restore every tag": (
