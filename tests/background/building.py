@@ -80,15 +80,21 @@ _BEYOND: Final = of_tests(
     SELECT name FROM tags
      WHERE (repository_id, name) > (CAST(CAST(:after AS jsonb) ->> 0 AS bigint), CAST(:after AS jsonb) ->> 1)
        AND (repository_id, name) <= (CAST(CAST(:upto AS jsonb) ->> 0 AS bigint), CAST(:upto AS jsonb) ->> 1)
+     ORDER BY repository_id, name
     """,
 )
+
+
+def names_between(session: Session, after: str, upto: str) -> list[str]:
+    """Returns the tags of a batch, in the order in which it goes through them."""
+    return session.all(_BEYOND(after=after, upto=upto))
 
 
 def failing(fails: Callable[[list[str]], bool], error: Callable[[], Exception]) -> dict[str, Job]:
     """The migration of tags, but that it fails for some of their names: once, or each time."""
 
     def fill(session: Session, after: str, upto: str) -> None:
-        if fails(session.all(_BEYOND(after=after, upto=upto))):
+        if fails(names_between(session, after, upto)):
             raise error()
         tag_subjects.fill(session, after, upto)
 

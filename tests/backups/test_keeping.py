@@ -109,6 +109,16 @@ def test_pruned_are_backups_that_need_not_be_kept_and_what_they_alone_name(
     assert backups.do("verification", kept.name, sample=100).state == "done"
 
 
+def test_an_object_that_no_list_names_goes_once_it_is_no_longer_young(backups: Backups) -> None:
+    """A backup that is being made relies on what it found there, before its list says so."""
+    layout.write(backups.store, f"{layout.OBJECTS}blobs/unnamed", b"whose was it?")
+    assert backups.do("prune", keep={"d": 1}).counts["objects"] == 0
+    assert len(backups.names(layout.OBJECTS)) == 1
+    with mock.patch.object(keeping, "YOUNG", timedelta(0)):
+        assert backups.do("prune", keep={"d": 1}).counts["objects"] == 1
+    assert backups.names(layout.OBJECTS) == []
+
+
 def test_nothing_goes_while_a_list_can_not_be_read(backups: Backups, registry: Registry) -> None:
     registry.push_image("a/b", "v1")
     made = backups.make()

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from functions.gc.run import run as collect
 from functions.migrate.checks import repair
+from functions.migrate.checks.working import Work
 from functions.registry.metadata.checks import manifests, mending
+from functions.registry.metadata.checks.mending import Noted
 from functions.registry.oci.digest import Digest
 from tests.checks.vandal import Vandal
 from tests.metadata.build import value
@@ -155,6 +159,24 @@ def test_an_object_that_somebody_restored_is_served_again(registry: Registry, va
     vandal.run("UPDATE blobs SET damaged_at = now(), crc32c = NULL")
     vandal.check(repair=True)
     assert registry.get(f"/v2/demo/app/blobs/{image.blob_digests[1]}").status_code == 404
+
+
+def test_an_object_that_somebody_restores_in_the_middle_of_a_repair_is_not_marked(
+    registry: Registry, vandal: Vandal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = registry.push_image("demo/app", "v1")
+    name = vandal.object_of(image.blob_digests[1])
+    content, mark = vandal.content(name), repair._mark
+
+    def late(work: Work, noted: Sequence[Noted]) -> list[Noted]:
+        vandal.put(name, content)
+        return mark(work, noted)
+
+    vandal.take(name)
+    monkeypatch.setattr(repair, "_mark", late)
+    assert vandal.check(repair=True).counts.get("marked", 0) == 0
+    assert vandal.query("SELECT count(*) FROM blobs WHERE damaged_at IS NOT NULL") == [[0]]
+    assert registry.pull_blob("demo/app", image.blob_digests[1]) == content
 
 
 def test_nothing_is_marked_where_too_much_is_gone(

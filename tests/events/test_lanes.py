@@ -1,10 +1,10 @@
-"""Lanes: what it costs to find the next one."""
+"""Lanes: what it costs to find the next one, and whose it is."""
 
 from __future__ import annotations
 
 from functions.registry.metadata.db import Database
 from functions.registry.metadata.events import lanes
-from functions.registry.metadata.events.lanes import Bounds
+from functions.registry.metadata.events.lanes import Bounds, Lane, Result, Sent
 from tests.metadata.build import OpenTransaction, query
 from tests.statements import of_tests
 
@@ -53,3 +53,22 @@ def test_a_claim_reads_the_lanes_that_are_due_and_no_others(database: Database, 
         read = transaction.one_or_none(_READ())
     assert read is not None
     assert read < 1000
+
+
+def test_a_worker_whose_lease_is_over_says_nothing_of_its_lane(database: Database) -> None:
+    """Another one has it, and sends the same again: what that one says holds."""
+    for sql in _FILL:
+        query(database, sql)
+    late = _claim(database)
+    query(database, "UPDATE lanes SET next_at = now() - interval '1 second' WHERE repository_id = 100")
+    taken_over = _claim(database)
+    assert (taken_over.repository_id, taken_over.lease) == (late.repository_id, late.lease + 1)
+    for lane, waiting in ((late, 100), (taken_over, 99)):
+        sent = [Sent(lane.events[0]["id"], "sent", 200, 1, "")]
+        lanes.settle(database, [Result(lane.subscription_id, lane.repository_id, lane.lease, sent, 0.0, 0, True)])
+        assert query(database, "SELECT waiting FROM lanes WHERE repository_id = 100") == [[waiting]]
+
+
+def _claim(database: Database) -> Lane:
+    [lane] = lanes.claim(database, Bounds(lanes=10, lanes_each=10, events=5, seconds=60), {})
+    return lane

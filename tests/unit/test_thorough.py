@@ -31,7 +31,7 @@ def test_nothing_is_named_twice() -> None:
     ("node", "is_left"),
     [
         ("tests/terraform/test_policy.py::test_any", True),
-        ("tests/local/test_pieces.py::test_any[case]", True),
+        ("tests/local/test_endings.py::test_any[case]", True),
         ("tests/retention/test_random.py::test_what_is_planned_and_what_goes_is_the_models[3]", True),
         ("tests/retention/test_random.py::test_verdicts_are_those_of_the_model", False),
         ("tests/terraform_of_others::test_any", False),

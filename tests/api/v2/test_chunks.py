@@ -3,13 +3,44 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
+from typing import Any, Final
 
 import pytest
 
+from functions.registry.blobs.gcs import Bucket
 from functions.registry.metadata.content import upload_parts, uploads
 from functions.registry.oci.digest import Digest
 from functions.registry.oci.name import RepositoryName
+from tests.metadata.build import value
 from tests.support import Registry
+
+# What makes an object in the store, each with the object's name before all else.
+_MAKING: Final = ("create_empty", "start_object", "compose")
+
+
+def test_an_object_is_known_before_anything_is_written_to_it(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever is killed in between leaves nothing in the store that nobody deletes."""
+    known: dict[str, list[int]] = {name: [] for name in _MAKING}
+
+    def watched(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
+        def making(bucket: Bucket, object_name: str, *rest: Any) -> Any:
+            rows = "SELECT count(*) FROM upload_objects WHERE object_name = :name"
+            known[name].append(value(registry.services.database, rows, name=object_name))
+            return original(bucket, object_name, *rest)
+
+        return making
+
+    for name in _MAKING:
+        monkeypatch.setattr(Bucket, name, watched(name, getattr(Bucket, name)))
+    location = registry.start_upload("a/b")
+    for chunk in (b"12345", b"67890"):
+        registry.request("PATCH", location, data=chunk)
+    assert registry.request("PUT", f"{location}?digest={Digest.of(b'1234567890')}").status_code == 201
+    registry.push_blob("a/b", b"")
+    assert known == {"create_empty": [1], "start_object": [1, 1], "compose": [1]}
 
 
 def test_the_status_of_an_upload(registry: Registry) -> None:
