@@ -188,7 +188,7 @@ def put_manifests(session: Session, levels: Sequence[Sequence[IncomingManifest]]
     named = _all_named(levels)
     holding = _holding(named)
     outcomes = session.batch([*map(_put, filter(None, levels)), *holding])
-    # One that may be either could be held as both, where its manifest comes at this moment, and hide another that isn't.
+    # One that may be either could be held as both, where its manifest comes just now, and hide another that isn't.
     is_sure = not any(each.may_be_blob and each.may_be_child for each in named)
     if is_sure and sum(outcome.count for outcome in outcomes[len(outcomes) - len(holding) :]) == len(named):
         return True
