@@ -79,7 +79,12 @@ def receiving() -> Iterator[Receiver]:
         disable_nagle_algorithm = True
 
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            length = int(self.headers.get("Content-Length", 0))
+            body = self.rfile.read(length)
+            if len(body) < length:
+                # The sender died in the middle: nothing has come.
+                self.close_connection = True
+                return
             answer = receiver.take(Received(dict(self.headers.items()), body))
             if answer.is_silent:
                 self.close_connection = True
