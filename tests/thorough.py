@@ -53,6 +53,7 @@ THOROUGH: Final[dict[str, tuple[str, ...]]] = {
         "tests/background/test_standby.py",
     ),
     "random steps compared with a model: others tell what each step does": (
+        "tests/property/moving/test_moving.py",
         "tests/metadata/usage/test_trends.py::test_ranks_are_what_one_adds_up_by_hand_whatever_happens",
         "tests/metadata/usage/test_untagged.py::test_an_untagged_scan_finds_what_one_finds_by_hand",
         "tests/metadata/usage/test_usage.py::test_a_recount_goes_through_all_there_is_or_says_that_it_has_not",
@@ -70,7 +71,17 @@ THOROUGH: Final[dict[str, tuple[str, ...]]] = {
         "tests/races/test_retention.py::test_a_sample_of_schedules_breaks_nothing",
         "tests/races/test_undo.py::test_a_sample_of_schedules_breaks_nothing",
     ),
+    "a check or an upload of a whole registry, killed, cut or as large as one can be": (
+        "tests/checks/test_adopted.py",
+        "tests/checks/test_interrupted.py",
+        "tests/rehearsal/test_uploads.py",
+    ),
     "a limit of time has to pass": (
+        "tests/faults/test_dependencies.py",
+        "tests/faults/test_slow_bodies.py",
+        "tests/imports/remote/test_copying.py::test_one_that_asks_for_rest_is_given_it",
+        "tests/imports/remote/test_hostile.py::test_one_that_is_down_is_not_taken_for_one_that_lacks_something",
+        "tests/imports/remote/test_work.py::test_one_that_is_down_is_come_back_to",
         "tests/contract/test_storage_process.py::test_a_chunk_that_hangs_gives_way_to_the_next_request",
     ),
     "every example of every command is run": ("tests/cli/test_examples.py::test_examples_do_what_they_say",),
