@@ -19,7 +19,9 @@ def main() -> None:
         signal.signal(number, lambda *_: told_to_end.set())
     with FakePubSub(port=arguments.port) as fake:
         print(f"ready {fake.address}", flush=True)
-        told_to_end.wait()
+        # A signal that comes at the moment in which the wait begins does not end it: it is seen after the next one.
+        while not told_to_end.wait(1):
+            pass
 
 
 if __name__ == "__main__":
