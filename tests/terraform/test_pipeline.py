@@ -345,7 +345,7 @@ def test_what_passes_is_said_to_have(pipeline: Pipeline) -> None:
         assert pipeline.run(step, BRANCH="main", TESTED_IN="state").returncode == 0
     assert pipeline.commands() == [
         "git -c safe.directory=. -C . merge-base --is-ancestor c0ffee origin/main",
-        "make -C . test",
+        "make -C . test test-thorough",
         "gcloud storage cp - gs://state/tested/c0ffee",
     ]
 
