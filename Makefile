@@ -71,7 +71,7 @@ format: $(VENV)/.made-dev  ## Format the code
 # Over all cores; ARGS="-n0 tests/api" for one process, as a debugger needs.
 TEST := $(BIN)/python -E -m pytest -n auto --dist worksteal -o faulthandler_timeout=400
 OF_OTHER_TARGETS := clients or clients_more or browser or slow or terraform
-test: $(VENV)/.made-dev  ## Run the tests that take five minutes together (ARGS="-x tests/api")
+test: $(VENV)/.made-dev  ## Run the tests that whoever changes something waits for (ARGS="-x tests/api")
 	@$(TEST) -m "not ($(OF_OTHER_TARGETS) or thorough)" $(ARGS)
 
 test-thorough: $(VENV)/.made-dev  ## Run those that tests/thorough.py names: whole registries ended, restored and moved in, more races

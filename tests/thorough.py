@@ -1,6 +1,6 @@
 """Which tests `make test` leaves to `make test-thorough`, and why. `.ci/run` runs both.
 
-What `make test` is for is whoever changes something and waits for it: five minutes on two cores. So here is what
+What `make test` is for is whoever changes something and waits for it: five to six minutes on two cores. So here is what
 starts, kills or restores a whole registry for one sentence, and what tries many cases of a thing of which others try a
 few.
 """
