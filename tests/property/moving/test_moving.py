@@ -2,7 +2,7 @@
 
 After each step whatever either side could pull by a tag, by the rules of who decides about it, can be pulled from the
 new one with all its blobs; after a last comparison the three-way rule holds for every tag. The long run goes on for
-SLIPWAY_MOVING_STEPS steps, 20,000 if not set.
+SLIPWAY_MOVING_STEPS steps, 20,000 if not set, and tells how far it is (`-s`).
 """
 
 from __future__ import annotations
@@ -25,4 +25,5 @@ def test_nothing_is_lost_on_the_way(moving_machine: type[MovingMachine]) -> None
 def test_nothing_is_lost_on_the_way_for_long(moving_machine: type[MovingMachine]) -> None:
     wanted = int(os.environ.get("SLIPWAY_MOVING_STEPS", "20000"))
     while moving_machine.steps < wanted:
-        run(moving_machine, runs=50, steps=40)
+        run(moving_machine, runs=25, steps=40)
+        print(f"{moving_machine.steps:,} of {wanted:,} steps", flush=True)
