@@ -127,7 +127,7 @@ class ActingMachine(RuleBasedStateMachine):
             self.model.new[repository, tag] = None
 
     def _delete_here(self, repository: str, document: Document) -> None:
-        """Deletes it with all tags that name it here, and those of which that was known to be so."""
+        """Deletes it with all tags that name it here, and with those that aren't here yet and are known to name it."""
         path = f"/v2/{repository}/manifests/{document.digest}"
         tagged = self.backstage.tags()
         status = self.registry.request("DELETE", path).status_code
@@ -138,7 +138,7 @@ class ActingMachine(RuleBasedStateMachine):
         remembered = self.backstage.deleted_tags()
         for tag in TAGS:
             named, _ = tagged.get((repository, tag), (None, None))
-            if (repository, tag) in remembered or named == document.digest:
+            if named == document.digest or (named is None and (repository, tag) in remembered):
                 self.model.new[repository, tag] = None
 
     def _forget(self, repository: str) -> None:
