@@ -20,7 +20,15 @@ _NAMES: Final = {
     *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
 }
 # What the caller tells the tests.
-_TOLD: Final = ("SLIPWAY_TEST_", "SLIPWAY_FUZZ_", "SLIPWAY_MACHINE_", "SLIPWAY_TERRAFORM", "SLIPWAY_NGINX", "TF_CLI_")
+_TOLD: Final = (
+    "SLIPWAY_TEST_",
+    "SLIPWAY_FUZZ_",
+    "SLIPWAY_MACHINE_",
+    "SLIPWAY_MOVING_",
+    "SLIPWAY_TERRAFORM",
+    "SLIPWAY_NGINX",
+    "TF_CLI_",
+)
 
 
 def is_foreign(name: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -91,3 +92,11 @@ def test_a_whole_run_is_put_right_before_its_first_test() -> None:
 )
 def test_what_is_foreign(name: str, is_foreign: bool) -> None:
     assert surroundings.is_foreign(name) is is_foreign
+
+
+def test_what_a_test_reads_of_its_caller_is_left_to_it() -> None:
+    """But what runs outside pytest."""
+    files = [path for path in (ROOT / "tests").rglob("*.py") if "conformance" not in path.parts]
+    read = {name for path in files for name in re.findall(r'environ\.get\("(\w+)"', path.read_text())}
+    assert "SLIPWAY_MOVING_STEPS" in read
+    assert not {name for name in read if surroundings.is_foreign(name)}
