@@ -77,21 +77,32 @@ _BASELINE: Final = Statement(
     is_hot=True,
 )
 
+
+@dataclass(frozen=True, slots=True)
+class _Walked:
+    """The last manifest of a part, in the order of repositories and digests."""
+
+    repository_id: int
+    digest: bytes
+
+
 # Without a tag, whether something reaches them or not: a collection finds that out when they are due. Whoever deletes
-# one meanwhile is waited for.
+# one meanwhile is waited for. By digests, for ids of one repository lie among all others'.
 _REVIEW_MANIFESTS: Final = Statement(
     "imports_review_manifests",
-    int,
+    _Walked,
     """
     WITH walked AS MATERIALIZED (
-        SELECT here.id
+        SELECT here.id, here.repository_id, here.digest
           FROM import_repositories AS old
-         CROSS JOIN LATERAL (SELECT manifests.id FROM manifests
-                              WHERE manifests.repository_id = old.repository_id AND manifests.id > :after
+         CROSS JOIN LATERAL (SELECT id, repository_id, digest FROM manifests
+                              WHERE manifests.repository_id = old.repository_id
+                                AND manifests.digest > CASE WHEN old.repository_id = CAST(:repository_id AS bigint)
+                                                            THEN CAST(:digest AS bytea) ELSE '' END
                                 AND NOT EXISTS (SELECT FROM tags WHERE tags.manifest_id = manifests.id OFFSET 0)
-                             OFFSET 0) AS here
-         WHERE old.id = ANY (CAST(:ids AS bigint[]))
-         ORDER BY here.id LIMIT :limit
+                              ORDER BY digest LIMIT :limit) AS here
+         WHERE old.id = ANY (CAST(:ids AS bigint[])) AND old.repository_id >= CAST(:repository_id AS bigint)
+         ORDER BY here.repository_id, here.digest LIMIT :limit
     ), untagged AS MATERIALIZED (
         SELECT id, repository_id FROM manifests WHERE id = ANY (ARRAY(SELECT id FROM walked))
          ORDER BY id FOR KEY SHARE
@@ -101,7 +112,7 @@ _REVIEW_MANIFESTS: Final = Statement(
         ON CONFLICT (manifest_id) DO UPDATE SET review_after = excluded.review_after, event = excluded.event
          WHERE review.review_after < excluded.review_after
     )
-    SELECT coalesce(max(id), 0) FROM walked HAVING count(*) = :limit
+    SELECT repository_id, digest FROM walked ORDER BY repository_id, digest OFFSET :limit - 1
     """,
     is_hot=True,
 )
@@ -237,7 +248,8 @@ def settle(db: Database, done: Sequence[Done], limit: int) -> None:
     """
     ids = [each.id for each in done]
     awaited.keep(db, ids)
-    after: int | None = 0
+    after: _Walked | None = _Walked(0, b"")
     while after is not None:
-        after = db.one_or_none(_REVIEW_MANIFESTS(ids=ids, after=after, limit=limit))
+        where = {"repository_id": after.repository_id, "digest": after.digest}
+        after = db.one_or_none(_REVIEW_MANIFESTS(ids=ids, **where, limit=limit))
     db.batch([_REVIEW_LINKS(ids=ids), _RELEASE(ids=ids, leases=[each.lease for each in done])])

@@ -87,7 +87,8 @@ _PUT: Final = Statement(
     is_hot=True,
 )
 
-# Only forward, whoever comes late; and not where the tags are what is compared with.
+# Only forward, whoever comes late; and not where the tags are what is compared with. Repositories are looked up one by
+# one: for the planner, whose figures are older, a source has so few that it reads them all for each tag.
 _PUT_TAGS: Final = Statement(
     "imports_put_listed_tags",
     int,
@@ -97,8 +98,10 @@ _PUT_TAGS: Final = Statement(
       FROM unnest(CAST(:paths AS text[]), CAST(:names AS text[]), CAST(:digests AS bytea[]),
                   CAST(:generations AS bigint[]), CAST(:created AS timestamptz[]), CAST(:updated AS timestamptz[]))
            AS listed (path, name, digest, generation, created_at, updated_at)
-      JOIN import_repositories AS known
-        ON known.source_id = :source_id AND known.path = listed.path AND known.state IN ('listed', 'importing')
+     CROSS JOIN LATERAL (SELECT id FROM import_repositories AS old
+                          WHERE old.source_id = :source_id AND old.path = listed.path
+                            AND old.state IN ('listed', 'importing')
+                         OFFSET 0) AS known
      ORDER BY known.id, listed.name
     ON CONFLICT (import_id, name) DO UPDATE
        SET digest = excluded.digest, generation = excluded.generation, created_at = excluded.created_at,
