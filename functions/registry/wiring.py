@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 # How long a client that waits for an answer lets the store look for something.
 _TOUCH_SECONDS: Final = 10.0
 # How long a thread that computes keeps the others waiting, each time that one of them has something to do: a pull has
-# several such moments, beside somebody's megabytes of JSON. Python's own is five times as long; with a shorter one than
-# this, threads that wait look again and again whether it is over, which pulls pay for that are many at once.
-_TURN_SECONDS: Final = 0.001
+# several such moments, beside somebody's megabytes of JSON. Python's own is ten times as long. Threads that wait look
+# again and again whether it is over, which pulls pay for that are many at once (docs/performance.md).
+_TURN_SECONDS: Final = 0.0005
 
 
 @dataclass(frozen=True, slots=True)
