@@ -23,7 +23,7 @@ def give_way() -> None:
     in the kernel's idle class if that is the process's (sched(7)).
     """
     priority = min(_MOST, os.getpriority(os.PRIO_PROCESS, 0))
-    is_idle = os.sched_getscheduler(0) == os.SCHED_IDLE
+    is_idle = hasattr(os, "SCHED_IDLE") and os.sched_getscheduler(0) == os.SCHED_IDLE
     if priority <= 0 and not is_idle:
         return
     note = CoreConnection.handle_BACKEND_KEY_DATA

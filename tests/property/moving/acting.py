@@ -120,7 +120,7 @@ class ActingMachine(RuleBasedStateMachine):
         self.model.new[repository, tag] = document
 
     def _untag_here(self, repository: str, tag: str) -> None:
-        """The older registry decides about what has been listed of it: what it got since, and this one too, is ours."""
+        """The older registry decides about repositories that were listed; any other may be written to here."""
         is_listed = repository in self.backstage.states()
         status = self.registry.request("DELETE", f"/v2/{repository}/manifests/{tag}").status_code
         assert status in (202, 404, 405)
