@@ -76,6 +76,7 @@ def server(threads: int, serve: Callable[[], None]) -> Iterator[tuple[Worker, in
         yield worker, listener.getsockname()[1]
     finally:
         worker.alive = False
+        worker.method_queue.defer(lambda: None)  # it need not wait out its second
         running.join()
         worker.tmp.close()
 
@@ -84,7 +85,10 @@ GET = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
 
 
 def ask(port: int, times: int, request: bytes = GET) -> float:
-    """Asks so often over one connection, without waiting for answers. Returns when the last one was there."""
+    """Asks so often over one connection, without waiting for answers. Returns when the last one was there.
+
+    The worker has closed the connection then: it would rightly give way to the next one, and be handed out once more.
+    """
     with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
         connection.sendall(request * times)
         received = b""
@@ -92,7 +96,10 @@ def ask(port: int, times: int, request: bytes = GET) -> float:
             piece = connection.recv(1 << 16)
             assert piece, received
             received += piece
-    return time.monotonic()
+        answered = time.monotonic()
+        connection.shutdown(socket.SHUT_WR)
+        assert not connection.recv(1)
+    return answered
 
 
 def test_a_thread_stays_with_a_connection_that_asks_again(
