@@ -1,6 +1,6 @@
 """Which tests `make test` leaves to `make test-thorough`, and why. `.ci/run` runs both.
 
-What `make test` is for is whoever changes something and waits for it: five to six minutes on two cores. So here is what
+What `make test` is for is whoever changes something and waits for it: five minutes on two cores. So here is what
 starts, kills or restores a whole registry for one sentence, and what tries many cases of a thing of which others try a
 few.
 """
@@ -11,12 +11,18 @@ from typing import Final
 
 # A folder, a module, or a function of one, with all its cases.
 THOROUGH: Final[dict[str, tuple[str, ...]]] = {
-    "the deployment's texts and its rehearsal: few changes touch them": ("tests/terraform",),
+    "the deployment's texts and its rehearsal: few changes touch them": (
+        "tests/preflight/test_preflight.py::test_a_policy_is_held_against_what_is_deployed",
+        "tests/terraform",
+    ),
     "a whole registry is started, and ended or killed, for each": (
         "tests/faults/test_crashes.py",
         "tests/local/test_endings.py",
         "tests/local/test_interrupted.py",
         "tests/local/test_refusals.py",
+        "tests/local/test_up.py::test_a_child_that_dies_is_named_and_ends_everything_at_once",
+        "tests/local/test_up.py::test_two_runs_on_the_same_data_are_refused_and_so_is_a_reset",
+        "tests/local/test_up.py::test_who_signs_in_is_made_by_the_command_line_and_the_administrators_secret_is_told_of",
     ),
     "a whole registry is backed up, destroyed and restored for each: those that stay restore every tag": (
         "tests/backups/test_command_line.py",
@@ -39,7 +45,7 @@ THOROUGH: Final[dict[str, tuple[str, ...]]] = {
     "whole layouts of older registries are moved in, and each page of the recipes is gone through": (
         "tests/imports/test_broken_layouts.py",
         "tests/imports/test_former_names.py::test_a_real_layout_tells_the_history_of_every_tag",
-        "tests/imports/test_import.py::test_what_the_old_registry_served_is_served",
+        "tests/imports/test_import.py",
         "tests/imports/test_migrate_page.py",
         "tests/imports/test_nasty.py::test_a_manifest_that_can_t_be_taken_is_told_and_keeps_no_other",
     ),
@@ -73,18 +79,26 @@ THOROUGH: Final[dict[str, tuple[str, ...]]] = {
     ),
     "a check or an upload of a whole registry, killed, cut or as large as one can be": (
         "tests/checks/test_adopted.py",
+        "tests/checks/test_beside_load.py",
         "tests/checks/test_interrupted.py",
         "tests/rehearsal/test_uploads.py",
     ),
     "a limit of time has to pass": (
+        "tests/faults/test_cut_bodies.py::test_a_body_that_stops_coming_is_given_up",
         "tests/faults/test_dependencies.py",
+        "tests/faults/test_large_manifests.py::test_a_large_push_has_the_time_of_one_piece_of_a_layer",
         "tests/faults/test_slow_bodies.py",
         "tests/imports/remote/test_copying.py::test_one_that_asks_for_rest_is_given_it",
         "tests/imports/remote/test_hostile.py::test_one_that_is_down_is_not_taken_for_one_that_lacks_something",
         "tests/imports/remote/test_work.py::test_one_that_is_down_is_come_back_to",
+        "tests/metadata/test_blocking.py::test_a_write_waits_three_seconds_for_a_lock_and_a_move_longer",
         "tests/contract/test_storage_process.py::test_a_chunk_that_hangs_gives_way_to_the_next_request",
     ),
-    "every example of every command is run": ("tests/cli/test_examples.py::test_examples_do_what_they_say",),
+    "every example of every command is run, and every route is asked by everybody": (
+        "tests/cli/test_examples.py::test_examples_do_what_they_say",
+        "tests/cli/test_examples.py::test_what_is_given_for_programs_is_the_apis",
+        "tests/security/test_matrix.py::test_the_matrix_is_as_documented",
+    ),
 }
 
 

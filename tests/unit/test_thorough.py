@@ -35,7 +35,7 @@ def test_nothing_is_named_twice() -> None:
         ("tests/retention/test_random.py::test_what_is_planned_and_what_goes_is_the_models[3]", True),
         ("tests/retention/test_random.py::test_verdicts_are_those_of_the_model", False),
         ("tests/terraform_of_others::test_any", False),
-        ("tests/local/test_up.py::test_any", False),
+        ("tests/local/test_pieces.py::test_any", False),
     ],
 )
 def test_a_folder_a_module_and_a_function_are_named_with_all_they_have(node: str, is_left: bool) -> None:
