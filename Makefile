@@ -13,19 +13,24 @@ unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH PYTHONOPTIMIZE PYTHONWARNINGS PIP_
 help:  ## Show what this Makefile can do
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*?## "} {printf "  make %-14s %s\n", $$1, $$2}'
 
+# A lock file names everything; what is used is compiled as it is loaded.
+INSTALL := $(BIN)/python -m pip install --no-user --quiet --disable-pip-version-check --require-hashes --no-deps --no-compile
+
 # The virtual environment is made anew when a lock file changes.
-$(VENV)/.made: requirements/local.txt
+$(VENV)/.made: requirements/pip.txt requirements/local.txt
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) not found: install Python 3.11 or newer, or name it with PYTHON=..."; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: name one with PYTHON=..."; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' || { echo "The venv module is missing: on Debian, apt-get install python3-venv"; exit 1; }
 	@echo "Making $(VENV) ..."
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --no-user --quiet --disable-pip-version-check --require-hashes --requirement requirements/local.txt
+	@$(INSTALL) --requirement requirements/pip.txt
+	@$(INSTALL) --requirement requirements/local.txt
 	@$(BIN)/python -m local.launcher $(BIN)/slipway
 	@touch $@
 
 $(VENV)/.made-dev: requirements/dev.txt $(VENV)/.made
-	@$(BIN)/python -m pip install --no-user --quiet --disable-pip-version-check --require-hashes --requirement requirements/dev.txt
+	@$(INSTALL) --requirement requirements/dev.txt
+	@$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib  # tests take a warning for an error, one of the compiler too
 	@touch $@
 
 setup: $(VENV)/.made  ## Make the virtual environment, with the command line: .venv/bin/slipway

@@ -12,14 +12,15 @@ from typing import Final
 # A folder, a module, or a function of one, with all its cases.
 THOROUGH: Final[dict[str, tuple[str, ...]]] = {
     "the deployment's texts and its rehearsal: few changes touch them": (
-        "tests/preflight/test_preflight.py::test_a_policy_is_held_against_what_is_deployed",
+        "tests/preflight",
         "tests/terraform",
     ),
-    "a whole registry is started, and ended or killed, for each": (
+    "a whole registry is started or filled, and ended or killed, for each": (
         "tests/faults/test_crashes.py",
         "tests/local/test_endings.py",
         "tests/local/test_interrupted.py",
         "tests/local/test_refusals.py",
+        "tests/local/test_seed.py",
         "tests/local/test_up.py::test_a_child_that_dies_is_named_and_ends_everything_at_once",
         "tests/local/test_up.py::test_two_runs_on_the_same_data_are_refused_and_so_is_a_reset",
         "tests/local/test_up.py::test_who_signs_in_is_made_by_the_command_line_and_the_administrators_secret_is_told_of",
@@ -94,9 +95,11 @@ THOROUGH: Final[dict[str, tuple[str, ...]]] = {
         "tests/metadata/test_blocking.py::test_a_write_waits_three_seconds_for_a_lock_and_a_move_longer",
         "tests/contract/test_storage_process.py::test_a_chunk_that_hangs_gives_way_to_the_next_request",
     ),
-    "every example of every command is run, and every route is asked by everybody": (
+    "all there is is gone through: examples, routes as everybody, triggers, the tables of the official suite": (
         "tests/cli/test_examples.py::test_examples_do_what_they_say",
         "tests/cli/test_examples.py::test_what_is_given_for_programs_is_the_apis",
+        "tests/conformance/test_classic.py",
+        "tests/metadata/test_rights.py::test_all_that_may_happen_to_a_repository_may_be_done_by_the_api",
         "tests/security/test_matrix.py::test_the_matrix_is_as_documented",
     ),
 }
