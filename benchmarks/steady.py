@@ -69,7 +69,7 @@ def run_for(registry: Registry, kinds: list[Kind], seconds: float) -> None:
         owners = {client: kind for kind in kinds for client in kind.clients}
         idle = {kind.name: list(kind.clients) for kind in kinds}
         started = time.perf_counter()
-        due = {kind.name: (started + number / kind.per_second for number in itertools.count()) for kind in kinds}
+        due = {kind.name: itertools.count(started, 1 / kind.per_second) for kind in kinds}
         following = {name: next(moments) for name, moments in due.items()}
         while time.perf_counter() < started + seconds or any(len(idle[kind.name]) < _CLIENTS for kind in kinds):
             for kind in kinds:

@@ -35,6 +35,10 @@ class Request:
     def is_head(self) -> bool:
         return self.line.startswith(b"HEAD")
 
+    @property
+    def only_reads(self) -> bool:
+        return self.line.startswith((b"GET", b"HEAD"))
+
     def head(self, host: str) -> bytes:
         return b"%b\r\nHost: %b\r\n%b\r\n" % (self.line, host.encode(), self.headers)
 
@@ -80,6 +84,7 @@ class _Connection:
     host: str
     socket: socket.socket
     received: bytearray = field(default_factory=bytearray)
+    has_answered: bool = False
 
     def take(self, *, is_head: bool) -> Answer | None:
         """Reads what has come. Returns the answer once it is whole. Raises ConnectionError."""
@@ -95,6 +100,7 @@ class _Connection:
         if body is None:
             return None
         self.received.clear()
+        self.has_answered = True
         return Answer(status, head, body)
 
 
@@ -128,7 +134,7 @@ class Client:
         self._address = address
         self._selector = selector
         self._connections: dict[str, _Connection] = {}
-        self._is_head = False
+        self._asked: Request | None = None
         self._awaited: _Connection | None = None
         self._job: Job | None = None
         self._started = 0.0
@@ -145,8 +151,18 @@ class Client:
             # One that nothing is asked of is closed after a while, and made anew when it is needed.
             self._close(self._connections.pop(connection.host))
             return False
-        answer = connection.take(is_head=self._is_head)
-        if answer is None or self._job is None:
+        if self._asked is None or self._job is None:
+            return False
+        try:
+            answer = connection.take(is_head=self._asked.is_head)
+        except ConnectionError:
+            # Both ends may give up an idle connection at the moment in which the other one uses it (RFC 9112, 9.3.1).
+            if not self._asked.only_reads or not connection.has_answered or connection.received:
+                raise
+            self._close(self._connections.pop(connection.host))
+            self._send(self._asked)
+            return False
+        if answer is None:
             return False
         try:
             following = self._job.send(answer)
@@ -160,7 +176,7 @@ class Client:
     def _send(self, asked: Request) -> None:
         host = asked.origin or self._address
         connection = self._awaited = self._connection(host)
-        self._is_head = asked.is_head
+        self._asked = asked
         # Small bodies go out with the head; a large one is not copied.
         pending = asked.head(host)
         for piece in asked.body:
