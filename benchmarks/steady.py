@@ -61,11 +61,11 @@ def pull(number: int) -> Job:
     answer.require(307 if 5 <= asked < 8 else 200)
 
 
-def run_for(registry: Registry, kinds: list[Kind], seconds: float) -> None:
+def run_for(address: str, kinds: list[Kind], seconds: float) -> None:
     """Begins each job when it is due; who is late waits for a client, and that time counts."""
     with selectors.DefaultSelector() as selector:
         for kind in kinds:
-            kind.clients = [Client(registry.address, selector) for _ in range(_CLIENTS)]
+            kind.clients = [Client(address, selector) for _ in range(_CLIENTS)]
         owners = {client: kind for kind in kinds for client in kind.clients}
         idle = {kind.name: list(kind.clients) for kind in kinds}
         started = time.perf_counter()
@@ -81,6 +81,8 @@ def run_for(registry: Registry, kinds: list[Kind], seconds: float) -> None:
             wait = min(following.values()) - time.perf_counter()
             for client in _ready(selector, owners, max(0.0, min(wait, 1.0))):
                 idle[owners[client].name].append(client)
+        for client in owners:
+            client.close()
 
 
 def _ready(selector: selectors.BaseSelector, owners: dict[Client, Kind], seconds: float) -> Iterator[Client]:
@@ -127,7 +129,7 @@ def run(arguments: Any) -> None:
     ):
         fill(registry.address)
         before = registry.cpu()
-        run_for(registry, kinds, arguments.seconds)
+        run_for(registry.address, kinds, arguments.seconds)
         used = registry.cpu_since(before)
         report.add(
             f"{arguments.seconds:.0f} seconds. Times count from when a job was due. Pushes are docker's: 29 requests.",

@@ -6,6 +6,7 @@ written as one function, and is driven in the same way as a single GET.
 
 from __future__ import annotations
 
+import contextlib
 import selectors
 import socket
 import time
@@ -215,8 +216,10 @@ def do(address: str, jobs: Iterable[Job], clients: int) -> list[float]:
     Raises TimeoutError where nothing comes, ConnectionError, and what a job raises.
     """
     waiting = iter(jobs)
-    with selectors.DefaultSelector() as selector:
+    with selectors.DefaultSelector() as selector, contextlib.ExitStack() as ending:
         crowd = [Client(address, selector) for _ in range(clients)]
+        for client in crowd:
+            ending.callback(client.close)
         busy = 0
         for client, job in zip(crowd, waiting, strict=False):
             client.begin(job)
@@ -233,6 +236,4 @@ def do(address: str, jobs: Iterable[Job], clients: int) -> list[float]:
                         busy -= 1
                     else:
                         client.begin(following)
-        for client in crowd:
-            client.close()
     return [seconds for client in crowd for seconds in client.seconds]

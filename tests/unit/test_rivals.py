@@ -1,4 +1,6 @@
-"""The client of `make bench`: answers of every form are read whole, whatever pieces they come in."""
+"""The client of `make bench`: answers of every form are read whole, whatever pieces they come in, and each job begins
+when it is due.
+"""
 
 from __future__ import annotations
 
@@ -16,21 +18,23 @@ from benchmarks.rivals.goals import goals_table
 from benchmarks.rivals.measuring import Measured, Measurements
 from benchmarks.rivals.registries import DEBIAN, SLIPWAY
 from benchmarks.rivals.tables import alone
+from benchmarks.steady import Kind, run_for
 
 
 @contextmanager
-def server(answers: Sequence[Sequence[bytes]]) -> Iterator[str]:
-    """Answers the requests of one connection, each in these pieces."""
+def server(*connections: Sequence[Sequence[bytes]]) -> Iterator[str]:
+    """Answers the requests of one connection after the other, each in these pieces."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
-            connection, _ = listener.accept()
-            with connection:
-                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                for pieces in answers:
-                    connection.recv(1 << 16)
-                    for piece in pieces:
-                        connection.sendall(piece)
+            for answers in connections:
+                connection, _ = listener.accept()
+                with connection:
+                    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                    for pieces in answers:
+                        connection.recv(1 << 16)
+                        for piece in pieces:
+                            connection.sendall(piece)
 
         thread = threading.Thread(target=serve)
         thread.start()
@@ -98,6 +102,46 @@ def test_a_client_that_gave_up_connects_anew() -> None:
             assert client.advance(key.data[1])
         client.close()
     assert [answer.body for answer in found] == [b"abcde"]
+
+
+def test_a_read_that_an_idle_connection_loses_is_asked_again() -> None:
+    found: list[Answer] = []
+    with server([LONG, []], [LONG]) as address:
+        do(address, [collect(found, "GET", "GET")], 1)
+    assert [answer.body for answer in found] == [b"abcde", b"abcde"]
+
+
+@pytest.mark.parametrize(
+    ("answers", "methods"), [([LONG, []], ["GET", "POST"]), ([[]], ["GET"]), ([LONG[:2]], ["GET"])]
+)
+def test_what_may_have_been_done_or_was_answered_in_part_is_not_asked_again(
+    answers: list[list[bytes]], methods: list[str]
+) -> None:
+    with server(answers) as address, pytest.raises(ConnectionError, match="closed the connection"):
+        do(address, [collect([], *methods)], 1)
+
+
+def test_in_a_steady_load_each_kind_has_its_own_rate() -> None:
+    kinds = [Kind(name, rate, lambda _: collect([], "GET")) for name, rate in (("seldom", 10), ("often", 40))]
+    with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
+
+        def answer(connection: socket.socket) -> None:
+            with connection:
+                while connection.recv(1 << 16):
+                    connection.sendall(b"".join(LONG))
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:  # the test is over
+                    return
+                threading.Thread(target=answer, args=(connection,), daemon=True).start()
+
+        threading.Thread(target=serve, daemon=True).start()
+        run_for(f"127.0.0.1:{listener.getsockname()[1]}", kinds, 0.51)
+        listener.shutdown(socket.SHUT_RDWR)
+    assert [(kind.done, kind.failed, len(kind.seconds)) for kind in kinds] == [(6, [], 6), (21, [], 21)]
 
 
 def test_a_status_that_is_not_expected_ends_the_run() -> None:
