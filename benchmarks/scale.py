@@ -6,6 +6,7 @@ import argparse
 import json
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -63,12 +64,8 @@ def _fill(url: str, tags: int, *, is_shared: bool) -> float:
     if not is_shared:
         return seed(url, tags, max(1, tags // 100), max(1, tags // 5), progress=lambda _: None).seconds
     seed(url, 10 * _SHARED_REPOSITORIES, _SHARED_REPOSITORIES, 100, progress=lambda _: None)
-    connection = Connection(url)
-    connection._driver._usock.settimeout(None)  # noqa: SLF001  # it takes as long as it takes
-    try:
+    with closing(Connection(url)) as connection, connection.patient():
         return timed(lambda: connection.simple(_MORE_TAGS.format(count=tags // _SHARED_REPOSITORIES)))
-    finally:
-        connection.close()
 
 
 def _ask(method: str, path: str, status: int, body: bytes = b"", media_type: str = MANIFEST_TYPE) -> Job:

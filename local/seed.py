@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -99,15 +100,12 @@ def seed(url: str, tags: int, repositories: int, largest: int, progress: Callabl
     shares = _shares(tags, repositories, largest)
     started = time.monotonic()
     connection = Connection(url)
-    connection._driver._usock.settimeout(None)  # noqa: SLF001  # it takes as long as it takes
-    try:
+    with closing(connection), connection.patient():
         connection.simple(_BEGIN)
         seeded = _fill(connection, shares, progress)
         connection.simple("COMMIT")
         progress("taking statistics …")
         connection.simple(seed_figures.ANALYZE)
-    finally:
-        connection.close()
     return Seeded(*seeded, seconds=time.monotonic() - started)
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
+from functions.registry.metadata import driver
 from functions.registry.metadata.content import manifests, tags
 from functions.registry.metadata.db import Database
 from functions.registry.metadata.usage import trends, untagged
@@ -11,7 +14,7 @@ from functions.registry.oci.manifest import parse_manifest
 from functions.registry.oci.name import RepositoryName, Tag
 from functions.registry.oci.page import Page
 from local.seed import Seeded, seed
-from tests.metadata.build import push_image, query, value
+from tests.metadata.build import OpenTransaction, push_image, query, value
 from tests.metadata.usage.test_trends import as_kept, by_hand
 from tests.metadata.usage.test_usage import assert_exact
 
@@ -41,6 +44,19 @@ def test_it_has_what_was_asked_for(database: Database, seeded: Seeded) -> None:
     assert value(database, "SELECT min(tags) FROM repository_usage") >= 1
     kinds = {kind for (kind,) in query(database, "SELECT DISTINCT kind FROM repository_kinds")}
     assert {"image", "index", "chart", "signature", "sbom", "attestation"} <= kinds
+
+
+def test_it_waits_longer_for_the_database_than_a_request_does(
+    database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(driver, "ANSWER_SECONDS", 1)
+    with OpenTransaction(database_url) as other:
+        other.run("LOCK TABLE repositories IN EXCLUSIVE MODE")
+        ending = threading.Timer(1.5, other.commit)
+        ending.start()
+        seed(database_url, 3, 1, 3, progress=lambda _: None)
+        ending.join()
+    assert value(database, "SELECT count(*) FROM tags") == 3
 
 
 @pytest.mark.usefixtures("seeded")
