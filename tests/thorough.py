@@ -15,7 +15,7 @@ THOROUGH: Final[dict[str, tuple[str, ...]]] = {
         "tests/preflight",
         "tests/terraform",
     ),
-    "a whole registry is started or filled, and ended or killed, for each": (
+    "a whole registry, function or store is started or filled, and ended or killed, for each": (
         "tests/faults/test_crashes.py",
         "tests/local/test_endings.py",
         "tests/local/test_interrupted.py",
@@ -24,6 +24,8 @@ THOROUGH: Final[dict[str, tuple[str, ...]]] = {
         "tests/local/test_up.py::test_a_child_that_dies_is_named_and_ends_everything_at_once",
         "tests/local/test_up.py::test_two_runs_on_the_same_data_are_refused_and_so_is_a_reset",
         "tests/local/test_up.py::test_who_signs_in_is_made_by_the_command_line_and_the_administrators_secret_is_told_of",
+        "tests/contract/test_storage_process.py",
+        "tests/faults/test_answers.py::test_every_answer_is_json_or_empty",
     ),
     "a whole registry is backed up, destroyed and restored for each: those that stay restore every tag": (
         "tests/backups/test_command_line.py",
@@ -51,7 +53,7 @@ THOROUGH: Final[dict[str, tuple[str, ...]]] = {
         "tests/imports/test_nasty.py::test_a_manifest_that_can_t_be_taken_is_told_and_keeps_no_other",
     ),
     "the long way back of an import: killed at any write, compared with what an older registry serves": (
-        "tests/imports/test_export.py::test_killed_at_any_write_it_comes_to_the_same_end",
+        "tests/imports/test_export.py",
     ),
     "a background migration of many rows, each time from its beginning": (
         "tests/background/test_gate.py",
@@ -67,6 +69,8 @@ THOROUGH: Final[dict[str, tuple[str, ...]]] = {
         "tests/metadata/usage/test_usage.py::test_counters_stay_exact_whatever_one_client_does",
         "tests/retention/test_machine.py",
         "tests/retention/test_random.py::test_what_is_planned_and_what_goes_is_the_models",
+        "tests/property/test_machine.py",
+        "tests/api/v2/test_strangers_texts.py",
     ),
     "more schedules of two operations: some of each pair of the collection stay": (
         "tests/races/test_background.py::test_a_sample_of_schedules_breaks_nothing",
@@ -93,14 +97,17 @@ THOROUGH: Final[dict[str, tuple[str, ...]]] = {
         "tests/imports/remote/test_hostile.py::test_one_that_is_down_is_not_taken_for_one_that_lacks_something",
         "tests/imports/remote/test_work.py::test_one_that_is_down_is_come_back_to",
         "tests/metadata/test_blocking.py::test_a_write_waits_three_seconds_for_a_lock_and_a_move_longer",
-        "tests/contract/test_storage_process.py::test_a_chunk_that_hangs_gives_way_to_the_next_request",
+        "tests/metadata/test_blocking.py::test_pushes_that_wait_for_a_lock_hold_up_no_pull",
     ),
-    "all there is is gone through: examples, routes as everybody, triggers, the tables of the official suite": (
+    "all there is is gone through: examples, routes as everybody, triggers, orders, the official suite's tables": (
         "tests/cli/test_examples.py::test_examples_do_what_they_say",
         "tests/cli/test_examples.py::test_what_is_given_for_programs_is_the_apis",
         "tests/conformance/test_classic.py",
         "tests/metadata/test_rights.py::test_all_that_may_happen_to_a_repository_may_be_done_by_the_api",
         "tests/security/test_matrix.py::test_the_matrix_is_as_documented",
+        "tests/api/v1/test_insights.py::test_every_order_forwards_and_backwards_one_by_one",
+        "tests/metadata/history/test_history.py::test_history_of_a_tag_is_bounded",
+        "tests/metadata/lists/test_lists.py::test_repositories_in_every_order_both_ways",
     ),
 }
 
