@@ -21,11 +21,9 @@ THOROUGH: Final[dict[str, tuple[str, ...]]] = {
         "tests/local/test_interrupted.py",
         "tests/local/test_refusals.py",
         "tests/local/test_seed.py",
-        "tests/local/test_up.py::test_a_child_that_dies_is_named_and_ends_everything_at_once",
-        "tests/local/test_up.py::test_two_runs_on_the_same_data_are_refused_and_so_is_a_reset",
-        "tests/local/test_up.py::test_who_signs_in_is_made_by_the_command_line_and_the_administrators_secret_is_told_of",
         "tests/contract/test_storage_process.py",
         "tests/faults/test_answers.py::test_every_answer_is_json_or_empty",
+        "tests/local/test_up.py",
     ),
     "a whole registry is backed up, destroyed and restored for each: those that stay restore every tag": (
         "tests/backups/test_command_line.py",
@@ -71,6 +69,9 @@ THOROUGH: Final[dict[str, tuple[str, ...]]] = {
         "tests/retention/test_random.py::test_what_is_planned_and_what_goes_is_the_models",
         "tests/property/test_machine.py",
         "tests/api/v2/test_strangers_texts.py",
+        "tests/property/test_fuzz.py",
+        "tests/property/test_fuzz_tenants.py",
+        "tests/security/test_console.py::test_odd_addresses_never_make_a_fault",
     ),
     "more schedules of two operations: some of each pair of the collection stay": (
         "tests/races/test_background.py::test_a_sample_of_schedules_breaks_nothing",
@@ -98,6 +99,9 @@ THOROUGH: Final[dict[str, tuple[str, ...]]] = {
         "tests/imports/remote/test_work.py::test_one_that_is_down_is_come_back_to",
         "tests/metadata/test_blocking.py::test_a_write_waits_three_seconds_for_a_lock_and_a_move_longer",
         "tests/metadata/test_blocking.py::test_pushes_that_wait_for_a_lock_hold_up_no_pull",
+        "tests/cli/test_bad_input.py::test_nobody_reads_what_is_given_or_said",
+        "tests/cli/test_bad_input.py::test_what_happens_is_followed_until_ctrl_c",
+        "tests/security/test_signing_in.py::test_an_unknown_user_takes_as_long_as_a_wrong_password",
     ),
     "all there is is gone through: examples, routes as everybody, triggers, orders, the official suite's tables": (
         "tests/cli/test_examples.py::test_examples_do_what_they_say",
@@ -108,6 +112,7 @@ THOROUGH: Final[dict[str, tuple[str, ...]]] = {
         "tests/api/v1/test_insights.py::test_every_order_forwards_and_backwards_one_by_one",
         "tests/metadata/history/test_history.py::test_history_of_a_tag_is_bounded",
         "tests/metadata/lists/test_lists.py::test_repositories_in_every_order_both_ways",
+        "tests/metadata/content/test_referrers.py::test_a_page_ends_before_it_is_larger_than_a_manifest",
     ),
 }
 
